@@ -1,0 +1,51 @@
+# The two commands: `make up` runs Keeprate here, `make test` proves it. Both set themselves up.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test check bench fault lock system-packages clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The lock file names every package with its hash, so an installer has nothing to search for: pip alone will do, uv is faster.
+$(SETUP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Keeprate needs Python 3.11 to 3.13, and $(PYTHON) is {v[0]}.{v[1]}: run make PYTHON=python3.12 …")'
+	@if command -v uv >/dev/null 2>&1; then \
+	  echo "installing the locked packages with uv"; \
+	  uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	else \
+	  echo "installing the locked packages with pip (a minute or two)"; \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	fi
+	@touch $(SETUP)
+
+setup: $(SETUP) ## create .venv from the lock file
+
+up: $(SETUP) ## start the local stack with a demo; Ctrl-C stops it
+	@$(BIN)/keeprate up --demo
+
+test: $(SETUP) system-packages ## run the checks and every test
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+check: $(SETUP) ## lint, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+system-packages: ## install what tests need from the system, where that is allowed
+	@deploy/system-packages.sh
+
+lock: ## resolve the dependencies anew into requirements.lock
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
+
+clean: ## remove what make made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
