@@ -7,7 +7,7 @@ Entry points:
     `topics`    every topic with its partitions, key and retention
     `ids`       UUIDv7, and UUIDv5 for foreign ids
 
-Invariant: nothing here does input or output, reads a clock behind the caller's back, or imports another package of Keeprate.
+Invariant: nothing here does input or output, or imports another package of Keeprate.
 Invariant: `outcome.merge` commutes, associates and is idempotent.
 Invariant: a reader accepts every older schema version; an unknown newer one is refused whole.
 """

@@ -1,0 +1,98 @@
+"""From the bytes of a Kafka record to an event, or to the reason why it is none.
+
+Deterministic: the same bytes give the same event or the same refusal in every process, so that a replay after a crash
+takes the same decisions as the run before it.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from keeprate.schemas.events import ACTIONS, EVENT_TYPES, MAX_EVENT_BYTES, SCHEMA_VERSION, CheckedEvent, Event
+
+ErrorType = Literal["empty", "too_large", "not_utf8", "not_json", "unknown_version", "unknown_type", "invalid"]
+
+EVENT_ADAPTER: Final[TypeAdapter[Event]] = TypeAdapter(CheckedEvent)
+
+
+class ContractError(ValueError):
+    """A record is not an event: it goes to the dead letters, whole, and the pipeline goes on.
+
+    error_type: one of `ErrorType`, a closed set, fit for a metric's label.
+    field: the path of the first field at fault, empty when the record as a whole is.
+    """
+
+    def __init__(self, error_type: ErrorType, reason: str, field: str = "") -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.error_type: ErrorType = error_type
+        self.reason = reason
+        self.field = field
+
+
+def decode(value: bytes | None) -> Event:
+    """The event in a record's value. Raises ContractError; raises nothing else, whatever the bytes."""
+    if not value:
+        raise ContractError("empty", "the record has no value; an event is a JSON object")
+    if len(value) > MAX_EVENT_BYTES:
+        raise ContractError(
+            "too_large", f"{len(value)} bytes; the limit is {MAX_EVENT_BYTES}: shorten the captured content"
+        )
+    try:
+        return EVENT_ADAPTER.validate_json(value, strict=True)
+    except ValidationError as error:
+        raise _refusal(value, error) from None
+
+
+def validate(event: object) -> Event:
+    """The same check for an event that is still a Python object. Raises ContractError."""
+    try:
+        return EVENT_ADAPTER.validate_python(event, strict=True)
+    except ValidationError as error:
+        raise _refusal(event, error) from None
+
+
+def encode(event: Mapping[str, Any]) -> bytes:
+    """Compact JSON, without the fields that are None."""
+    return to_json({name: value for name, value in event.items() if value is not None})
+
+
+def _refusal(value: object, error: ValidationError) -> ContractError:
+    body: Any = value
+    if isinstance(value, bytes):
+        try:
+            body = json.loads(value.decode("utf-8"))
+        except UnicodeDecodeError as decode_error:
+            return ContractError("not_utf8", f"byte {decode_error.start} is not UTF-8; send UTF-8 JSON")
+        except (ValueError, RecursionError) as json_error:
+            return ContractError("not_json", f"{json_error}; send one JSON object per record")
+    if not isinstance(body, dict):
+        return ContractError("invalid", "the value is not a JSON object; send one event per record")
+    version = body.get("schema_version")
+    if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
+        reason = f"{version} is newer than this reader, which knows {SCHEMA_VERSION}: upgrade Keeprate, then replay"
+        return ContractError("unknown_version", reason, "schema_version")
+    if body.get("type") not in EVENT_TYPES:
+        return ContractError("unknown_type", f"expected one of {', '.join(EVENT_TYPES)}", "type")
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return ContractError("not_json", f"{first['msg']}; send one JSON object per record")
+    return ContractError("invalid", *_explain(first["type"], first["msg"], first["loc"]))
+
+
+def _explain(kind: str, message: str, location: tuple[int | str, ...]) -> tuple[str, str]:
+    """Reason and field of a first error, in words that name the remedy."""
+    # The first element of the location is the union's tag, which is the event's type again.
+    field = ".".join(str(part) for part in location[1:])
+    if kind == "extra_forbidden":
+        return "no such field; an app's own values belong under attributes", field
+    if kind == "missing":
+        return "required, and absent", field
+    if field == "action" and kind == "string_pattern_mismatch":
+        return f"expected one of {', '.join(ACTIONS)}, or an app's own beginning with x_", field
+    if kind == "value_error":
+        # The rules between fields say "field: reason" themselves.
+        field, _, message = (part.strip() for part in message.removeprefix("Value error, ").partition(":"))
+    return message, field

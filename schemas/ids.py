@@ -1,0 +1,54 @@
+"""Identities: UUIDv7 for what Keeprate allocates, UUIDv5 for an id that somebody else allocated."""
+
+import os
+import threading
+import time
+import uuid
+
+FOREIGN_NAMESPACE = uuid.UUID("6f1f2f5e-3a0c-5d0b-9a52-7b1d0c6c1a10")
+"""The UUIDv5 namespace of foreign ids. Changing it would give every foreign id a second identity."""
+
+_lock = threading.Lock()
+_last: tuple[int, int] = (0, 0)
+
+
+def uuid7(at_ms: int | None = None) -> str:
+    """A new UUIDv7 (RFC 9562 §5.7) in lower case.
+
+    at_ms: milliseconds since the epoch, for history that is being imported; the clock when None.
+    Ids made by one process for one millisecond ascend: the 12 bits after the version count (RFC 9562 §6.2, method 1).
+    """
+    random_bits = int.from_bytes(os.urandom(8), "big") >> 2
+    if at_ms is None:
+        at_ms, counter = _tick()
+    else:
+        counter = int.from_bytes(os.urandom(2), "big") >> 4
+    value = (at_ms & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | random_bits
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _tick() -> tuple[int, int]:
+    global _last
+    with _lock:
+        now_ms = time.time_ns() // 1_000_000
+        last_ms, counter = _last
+        if now_ms > last_ms:
+            # Half of the counter's range stays free, so that a burst within the millisecond does not overflow it.
+            _last = now_ms, int.from_bytes(os.urandom(2), "big") >> 5
+        elif counter < 0xFFF:
+            _last = last_ms, counter + 1
+        else:
+            _last = last_ms + 1, 0
+        return _last
+
+
+def uuid7_at_ms(identity: str) -> int | None:
+    """The millisecond inside a UUIDv7; None for any other version."""
+    value = uuid.UUID(identity)
+    return value.int >> 80 if value.version == 7 else None
+
+
+def foreign_id(app: str, external_id: str) -> str:
+    """The identity of something named by somebody else, for example a provider's response id: the same each time."""
+    return str(uuid.uuid5(FOREIGN_NAMESPACE, f"{app}\x1f{external_id}"))
