@@ -26,6 +26,9 @@ Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.:-]{0,99}$")]
 Text = Annotated[str, Field(max_length=MAX_EVENT_BYTES)]
 # 9999-12-31: what ClickHouse's DateTime64 can still show.
 TimeMs = Annotated[int, Field(ge=1, le=253_402_300_799_999, description="milliseconds since the epoch, UTC")]
+# Not a Literal: that would take true for 1.
+Version = Annotated[int, Field(ge=1, le=SCHEMA_VERSION)]
+Verdict = Annotated[int, Field(ge=-1, le=1)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Units = Annotated[int, Field(ge=0, le=2**32, description="UTF-16 code units")]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -60,7 +63,7 @@ class Envelope(TypedDict):
     """What every event carries."""
 
     event_id: Uuid
-    schema_version: Literal[1]
+    schema_version: Version
     occurred_at: TimeMs
     app: AppName
     generation_id: Uuid
@@ -169,7 +172,7 @@ class Vote(Envelope):
     """A user's verdict: +1, -1, or 0 to withdraw; or a score on a scale."""
 
     type: Literal["vote"]
-    value: NotRequired[Literal[-1, 0, 1] | None]
+    value: NotRequired[Verdict | None]
     score: NotRequired[Finite | None]
     scale_min: NotRequired[Finite | None]
     scale_max: NotRequired[Finite | None]
