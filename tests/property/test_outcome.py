@@ -1,0 +1,142 @@
+"""The law: outcomes form a join-semilattice, and ClickHouse merges as Python does."""
+
+import uuid
+from collections.abc import Iterator
+from functools import reduce
+from typing import Any
+
+import pytest
+from chdb.session import Session
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic_core import from_json
+
+from keeprate.schemas.decode import decode, encode
+from keeprate.schemas.events import Event
+from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS, Outcome, decode_outcome, encode_outcome, lift, merge
+from tests.strategies import events, logs, shuffled_with_duplicates
+
+MERGED = (
+    "FORMAT JSONEachRow "
+    "SETTINGS output_format_json_named_tuples_as_objects=0, output_format_json_quote_64bit_integers=0"
+)
+
+
+def fold(log: list[Event]) -> dict[str, bytes]:
+    """The single-threaded oracle: every suggestion's outcome as the bytes of its record."""
+    outcomes: dict[str, Outcome] = {}
+    for event in log:
+        for key, outcome in lift(event):
+            outcomes[key] = merge(outcomes.get(key, {}), outcome)
+    return {key: encode_outcome(key, outcome) for key, outcome in outcomes.items()}
+
+
+def _facts(log: list[Event]) -> list[Outcome]:
+    return [outcome for event in log for _, outcome in lift(event)]
+
+
+@given(st.data())
+def test_any_order_and_any_duplication_give_the_same_bytes(data: st.DataObject) -> None:
+    """Shuffling and repeating a log changes no outcome."""
+    log = data.draw(logs())
+    assert fold(data.draw(shuffled_with_duplicates(log))) == fold(log)
+
+
+@given(st.lists(events(), min_size=3, max_size=3))
+def test_merge_commutes_associates_and_is_idempotent(log: list[Event]) -> None:
+    """The three laws, directly."""
+    a, b, c = (reduce(merge, _facts([event]), {}) for event in log)
+    assert merge(a, b) == merge(b, a)
+    assert merge(merge(a, b), c) == merge(a, merge(b, c))
+    assert merge(a, a) == a
+    assert merge(a, {}) == merge({}, a) == a
+
+
+@given(st.data())
+def test_partial_outcomes_may_be_merged_in_any_grouping(data: st.DataObject) -> None:
+    """A suggestion split over workers, replays or an eviction merges to what one worker would have."""
+    facts = data.draw(st.permutations(_facts(data.draw(logs(12)))))
+    cut = data.draw(st.integers(0, len(facts)))
+    halves = (reduce(merge, part, {}) for part in (facts[:cut], facts[cut:]))
+    assert reduce(merge, halves) == reduce(merge, facts, {})
+
+
+@given(logs(8))
+def test_merge_leaves_its_arguments_alone(log: list[Event]) -> None:
+    """A state that is still referenced elsewhere is not changed under it."""
+    outcomes = _facts(log)
+    before = [encode_outcome(f"app/{uuid.UUID(int=0)}/0", outcome) for outcome in outcomes]
+    reduce(merge, outcomes, {})
+    assert before == [encode_outcome(f"app/{uuid.UUID(int=0)}/0", outcome) for outcome in outcomes]
+
+
+@given(logs(8))
+def test_a_record_holds_the_whole_outcome(log: list[Event]) -> None:
+    """Reading a record back gives the outcome that was written, so a restart loses no fact."""
+    for key, value in fold(log).items():
+        assert encode_outcome(*decode_outcome(value)) == value
+        assert decode_outcome(value)[0] == key
+
+
+@given(events())
+def test_an_event_survives_its_encoding(event: Event) -> None:
+    """Encoding leaves out what is None and nothing else."""
+    assert list(lift(decode(encode(event)))) == list(lift(event))
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    session = Session(str(tmp_path_factory.mktemp("engine")))
+    columns = ", ".join((*KEY_COLUMNS, *(field.column() for field in FIELDS)))
+    session.query("CREATE DATABASE law")
+    session.query(
+        f"CREATE TABLE law.outcomes ({columns}) ENGINE = AggregatingMergeTree "
+        "ORDER BY (app, generation_id, choice_index)"
+    )
+    yield session
+    session.close()
+
+
+@pytest.mark.clickhouse
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_clickhouse_merges_partial_outcomes_as_python_does(engine: Session, data: st.DataObject) -> None:
+    """The facts of a log, one row each, shuffled and repeated over several parts, merge to Python's outcome."""
+    log = data.draw(logs(16))
+    arrivals = data.draw(shuffled_with_duplicates(log))
+    engine.query("TRUNCATE TABLE law.outcomes")
+    size = data.draw(st.integers(1, len(arrivals)))
+    for start in range(0, len(arrivals), size):
+        rows = [encode_outcome(key, fact) for event in arrivals[start : start + size] for key, fact in lift(event)]
+        body = b"\n".join(rows).decode()
+        engine.query(
+            f"INSERT INTO law.outcomes SETTINGS input_format_json_named_tuples_as_objects=0 FORMAT JSONEachRow {body}"
+        )
+    if data.draw(st.booleans()):
+        engine.query("OPTIMIZE TABLE law.outcomes FINAL")
+    merged = engine.query(f"SELECT * FROM law.outcomes FINAL {MERGED}").bytes()
+    got = sorted((from_json(line) for line in merged.splitlines()), key=_identity)
+    expected = sorted((_as_row(from_json(value)) for value in fold(log).values()), key=_identity)
+    assert got == expected
+
+
+def _identity(row: dict[str, Any]) -> tuple[str, str, int]:
+    return row["app"], row["generation_id"], row["choice_index"]
+
+
+def _as_row(outcome: Outcome) -> Outcome:
+    """An outcome with what ClickHouse shows for fields that hold nothing."""
+    row = dict(outcome)
+    for field in FIELDS:
+        if field.merge != "max":
+            row.setdefault(field.name, {})
+        elif field.default is not None:
+            row.setdefault(field.name, field.default)
+        else:
+            row.setdefault(field.name, _empty_register(field.type))
+    return row
+
+
+def _empty_register(type_: str) -> list[Any]:
+    elements = type_.removeprefix("Tuple(").removesuffix(")").split(", ")
+    return ["" if element.endswith(" String") else 0 for element in elements]
