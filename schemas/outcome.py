@@ -13,7 +13,7 @@ way. An outcome is identified by (app, generation_id, choice_index). The app is 
 can write into another app's suggestions.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -188,6 +188,23 @@ def _max_map(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
 
 _FUNCTIONS: Final[dict[str, Callable[[Any, Any], Any]]] = {"max": _max, "min_map": _min_map, "max_map": _max_map}
 _MERGES: Final = {field.name: _FUNCTIONS[field.merge] for field in FIELDS}
+
+
+def merge_all(outcomes: Iterable[Mapping[str, Any]]) -> Outcome:
+    """The least outcome that holds them all; the empty one of none."""
+    merged: Outcome = {}
+    for outcome in outcomes:
+        merged = merge(merged, outcome)
+    return merged
+
+
+def fold(events: Iterable[Event]) -> dict[str, Outcome]:
+    """Every suggestion's outcome, by key, recomputed from its events alone: what all processing must agree with."""
+    outcomes: dict[str, Outcome] = {}
+    for event in events:
+        for key, fact in lift(event):
+            outcomes[key] = merge(outcomes.get(key, {}), fact)
+    return outcomes
 
 
 def canonical(outcome: Mapping[str, Any]) -> Outcome:

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterator
-from functools import reduce
 from typing import Any
 
 import pytest
@@ -13,7 +12,17 @@ from pydantic_core import from_json
 
 from keeprate.schemas.decode import decode, encode
 from keeprate.schemas.events import Event
-from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS, Outcome, decode_outcome, encode_outcome, lift, merge
+from keeprate.schemas.outcome import (
+    FIELDS,
+    KEY_COLUMNS,
+    Outcome,
+    decode_outcome,
+    encode_outcome,
+    fold,
+    lift,
+    merge,
+    merge_all,
+)
 from tests.strategies import events, logs, shuffled_with_duplicates
 
 MERGED = (
@@ -22,13 +31,9 @@ MERGED = (
 )
 
 
-def fold(log: list[Event]) -> dict[str, bytes]:
-    """The single-threaded oracle: every suggestion's outcome as the bytes of its record."""
-    outcomes: dict[str, Outcome] = {}
-    for event in log:
-        for key, outcome in lift(event):
-            outcomes[key] = merge(outcomes.get(key, {}), outcome)
-    return {key: encode_outcome(key, outcome) for key, outcome in outcomes.items()}
+def records(log: list[Event]) -> dict[str, bytes]:
+    """Every suggestion's outcome as the bytes of its record."""
+    return {key: encode_outcome(key, outcome) for key, outcome in fold(log).items()}
 
 
 def _facts(log: list[Event]) -> list[Outcome]:
@@ -39,13 +44,13 @@ def _facts(log: list[Event]) -> list[Outcome]:
 def test_any_order_and_any_duplication_give_the_same_bytes(data: st.DataObject) -> None:
     """Shuffling and repeating a log changes no outcome."""
     log = data.draw(logs())
-    assert fold(data.draw(shuffled_with_duplicates(log))) == fold(log)
+    assert records(data.draw(shuffled_with_duplicates(log))) == records(log)
 
 
 @given(st.lists(events(), min_size=3, max_size=3))
 def test_merge_commutes_associates_and_is_idempotent(log: list[Event]) -> None:
     """The three laws, directly."""
-    a, b, c = (reduce(merge, _facts([event]), {}) for event in log)
+    a, b, c = (merge_all(_facts([event])) for event in log)
     assert merge(a, b) == merge(b, a)
     assert merge(merge(a, b), c) == merge(a, merge(b, c))
     assert merge(a, a) == a
@@ -57,8 +62,7 @@ def test_partial_outcomes_may_be_merged_in_any_grouping(data: st.DataObject) -> 
     """A suggestion split over workers, replays or an eviction merges to what one worker would have."""
     facts = data.draw(st.permutations(_facts(data.draw(logs(12)))))
     cut = data.draw(st.integers(0, len(facts)))
-    halves = (reduce(merge, part, {}) for part in (facts[:cut], facts[cut:]))
-    assert reduce(merge, halves) == reduce(merge, facts, {})
+    assert merge(merge_all(facts[:cut]), merge_all(facts[cut:])) == merge_all(facts)
 
 
 @given(logs(8))
@@ -66,14 +70,14 @@ def test_merge_leaves_its_arguments_alone(log: list[Event]) -> None:
     """A state that is still referenced elsewhere is not changed under it."""
     outcomes = _facts(log)
     before = [encode_outcome(f"app/{uuid.UUID(int=0)}/0", outcome) for outcome in outcomes]
-    reduce(merge, outcomes, {})
+    merge_all(outcomes)
     assert before == [encode_outcome(f"app/{uuid.UUID(int=0)}/0", outcome) for outcome in outcomes]
 
 
 @given(logs(8))
 def test_a_record_holds_the_whole_outcome(log: list[Event]) -> None:
     """Reading a record back gives the outcome that was written, so a restart loses no fact."""
-    for key, value in fold(log).items():
+    for key, value in records(log).items():
         assert encode_outcome(*decode_outcome(value)) == value
         assert decode_outcome(value)[0] == key
 
@@ -116,7 +120,7 @@ def test_clickhouse_merges_partial_outcomes_as_python_does(engine: Session, data
         engine.query("OPTIMIZE TABLE law.outcomes FINAL")
     merged = engine.query(f"SELECT * FROM law.outcomes FINAL {MERGED}").bytes()
     got = sorted((from_json(line) for line in merged.splitlines()), key=_identity)
-    expected = sorted((_as_row(from_json(value)) for value in fold(log).values()), key=_identity)
+    expected = sorted((_as_row(from_json(value)) for value in records(log).values()), key=_identity)
     assert got == expected
 
 
