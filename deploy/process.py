@@ -1,0 +1,150 @@
+"""Children of this process: start one with a log, wait until it is ready, end it in time.
+
+**Invariant:** a child never outlives its parent by much. On Linux the kernel sends it SIGTERM when the thread that
+started it ends, however that comes about; elsewhere only an orderly end of the parent stops it.
+**Invariant:** a child sits in a session of its own: a Ctrl-C in the terminal reaches the parent alone, which can then
+stop its children in the order that loses nothing.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+# Run by a bare interpreter that then becomes the command, so that no code runs between fork and exec in a parent that
+# may have threads. The second look at the parent closes the gap before prctl (1 is PR_SET_PDEATHSIG, 15 is SIGTERM).
+_DIE_WITH_PARENT = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 15)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(0)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+_POLL_S = 0.03
+
+
+class ProcessError(RuntimeError):
+    """A child did not become ready: it ended, or its time ran out. Carries the end of its log as `log_tail`."""
+
+    def __init__(self, reason: str, log_tail: str) -> None:
+        super().__init__(f"{reason}; the end of its log:\n{log_tail}" if log_tail else f"{reason}; its log is empty")
+        self.log_tail = log_tail
+
+
+class ChildProcess:
+    """One command run as a child, its output appended to `log`.
+
+    Start it from a thread that lives as long as the child should, as a rule the main one: on Linux the child gets
+    SIGTERM when that very thread ends. An object can be started again after it has ended.
+    """
+
+    def __init__(self, name: str, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.argv = tuple(argv)
+        self.log = log
+        self._env = dict(env or {})
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    def start(self) -> None:
+        """Start the command, with `env` added to this process's environment. Does not wait for it to be ready."""
+        if self.running:
+            raise RuntimeError(f"{self.name} is running already, as process {self.pid}")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            self._popen = subprocess.Popen(
+                _with_parent_death_signal(self.argv),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | self._env,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs, None before and after."""
+        return self._popen.pid if self._popen is not None and self.running else None
+
+    @property
+    def running(self) -> bool:
+        return self._popen is not None and self._popen.poll() is None
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code of the last run, negative for a signal; None while it runs or before it was started."""
+        return None if self._popen is None else self._popen.poll()
+
+    def wait_ready(self, ready: Callable[[], bool], timeout_s: float) -> None:
+        """Return once `ready()` is true. Raises ProcessError, with the child ended, when it ends first or is late."""
+        deadline = time.monotonic() + timeout_s
+        while not ready():
+            if not self.running:
+                raise ProcessError(f"{self.name} ended with code {self.returncode} while starting", self.log_tail())
+            if time.monotonic() > deadline:
+                self.kill()
+                raise ProcessError(f"{self.name} was not ready after {timeout_s:g} s", self.log_tail())
+            time.sleep(_POLL_S)
+
+    def terminate(self, deadline_s: float = 15.0) -> int | None:
+        """Ask it to end (SIGTERM), kill it when it is still there after `deadline_s`, and return the exit code."""
+        if self._popen is not None and self.running:
+            self._popen.terminate()
+            try:
+                self._popen.wait(deadline_s)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return self.returncode
+
+    def kill(self) -> None:
+        """End it and its own children at once (SIGKILL), as a crash would, and wait until it is gone."""
+        if self._popen is not None and self.running:
+            os.killpg(self._popen.pid, signal.SIGKILL)
+            self._popen.wait()
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines that the current or last run wrote."""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_start, size - 64 * 1024))
+            return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.terminate()
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nothing listened on just now. Another process may take it before you do."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Whether something on this machine accepts connections at a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _with_parent_death_signal(argv: Sequence[str]) -> list[str]:
+    if sys.platform != "linux":
+        return list(argv)
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *argv]
