@@ -1,0 +1,82 @@
+"""`keeprate store`: a chDB directory served on loopback by ClickHouse's own HTTP protocol.
+
+chDB lets one process open a directory; this one does, and every other program reaches it as it would a ClickHouse
+server: clickhouse-connect, curl, SQL tools. Entry points: `serve` runs the store in this process, `StoreProcess` as a
+child; `python -m keeprate.deploy.store --path DIR --port N` is the same as a command. Inside: `request` says what a
+request means, `engine` owns the directory, `server` is the protocol, `codec` its compression.
+
+What a server has and this door has not: users and passwords (any are accepted: who reaches loopback is let in),
+sessions that last from request to request, ClickHouse's own block compression, data in multipart bodies, and refusing
+several statements in one request, which the engine here runs one after the other.
+
+**Invariant:** it listens on loopback only and refuses pages in a browser.
+**Invariant:** a door to the engine, not another one: of SQL it reads an INSERT's head and a FORMAT, no more.
+"""
+
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from keeprate.deploy.process import ChildProcess, ProcessError, accepts, free_port
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def serve(path: Path, host: str = "127.0.0.1", port: int = 8123) -> None:
+    """Serve the chDB directory at `path`, made where it is missing, until SIGTERM or SIGINT.
+
+    Raises ValueError for an address beyond loopback and DirectoryOwnedError when another process has the directory.
+    """
+    if host not in _LOOPBACK:
+        raise ValueError(f"the store has no passwords and listens on loopback only, not on {host}")
+    # The engine is a library of 500 MB: who only starts a child does not load it.
+    from keeprate.deploy.store.server import run
+
+    run(path, host, port)
+
+
+class StoreProcess:
+    """`keeprate store` over `path` as a child process. What was inserted survives `stop` and `kill`.
+
+    As for every `ChildProcess`, the thread that calls `start` must live as long as the store should.
+    """
+
+    def __init__(self, path: Path, port: int | None = None, log: Path | None = None) -> None:
+        """`port` stays the same through restarts, by default some free one; the log is `<path>.log` by default."""
+        self.path = path
+        self.port = port if port is not None else free_port()
+        argv = [sys.executable, "-m", "keeprate.deploy.store", "--path", str(path), "--port", str(self.port)]
+        self._process = ChildProcess("the store", argv, log or path.with_name(path.name + ".log"))
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it, also while it is down."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._process.pid
+
+    def start(self, timeout_s: float = 60.0) -> None:
+        """Return once it answers. Raises ProcessError, with the end of its log, when that fails."""
+        if self.pid is None and accepts(self.port):
+            raise ProcessError(f"port {self.port} is taken by another process", "")
+        self._process.start()
+        self._process.wait_ready(lambda: accepts(self.port), timeout_s)
+
+    def stop(self) -> None:
+        """Let running queries finish, close the engine and end; does nothing when it is down."""
+        self._process.terminate(deadline_s=20)
+
+    def kill(self) -> None:
+        """End it as a crash would (SIGKILL)."""
+        self._process.kill()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()

@@ -1,0 +1,22 @@
+"""`python -m keeprate.deploy.store --path DIR --port N`: the store as a command without the command line's extras."""
+
+import argparse
+from pathlib import Path
+
+from keeprate.deploy.store import serve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m keeprate.deploy.store", description="Serve a chDB directory.")
+    parser.add_argument("--path", type=Path, required=True, help="the directory of the data, made where it is missing")
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--port", type=int, default=8123)
+    given = parser.parse_args()
+    try:
+        serve(given.path, given.host, given.port)
+    except (ValueError, RuntimeError) as error:
+        parser.exit(1, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

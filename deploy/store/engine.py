@@ -1,0 +1,168 @@
+"""The engine in this process: a chDB directory with its lock, and one short session per request.
+
+chDB keeps settings and the current database per connection and a connection costs a tenth of a millisecond, so every
+request gets one of its own: nothing that a request sets can reach another one.
+
+**Invariant:** one process per directory. The lock is the kernel's and ends with the process, however it ends.
+**Invariant:** text the engine raises leaves here as an EngineError with ClickHouse's code.
+"""
+
+import fcntl
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chdb.state.sqlitelike import Connection
+
+_CODE = re.compile(r"Code: (\d+)\. DB::.*", re.DOTALL)
+_UNKNOWN_EXCEPTION = 1002
+
+
+class EngineError(Exception):
+    """ClickHouse refused or failed: `code` is its error code, the text its message."""
+
+    def __init__(self, message: str) -> None:
+        said = _CODE.search(message)
+        super().__init__(said[0] if said else f"Code: {_UNKNOWN_EXCEPTION}. DB::Exception: {message}")
+        self.code = int(said[1]) if said else _UNKNOWN_EXCEPTION
+
+
+class DirectoryOwnedError(RuntimeError):
+    """Another process has the directory open. `owner` is its id, as far as it is known."""
+
+    def __init__(self, path: Path, owner: str) -> None:
+        super().__init__(f"{path} is open in process {owner or '(unknown)'}: one process can have it at a time")
+        self.owner = owner
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a statement read, wrote and yielded."""
+
+    read_rows: int = 0
+    read_bytes: int = 0
+    written_rows: int = 0
+    written_bytes: int = 0
+    result_rows: int = 0
+    elapsed_s: float = 0.0
+
+
+class Engine:
+    """The chDB directory at `path`, made where it is missing, owned until `close`."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises DirectoryOwnedError when another process has it."""
+        self._path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = _own(path)
+        try:
+            # The engine lives as long as some connection to it does: this one keeps it.
+            self._anchor = Connection(str(path))
+            answer = self._anchor.query("SELECT timezone()", "TabSeparatedRaw")
+            self.timezone: str = answer.bytes().decode().strip()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def session(self) -> "Session":
+        """A session with nothing set. Close it after use."""
+        with _engine_errors():
+            return Session(Connection(str(self._path)))
+
+    def close(self) -> None:
+        """Shut the engine down and give the directory up. All sessions must be closed."""
+        self._anchor.close()
+        os.close(self._lock)
+
+
+class Session:
+    """A connection to the engine with settings and a current database of its own.
+
+    It does one thing at a time: a second thread waits. `close` ends what is under way first, because chDB crashes the
+    process when a connection goes away under its stream.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._turn = threading.Lock()
+        self._under_way: Any = None
+
+    def run(self, statement: str, answer_format: str = "TabSeparated") -> tuple[bytes, Summary]:
+        """Run any statement and return its whole answer. `answer_format` yields to a FORMAT in the statement."""
+        with self._turn, _engine_errors():
+            answer = self._connection.query(statement, answer_format)
+            return answer.bytes(), _summary_of(answer)
+
+    def begin_stream(self, statement: str, answer_format: str) -> None:
+        """Begin a SELECT whose answer `next_block` hands out."""
+        with self._turn, _engine_errors():
+            self._under_way = self._connection.send_query(statement, answer_format)
+
+    def next_block(self) -> bytes | None:
+        """The next part of the answer, None at its end."""
+        with self._turn, _engine_errors():
+            block = self._under_way.fetch()
+            return None if block is None else block.bytes()
+
+    def begin_insert(self, head: str, data_format: str) -> None:
+        """Begin the INSERT of `head`, whose data `add` brings in `data_format`."""
+        with self._turn, _engine_errors():
+            self._under_way = self._connection.send_insert(head, data_format)
+
+    def add(self, data: bytes) -> None:
+        """Hand over some more of the INSERT's bytes, cut anywhere."""
+        with self._turn, _engine_errors():
+            self._under_way.append(data)
+
+    def finish_insert(self) -> Summary:
+        """Write what came; durable when this returns. Closing the session without it abandons the INSERT."""
+        with self._turn, _engine_errors():
+            result = self._under_way.finish()
+        return Summary(written_rows=result.rows_written, written_bytes=result.bytes_written, elapsed_s=result.elapsed)
+
+    def close(self) -> None:
+        """Cancel what is under way and end the session."""
+        with self._turn:
+            try:
+                if self._under_way is not None:
+                    with _engine_errors():
+                        self._under_way.cancel()
+            finally:
+                self._connection.close()
+
+
+def _summary_of(answer: Any) -> Summary:
+    return Summary(
+        read_rows=answer.storage_rows_read(),
+        read_bytes=answer.storage_bytes_read(),
+        written_rows=answer.rows_written(),
+        written_bytes=answer.bytes_written(),
+        result_rows=answer.rows_read(),
+        elapsed_s=answer.elapsed(),
+    )
+
+
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise EngineError(str(error)) from error
+
+
+def _own(path: Path) -> int:
+    lock = os.open(path / "keeprate-store.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(lock, 32).decode()
+        os.close(lock)
+        raise DirectoryOwnedError(path, owner) from None
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    return lock

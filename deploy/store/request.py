@@ -1,0 +1,167 @@
+"""What a request means, as pure functions: which statement, which data, which settings, which format.
+
+The engine parses SQL; here only as much is read as the protocol needs: whether a statement is an INSERT with data
+behind it, and the FORMAT a statement ends with.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+# Parameters of the protocol that are no settings of the engine. Session ids are accepted and mean nothing here: every
+# request has a session of its own.
+_PROTOCOL = frozenset(
+    ("query", "query_id", "database", "default_format", "wait_end_of_query", "buffer_size", "stacktrace")
+    + ("session_id", "session_timeout", "session_check", "close_session", "user", "password", "quota_key", "role")
+    + ("client_protocol_version", "compress", "decompress")
+)
+_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_SPACE = rb"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)"
+_INSERT = re.compile(rb"\A" + _SPACE + rb"*INSERT\s", re.IGNORECASE | re.DOTALL)
+# What stands between INSERT and its data, in pieces that cannot hide a keyword from us.
+_HEAD_PIECE = re.compile(
+    rb"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`\\]|\\.)*`|\([^()'\"`]*\)|--[^\n]*|/\*.*?\*/"
+    rb"|\bFORMAT\s+(?P<format>\w+)[ \t]*;?[ \t]*(?:\r?\n)?|\b(?P<values>VALUES)\b|\b(?P<select>SELECT|WITH)\b|\w+|.",
+    re.IGNORECASE | re.DOTALL,
+)
+_FORMAT_AT_END = re.compile(
+    rb"\bFORMAT\s+(\w+)\s*(?:SETTINGS\b(?:[^'()]|'(?:[^'\\]|\\.)*')*)?(?:;|\s|--[^\n]*|/\*.*?\*/)*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_FIRST_WORD = re.compile(rb"\A(?:" + _SPACE + rb"|\()*(\w+)", re.DOTALL)
+_ANSWERING = frozenset(b"SELECT WITH FROM VALUES SHOW DESCRIBE DESC EXISTS EXPLAIN CHECK KILL".split())
+
+# Formats whose blocks can be sent one by one because nothing stands before the first or after the last.
+_STREAMABLE = frozenset(
+    ("Native", "RowBinary", "TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "CSV", "LineAsString", "RawBLOB")
+    + ("JSONEachRow", "JSONLines", "NDJSON", "JSONCompactEachRow")
+)
+_CONTENT_TYPES = (
+    (re.compile(r"JSON(EachRow|Lines)|NDJSON|JSONCompact(Strings)?EachRow", re.ASCII), "application/x-ndjson"),
+    (re.compile(r"JSON"), "application/json; charset=UTF-8"),
+    (re.compile(r"(TSV|TabSeparated)"), "text/tab-separated-values; charset=UTF-8"),
+    (re.compile(r"CSV"), "text/csv; charset=UTF-8; header=absent"),
+    (re.compile(r"Pretty|Vertical|Markdown|Values|LineAsString|XML|SQLInsert"), "text/plain; charset=UTF-8"),
+)
+
+
+class RequestError(ValueError):
+    """The request asks for something this door does not do. `status` is HTTP's, `code` is ClickHouse's."""
+
+    def __init__(self, message: str, status: int = 400, code: int = 36) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the URL says besides the statement."""
+
+    database: str | None = None
+    default_format: str = "TabSeparated"
+    query_id: str | None = None
+    wait_end_of_query: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """An INSERT whose data come behind it: `head` for the engine, then the data in `format`."""
+
+    head: str
+    format: str
+
+
+def refusal(headers: Mapping[str, str]) -> str | None:
+    """Why a request is not from this machine's own programs, or None. A page in a browser could post here too."""
+    host = headers.get("host", "localhost")
+    if re.sub(r":\d+$", "", host) not in _LOOPBACK_NAMES:
+        return f"the store answers to {', '.join(_LOOPBACK_NAMES)}, not to {host!r}"
+    if "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return "the store does not answer to pages in a browser"
+    return None
+
+
+def read_options(arguments: Iterable[tuple[str, str]], headers: Mapping[str, str]) -> Options:
+    """Sort the arguments of a URL into what the protocol, the engine's settings and the statement's parameters take.
+
+    Raises RequestError for ClickHouse's own block compression, which HTTP's replaces here.
+    """
+    given = dict(arguments)
+    for name in ("compress", "decompress"):
+        if given.get(name, "0") not in ("0", "false"):
+            raise RequestError(f"{name}=1 is not available here: use Accept-Encoding and Content-Encoding", 501, 48)
+    return Options(
+        database=given.get("database") or headers.get("x-clickhouse-database"),
+        default_format=given.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
+        query_id=given.get("query_id"),
+        wait_end_of_query=given.get("wait_end_of_query", "0") not in ("0", "false"),
+        settings={k: v for k, v in given.items() if k not in _PROTOCOL and not k.startswith("param_")},
+        parameters={k.removeprefix("param_"): v for k, v in given.items() if k.startswith("param_")},
+    )
+
+
+def split_insert(text: bytes, data_follow: bool) -> tuple[Insert, bytes] | None:
+    """The INSERT at the start of `text` and what of its data `text` holds; None for a statement to run as it is.
+
+    `data_follow` says that data come after `text`, as when the statement is in the URL and the data in the body: then
+    an INSERT without FORMAT takes them as Values, as ClickHouse does. INSERT … SELECT is a statement to run as it is.
+    """
+    if _INSERT.match(text) is None:
+        return None
+    for piece in _HEAD_PIECE.finditer(text):
+        if piece["format"] is not None:
+            return Insert(text[: piece.start()].decode(), piece["format"].decode()), text[piece.end() :]
+        if piece["select"] is not None:
+            return None
+        if piece["values"] is not None:
+            bare = data_follow and not text[piece.end() :].strip(b" \t\r\n;")
+            return (Insert(text[: piece.start()].decode(), "Values"), b"") if bare else None
+    return (Insert(text.decode().rstrip(" \t\r\n;"), "Values"), b"") if data_follow else None
+
+
+def output_format(statement: bytes, default: str) -> str:
+    """The format the answer will have: the one the statement ends with, or the default."""
+    # Only the end is searched: a statement can be megabytes long.
+    said = _FORMAT_AT_END.search(statement[-4096:])
+    return said[1].decode() if said is not None else default
+
+
+def has_answer(statement: bytes) -> bool:
+    """Whether a statement yields a result, possibly empty, rather than none at all."""
+    word = _FIRST_WORD.match(statement)
+    return word is not None and word[1].upper() in _ANSWERING
+
+
+def may_stream(statement: bytes, answer_format: str) -> bool:
+    """Whether the answer can go out block by block: a SELECT in a format without head, foot or wrapper."""
+    word = _FIRST_WORD.match(statement)
+    return answer_format in _STREAMABLE and word is not None and word[1].upper() in (b"SELECT", b"WITH")
+
+
+def content_type(answer_format: str) -> str:
+    """The Content-Type of an answer in a format."""
+    return next((kind for pattern, kind in _CONTENT_TYPES if pattern.match(answer_format)), "application/octet-stream")
+
+
+def set_statement(options: Options, read_only: bool) -> str | None:
+    """The SET that gives a session the request's settings and parameters, or None where there are none.
+
+    `read_only` is for GET, which by the protocol must not change anything.
+    """
+    settings = dict(options.settings)
+    if read_only and settings.get("readonly", "0") == "0":
+        settings["readonly"] = "2"
+    assigned = settings | {f"param_{name}": value for name, value in options.parameters.items()}
+    for name in assigned:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name):
+            raise RequestError(f"{name!r} is not the name of a setting", 404, 115)
+    # readonly comes last, or it would forbid the settings behind it in the same statement.
+    ordered = sorted(assigned.items(), key=lambda setting: setting[0] == "readonly")
+    return "SET " + ", ".join(f"{name} = {_quoted(value)}" for name, value in ordered) if ordered else None
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
