@@ -1,0 +1,150 @@
+"""Sending the simulator's events: the past at once, the rest when it is due, and going on after a stop.
+
+A run is a list of spans, each with a rate of events: the past at a low one, the present at a lively one, and a low one
+again for the time in which nobody ran the demo. The list and the time up to which everything was sent are the whole
+state, because the simulator can tell the rest again.
+"""
+
+import heapq
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from keeprate.deploy.demo.simulate import Sent, simulate
+from keeprate.deploy.demo.story import DAY_MS, World
+
+ECHO_MS = 3 * DAY_MS
+"""Nothing is sent later than this after its session began: the longest is a late check of the next day, held back."""
+SAVE_EVERY_MS = 10_000
+
+
+class Clock(Protocol):
+    """What tells the time and waits; a test has its own."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return after this long."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """From when on sessions begin at which rate; until the next span."""
+
+    start: int
+    events_per_s: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be told, and how far it was.
+
+    brokers: where it was sent; another broker has seen nothing yet.
+    sent_until: everything due up to then was sent, in milliseconds since the epoch.
+    """
+
+    world: World
+    spans: tuple[Span, ...]
+    brokers: str
+    sent_until: int
+
+
+def begin(seed: int, days: int, events: int, live_events_per_s: float, brokers: str, now_ms: int) -> Run:
+    """A first run: so many events over the days before now, then live; a live rate of zero ends it with the past."""
+    start = (now_ms // DAY_MS - days) * DAY_MS
+    past = Span(start, events * 1000 / (now_ms - start))
+    return Run(World.over(seed, start, days), (past, Span(now_ms, live_events_per_s)), brokers, 0)
+
+
+def resume(run: Run, live_events_per_s: float, now_ms: int) -> Run:
+    """The run that goes on from here: what is still due of it, the gap at the rate of the past, then live."""
+    past, live = run.spans[0], Span(now_ms, live_events_per_s)
+    if run.sent_until < past.start:
+        return replace(run, spans=(past, live))
+    told = [span for span in run.spans if span.start < run.sent_until]
+    return replace(run, spans=(*told, replace(past, start=run.sent_until), live))
+
+
+def told_from_the_start(run: Run, brokers: str) -> Run:
+    """The same run for a broker that has seen none of it."""
+    return replace(run, brokers=brokers, sent_until=0)
+
+
+def timeline(run: Run) -> Iterator[Sent]:
+    """What is still to be sent, by the time at which it is due. Endless, unless the last span's rate is zero."""
+    parts = []
+    for span, following in zip(run.spans, (*run.spans[1:], None), strict=True):
+        end = following.start if following else None
+        quiet = span.events_per_s <= 0 or (end is not None and end + ECHO_MS < run.sent_until)
+        if not quiet:
+            parts.append(simulate(run.world, span.start, end, span.events_per_s))
+    return (sent for sent in heapq.merge(*parts, key=lambda sent: sent.at) if sent.at > run.sent_until)
+
+
+@dataclass
+class Pace:
+    """When an item is sent: one of the past `speed` times faster than it happened (0: at once), others when due."""
+
+    clock: Clock
+    speed: float
+    begun_at: int
+    first_at: int | None = None
+
+    def wait_for(self, at_ms: int) -> None:
+        """Return when it is time for what is due at `at_ms`."""
+        if self.first_at is None:
+            self.first_at = at_ms
+        due_at = at_ms
+        if at_ms <= self.begun_at:
+            due_at = self.begun_at + int((at_ms - self.first_at) / self.speed) if self.speed else 0
+        while (left_ms := due_at - self.clock.now_ms()) > 0:
+            self.clock.sleep(min(left_ms / 1000, 1.0))
+
+
+def play(
+    run: Run,
+    send: Callable[[Sent], None],
+    pace: Pace,
+    save: Callable[[Run], None],
+    progress: Callable[[int], None],
+    until: int | None = None,
+) -> Run:
+    """Send what the run still has, in order. Returns the run as it stands at `until`; else only by an exception.
+
+    send: may block; raises to end the run.
+    save: called now and then with how far it is, never further than what `send` returned from.
+    progress: called with the due time of each item.
+    """
+    saved_at = 0
+    for sent in timeline(run):
+        if until is not None and sent.at > until:
+            break
+        pace.wait_for(sent.at)
+        send(sent)
+        # Two items may be due in one millisecond: only the one before it is surely over.
+        run = replace(run, sent_until=sent.at - 1)
+        progress(sent.at)
+        if sent.at - saved_at >= SAVE_EVERY_MS and sent.at > pace.begun_at:
+            saved_at = sent.at
+            save(run)
+    return replace(run, sent_until=until) if until is not None else run
+
+
+def load(path: Path) -> Run | None:
+    """The run in a file, or None when there is none yet."""
+    if not path.exists():
+        return None
+    state = json.loads(path.read_text("utf-8"))
+    spans = tuple(Span(**span) for span in state["spans"])
+    return Run(World(**state["world"]), spans, state["brokers"], state["sent_until"])
+
+
+def store(run: Run, path: Path) -> None:
+    """Write the run to a file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(asdict(run)), "utf-8")
+    fresh.replace(path)
