@@ -2,6 +2,8 @@
 
 import typer
 
+from keeprate.deploy.commands.worker import worker
+
 app = typer.Typer(
     name="keeprate",
     help="Keeprate tells a team what its users keep of what its model wrote.",
@@ -9,3 +11,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# With a callback, the first command stays a command while it is the only one.
+app.callback()(lambda: None)
+app.command()(worker)

@@ -1,0 +1,127 @@
+"""Join generations with their feedback into outcomes, whatever the order in which they arrive.
+
+Reads      keeprate.generations and keeprate.feedback, records of one partition at a time
+Writes     keeprate.outcomes: every outcome that changed, to the partition its source record was in;
+           keeprate.dead-letters: every record that is no event
+State      per partition, the outcome of each suggestion by `outcome.key_of`; keeprate.outcomes is its changelog
+Late       feedback that comes before its generation is held as an orphan, an outcome without `generation`, and is
+           joined when the generation arrives; a fact about an outcome that has left the state starts a partial one,
+           which merges with the rest in the store
+Delivery   at least once: a batch that is read again after a crash merges into the same outcomes, by the law of
+           `outcome.merge`, so nothing is lost and nothing counts twice
+
+Pure: no clock, no input or output. The shell decides when to read, look up, write and commit.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from keeprate.schemas.dead_letters import DeadLetter, Headers, dead_letter
+from keeprate.schemas.decode import ContractError, decode
+from keeprate.schemas.events import Event
+from keeprate.schemas.outcome import Outcome, lift, merge
+
+
+class Record(Protocol):
+    """A record of a source topic, as Kafka's clients show it. `timestamp` is in ms, -1 where Kafka has none."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that is no event, with the dead letter that says why."""
+
+    record: Record
+    letter: DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """What a batch of records says.
+
+    facts: by suggestion, the merge of all that the batch says of it.
+    """
+
+    facts: dict[str, Outcome]
+    refusals: list[Refusal]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a batch changes.
+
+    outcomes: the new state of every suggestion that changed, and of no other.
+    unchanged: suggestions of which the batch said nothing new: duplicates and replays.
+    orphans_held: outcomes that began without their generation.
+    orphans_joined: outcomes that had been without, and now have it.
+    """
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    unchanged: int = 0
+    orphans_held: int = 0
+    orphans_joined: int = 0
+
+
+def sift(records: Iterable[Record]) -> Sifted:
+    """Decode a batch: every record ends in the facts or in the refusals."""
+    facts: dict[str, Outcome] = {}
+    refusals: list[Refusal] = []
+    for record in records:
+        try:
+            event = decode(record.value)
+        except ContractError as error:
+            refusals.append(refuse(record, error))
+        else:
+            gather(facts, (event,))
+    return Sifted(facts, refusals)
+
+
+def gather(facts: dict[str, Outcome], events: Iterable[Event]) -> None:
+    """Merge what events say into `facts`."""
+    for event in events:
+        for key, fact in lift(event):
+            known = facts.get(key)
+            facts[key] = fact if known is None else merge(known, fact)
+
+
+def refuse(record: Record, error: ContractError) -> Refusal:
+    """The refusal of a record, with the place where it stands."""
+    timestamp_ms = -1 if record.timestamp is None else record.timestamp
+    letter = dead_letter(
+        error, "join", record.topic, record.partition, record.offset, timestamp_ms, tuple(record.headers)
+    )
+    return Refusal(record, letter)
+
+
+def join(held: Mapping[str, Outcome], facts: Mapping[str, Outcome]) -> Step:
+    """Merge facts into the outcomes that are held. Leaves both as they are."""
+    outcomes: dict[str, Outcome] = {}
+    counts: Counter[str] = Counter()
+    for key, fact in facts.items():
+        before = held.get(key)
+        after = fact if before is None else merge(before, fact)
+        if before == after:
+            counts["unchanged"] += 1
+            continue
+        outcomes[key] = after
+        if "generation" not in after:
+            counts["orphans_held"] += before is None
+        elif before is not None:
+            counts["orphans_joined"] += "generation" not in before
+    return Step(outcomes, counts["unchanged"], counts["orphans_held"], counts["orphans_joined"])

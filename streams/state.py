@@ -1,0 +1,124 @@
+"""The state of one partition: encoded outcomes by key, with the offset of the changelog up to which they are complete.
+
+In memory, or in RocksDB. Either way the changelog is the truth, and the state can be rebuilt from it: a write need not
+be durable when it returns, but a partition's changes and their offset are written together or not at all.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+Changes = Mapping[bytes, bytes | None]
+"""New value by key; None removes the key."""
+
+
+class StateLockedError(Exception):
+    """Another process has the state directory open: the worker refuses to start. Give each worker its own."""
+
+
+class PartitionState(Protocol):
+    """What a partition's state offers, whatever holds it."""
+
+    @property
+    def offset(self) -> int | None:
+        """The changelog's last offset that is in here; None when nothing is known of it."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+
+    def write(self, changes: Changes, offset: int | None) -> None:
+        """Apply changes, and move the offset to `offset` unless that is None or behind."""
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]: ...
+
+    def close(self) -> None:
+        """Let go of it. What is on disk stays there."""
+
+
+class MemoryState:
+    """State in a dictionary, gone with the process."""
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, bytes] = {}
+        self.offset: int | None = None
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return list(map(self._values.get, keys))
+
+    def write(self, changes: Changes, offset: int | None) -> None:
+        for key, value in changes.items():
+            if value is None:
+                self._values.pop(key, None)
+            else:
+                self._values[key] = value
+        self.offset = _later(self.offset, offset)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        return iter(list(self._values.items()))
+
+    def close(self) -> None:
+        self._values.clear()
+        self.offset = None
+
+
+# Sorts before every outcome's key, which begins with an app's name.
+_OFFSET_KEY: Final = b"\x00offset"
+
+
+class RocksState:
+    """State in a RocksDB directory, there again after a restart."""
+
+    def __init__(self, path: Path) -> None:
+        from rocksdict import AccessType, Rdict
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db: Any = Rdict(str(path), options=_options(), access_type=AccessType.read_write())
+        except Exception as error:
+            if "lock" not in str(error).lower():
+                raise
+            raise StateLockedError(
+                f"{path}: another process has it open; give each worker its own --data-dir"
+            ) from None
+        known = self._db.get(_OFFSET_KEY)
+        self.offset: int | None = None if known is None else int(known)
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        values: list[bytes | None] = self._db.get(list(keys))
+        return values
+
+    def write(self, changes: Changes, offset: int | None) -> None:
+        from rocksdict import WriteBatch
+
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        self.offset = _later(self.offset, offset)
+        if self.offset is not None:
+            batch.put(_OFFSET_KEY, str(self.offset).encode())
+        self._db.write(batch)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in self._db.items():
+            if key != _OFFSET_KEY:
+                yield key, value
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _options() -> Any:
+    from rocksdict import DBCompressionType, Options
+
+    options = Options(raw_mode=True)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_write_buffer_size(32 << 20)
+    options.set_max_write_buffer_number(3)
+    options.set_keep_log_file_num(2)
+    return options
+
+
+def _later(a: int | None, b: int | None) -> int | None:
+    return max((offset for offset in (a, b) if offset is not None), default=None)

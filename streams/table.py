@@ -1,0 +1,144 @@
+"""The table of outcomes: Faust's own, for assignment and recovery, over a state for each partition.
+
+Its changelog is keeprate.outcomes, which is the join's output too. A record of the changelog merges into the state
+instead of replacing it, because a worker that lost its partitions and has not noticed may still write an older
+outcome after the new owner's; where that happened the merged outcome is written back.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.stores.base import Store
+from faust.types import TP
+from mode import get_logger
+
+from keeprate.schemas.outcome import decode_outcome, encode_outcome, merge
+from keeprate.streams.state import MemoryState, PartitionState, RocksState
+from keeprate.streams.transport import records_of
+
+logger = get_logger(__name__)
+
+WriteBack = Callable[[int, dict[bytes, bytes | None]], Any]
+
+
+class OutcomeStore(Store[bytes, bytes]):
+    """What Faust recovers into.
+
+    **Invariant:** a state is closed as soon as its partition is neither ours nor our standby, so no two workers'
+    writes meet in it.
+    """
+
+    def __init__(self, *args: Any, data_dir: Path | None, write_back: WriteBack, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._data_dir = data_dir
+        self._write_back = write_back
+        self._states: dict[int, PartitionState] = {}
+        # Keys whose last record in the changelog holds less than what is known.
+        self._behind: dict[int, set[bytes]] = defaultdict(set)
+
+    def partition(self, number: int) -> PartitionState:
+        """The state of a partition, opened when it is asked for the first time."""
+        if number not in self._states:
+            path = self._data_dir and self._data_dir / self.table_name / str(number)
+            self._states[number] = RocksState(path) if path else MemoryState()
+        return self._states[number]
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        return self.partition(tp.partition).offset
+
+    def apply_changelog_batch(
+        self, batch: Iterable[Any], to_key: Callable[[Any], bytes], to_value: Callable[[Any], bytes]
+    ) -> None:
+        by_partition: dict[int, list[Any]] = defaultdict(list)
+        for record in records_of(batch):
+            by_partition[record.partition].append(record)
+        for number, records in by_partition.items():
+            self._apply(number, records)
+
+    def _apply(self, number: int, records: list[Any]) -> None:
+        state = self.partition(number)
+        keys = list({record.key for record in records})
+        values = dict(zip(keys, state.get_many(keys), strict=True))
+        behind = self._behind[number]
+        for record in records:
+            held, arriving = values[record.key], record.value
+            values[record.key] = arriving
+            behind.discard(record.key)
+            if held is not None and arriving is not None and held != arriving:
+                merged = _merge(held, arriving)
+                values[record.key] = merged
+                if merged != arriving:
+                    behind.add(record.key)
+        state.write(values, records[-1].offset)
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        topic = self.table.changelog_topic.get_topic_name()
+        ours = {tp.partition for tp in assigned if tp.topic == topic}
+        for number in [number for number in self._states if number not in ours]:
+            self._states.pop(number).close()
+            self._behind.pop(number, None)
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        for number in sorted({tp.partition for tp in active_tps}):
+            keys = sorted(self._behind.pop(number, ()))
+            if keys:
+                logger.info(
+                    "partition %s: %s outcomes were behind in the changelog; writing them back", number, len(keys)
+                )
+                values = dict(zip(keys, self.partition(number).get_many(keys), strict=True))
+                await self._write_back(number, values)
+
+    async def need_active_standby_for(self, tp: TP) -> bool:
+        return True
+
+    def reset_state(self) -> None:
+        """Nothing: a state is discarded by removing its directory."""
+
+    async def backup_partition(self, *args: Any, **kwargs: Any) -> None:
+        """Not offered: the changelog is the backup."""
+        raise NotImplementedError
+
+    def restore_backup(self, *args: Any, **kwargs: Any) -> None:
+        """Not offered: the changelog is the backup."""
+        raise NotImplementedError
+
+    async def on_stop(self) -> None:
+        for state in self._states.values():
+            state.close()
+        self._states.clear()
+
+
+def _merge(held: bytes, arriving: bytes) -> bytes:
+    (key, a), (_, b) = decode_outcome(held), decode_outcome(arriving)
+    return encode_outcome(key, merge(a, b))
+
+
+class OutcomeTable(faust.Table[bytes, bytes]):
+    """A Faust table whose store is an OutcomeStore. Nothing writes to it by item assignment."""
+
+    def __init__(self, *args: Any, data_dir: Path | None = None, write_back: WriteBack, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._data_dir = data_dir
+        self._write_back = write_back
+
+    def _new_store(self) -> OutcomeStore:
+        return OutcomeStore(
+            "memory://",
+            self.app,
+            self,
+            table_name=self.name,
+            loop=self.loop,
+            data_dir=self._data_dir,
+            write_back=self._write_back,
+        )
+
+    def partition(self, number: int) -> PartitionState:
+        """The state of a partition."""
+        store: Any = self.data
+        state: PartitionState = store.partition(number)
+        return state

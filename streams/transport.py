@@ -1,0 +1,177 @@
+"""Faust's Kafka transport, with a run of records of one partition as one Faust message.
+
+Faust spends about 90 µs of asyncio on each message, more than all that Keeprate does with a record. So what one fetch
+returned of a partition travels through Faust as one message: its value is the list of Kafka's records, its offset that
+of the last one. Assignment, recovery, rebalance and commit stay Faust's.
+
+**Invariant:** every record of a source topic is in exactly one batch after a seek, in order, and nothing is left out.
+**Invariant:** an offset is committed only when its batch, and every batch before it, was acknowledged.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from faust.transport.consumer import ensure_TP
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from mode import get_logger
+
+logger = get_logger(__name__)
+
+
+class RecordsLostError(Exception):
+    """Kafka deleted records before they were read: the worker stops, because to go on would hide a loss.
+
+    first_kept: the first offset that is still there.
+    """
+
+    def __init__(self, tp: TP, expected: int, first_kept: int) -> None:
+        super().__init__(
+            f"{tp.topic}/{tp.partition}: retention removed offsets {expected} to {first_kept - 1} before they were "
+            "read; keep records longer, and reset the group's offset to go on without them"
+        )
+        self.tp = tp
+        self.expected = expected
+        self.first_kept = first_kept
+
+
+class OutOfOrderError(Exception):
+    """A batch was to be acknowledged before its predecessor: a fault in the transport, so nothing is committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A run of records of one partition.
+
+    start: the offset after the batch before. It may be below the first record's, where Kafka keeps a marker.
+    """
+
+    start: int
+    records: list[Any]
+
+    @property
+    def next_offset(self) -> int:
+        """What is committed once the batch is done."""
+        return int(self.records[-1].offset) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _BatchRecord:
+    """A batch in the shape of the record that Faust expects of the driver."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int | None
+    value: Batch
+    key: bytes | None = None
+    headers: tuple[()] = ()
+    timestamp_type: int = 0
+    checksum: int | None = None
+    serialized_key_size: int = 0
+    serialized_value_size: int = 0
+
+
+class Consumer(driver.Consumer):
+    """Faust's consumer, fetching batches.
+
+    Faust keeps a list of acknowledged offsets and finds runs in it. It commits past a message that was never
+    acknowledged when that is the first one after the committed offset, so here a counter per partition does that work.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # The next offset to fetch, and the next one to acknowledge.
+        self._expected: dict[TP, int] = {}
+        self._next: dict[TP, int] = {}
+        # A jump in the offsets that was seen twice is Kafka's, not ours.
+        self._jumps: dict[TP, tuple[int, int]] = {}
+        super().__init__(*args, **kwargs)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:  # noqa: ASYNC109 - Faust's signature
+        fetched = await super()._getmany(active_partitions, timeout)
+        batches = {}
+        for aiokafka_tp, records in fetched.items():
+            tp = ensure_TP(aiokafka_tp)
+            if records and (batch := await self._batch(tp, records)):
+                last = records[-1]
+                batches[tp] = [_BatchRecord(tp.topic, tp.partition, last.offset, last.timestamp, batch)]
+        return batches
+
+    async def _batch(self, tp: TP, records: list[Any]) -> Batch | None:
+        first, next_offset = records[0].offset, records[-1].offset + 1
+        if self._is_changelog_tp(tp):
+            return Batch(first, records)
+        expected = self._expected.get(tp, first)
+        if next_offset <= expected:
+            return None
+        if first > expected and not await self._is_kafkas(tp, expected, first):
+            # A fetch crossed a seek, and what it skipped must not be committed past.
+            await self._seek(tp, expected)
+            return None
+        self._expected[tp] = next_offset
+        return Batch(expected, records)
+
+    async def _is_kafkas(self, tp: TP, expected: int, first: int) -> bool:
+        """Whether a jump is in the log itself: transaction markers, or compaction by a foreign setting."""
+        earliest = (await self.earliest_offsets(tp))[tp]
+        if earliest > expected:
+            raise RecordsLostError(tp, expected, earliest)
+        jump = (expected, first)
+        if self._jumps.get(tp) == jump:
+            return True
+        self._jumps[tp] = jump
+        logger.info("%s/%s: offsets %s to %s are missing from a fetch; reading again", *tp, expected, first - 1)
+        return False
+
+    async def perform_seek(self) -> None:
+        """Go back to what was committed, or to the beginning."""
+        await super().perform_seek()
+        sources = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
+        unknown = [tp for tp in sources if not self._committed_offset[tp]]
+        beginnings = await self.earliest_offsets(*unknown) if unknown else {}
+        for tp in sources:
+            offset = self._committed_offset[tp] or beginnings.get(tp) or 0
+            self._expected[tp] = self._next[tp] = offset
+
+    def ack(self, message: Any) -> bool:
+        """Mark a batch as done. Raises OutOfOrderError when one before it is not."""
+        tp, batch = message.tp, message.value
+        if message.acked or not isinstance(batch, Batch):
+            return False
+        if batch.start > self._next.get(tp, batch.start):
+            raise OutOfOrderError(f"{tp}: batch at {batch.start}, but the next to be done is {self._next[tp]}")
+        message.acked = True
+        self._unacked_messages.discard(message)
+        self._next[tp] = max(batch.next_offset, self._next.get(tp, 0))
+        self._acked[tp] = [self._next[tp]]
+        self._n_acked += len(batch.records)
+        return True
+
+    def _new_offset(self, tp: TP) -> int | None:
+        acked = self._acked.pop(tp, None)
+        return acked[-1] if acked else None
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing: a batch knows where it starts."""
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Faust forgets what was acknowledged and not yet committed; commit it while the partitions are still ours."""
+        await self.commit()
+        for tp in revoked:
+            self._expected.pop(tp, None)
+            self._next.pop(tp, None)
+            self._jumps.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+
+class Transport(driver.Transport):
+    """What `app.conf` names as the transport of the consumer."""
+
+    Consumer: ClassVar[type[Consumer]] = Consumer
+
+
+def records_of(batch: Iterable[Any]) -> Iterator[Any]:
+    """The records of changelog events that travelled as batches."""
+    for event in batch:
+        yield from event.message.value.records
