@@ -1,0 +1,276 @@
+"""Generations and what users do with them, in the words of the domain.
+
+    generation = client.generation(model="…", input="…", output="return a + b")
+    generation.shown(dwell_ms=900).accept().vote(+1)
+
+Every method emits one event and returns the handle, so that calls chain. None of them waits for a disk or the network;
+those that compare texts (`edit`, `retention_check`) take the time of the comparison.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from typing_extensions import TypedDict
+
+from keeprate.producers import text as texts
+
+Messages = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
+
+
+class GenerationFields(TypedDict, total=False):
+    """What `Keeprate.generation` takes; `keeprate.schemas.events.Generation` says what each field means.
+
+    input, output: a text, a message, or a list of them; each element of `output` is one choice.
+    user: as the app knows the user; it is hashed before it leaves.
+    generation_id: when it was allocated before the call, with `Keeprate.new_id`.
+    external_id: the provider's id of the response; without a generation_id it gives the identity.
+    """
+
+    generation_id: str
+    external_id: str
+    occurred_at: int
+    user: str
+    session: str
+    trace_id: str
+    span_id: str
+    attributes: dict[str, str]
+    operation: str
+    surface: str
+    language: str
+    trigger: str
+    provider: str
+    model: str
+    prompt_name: str
+    prompt_version: str
+    prompt_variables: dict[str, Any]
+    context_strategy: str
+    context_sources: list[str]
+    tools_offered: list[str]
+    tools_called: list[str]
+    input: Messages
+    output: Messages
+    choice_count: int
+    parameters: dict[str, Any]
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    latency_ms: int
+    time_to_first_token_ms: int
+    finish_reason: str
+    error_type: str
+    error_message: str
+    outcome: Literal["produced", "empty", "cancelled", "failed", "filtered"]
+    parent_generation_id: str
+    step: str
+    experiment: str
+    variant: str
+
+
+def messages(given: Messages, role: str) -> list[dict[str, Any]]:
+    """Texts and messages in the one shape of the events. A bare text takes the role."""
+    if isinstance(given, str | Mapping):
+        given = [given]
+    return [{"role": role, "content": each} if isinstance(each, str) else {"role": role, **each} for each in given]
+
+
+def choice_texts(output: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The text of each choice; empty where the content is not a text."""
+    return [content if isinstance(content := message.get("content"), str) else "" for message in output]
+
+
+@dataclass
+class _Accepted:
+    """The last accept of a suggestion: retention is measured from it."""
+
+    sequence: int = 0
+    text: str | None = None
+    at_monotonic_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Emitter:
+    """What a handle needs of its client: where events go, and the clock of elapsed times."""
+
+    emit: Callable[[Mapping[str, Any]], bool]
+    monotonic_s: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One suggestion of a generation, made here or elsewhere, and what becomes of it.
+
+    origin: what each event of it repeats: generation_id, and where known app, user, session and trace.
+    """
+
+    emitter: Emitter
+    origin: Mapping[str, Any]
+    outputs: Sequence[str] = ()
+    choice_index: int = 0
+    _accepted: _Accepted = field(default_factory=_Accepted)
+
+    @property
+    def id(self) -> str:
+        """The generation_id, for feedback that is given elsewhere."""
+        return str(self.origin["generation_id"])
+
+    @property
+    def text(self) -> str | None:
+        """The suggestion's text, where this process knows it."""
+        return self.outputs[self.choice_index] if self.choice_index < len(self.outputs) else None
+
+    def choice(self, index: int) -> "Generation":
+        """The same generation's suggestion at another index."""
+        return Generation(self.emitter, self.origin, self.outputs, index)
+
+    def shown(self, text: str | None = None, *, dwell_ms: int | None = None, **more: Any) -> Self:
+        """It was displayed. text: as displayed, the output when None."""
+        return self.action("shown", dwell_ms=dwell_ms, **_size(self.text if text is None else text), **more)
+
+    def accept(self, text: str | None = None, *, mode: Literal["user", "auto"] = "user", **more: Any) -> Self:
+        """It was taken whole. text: as taken, the output when None. mode `auto`: applied with no accept step."""
+        return self._accept("accept", text, accept_mode=mode, **more)
+
+    def accept_partial(self, text: str, **more: Any) -> Self:
+        """A part was taken. text: all that has been taken so far, not what this step adds."""
+        return self._accept("accept_partial", text, **more)
+
+    def insert(self, **more: Any) -> Self:
+        """It was inserted where the user works."""
+        return self.action("insert", **more)
+
+    def copy(self, **more: Any) -> Self:
+        """It was copied."""
+        return self.action("copy", **more)
+
+    def apply(self, **more: Any) -> Self:
+        """It was applied to the user's document."""
+        return self.action("apply", **more)
+
+    def reject(self, **more: Any) -> Self:
+        """The user refused it. A later accept wins."""
+        return self.action("reject", **more)
+
+    def dismiss(self, **more: Any) -> Self:
+        """The user closed it."""
+        return self.action("dismiss", **more)
+
+    def ignore(self, **more: Any) -> Self:
+        """The user went on without it."""
+        return self.action("ignore", **more)
+
+    def undo(self, **more: Any) -> Self:
+        """The user took the accept back."""
+        return self.action("undo", **more)
+
+    def action(self, name: str, **fields: Any) -> Self:
+        """Any action: one that the contract names, or an app's own beginning with x_."""
+        return self._emit("action", action=name, **fields)
+
+    def vote(self, value: Literal[-1, 0, 1], *, comment: str | None = None, **more: Any) -> Self:
+        """Thumbs up, thumbs down, or 0 to withdraw. The user's latest vote counts, once."""
+        return self._emit("vote", value=value, comment=comment, **more)
+
+    def score(self, value: float, low: float, high: float, *, comment: str | None = None, **more: Any) -> Self:
+        """A verdict on a scale from low to high."""
+        return self._emit("vote", score=value, scale_min=low, scale_max=high, comment=comment, **more)
+
+    def flag(
+        self,
+        label: str,
+        *,
+        severity: Literal["low", "medium", "high"] | None = None,
+        valence: Literal["positive", "negative", "neutral"] | None = None,
+        comment: str | None = None,
+        **more: Any,
+    ) -> Self:
+        """The user marks an issue. Without a valence it counts as negative."""
+        return self._emit(
+            "flag", label=label, status="set", severity=severity, valence=valence, comment=comment, **more
+        )
+
+    def unflag(self, label: str, **more: Any) -> Self:
+        """The user takes the mark back."""
+        return self._emit("flag", label=label, status="unset", **more)
+
+    def edit(
+        self,
+        corrected: str,
+        *,
+        original: str | None = None,
+        origin: Literal["user", "expert", "model"] = "user",
+        comment: str | None = None,
+        **more: Any,
+    ) -> Self:
+        """What the output should have been. original: the text that was corrected, the output when None."""
+        original = self.text if original is None else original
+        fields: dict[str, Any] = {"corrected_text": corrected, "corrected_length": texts.length(corrected)}
+        if original is not None:
+            fields["original_length"] = texts.length(original)
+            fields["distance"] = texts.levenshtein(original, corrected)
+        return self._emit("edit", origin=origin, comment=comment, **fields, **more)
+
+    def retention_check(
+        self,
+        *,
+        horizon_s: int | None = None,
+        current_text: str | None = None,
+        elapsed_ms: int | None = None,
+        original: str | None = None,
+        reason: str = "no_text",
+        **more: Any,
+    ) -> Self:
+        """How much of the accepted text still stands. `track` sends these by itself.
+
+        current_text: what the accepted text has become; empty when it was removed; None when it could not be read, and
+        then `reason` says why. elapsed_ms: since the accept, by a monotonic clock; measured when None.
+        original: the accepted text, when the accept was not made on this handle.
+        """
+        if elapsed_ms is None:
+            elapsed_ms = round((self.emitter.monotonic_s() - self._accepted.at_monotonic_s) * 1000)
+        original = self._accepted.text if original is None else original
+        found = survival_fields(original, current_text, reason)
+        sequence = {"accept_seq": self._accepted.sequence or None}
+        return self._emit(
+            "retention_check", horizon_s=horizon_s, elapsed_ms=elapsed_ms, **{**sequence, **found, **more}
+        )
+
+    def evaluation(
+        self,
+        name: str,
+        *,
+        value: float | None = None,
+        label: str | None = None,
+        kind: Literal["human", "llm", "code"] = "code",
+        annotator: str | None = None,
+        explanation: str | None = None,
+        **more: Any,
+    ) -> Self:
+        """A judgement by a model, a person or code."""
+        judgement = {"value": value, "label": label, "explanation": explanation}
+        return self._emit("evaluation", name=name, annotator_kind=kind, annotator=annotator, **judgement, **more)
+
+    def _accept(self, action: str, text: str | None, **fields: Any) -> Self:
+        text = self.text if text is None else text
+        accepted = self._accepted
+        accepted.sequence += 1
+        accepted.text = text
+        accepted.at_monotonic_s = self.emitter.monotonic_s()
+        return self.action(action, **{"accept_seq": accepted.sequence, **_size(text), **fields})
+
+    def _emit(self, event_type: str, **fields: Any) -> Self:
+        choice = {"choice_index": self.choice_index} if self.choice_index else {}
+        self.emitter.emit({**self.origin, **choice, "type": event_type, **fields})
+        return self
+
+
+def survival_fields(original: str | None, current: str | None, reason: str) -> dict[str, Any]:
+    """The fields of a retention check that compare the accepted text with what it has become."""
+    if current is None or original is None:
+        return {"status": "unobserved", "reason": reason}
+    found = texts.survival(original, current)
+    return {"status": "present" if current else "removed", **vars(found)}
+
+
+def _size(text: str | None) -> dict[str, int]:
+    return {} if text is None else {"length": texts.length(text), "lines": texts.line_count(text)}

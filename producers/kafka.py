@@ -1,0 +1,109 @@
+"""The one place that knows confluent-kafka: how a producer is opened, and what each of its errors asks for."""
+
+import ctypes
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from keeprate.producers.errors import SettingsError
+from keeprate.schemas.events import MAX_EVENT_BYTES
+from keeprate.schemas.topics import PARTITIONER
+
+log = logging.getLogger("keeprate.producers")
+
+Reaction = Literal["resend", "refuse"]
+
+# librdkafka's own queue stays small: what waits, waits in the spool, where it survives the process.
+QUEUE_MESSAGES: Final = 20_000
+QUEUE_KBYTES: Final = 32_768
+
+_FIXED: Final[dict[str, Any]] = {
+    "enable.idempotence": True,
+    "acks": "all",
+    "partitioner": PARTITIONER,
+    # Zero means for ever: only a broker's word, never a timeout, decides what becomes of a record.
+    "message.timeout.ms": 0,
+}
+_DEFAULTS: Final[dict[str, Any]] = {
+    "compression.codec": "lz4",
+    "linger.ms": 20,
+    "message.max.bytes": 8 * MAX_EVENT_BYTES,
+    "queue.buffering.max.messages": QUEUE_MESSAGES,
+    "queue.buffering.max.kbytes": QUEUE_KBYTES,
+    "reconnect.backoff.max.ms": 2_000,
+    "log.connection.close": False,
+}
+
+# What a broker says about a record itself, so that sending the same bytes again cannot help.
+_REFUSALS: Final = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+    }
+)
+
+# From Kafka's own UtilsTest: the Java client, aiokafka and librdkafka must agree on these or a join finds nothing.
+_MURMUR2: Final = ((b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536))
+
+
+def reaction(error: KafkaError) -> Reaction:
+    """What to do about a record that was not delivered: send it again, or count it as refused."""
+    return "refuse" if error.code() in _REFUSALS else "resend"
+
+
+def open_producer(
+    brokers: str, client_id: str, settings: Mapping[str, Any], on_error: Callable[[str], None]
+) -> Producer:
+    """A producer that is idempotent, waits for every replica and partitions as the Java client does.
+
+    settings: librdkafka's own, for TLS and SASL. Raises SettingsError for those that would break delivery.
+    on_error: takes the name of an error that is not one record's, such as _ALL_BROKERS_DOWN.
+    """
+    for name in settings:
+        if name in _FIXED:
+            raise SettingsError(f"kafka[{name!r}]", f"is fixed to {_FIXED[name]!r}; leave it out")
+    check_partitioner()
+    config = {
+        **_DEFAULTS,
+        **settings,
+        **_FIXED,
+        "bootstrap.servers": brokers,
+        "client.id": client_id,
+        "error_cb": lambda error: on_error(error.name()),
+        "logger": log,
+    }
+    try:
+        return Producer(config)
+    except (KafkaException, TypeError, ValueError) as error:
+        raise SettingsError("brokers, kafka", f"librdkafka refuses the configuration: {error}") from error
+
+
+def check_partitioner() -> None:
+    """Known-answer test: the loaded librdkafka hashes keys as Kafka's Java client does. Raises SettingsError if not."""
+    library = ctypes.CDLL(confluent_kafka.cimpl.__file__)
+    try:
+        partition = library[f"rd_kafka_msg_partitioner_{PARTITIONER}"]
+    except AttributeError:
+        # A librdkafka linked in statically hides the symbol; the setting is then taken at its word.
+        log.info("the partitioner %s could not be tested on this platform", PARTITIONER)
+        return
+    partition.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_size_t,
+        ctypes.c_int32,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+    ]
+    partition.restype = ctypes.c_int32
+    for key, murmur2 in _MURMUR2:
+        found = partition(None, key, len(key), 1000, None, None)
+        if found != (murmur2 & 0x7FFFFFFF) % 1000:
+            raise SettingsError("partitioner", f"librdkafka puts the key {key!r} elsewhere than Kafka's Java client")

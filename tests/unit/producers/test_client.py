@@ -1,0 +1,219 @@
+"""What a client takes, stamps, refuses and counts. The broker is librdkafka's in-memory one: no durability is claimed."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from keeprate.producers import ClosedError, ContractError, FullError, Keeprate, SettingsError, kafka
+from keeprate.schemas.decode import decode
+from keeprate.schemas.ids import foreign_id, uuid7
+
+MOCK = {"test.mock.num.brokers": 1}
+
+
+class Taken(list[dict[str, Any]]):
+    """The events a client put into its backlog, decoded from the bytes that Kafka would get."""
+
+    def watch(self, client: Keeprate) -> None:
+        put = client._delivery._backlog.append
+
+        def append(topic: int, key: bytes, value: bytes) -> bool:
+            self.append({**decode(value), "_key": key.decode(), "_topic": topic})
+            return put(topic, key, value)
+
+        client._delivery._backlog.append = append  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def client() -> Iterator[Keeprate]:
+    opened = Keeprate("docs", environment="test", kafka=MOCK)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def taken(client: Keeprate) -> Taken:
+    events = Taken()
+    events.watch(client)
+    return events
+
+
+def test_emit_stamps_what_the_event_leaves_out(client: Keeprate, taken: Taken) -> None:
+    """Id, time, version, app and environment are filled in; the sequence begins at 1 and ascends; the key is the id."""
+    given = {"type": "action", "action": "shown", "generation_id": uuid7()}
+    assert client.emit(given)
+    assert client.emit(given)
+    first, second = taken
+    assert given == {"type": "action", "action": "shown", "generation_id": given["generation_id"]}
+    assert first["app"] == "docs"
+    assert first["environment"] == "test"
+    assert first["_key"] == given["generation_id"]
+    assert first["producer_id"] == client.producer_id
+    assert [first["producer_seq"], second["producer_seq"]] == [1, 2]
+    assert first["event_id"] != second["event_id"]
+
+
+def test_emit_keeps_what_the_event_gives(client: Keeprate, taken: Taken) -> None:
+    """An importer's event_id, occurred_at and app stay; the client's own accounting does not give way."""
+    given = {
+        "type": "vote",
+        "value": 1,
+        "generation_id": uuid7(),
+        "event_id": uuid7(),
+        "occurred_at": 5,
+        "app": "other",
+        "producer_seq": 900,
+    }
+    assert client.emit(given)
+    assert {name: taken[0][name] for name in ("event_id", "occurred_at", "app")} == {
+        name: given[name] for name in ("event_id", "occurred_at", "app")
+    }
+    assert taken[0]["producer_seq"] == 1
+
+
+def test_a_wrong_event_is_counted_and_never_raised(client: Keeprate, caplog: pytest.LogCaptureFixture) -> None:
+    """A refusal moves dropped[invalid] and its kind, and the log says it once per kind."""
+    with caplog.at_level(logging.ERROR, "keeprate.producers"):
+        for _ in range(3):
+            assert not client.emit({"type": "vote", "value": 7, "generation_id": uuid7()})
+        assert not client.emit(
+            {"type": "action", "action": "shown", "generation_id": "x", "attributes": {"a": object()}}
+        )
+    stats = client.stats()
+    assert stats.dropped == {"invalid": 4}
+    assert stats.refusals == {"invalid value": 3, "invalid generation_id": 1}
+    assert stats.accepted == 4
+    assert len(caplog.records) == 2
+
+
+def test_a_text_that_is_no_unicode_is_refused_and_not_raised(client: Keeprate) -> None:
+    """Half of a surrogate pair cannot be UTF-8; the event is counted as invalid."""
+    client.generation(output="\ud800")
+    assert client.stats().dropped == {"invalid": 1}
+
+
+def test_an_event_over_one_mebibyte_is_counted_as_too_large(client: Keeprate) -> None:
+    """The contract's limit holds before anything is sent."""
+    client.generation(output=["x" * 600_000, "y" * 600_000])
+    assert client.stats().dropped == {"too_large": 1}
+
+
+def test_strict_raises_what_is_otherwise_counted() -> None:
+    """In development a wrong call fails where it is made, with the field in the error."""
+    with Keeprate("docs", strict=True, kafka=MOCK) as client:
+        with pytest.raises(ContractError) as caught:
+            client.feedback(uuid7()).flag("No Label")
+        assert caught.value.field == "label"
+    with pytest.raises(ClosedError):
+        client.feedback(uuid7()).copy()
+
+
+def test_a_closed_client_counts_what_comes_after() -> None:
+    """Emitting after close is no error of the app's flow: it is dropped[closed]."""
+    client = Keeprate("docs", kafka=MOCK)
+    client.close()
+    client.close()
+    assert not client.emit({"type": "action", "action": "shown", "generation_id": uuid7()})
+    assert client.stats().dropped == {"closed": 1}
+
+
+def test_a_blocking_emit_raises_when_there_is_no_room_in_time(
+    client: Keeprate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`block=True` waits for room; without any it says for how long it waited."""
+    monkeypatch.setattr(client._delivery._backlog, "append", lambda *_: False)
+    with pytest.raises(FullError) as caught:
+        client.emit({"type": "action", "action": "shown", "generation_id": uuid7()}, block=True, timeout_s=0.01)
+    assert caught.value.waited_s >= 0.01
+    assert client.stats().dropped == {"full": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"app": "no spaces"}, "app"),
+        ({"app": "docs", "environment": ""}, "environment"),
+        ({"app": "docs", "kafka": {"partitioner": "random"}}, "kafka['partitioner']"),
+        ({"app": "docs", "kafka": {"no.such.setting": 1}}, "brokers, kafka"),
+    ],
+)
+def test_a_wrong_setting_is_refused_at_the_start(settings: dict[str, Any], field: str) -> None:
+    """SettingsError names the parameter before any event is taken."""
+    with pytest.raises(SettingsError) as caught:
+        Keeprate(**settings)
+    assert caught.value.field == field
+
+
+def test_the_loaded_librdkafka_partitions_as_java_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The known-answer test passes on this library, and fails on another partitioner."""
+    kafka.check_partitioner()
+    monkeypatch.setattr(kafka, "PARTITIONER", "consistent_random")
+    with pytest.raises(SettingsError, match="elsewhere"):
+        kafka.check_partitioner()
+
+
+def test_a_provider_id_gives_the_same_generation_each_time(client: Keeprate, taken: Taken) -> None:
+    """An external id maps to one generation_id, and is kept."""
+    handle = client.generation(external_id="resp_1")
+    assert handle.id == foreign_id("docs", "resp_1") == taken[0]["generation_id"]
+    assert taken[0]["external_id"] == "resp_1"
+
+
+def test_a_generation_reads_its_texts_and_outcome(client: Keeprate, taken: Taken) -> None:
+    """Bare texts become messages, choices are numbered, and an empty or failed output is named so."""
+    handle = client.generation(input="q", output=["a\r\nb", "😀"], user="u", session="s")
+    client.generation(output="")
+    client.generation(error_type="Timeout")
+    client.generation()
+    assert taken[0]["input"] == [{"role": "user", "content": "q"}]
+    assert [message["role"] for message in taken[0]["output"]] == ["assistant", "assistant"]
+    assert [event.get("outcome") for event in taken] == ["produced", "empty", "failed", None]
+    handle.choice(1).shown()
+    assert taken[-1]["choice_index"] == 1
+    assert (taken[-1]["length"], taken[-1]["lines"]) == (2, 1)
+    assert taken[-1]["user"] == taken[0]["user"]
+
+
+def test_the_verbs_give_the_events_of_the_contract(client: Keeprate, taken: Taken) -> None:
+    """Each method emits one valid event of the kind it names."""
+    handle = client.generation(output="return a + b")
+    handle.shown(dwell_ms=900).accept_partial("return").accept().insert().copy().apply().reject().dismiss().ignore()
+    handle.undo().action("x_read_aloud").vote(-1, comment="no").score(3, 1, 5).flag("hallucination").unflag(
+        "hallucination"
+    )
+    handle.edit("return a - b").evaluation("judge", value=0.5, kind="llm", annotator="m")
+    handle.retention_check(horizon_s=30, current_text="", elapsed_ms=30_000)
+    assert client.stats().dropped == {}
+    assert [event.get("action", event["type"]) for event in taken[1:]] == [
+        *("shown", "accept_partial", "accept", "insert", "copy", "apply", "reject", "dismiss", "ignore", "undo"),
+        *("x_read_aloud", "vote", "vote", "flag", "flag", "edit", "evaluation", "retention_check"),
+    ]
+    edit, check = taken[-3], taken[-1]
+    assert (edit["distance"], edit["original_length"], edit["corrected_length"]) == (1, 12, 12)
+    assert (check["status"], check["distance"], check["accept_seq"]) == ("removed", 12, 2)
+
+
+def test_partial_accepts_repeat_the_sum(client: Keeprate, taken: Taken) -> None:
+    """Each accept carries the length taken so far and the next accept_seq."""
+    client.generation(output="abcdef").accept_partial("ab").accept_partial("abcd").accept()
+    assert [(event["length"], event["accept_seq"]) for event in taken[1:]] == [(2, 1), (4, 2), (6, 3)]
+
+
+def test_a_check_without_text_is_unobserved(client: Keeprate, taken: Taken) -> None:
+    """What cannot be read is not taken for removed; the reason is sent."""
+    handle = client.generation(output="abc").accept()
+    handle.retention_check(horizon_s=30, elapsed_ms=30_000, reason="file_closed")
+    client.feedback(handle.id).retention_check(horizon_s=30, current_text="abd", elapsed_ms=30_000, original="abc")
+    assert (taken[-2]["status"], taken[-2]["reason"]) == ("unobserved", "file_closed")
+    assert (taken[-1]["status"], taken[-1]["distance"]) == ("present", 1)
+
+
+def test_everything_taken_is_delivered(client: Keeprate) -> None:
+    """After a flush nothing is pending, and the accounts add up."""
+    for _ in range(2_000):
+        client.generation(output="x").accept()
+    assert client.flush(30) == 0
+    stats = client.stats()
+    assert (stats.accepted, stats.delivered, stats.pending, stats.lost) == (4_000, 4_000, 0, 0)
