@@ -1,0 +1,42 @@
+-- METRICS §5: generations by the latest state of their votes, flags, corrections and actions.
+-- The inner query makes one row per generation: a vote on another choice by the same user replaces the earlier one.
+CREATE OR REPLACE VIEW feedback_counts AS
+SELECT
+    bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
+    context_strategy, step, experiment, variant,
+    sum(g.displayed) AS shown,
+    sum(g.accepted) AS accepted,
+    countIf(notEmpty(g.active_votes)) AS voted,
+    sum(countEqual(g.active_votes, 1)) AS votes_positive,
+    sum(countEqual(g.active_votes, -1)) AS votes_negative,
+    countIf(notEmpty(g.labels)) AS flagged,
+    sumMap(g.labels, arrayMap(label -> toUInt64(1), g.labels)) AS flagged_by_label,
+    countIf(g.corrections > 0) AS corrected,
+    sum(g.corrections) AS corrections,
+    sum(g.distances_known) AS correction_distances_known,
+    sum(g.distance_sum) AS correction_distance_sum,
+    sumMap(g.actions, arrayMap(action -> toUInt64(1), g.actions)) AS generations_by_action,
+    countIf(g.negative_flag OR has(g.active_votes, -1)) AS negative
+FROM
+(
+    SELECT
+        bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
+        context_strategy, step, experiment, variant,
+        c.source_app AS source_app, c.generation_id AS generation_id,
+        countIf(c.displayed) AS displayed,
+        countIf(c.accepted) AS accepted,
+        -- A vote of 0 with no score behind it was withdrawn.
+        arrayMap(v -> v.value, arrayFilter(v -> v.value != 0 OR v.score >= 0, mapValues(maxMap(c.votes)))) AS active_votes,
+        arraySort(groupUniqArrayArray(arrayMap(f -> f.label, arrayFilter(f -> f.active = 1, mapValues(c.flags))))) AS labels,
+        max(arrayExists(f -> f.active = 1 AND f.valence = 'negative', mapValues(c.flags))) AS negative_flag,
+        sum(length(c.corrections)) AS corrections,
+        sum(arrayCount(e -> e.distance >= 0, mapValues(c.corrections))) AS distances_known,
+        sum(arraySum(e -> if(e.distance > 0, e.distance / greatest(e.original_length, e.corrected_length), 0.),
+            mapValues(c.corrections))) AS distance_sum,
+        arraySort(groupUniqArrayArray(mapKeys(c.first_at))) AS actions
+    FROM cohort(by={by:Array(String)}, only={only:Map(String, Array(String))}, since={since:DateTime64(3, 'UTC')},
+        until={until:DateTime64(3, 'UTC')}, bucket_s={bucket_s:UInt32}) AS c
+    WHERE NOT c.orphan
+    GROUP BY ALL
+) AS g
+GROUP BY ALL

@@ -1,0 +1,53 @@
+"""The read side in process: the table `outcomes`, the views over it, and the outcomes of a log of events."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+from keeprate.schemas.events import Event
+from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS, encode_outcome, fold, lift
+
+
+@contextmanager
+def reading() -> Iterator[Client]:
+    """A ClickHouse engine of its own with an empty `outcomes` and every view; gone afterwards."""
+    # chDB holds one directory per process, so whoever opens it closes it before the next.
+    directory = tempfile.mkdtemp()
+    client = clickhouse_connect.get_client(interface="chdb", path=directory)
+    try:
+        columns = ", ".join((*KEY_COLUMNS, *(field.column() for field in FIELDS)))
+        client.command(
+            f"CREATE TABLE outcomes ({columns}) ENGINE = AggregatingMergeTree "
+            "ORDER BY (app, generation_id, choice_index)"
+        )
+        for view in sorted(files("keeprate.sinks").joinpath("views").iterdir(), key=lambda file: file.name):
+            client.command(view.read_text())
+        yield client
+    finally:
+        client.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def load(client: Client, log: Iterable[Event]) -> None:
+    """Insert the outcomes of a log, merged."""
+    _insert(client, [encode_outcome(key, outcome) for key, outcome in fold(log).items()])
+
+
+def load_facts(client: Client, log: Iterable[Event]) -> None:
+    """Insert what each event says as a row of its own: the merge is left to ClickHouse."""
+    _insert(client, [encode_outcome(key, fact) for event in log for key, fact in lift(event)])
+
+
+def _insert(client: Client, rows: list[bytes]) -> None:
+    client.command("TRUNCATE TABLE outcomes")
+    client.raw_insert(
+        "outcomes",
+        insert_block=b"\n".join(rows),
+        fmt="JSONEachRow",
+        settings={"input_format_json_named_tuples_as_objects": 0},
+    )
