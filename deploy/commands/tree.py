@@ -2,6 +2,7 @@
 
 import typer
 
+from keeprate.deploy.commands.migrate import migrate
 from keeprate.deploy.commands.worker import worker
 
 app = typer.Typer(
@@ -14,4 +15,5 @@ app = typer.Typer(
 
 # With a callback, the first command stays a command while it is the only one.
 app.callback()(lambda: None)
+app.command()(migrate)
 app.command()(worker)

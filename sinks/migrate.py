@@ -1,0 +1,117 @@
+"""Migrations: numbered SQL files, applied in order, forward only, then the views.
+
+A file of `migrations/` is applied once and then never edited: its checksum is kept with its number. A file of `views/`
+is applied whenever its checksum changed. Every statement may run twice (`IF NOT EXISTS`, `OR REPLACE`), so any number
+of processes may migrate at the same time, and a migration that was cut off is simply run again.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final, Literal
+
+from keeprate.sinks.clickhouse import Client, SchemaMismatchError, connect, database_of
+
+_VERSIONS: Final = """
+CREATE TABLE IF NOT EXISTS schema_versions (
+  kind Enum8('migration' = 1, 'view' = 2),
+  name String,
+  checksum String,
+  applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree(applied_at)
+ORDER BY (kind, name)
+"""
+_NUMBERED: Final = re.compile(r"\d{4}_[a-z0-9_]+")
+_STATEMENT_END: Final = re.compile(r";[ \t]*(?:\n|\Z)")
+_COMMENT_LINE: Final = re.compile(r"^[ \t]*--.*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Script:
+    """One SQL file: a migration (`0001_facts`) or a view, with its statements."""
+
+    kind: Literal["migration", "view"]
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """Of the statements alone: a comment may be corrected later."""
+        return hashlib.sha256("\n".join(self.statements).encode()).hexdigest()[:32]
+
+    @property
+    def statements(self) -> list[str]:
+        """The statements, in order: each ends with a semicolon at the end of a line."""
+        return [part.strip() for part in _STATEMENT_END.split(_COMMENT_LINE.sub("", self.text)) if part.strip()]
+
+
+def scripts() -> list[Script]:
+    """All that this version knows, in the order of application: the migrations, then the views."""
+    return [*_read("migration", "migrations"), *_read("view", "views")]
+
+
+def pending(known: Sequence[Script], applied: dict[tuple[str, str], str]) -> list[Script]:
+    """Which of `known` to apply, in order.
+
+    applied: checksum by (kind, name). Raises SchemaMismatchError for a migration that was edited after it was applied,
+    and for one that this version does not know: then the store belongs to a newer Keeprate.
+    """
+    names = {script.name for script in known if script.kind == "migration"}
+    for kind, name in applied:
+        if kind == "migration" and name not in names:
+            raise SchemaMismatchError(f"the store has migration {name}, which this version does not know: upgrade")
+    todo = []
+    for script in known:
+        checksum = applied.get((script.kind, script.name))
+        if script.kind == "migration" and checksum not in (None, script.checksum):
+            raise SchemaMismatchError(
+                f"migration {script.name} was edited after it was applied: restore it, add another"
+            )
+        if checksum != script.checksum:
+            todo.append(script)
+    return todo
+
+
+def migrate(url: str) -> list[Script]:
+    """Make the database and bring it up to this version. Returns what was applied. Raises StoreError."""
+    database = database_of(url)
+    with connect(url, "default") as client:
+        client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
+    with connect(url) as client:
+        return apply(client, scripts())
+
+
+def apply(client: Client, known: Sequence[Script]) -> list[Script]:
+    """Apply what is pending of `known` in the client's database. Returns what was applied."""
+    client.command(_VERSIONS)
+    todo = pending(known, applied(client))
+    for script in todo:
+        for statement in script.statements:
+            client.command(statement)
+        client.insert("schema_versions", ("kind", "name", "checksum"), [(script.kind, script.name, script.checksum)])
+    return todo
+
+
+def applied(client: Client) -> dict[tuple[str, str], str]:
+    """Checksum by (kind, name) of what the database has."""
+    rows = client.query("SELECT kind, name, checksum FROM schema_versions FINAL")
+    return {(str(kind), str(name)): str(checksum) for kind, name, checksum in rows}
+
+
+def revision(known: Sequence[Script] | None = None) -> int:
+    """The number of the newest migration: the revision of the tables that this version writes."""
+    return max(int(script.name[:4]) for script in known or scripts() if script.kind == "migration")
+
+
+def _read(kind: Literal["migration", "view"], folder: str) -> list[Script]:
+    found = sorted(
+        (entry for entry in files("keeprate.sinks").joinpath(folder).iterdir() if entry.name.endswith(".sql")),
+        key=lambda entry: entry.name,
+    )
+    for entry in found:
+        if kind == "migration" and not _NUMBERED.fullmatch(entry.name.removesuffix(".sql")):
+            raise ValueError(f"{entry.name}: a migration is named NNNN_what_it_does.sql")
+    return [Script(kind, entry.name.removesuffix(".sql"), entry.read_text("utf-8")) for entry in found]
