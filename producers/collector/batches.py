@@ -1,0 +1,216 @@
+"""A body of `POST /v1/events` to records for Kafka, and a refusal for each item that is none.
+
+Pure. The batch is parsed in one call and validated in one call per thousand items. Each item is written out again, not
+cut from the body: that costs 0.45 µs of the 4 µs that an event takes, and what reaches Kafka then has one form (no
+repeated names, no blanks, the fields filled in).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import FailFast, TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
+from keeprate.producers.collector.errors import TOO_LARGE, Refusal, RequestError, item_refusal, refusal
+from keeprate.producers.collector.identity import Aliases, named_event_id, resolve
+from keeprate.schemas import decode
+from keeprate.schemas.events import MAX_EVENT_BYTES, SCHEMA_VERSION, CheckedEvent, Event
+from keeprate.schemas.ids import uuid7
+
+MAX_ITEMS: Final = 10_000
+# An empty object is 2 bytes in a body and 64 in memory, so the brackets are counted before any is made.
+_MAX_BRACKETS: Final = 1_000_000
+_MAX_FIELDS: Final = 100
+_MAX_ENTRIES: Final = 4_096
+_CHUNK: Final = 1_000
+
+JSON_TYPES: Final = ("application/json",)
+NDJSON_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+# A browser sends these without asking the server first, so the content says what it is.
+SNIFFED_TYPES: Final = ("", "text/plain", "application/octet-stream")
+
+# Without FailFast one body could hold millions of faults, and pydantic describes each of them.
+_EVENTS: Final[TypeAdapter[list[Event]]] = TypeAdapter(Annotated[list[CheckedEvent], FailFast()])
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An accepted event on its way to Kafka: `index` in its request, `key` and `value` of the record."""
+
+    index: int
+    type: str
+    key: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line that is not JSON, in the place of the item it should have been."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is known of a request besides its body, and fills the gaps of its items.
+
+    app: the app that the key is bound to; None when the collector runs without keys, and items name their own.
+    idempotency_key: makes the ids of items without one repeatable, so that the request may be sent again.
+    """
+
+    app: str | None
+    received_ms: int
+    aliases: Aliases
+    idempotency_key: str = ""
+
+
+def read_items(body: bytes, media_type: str) -> list[Any]:
+    """The items of a body: a JSON array, one JSON object, or a JSON object per line. Raises RequestError.
+
+    media_type: of the Content-Type, in lower case. Nothing is assumed of the items; a bad line is an Unreadable.
+    """
+    if media_type not in (*JSON_TYPES, *NDJSON_TYPES, *SNIFFED_TYPES):
+        reason = f"{media_type} is not taken here; send {JSON_TYPES[0]} or {NDJSON_TYPES[0]}"
+        raise RequestError(415, "unsupported_type", reason, field="Content-Type")
+    check_brackets(body)
+    items = _read_lines(body) if media_type in NDJSON_TYPES else _read_document(body, media_type in JSON_TYPES)
+    if not items:
+        raise RequestError(400, "empty", "the body has no events; send a JSON array or one JSON object per line")
+    if len(items) > MAX_ITEMS:
+        raise RequestError(TOO_LARGE, "too_many", f"{len(items)} items; the limit is {MAX_ITEMS}: split the batch")
+    return items
+
+
+def check_brackets(body: bytes) -> None:
+    """Refuse a body of which most is brackets: it would take many times its size in memory."""
+    if body.count(b"{") + body.count(b"[") > _MAX_BRACKETS:
+        raise RequestError(TOO_LARGE, "too_many", f"more than {_MAX_BRACKETS} brackets: send smaller batches")
+
+
+def _read_document(body: bytes, is_json: bool) -> list[Any]:
+    try:
+        document = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        if not is_json and body.lstrip()[:1] == b"{" and b"\n" in body.strip():
+            return _read_lines(body)
+        raise RequestError(400, "not_json", f"the body is not JSON: {error}") from None
+    return document if isinstance(document, list) else [document]
+
+
+def _read_lines(body: bytes) -> list[Any]:
+    lines = [line for line in body.split(b"\n") if line and not line.isspace()]
+    try:
+        items = from_json(b"[" + b",".join(lines) + b"]", allow_inf_nan=False)
+        if len(items) == len(lines):
+            return list(items)
+    except ValueError:
+        pass
+    return [_read_line(line) for line in lines]
+
+
+def _read_line(line: bytes) -> Any:
+    try:
+        return from_json(line, allow_inf_nan=False)
+    except ValueError as error:
+        return Unreadable(str(error))
+
+
+def accept(items: Sequence[Any], origin: Origin) -> tuple[list[Record], list[Refusal]]:
+    """Records of the items that are events of the origin's app, and refusals of the rest, both in their order."""
+    refusals: list[Refusal] = []
+    indexes: list[int] = []
+    events: list[Any] = []
+    for index, item in enumerate(items):
+        problem = _complete(index, item, origin)
+        if problem is None:
+            indexes.append(index)
+            events.append(item)
+        else:
+            refusals.append(problem)
+    _validate(indexes, events, refusals.append)
+    refused = {item.index for item in refusals}
+    records = []
+    for index, event in zip(indexes, events, strict=True):
+        if index in refused:
+            continue
+        value = to_json(event)
+        if len(value) > MAX_EVENT_BYTES:
+            reason = f"{len(value)} bytes; the limit is {MAX_EVENT_BYTES}: shorten the captured content"
+            refusals.append(item_refusal(index, "too_large", reason))
+        else:
+            records.append(Record(index, event["type"], event["generation_id"], value))
+    return records, sorted(refusals, key=lambda item: item.index)
+
+
+def _validate(indexes: Sequence[int], events: Sequence[Any], refuse: Callable[[Refusal], None]) -> None:
+    """One call per chunk without faults; one more for each item at fault."""
+    start = 0
+    while start < len(events):
+        chunk = events[start : start + _CHUNK]
+        try:
+            _EVENTS.validate_python(chunk, strict=True)
+            start += len(chunk)
+            continue
+        except ValidationError as error:
+            fault = start + int(
+                error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0]
+            )
+        try:
+            decode.validate(events[fault])
+        except decode.ContractError as error:
+            refuse(refusal(indexes[fault], error))
+        start = fault + 1
+
+
+def _complete(index: int, item: Any, origin: Origin) -> Refusal | None:
+    """Fill in what the request says of every item. Returns why the item cannot be an event of this app."""
+    if not isinstance(item, dict):
+        reason = item.reason if isinstance(item, Unreadable) else "an item is a JSON object: one event"
+        return item_refusal(index, "not_json" if isinstance(item, Unreadable) else "invalid", reason)
+    if len(item) > _MAX_FIELDS or any(len(entry) > _MAX_ENTRIES for entry in item.values() if type(entry) is list):
+        reason = f"more than {_MAX_FIELDS} fields, or a list of more than {_MAX_ENTRIES} entries"
+        return item_refusal(index, "too_large", reason)
+    app = item.setdefault("app", origin.app)
+    if origin.app is not None and app != origin.app:
+        return item_refusal(
+            index, "forbidden", f"the key is that of {origin.app!r}, and the event another app's", "app"
+        )
+    item.setdefault("schema_version", SCHEMA_VERSION)
+    occurred_at = item.setdefault("occurred_at", origin.received_ms)
+    if type(occurred_at) is str:
+        try:
+            item["occurred_at"] = _milliseconds(occurred_at)
+        except ValueError as error:
+            return item_refusal(index, "invalid", str(error), "occurred_at")
+    if "event_id" not in item:
+        item["event_id"] = _event_id(index, str(app), origin)
+    if item.get("generation_id") is None:
+        return _name_generation(index, item, str(app), origin)
+    return None
+
+
+def _name_generation(index: int, item: dict[str, Any], app: str, origin: Origin) -> Refusal | None:
+    generation_id = resolve(app, item, origin.aliases)
+    if generation_id is None:
+        return item_refusal(index, "invalid", "required; or trace_id with span_id in its place", "generation_id")
+    item["generation_id"] = generation_id
+    return None
+
+
+def _event_id(index: int, app: str, origin: Origin) -> str:
+    if origin.idempotency_key:
+        return named_event_id(app, origin.idempotency_key, str(index))
+    return uuid7()
+
+
+def _milliseconds(text: str) -> int:
+    """Milliseconds since the epoch of an ISO 8601 time with its offset."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("neither milliseconds since the epoch nor an ISO 8601 time") from None
+    if at.tzinfo is None:
+        raise ValueError("a time as text needs its offset, such as Z or +02:00")
+    return round(at.timestamp() * 1000)

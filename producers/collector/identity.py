@@ -1,0 +1,69 @@
+"""Which generation a fact belongs to, when it was named by OpenTelemetry and not by Keeprate.
+
+A span's generation has the UUIDv5 of (app, trace id / span id), so that feedback which carries the same two ids joins
+it, whichever arrives first and whoever sends it. Feedback that carries less is resolved from memory: by the response id
+or the trace of the spans that this process saw lately.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from keeprate.schemas.ids import foreign_id
+
+
+def span_generation_id(app: str, trace_id: str, span_id: str) -> str:
+    """The identity of the generation that a span recorded. Both ids in lower-case hexadecimal, as W3C writes them."""
+    return foreign_id(app, f"{trace_id}/{span_id}")
+
+
+def named_event_id(app: str, *parts: str) -> str:
+    """The identity of a fact that a foreign system named: sent again, it is a duplicate and no second fact."""
+    return foreign_id(app, "\x1e".join(("event", *parts)))
+
+
+class Aliases:
+    """What the spans of late were called otherwise: response id, and trace. Holds the last `capacity` names, no more.
+
+    A trace stands for its outermost generation seen so far, which is the one whose output a user was shown.
+    """
+
+    def __init__(self, capacity: int = 100_000) -> None:
+        self._capacity = capacity
+        self._names: OrderedDict[tuple[str, str, str], tuple[int, str]] = OrderedDict()
+
+    def remember(self, app: str, kind: str, name: str, generation_id: str, depth: int = 0) -> None:
+        """Keep a name. For the same name, the smaller depth holds; at the same depth, the later."""
+        key = (app, kind, name)
+        known = self._names.get(key)
+        if known is None or depth <= known[0]:
+            self._names[key] = (depth, generation_id)
+        self._names.move_to_end(key)
+        while len(self._names) > self._capacity:
+            self._names.popitem(last=False)
+
+    def find(self, app: str, kind: str, name: str) -> str | None:
+        """The generation of that name, None when no span of late had it."""
+        known = self._names.get((app, kind, name))
+        return known[1] if known else None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def resolve(app: str, event: Mapping[str, Any], aliases: Aliases, response_id: str = "") -> str | None:
+    """The generation that a fact without a generation_id speaks of, None when it names nothing.
+
+    The order: the response id of a span seen lately; trace and span id; the trace of a span seen lately; the UUIDv5 of
+    the response id or of the trace id alone, which joins only facts that were named the same way.
+    """
+    trace_id, span_id = event.get("trace_id"), event.get("span_id")
+    if response_id and (known := aliases.find(app, "response", response_id)):
+        return known
+    if trace_id and span_id:
+        return span_generation_id(app, str(trace_id), str(span_id))
+    if response_id:
+        return foreign_id(app, response_id)
+    if trace_id:
+        return aliases.find(app, "trace", str(trace_id)) or foreign_id(app, str(trace_id))
+    return None

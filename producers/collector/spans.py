@@ -1,0 +1,183 @@
+"""Spans of GenAI instrumentation to generation events. Pure, but for the names it leaves in `Aliases`.
+
+A call of a model and a step of an agent become one generation each; a step names the generation it is a part of. Other
+spans (HTTP, databases, embeddings) are counted as ignored: an app exports all of its spans to one place.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from keeprate.producers.collector import generations, messages, semconv
+from keeprate.producers.collector.batches import Record
+from keeprate.producers.collector.errors import Refusal, item_refusal, refusal
+from keeprate.producers.collector.generations import Event
+from keeprate.producers.collector.identity import Aliases, named_event_id, span_generation_id
+from keeprate.producers.collector.messages import Message
+from keeprate.producers.collector.otlp import Span
+from keeprate.schemas import decode
+from keeprate.schemas.events import MAX_EVENT_BYTES, SCHEMA_VERSION
+
+SPAN_REVISION: Final = 1
+"""A span says all that is known of a call, so it holds over log records, which say parts of it (revision 0)."""
+_TRACE_ID_DIGITS: Final = 32
+_SPAN_ID_DIGITS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who exported a request, and when.
+
+    app: of the key; None without keys, and `service.name` then names it. salt: hashes the ids of users.
+    """
+
+    app: str | None
+    received_ms: int
+    aliases: Aliases
+    salt: bytes
+
+
+@dataclass(slots=True)
+class Mapped:
+    """What came of a request: records, refusals by index of span or log record, and counts of what was left aside."""
+
+    records: list[Record] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    ignored: dict[str, int] = field(default_factory=dict)
+
+    def ignore(self, reason: str) -> None:
+        """Count one span or record that is no concern of this project."""
+        self.ignored[reason] = self.ignored.get(reason, 0) + 1
+
+    def add(self, index: int, event: Event) -> None:
+        """Check an event and keep its record, or its refusal. Content that does not fit is left out, and said so."""
+        value = _fitted(event)
+        try:
+            decode.validate(event)
+        except decode.ContractError as error:
+            self.refusals.append(refusal(index, error))
+        else:
+            self.records.append(Record(index, event["type"], event["generation_id"], value))
+
+
+def _fitted(event: Event) -> bytes:
+    value = to_json(event, inf_nan_mode="null")
+    left_out = []
+    for name in ("input", "output", "prompt_variables", "parameters", "explanation", "comment"):
+        if len(value) <= MAX_EVENT_BYTES:
+            break
+        if event.pop(name, None) is not None:
+            left_out.append(name)
+            event["attributes"] = {**(event.get("attributes") or {}), "keeprate.left_out": ",".join(left_out)}
+            value = to_json(event, inf_nan_mode="null")
+    return value
+
+
+def app_of(source: Source, resource: Mapping[str, Any]) -> str:
+    """The app that a span or record belongs to: the key's, or without keys the service's name."""
+    return source.app or str(resource.get("service.name") or "")
+
+
+def has_ids(trace_id: str, span_id: str) -> bool:
+    """Whether both ids are of W3C's form and not the invalid ids, which are all zeros."""
+    return (
+        len(trace_id) == _TRACE_ID_DIGITS
+        and len(span_id) == _SPAN_ID_DIGITS
+        and bool(trace_id.strip("0"))
+        and bool(span_id.strip("0"))
+    )
+
+
+def map_spans(spans: Sequence[Span], source: Source) -> Mapped:
+    """Generations of the spans that are any, in order of the spans."""
+    mapped = Mapped()
+    by_id = {(span.trace_id, span.span_id): span for span in spans}
+    for index, span in enumerate(spans):
+        operation = generations.operation_of(span.attributes)
+        if operation is None:
+            mapped.ignore("not_a_generation")
+        elif not has_ids(span.trace_id, span.span_id):
+            mapped.refusals.append(item_refusal(index, "invalid", "trace and span id of W3C's form", "trace_id"))
+        else:
+            event = _generation(span, operation, _parent(span, by_id), source)
+            mapped.add(index, event)
+            _remember(event, operation, source.aliases)
+    return mapped
+
+
+def _generation(span: Span, operation: str, parent: Span | str | None, source: Source) -> Event:
+    app = app_of(source, span.resource)
+    parent_id = parent.span_id if isinstance(parent, Span) else parent
+    event = generations.describe(span.attributes, span.resource, source.salt) | {
+        "type": "generation",
+        "schema_version": SCHEMA_VERSION,
+        "event_id": named_event_id(app, "span", span.trace_id, span.span_id),
+        "generation_id": span_generation_id(app, span.trace_id, span.span_id),
+        "revision": SPAN_REVISION,
+        "app": app,
+        "occurred_at": span.started_ms,
+        "operation": operation,
+        "trace_id": span.trace_id,
+        "span_id": span.span_id,
+        "latency_ms": max(span.ended_ms - span.started_ms, 0),
+    }
+    if parent_id:
+        event["parent_generation_id"] = span_generation_id(app, span.trace_id, parent_id)
+    if span.failed and "error_type" not in event:
+        event["error_type"] = "error"
+    if span.status_message:
+        event["error_message"] = span.status_message
+    inputs, outputs = _content(span)
+    event = generations.with_content(event, inputs, outputs)
+    return event | {"outcome": generations.outcome_of(event, span.attributes, span.failed)}
+
+
+def _parent(span: Span, by_id: Mapping[tuple[str, str], Span]) -> Span | str | None:
+    """The nearest generation around a span. A span that was not exported with it is one when the span says so."""
+    seen = {span.span_id}
+    at = span
+    while at.parent_span_id and at.parent_span_id not in seen:
+        seen.add(at.parent_span_id)
+        above = by_id.get((span.trace_id, at.parent_span_id))
+        if above is None:
+            # A parent ends after its children, so an agent's own span often comes in a later request.
+            inside = semconv.first(span.attributes, semconv.AGENT_MARKS) is not None
+            agent = generations.operation_of(span.attributes) in ("invoke_agent", "invoke_workflow")
+            return at.parent_span_id if inside and not agent else None
+        if generations.operation_of(above.attributes) is not None:
+            return above
+        at = above
+    return None
+
+
+def _content(span: Span) -> tuple[list[Message], list[Message]]:
+    inputs, outputs = generations.inputs_of(span.attributes), generations.outputs_of(span.attributes)
+    if inputs or outputs:
+        return inputs, outputs
+    return event_messages((event.name, event.attributes) for event in span.events)
+
+
+def event_messages(events: Iterable[tuple[str, Any]]) -> tuple[list[Message], list[Message]]:
+    """Inputs and outputs from the events of a call, each a name and its body or attributes."""
+    inputs: list[Message] = []
+    outputs: list[Message] = []
+    for name, content in events:
+        if name in semconv.MESSAGE_EVENTS and isinstance(content, Mapping):
+            nested = {key: messages.parsed(content[key]) for key in ("message", "tool_calls") if key in content}
+            message = messages.to_message({**content, **nested}, semconv.MESSAGE_EVENTS[name])
+            (outputs if name == semconv.CHOICE_EVENT else inputs).append(message)
+        elif name in semconv.CONTENT_EVENTS and isinstance(content, Mapping):
+            attribute, side = semconv.CONTENT_EVENTS[name]
+            role = "user" if side == "input" else "assistant"
+            (inputs if side == "input" else outputs).extend(messages.to_messages(content.get(attribute), role))
+    return inputs[: messages.MAX_MESSAGES], outputs[: messages.MAX_MESSAGES]
+
+
+def _remember(event: Event, operation: str, aliases: Aliases) -> None:
+    app, generation_id = event["app"], event["generation_id"]
+    depth = (1 if event.get("parent_generation_id") else 0) + (2 if operation == "execute_tool" else 0)
+    aliases.remember(app, "trace", event["trace_id"], generation_id, depth)
+    if external_id := event.get("external_id"):
+        aliases.remember(app, "response", external_id, generation_id)
