@@ -21,7 +21,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client as Driver
 from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
 
-# Load, memory, time, a part of a cluster away; and below: disk, descriptors, names, or what chDB could not put a name to.
+# Load, memory, time, part of a cluster away. Below: disk, descriptors, names, and what chDB could not put a name to.
 _BUSY: Final = (3, 107, 159, 164, 202, 203, 209, 210, 236, 241, 242, 252, 285, 286, 319, 341, 394, 425, 439, 999)
 _MACHINE: Final = (75, 76, 173, 198, 225, 243, 279, 1000, 1001, 1002)
 RETRIABLE_CODES: Final = frozenset((*_BUSY, *_MACHINE))

@@ -3,6 +3,7 @@
 import typer
 
 from keeprate.deploy.commands.migrate import migrate
+from keeprate.deploy.commands.topics import topics
 from keeprate.deploy.commands.worker import worker
 
 app = typer.Typer(
@@ -16,4 +17,5 @@ app = typer.Typer(
 # With a callback, the first command stays a command while it is the only one.
 app.callback()(lambda: None)
 app.command()(migrate)
+app.add_typer(topics, name="topics")
 app.command()(worker)

@@ -1,0 +1,75 @@
+"""Creating the topics, and checking that those that exist keep the contract of schemas/topics.py.
+
+The only module of deploy/ that knows Kafka's admin client.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, Topic
+
+_TIMEOUT_S: Final = 20.0
+
+
+class TopicsError(Exception):
+    """The topics are not there, or not as they must be; the message names the remedy."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What there is to do. partitions: the count of every topic, that of the existing ones where there are some."""
+
+    missing: tuple[Topic, ...]
+    existing: tuple[Topic, ...]
+    partitions: int
+
+
+def plan(existing: Mapping[str, int], partitions: int | None, topics: Sequence[Topic] = ALL) -> Plan:
+    """Compare what exists, partition count by name, with the contract.
+
+    partitions: the count that is wished for; None takes that of the existing topics, else the default. Raises
+    TopicsError when the counts differ: a key would be in different partitions of two topics, and no join would find it.
+    """
+    found = {topic.name: existing[topic.name] for topic in topics if topic.name in existing}
+    counts = set(found.values()) | ({partitions} if partitions else set())
+    if len(counts) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in found.items())
+        wished = f", and --partitions {partitions} was asked for" if partitions else ""
+        raise TopicsError(
+            f"the topics must have one partition count, fixed for life: {listed}{wished}. "
+            "Drain and delete the topics that differ, or ask for the count that exists"
+        )
+    return Plan(
+        missing=tuple(topic for topic in topics if topic.name not in found),
+        existing=tuple(topic for topic in topics if topic.name in found),
+        partitions=counts.pop() if counts else DEFAULT_PARTITIONS,
+    )
+
+
+def create_topics(brokers: str, partitions: int | None = None, replication: int = 1) -> Plan:
+    """Create what is missing and return what was done. Safe to run by many at once. Raises TopicsError."""
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+    todo = plan(_partition_counts(admin, brokers), partitions)
+    new = [NewTopic(topic.name, todo.partitions, replication, config=topic.config) for topic in todo.missing]
+    for name, done in (admin.create_topics(new, operation_timeout=_TIMEOUT_S) if new else {}).items():
+        try:
+            done.result(_TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise TopicsError(f"{name}: {error.args[0].str()}") from error
+    # Somebody else may have created some of them meanwhile, with another count.
+    plan(_partition_counts(admin, brokers), todo.partitions)
+    return todo
+
+
+def _partition_counts(admin: AdminClient, brokers: str) -> dict[str, int]:
+    try:
+        metadata = admin.list_topics(timeout=_TIMEOUT_S)
+    except KafkaException as error:
+        raise TopicsError(f"no broker at {brokers}: {error.args[0].str()}; is KEEPRATE_BROKERS right?") from error
+    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
