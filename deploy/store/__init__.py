@@ -13,6 +13,7 @@ several statements in one request, which the engine here runs one after the othe
 **Invariant:** a door to the engine, not another one: of SQL it reads an INSERT's head and a FORMAT, no more.
 """
 
+import os
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +31,9 @@ def serve(path: Path, host: str = "127.0.0.1", port: int = 8123) -> None:
     """
     if host not in _LOOPBACK:
         raise ValueError(f"the store has no passwords and listens on loopback only, not on {host}")
-    # The engine is a library of 500 MB: who only starts a child does not load it.
+    # The engine takes its time zone when it is loaded, and an answer should not depend on whose laptop gave it.
+    os.environ["TZ"] = "UTC"
+    # Loaded here, not above: who only starts a child does not need a library of some hundred megabytes.
     from keeprate.deploy.store.server import run
 
     run(path, host, port)

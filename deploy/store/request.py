@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 # Parameters of the protocol that are no settings of the engine. Session ids are accepted and mean nothing here: every
 # request has a session of its own.
 _PROTOCOL = frozenset(
-    ("query", "query_id", "database", "default_format", "wait_end_of_query", "buffer_size", "stacktrace")
-    + ("session_id", "session_timeout", "session_check", "close_session", "user", "password", "quota_key", "role")
-    + ("client_protocol_version", "compress", "decompress")
+    {"query", "query_id", "database", "default_format", "wait_end_of_query", "buffer_size", "stacktrace"}
+    | {"session_id", "session_timeout", "session_check", "close_session", "user", "password", "quota_key", "role"}
+    | {"client_protocol_version", "compress", "decompress"}
 )
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _SPACE = rb"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)"
@@ -33,8 +33,8 @@ _ANSWERING = frozenset(b"SELECT WITH FROM VALUES SHOW DESCRIBE DESC EXISTS EXPLA
 
 # Formats whose blocks can be sent one by one because nothing stands before the first or after the last.
 _STREAMABLE = frozenset(
-    ("Native", "RowBinary", "TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "CSV", "LineAsString", "RawBLOB")
-    + ("JSONEachRow", "JSONLines", "NDJSON", "JSONCompactEachRow")
+    {"Native", "RowBinary", "TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "CSV", "LineAsString", "RawBLOB"}
+    | {"JSONEachRow", "JSONLines", "NDJSON", "JSONCompactEachRow"}
 )
 _CONTENT_TYPES = (
     (re.compile(r"JSON(EachRow|Lines)|NDJSON|JSONCompact(Strings)?EachRow", re.ASCII), "application/x-ndjson"),

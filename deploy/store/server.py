@@ -10,7 +10,6 @@ off, so that no client takes a torn answer for a whole one.
 
 import asyncio
 import json
-import os
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -189,8 +188,6 @@ def application(engine: Engine) -> Starlette:
 
 def run(path: Path, host: str, port: int) -> None:
     """Own the directory and serve it until SIGTERM or SIGINT; running queries get some seconds to finish."""
-    # A server's time zone is as a rule UTC, and an answer should not depend on whose laptop gave it.
-    os.environ.setdefault("TZ", "UTC")
     engine = Engine(path)
     config = uvicorn.Config(
         application(engine),

@@ -1,0 +1,77 @@
+"""What tests share: real servers, one per session, and what happens where a machine cannot run them.
+
+A test that asks for `kafka`, `store` or another service gets that service's marker by itself. Where the service
+cannot run, the test is skipped with the reason and the remedy; with KEEPRATE_REQUIRE_ALL=1, as in CI, it fails.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from keeprate.deploy.broker import KafkaBroker, fetch_jars, why_not_kafka
+from keeprate.deploy.process import ProcessError
+from keeprate.deploy.store import StoreProcess
+
+_MARKER_BY_FIXTURE = {"kafka": "kafka", "store": "clickhouse"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the services they ask for, before -m selects."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in _MARKER_BY_FIXTURE:
+                item.add_marker(_MARKER_BY_FIXTURE[fixture])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch Kafka's jars where a selected test needs them: the first time takes longer than one test may."""
+    if session.config.option.collectonly or not any(item.get_closest_marker("kafka") for item in session.items):
+        return
+    if why_not_kafka() is None:
+        try:
+            fetch_jars()
+        except ProcessError as error:
+            # The tests that need Kafka will meet it again and say so.
+            session.config.issue_config_time_warning(pytest.PytestConfigWarning(str(error)), stacklevel=2)
+
+
+def _absent(reason: str) -> None:
+    if os.environ.get("KEEPRATE_REQUIRE_ALL") == "1":
+        pytest.fail(f"{reason} (KEEPRATE_REQUIRE_ALL=1 makes this a failure)", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def require() -> Callable[[str], str]:
+    """`require(command)` is the path of a program; where there is none, the test is skipped or fails."""
+
+    def path_of(command: str) -> str:
+        path = shutil.which(command)
+        if path is None:
+            _absent(f"{command} is not installed: make system-packages")
+        return path or command
+
+    return path_of
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A running Apache Kafka with no topics but those that tests create: name yours so that no other test meets it.
+
+    Tests that stop or kill a broker start one of their own.
+    """
+    reason = why_not_kafka()
+    if reason is not None:
+        _absent(reason)
+    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreProcess]:
+    """A running store, shared: create a database of your own in it. Tests that stop or kill one start their own."""
+    with StoreProcess(tmp_path_factory.mktemp("store") / "data") as process:
+        yield process

@@ -1,0 +1,150 @@
+"""The door reads of a request what the protocol needs, and of SQL no more than that."""
+
+import pytest
+
+from keeprate.deploy.store.request import (
+    Insert,
+    Options,
+    RequestError,
+    content_type,
+    has_answer,
+    may_stream,
+    output_format,
+    read_options,
+    refusal,
+    set_statement,
+    split_insert,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "data_follow", "head", "data_format", "data"),
+    [
+        (b"INSERT INTO t FORMAT Native\n\x01\x02", False, "INSERT INTO t ", "Native", b"\x01\x02"),
+        (b"INSERT INTO t FORMAT JSONEachRow {}", False, "INSERT INTO t ", "JSONEachRow", b"{}"),
+        (b"insert into t (`format`, b) format CSV\r\n1,2", False, "insert into t (`format`, b) ", "CSV", b"1,2"),
+        (b"INSERT INTO t (format, values) FORMAT CSV\n1", False, "INSERT INTO t (format, values) ", "CSV", b"1"),
+        (b"/* FORMAT a */ INSERT INTO t FORMAT CSV\n", False, "/* FORMAT a */ INSERT INTO t ", "CSV", b""),
+        (b"-- one\nINSERT INTO t FORMAT CSV\n", False, "-- one\nINSERT INTO t ", "CSV", b""),
+        (b"INSERT INTO `FORMAT x` FORMAT CSV\n1", False, "INSERT INTO `FORMAT x` ", "CSV", b"1"),
+        (
+            b"INSERT INTO t SETTINGS a='FORMAT b' FORMAT TSV\n",
+            False,
+            "INSERT INTO t SETTINGS a='FORMAT b' ",
+            "TSV",
+            b"",
+        ),
+        (b"INSERT INTO t FORMAT CSV", True, "INSERT INTO t ", "CSV", b""),
+        (b"INSERT INTO t VALUES", True, "INSERT INTO t ", "Values", b""),
+        (b"INSERT INTO t (a, b)", True, "INSERT INTO t (a, b)", "Values", b""),
+    ],
+)
+def test_an_insert_is_split_from_its_data(
+    text: bytes, data_follow: bool, head: str, data_format: str, data: bytes
+) -> None:
+    """Quotes, comments and columns named like keywords hide nothing."""
+    assert split_insert(text, data_follow) == (Insert(head, data_format), data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"SELECT 1 FORMAT Native",
+        b"INSERT INTO t VALUES (1, 'FORMAT CSV')",
+        b"INSERT INTO t SELECT 1",
+        b"INSERT INTO t WITH 1 AS a SELECT a",
+        b"INSERTED",
+        b"",
+    ],
+)
+def test_a_statement_without_data_behind_it_is_run_as_it_is(text: bytes) -> None:
+    """The engine gets it whole."""
+    assert split_insert(text, data_follow=False) is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "answer_format"),
+    [
+        (b"SELECT 1", "TabSeparated"),
+        (b"SELECT 1 FORMAT JSON", "JSON"),
+        (b"SELECT 1 format Native ; \n", "Native"),
+        (b"SELECT 1 FORMAT JSON SETTINGS max_threads = 1, a = 'b'", "JSON"),
+        (b"SELECT 'FORMAT JSON'", "TabSeparated"),
+        (b"SELECT format FROM t", "TabSeparated"),
+    ],
+)
+def test_the_format_of_the_answer_is_the_statements_or_the_default(statement: bytes, answer_format: str) -> None:
+    """It only decides headers and streaming: the engine chooses by itself."""
+    assert output_format(statement, "TabSeparated") == answer_format
+
+
+def test_only_a_select_in_a_format_without_wrapper_is_streamed() -> None:
+    """A document like JSON's is one piece, and a change has no answer to stream."""
+    assert may_stream(b"SELECT 1", "Native")
+    assert may_stream(b"/* why */ WITH 1 AS a SELECT a", "JSONEachRow")
+    assert not may_stream(b"SELECT 1", "JSON")
+    assert not may_stream(b"SELECT 1", "CSVWithNames")
+    assert not may_stream(b"CREATE TABLE t (a Int8) ENGINE = Memory", "Native")
+
+
+def test_statements_with_and_without_an_answer_are_told_apart() -> None:
+    """An empty result is still a result."""
+    assert has_answer(b" (SELECT 1)")
+    assert has_answer(b"show tables")
+    assert not has_answer(b"ALTER TABLE t DELETE WHERE 1")
+
+
+def test_arguments_are_sorted_into_protocol_settings_and_parameters() -> None:
+    """What the protocol does not know is a setting of the engine."""
+    arguments = [("query", "SELECT 1"), ("database", "d"), ("session_id", "s"), ("param_x", "1"), ("max_threads", "2")]
+    assert read_options(arguments, {}) == Options("d", settings={"max_threads": "2"}, parameters={"x": "1"})
+
+
+def test_headers_name_database_and_format_where_the_url_does_not() -> None:
+    """As ClickHouse has it."""
+    options = read_options([("default_format", "CSV")], {"x-clickhouse-database": "d", "x-clickhouse-format": "JSON"})
+    assert (options.database, options.default_format) == ("d", "CSV")
+
+
+def test_clickhouses_own_block_compression_is_refused() -> None:
+    """Better no answer than one that the client cannot read."""
+    with pytest.raises(RequestError, match="Accept-Encoding"):
+        read_options([("compress", "1")], {})
+
+
+def test_settings_become_one_set_with_read_only_last() -> None:
+    """Behind `readonly` in the same statement nothing could be set any more, and no value ends its quotes."""
+    options = Options(settings={"readonly": "1", "a": "it's"}, parameters={"x": "a\\tb"})
+    assert set_statement(options, read_only=True) == "SET a = 'it\\'s', param_x = 'a\\\\tb', readonly = '1'"
+    assert set_statement(Options(), read_only=True) == "SET readonly = '2'"
+    assert set_statement(Options(), read_only=False) is None
+
+
+def test_a_name_that_is_no_name_is_refused() -> None:
+    """Names go into a statement unquoted."""
+    with pytest.raises(RequestError, match="not the name of a setting"):
+        set_statement(Options(settings={"a = 1; DROP TABLE t": "1"}), read_only=False)
+
+
+def test_pages_in_a_browser_are_refused() -> None:
+    """Neither another site's script nor a rebound name gets at the data; programs and a typed address do."""
+    assert refusal({"host": "127.0.0.1:8123"}) is None
+    assert refusal({"host": "localhost:8123", "sec-fetch-site": "none"}) is None
+    assert refusal({"host": "[::1]:8123"}) is None
+    assert refusal({"host": "127.0.0.1:8123", "origin": "https://example.org"}) is not None
+    assert refusal({"host": "127.0.0.1:8123", "sec-fetch-site": "cross-site"}) is not None
+    assert refusal({"host": "example.org:8123"}) is not None
+
+
+@pytest.mark.parametrize(
+    ("answer_format", "kind"),
+    [
+        ("JSONEachRow", "application/x-ndjson"),
+        ("JSONCompact", "application/json; charset=UTF-8"),
+        ("TSV", "text/tab-separated-values; charset=UTF-8"),
+        ("Native", "application/octet-stream"),
+    ],
+)
+def test_formats_have_content_types(answer_format: str, kind: str) -> None:
+    """A browser and a tool know what they get."""
+    assert content_type(answer_format) == kind
