@@ -6,7 +6,7 @@ child; `python -m keeprate.deploy.store --path DIR --port N` is the same as a co
 request means, `engine` owns the directory, `server` is the protocol, `codec` its compression.
 
 What a server has and this door has not: users and passwords (any are accepted: who reaches loopback is let in),
-sessions that last from request to request, ClickHouse's own block compression, data in multipart bodies, and refusing
+sessions that last from request to request, ClickHouse's own block compression, external data, and refusing
 several statements in one request, which the engine here runs one after the other.
 
 **Invariant:** it listens on loopback only and refuses pages in a browser.

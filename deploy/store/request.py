@@ -56,8 +56,9 @@ class RequestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the URL says besides the statement."""
+    """What the URL says, and a form where there is one."""
 
+    query: str = ""
     database: str | None = None
     default_format: str = "TabSeparated"
     query_id: str | None = None
@@ -94,6 +95,7 @@ def read_options(arguments: Iterable[tuple[str, str]], headers: Mapping[str, str
         if given.get(name, "0") not in ("0", "false"):
             raise RequestError(f"{name}=1 is not available here: use Accept-Encoding and Content-Encoding", 501, 48)
     return Options(
+        query=given.get("query", ""),
         database=given.get("database") or headers.get("x-clickhouse-database"),
         default_format=given.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
         query_id=given.get("query_id"),
@@ -101,6 +103,24 @@ def read_options(arguments: Iterable[tuple[str, str]], headers: Mapping[str, str
         settings={k: v for k, v in given.items() if k not in _PROTOCOL and not k.startswith("param_")},
         parameters={k.removeprefix("param_"): v for k, v in given.items() if k.startswith("param_")},
     )
+
+
+def form_fields(content_type: str, body: bytes) -> list[tuple[str, str]]:
+    """The fields of a multipart form, which clickhouse-connect sends when parameters are too long for a URL.
+
+    Raises RequestError for a file, which would be ClickHouse's external data, and for what is no such form.
+    """
+    boundary = re.search(r'boundary="?([^";]+)"?', content_type)
+    if boundary is None:
+        raise RequestError("the form has no boundary")
+    fields = []
+    for part in (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode())[1:-1]:
+        head, found, value = part.partition(b"\r\n\r\n")
+        name = re.search(rb'name="([^"]*)"', head)
+        if not found or name is None or b"filename=" in head:
+            raise RequestError("external data in a form are not available here", 501, 48)
+        fields.append((name[1].decode(), value.decode()))
+    return fields
 
 
 def split_insert(text: bytes, data_follow: bool) -> tuple[Insert, bytes] | None:

@@ -31,6 +31,7 @@ from keeprate.deploy.store.request import (
     Options,
     RequestError,
     content_type,
+    form_fields,
     has_answer,
     may_stream,
     output_format,
@@ -74,8 +75,13 @@ class Door:
             return PlainTextResponse(reason + "\n", 403)
         options = Options()
         try:
-            options = read_options(request.query_params.multi_items(), request.headers)
-            response = await self._in_session(request, options)
+            arguments = request.query_params.multi_items()
+            body = _pieces(request)
+            if request.headers.get("content-type", "").startswith("multipart/form-data"):
+                form = b"".join([piece async for piece in body])
+                arguments += form_fields(request.headers["content-type"], form)
+            options = read_options(arguments, request.headers)
+            response = await self._in_session(request, options, body)
         except (EngineError, RequestError) as error:
             await _drain(request)
             response = _failure(error)
@@ -85,27 +91,28 @@ class Door:
         response.headers["X-ClickHouse-Server-Display-Name"] = "keeprate-store"
         return response
 
-    async def _in_session(self, request: Request, options: Options) -> Response:
+    async def _in_session(self, request: Request, options: Options, body: AsyncIterator[bytes]) -> Response:
         session = await self._run(self._open, options, request.method != "POST")
         response: Response | None = None
         try:
-            response = await self._execute(session, request, options)
+            response = await self._execute(session, request, options, body)
             return response
         finally:
             # In the pool and not awaited: it must happen even if this task is cancelled, and after the last call.
             if not isinstance(response, _Blocks):
                 self._pool.submit(session.close)
 
-    async def _execute(self, session: Session, request: Request, options: Options) -> Response:
-        statement = request.query_params.get("query", "").encode()
-        pieces = _pieces(request, decoder(request.headers.get("content-encoding")))
+    async def _execute(
+        self, session: Session, request: Request, options: Options, pieces: AsyncIterator[bytes]
+    ) -> Response:
+        statement = options.query.encode()
         first = await anext(pieces, b"")
         split = split_insert(statement, bool(first)) if statement else split_insert(first, False)
         if split is not None:
             insert, data = split
             return await self._insert(session, insert, data + first if statement else data, pieces)
-        body = b"".join([first, *[piece async for piece in pieces]])
-        statement = b"\n".join(filter(None, [statement, body]))
+        rest = b"".join([first, *[piece async for piece in pieces]])
+        statement = b"\n".join(filter(None, [statement, rest]))
         answer_format = output_format(statement, options.default_format)
         encode, headers = _encoding(request, options)
         if has_answer(statement):
@@ -202,7 +209,8 @@ def run(path: Path, host: str, port: int) -> None:
     uvicorn.Server(config).run()
 
 
-async def _pieces(request: Request, decode: Coder) -> AsyncGenerator[bytes]:
+async def _pieces(request: Request) -> AsyncGenerator[bytes]:
+    decode = decoder(request.headers.get("content-encoding"))
     pending: list[bytes] = []
     size_bytes = 0
     async for chunk in request.stream():

@@ -107,6 +107,13 @@ def test_parameters_are_bound_by_the_engine(client: Client) -> None:
     assert client.query(asked, parameters=parameters).result_rows == [("it's\ta \\ test", ["a'b", "c\nd"], 2**64 - 1)]
 
 
+def test_parameters_too_long_for_a_url_come_as_a_form(client: Client) -> None:
+    """The client turns to a form by itself, and nothing is lost on the way."""
+    ids = [str(uuid.UUID(int=number)) for number in range(5000)]
+    asked = "SELECT length({ids:Array(String)}), {ids:Array(String)}[5000]"
+    assert client.query(asked, parameters={"ids": ids}).result_rows == [(5000, ids[-1])]
+
+
 def test_settings_hold_for_one_request_only(client: Client) -> None:
     """The next request on the same connection has the defaults again."""
     asked = "SELECT getSetting('max_block_size')"

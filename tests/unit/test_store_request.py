@@ -7,6 +7,7 @@ from keeprate.deploy.store.request import (
     Options,
     RequestError,
     content_type,
+    form_fields,
     has_answer,
     may_stream,
     output_format,
@@ -97,7 +98,7 @@ def test_statements_with_and_without_an_answer_are_told_apart() -> None:
 def test_arguments_are_sorted_into_protocol_settings_and_parameters() -> None:
     """What the protocol does not know is a setting of the engine."""
     arguments = [("query", "SELECT 1"), ("database", "d"), ("session_id", "s"), ("param_x", "1"), ("max_threads", "2")]
-    assert read_options(arguments, {}) == Options("d", settings={"max_threads": "2"}, parameters={"x": "1"})
+    assert read_options(arguments, {}) == Options("SELECT 1", "d", settings={"max_threads": "2"}, parameters={"x": "1"})
 
 
 def test_headers_name_database_and_format_where_the_url_does_not() -> None:
@@ -110,6 +111,18 @@ def test_clickhouses_own_block_compression_is_refused() -> None:
     """Better no answer than one that the client cannot read."""
     with pytest.raises(RequestError, match="Accept-Encoding"):
         read_options([("compress", "1")], {})
+
+
+def test_a_form_is_read_and_a_file_in_it_refused() -> None:
+    """Fields may hold line breaks and dashes; external data are another matter."""
+    head = b'Content-Disposition: form-data; name="%s"'
+    field = b"--b\r\n" + head % b"query" + b"\r\n\r\nSELECT\r\n--1\r\n--b--\r\n"
+    assert form_fields("multipart/form-data; boundary=b", field) == [("query", "SELECT\r\n--1")]
+    file = b"--b\r\n" + head % b"t" + b'; filename="t"\r\n\r\n1\r\n--b--\r\n'
+    with pytest.raises(RequestError, match="external data"):
+        form_fields('multipart/form-data; boundary="b"', file)
+    with pytest.raises(RequestError, match="no boundary"):
+        form_fields("multipart/form-data", b"")
 
 
 def test_settings_become_one_set_with_read_only_last() -> None:
