@@ -54,7 +54,10 @@ class Address:
     bootstrap: str
 
 
-def resolve(choice: str, kafka_missing: str | None) -> Kafka | Memory | Address:
+Choice = Kafka | Memory | Address
+
+
+def resolve(choice: str, kafka_missing: str | None) -> Choice:
     """What `auto`, `kafka`, `memory` or a list of `HOST:PORT` means where `kafka_missing` is `why_not_kafka()`.
 
     `auto` is Kafka where it can run and otherwise memory, with the reason. Raises ValueError for `kafka` where it

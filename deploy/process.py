@@ -13,9 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 # Run by a bare interpreter that then becomes the command, so that no code runs between fork and exec in a parent that
 # may have threads. The second look at the parent closes the gap before prctl (1 is PR_SET_PDEATHSIG, 15 is SIGTERM).
@@ -39,13 +40,13 @@ class ProcessError(RuntimeError):
 
 
 class ChildProcess:
-    """One command run as a child, its output appended to `log`.
+    """One command run as a child, its output appended to `log`, or shown where this process's is when that is None.
 
     Start it from a thread that lives as long as the child should, as a rule the main one: on Linux the child gets
     SIGTERM when that very thread ends. An object can be started again after it has ended.
     """
 
-    def __init__(self, name: str, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, name: str, argv: Sequence[str], log: Path | None, env: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.argv = tuple(argv)
         self.log = log
@@ -57,17 +58,22 @@ class ChildProcess:
         """Start the command, with `env` added to this process's environment. Does not wait for it to be ready."""
         if self.running:
             raise RuntimeError(f"{self.name} is running already, as process {self.pid}")
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._log_start = log.tell()
+        with ExitStack() as opened:
+            output = None if self.log is None else opened.enter_context(self._open(self.log))
             self._popen = subprocess.Popen(
                 _with_parent_death_signal(self.argv),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                stdout=output,
+                stderr=output and subprocess.STDOUT,
                 env=os.environ | self._env,
                 start_new_session=True,
             )
+
+    def _open(self, log: Path) -> BinaryIO:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        output = log.open("ab")
+        self._log_start = output.tell()
+        return output
 
     @property
     def pid(self) -> int | None:
@@ -112,7 +118,7 @@ class ChildProcess:
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines that the current or last run wrote."""
-        if not self.log.exists():
+        if self.log is None or not self.log.exists():
             return ""
         with self.log.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
