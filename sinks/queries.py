@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from clickhouse_connect.driver.client import Client
+from keeprate.sinks.clickhouse import Client
 
 DIMENSIONS: Final = (
     "app",
@@ -247,13 +247,13 @@ def dimension_values(client: Client, scope: Scope, dimension: str, limit: int = 
         f"SELECT {dimension} FROM cohort({_COMMON}) WHERE {dimension} != '' "
         f"GROUP BY {dimension} ORDER BY count() DESC, {dimension} LIMIT {{limit:UInt32}}"
     )
-    return [row[0] for row in client.query(query, parameters=parameters).result_rows]
+    return [row[0] for row in client.query(query, parameters=parameters)]
 
 
 def event_span(client: Client) -> tuple[datetime, datetime] | None:
     """When the first and the last generation occurred that the store knows of; None when it knows of none."""
     query = "SELECT min(generated_at), max(generated_at), count(generated_at) FROM suggestions"
-    first, last, count = client.query(query).result_rows[0]
+    first, last, count = client.query(query)[0]
     return (_aware(first), _aware(last)) if count else None
 
 
@@ -269,7 +269,7 @@ def _read(client: Client, kind: type[Row], source: str, scope: Scope, metrics: S
     if "metric" in own:
         order += [name for name in ("metric", "label") if name in own]
     result = client.query(f"{query} ORDER BY {', '.join(order)}", parameters=parameters)
-    return [_row(kind, scope.by, own, values) for values in result.result_rows]
+    return [_row(kind, scope.by, own, values) for values in result]
 
 
 def _row(kind: type[Row], by: Sequence[str], own: list[str], values: Sequence[Any]) -> Row:

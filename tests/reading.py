@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 
-import clickhouse_connect
-from clickhouse_connect.driver.client import Client
-
 from keeprate.schemas.events import Event
 from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS, encode_outcome, fold, lift
+from keeprate.sinks.clickhouse import Client, connect
 
 
 @contextmanager
@@ -18,7 +16,7 @@ def reading() -> Iterator[Client]:
     """A ClickHouse engine of its own with an empty `outcomes` and every view; gone afterwards."""
     # chDB holds one directory per process, so whoever opens it closes it before the next.
     directory = tempfile.mkdtemp()
-    client = clickhouse_connect.get_client(interface="chdb", path=directory)
+    client = connect(f"chdb://{directory}", "default")
     try:
         columns = ", ".join((*KEY_COLUMNS, *(field.column() for field in FIELDS)))
         client.command(
@@ -45,9 +43,5 @@ def load_facts(client: Client, log: Iterable[Event]) -> None:
 
 def _insert(client: Client, rows: list[bytes]) -> None:
     client.command("TRUNCATE TABLE outcomes")
-    client.raw_insert(
-        "outcomes",
-        insert_block=b"\n".join(rows),
-        fmt="JSONEachRow",
-        settings={"input_format_json_named_tuples_as_objects": 0},
-    )
+    settings = {"input_format_json_named_tuples_as_objects": 0}
+    client.insert_bytes("outcomes", (), b"\n".join(rows), "JSONEachRow", settings)

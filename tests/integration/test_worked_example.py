@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
-from clickhouse_connect.driver.client import Client
 
 from keeprate.sinks import queries
+from keeprate.sinks.clickhouse import Client
 from tests.reading import load, load_facts, reading
 from tests.worked_example import MATURE_MS, START_MS, worked_example
 
