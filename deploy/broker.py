@@ -101,7 +101,8 @@ def jars_path() -> Path:
 def fetch_jars() -> Path:
     """Have Kafka's jars in the cache and return their directory: at once, or after some seconds of Maven.
 
-    Processes that race each fetch their own copy; the first to finish puts it in place whole.
+    Processes that race each fetch their own copy; the first to finish puts it in place whole. Raises ProcessError with
+    what Maven said when it fails.
     """
     jars = jars_path()
     if jars.is_dir():
@@ -111,12 +112,7 @@ def fetch_jars() -> Path:
         # Maven may write beside the pom, and an installed package may be read-only.
         pom = shutil.copy(_POM, scratch)
         fetched = Path(scratch) / "jars"
-        goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fetched}"]
-        run = subprocess.run(
-            ["mvn", "-q", "-B", "-f", pom, *goal], capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False
-        )
-        if run.returncode != 0:
-            raise ProcessError("Maven could not fetch Apache Kafka", (run.stdout + run.stderr)[-4000:])
+        _maven(["-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fetched}"])
         try:
             fetched.rename(jars)
         except OSError:
@@ -201,6 +197,16 @@ def answers(bootstrap: str, timeout_s: float = 5.0) -> bool:
     except KafkaException:
         return False
     return bool(metadata.brokers)
+
+
+def _maven(arguments: list[str]) -> None:
+    command = ["mvn", "-q", "-B", *arguments]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise ProcessError(f"Maven did not fetch Apache Kafka within {_FETCH_TIMEOUT_S:g} s", "") from error
+    if run.returncode != 0:
+        raise ProcessError("Maven could not fetch Apache Kafka", (run.stdout + run.stderr)[-4000:])
 
 
 def _java() -> str | None:
