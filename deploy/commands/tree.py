@@ -2,7 +2,11 @@
 
 import typer
 
+from keeprate.deploy.commands.collector import collector
+from keeprate.deploy.commands.keys import keys
 from keeprate.deploy.commands.migrate import migrate
+from keeprate.deploy.commands.page import page
+from keeprate.deploy.commands.store import store
 from keeprate.deploy.commands.topics import topics
 from keeprate.deploy.commands.worker import worker
 
@@ -16,6 +20,10 @@ app = typer.Typer(
 
 # With a callback, the first command stays a command while it is the only one.
 app.callback()(lambda: None)
+app.command()(collector)
+app.add_typer(keys, name="keys")
 app.command()(migrate)
+app.command()(store)
 app.add_typer(topics, name="topics")
+app.command()(page)
 app.command()(worker)
