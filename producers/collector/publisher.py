@@ -1,0 +1,177 @@
+"""Records to Kafka, awaited per request: one producer, one thread that polls it, and no thread per request.
+
+    await publish(records)      returns once every record is acknowledged, with those that the broker refused
+    RequestError 503            too much is waiting already, or the acknowledgements did not come in time
+
+After a 503 some of the records may still reach Kafka. The client sends the request again, and `event_id` makes the
+second copy a duplicate.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from keeprate.producers.collector.batches import Record
+from keeprate.producers.collector.errors import UNAVAILABLE, RequestError
+from keeprate.producers.kafka import open_producer, reaction
+from keeprate.schemas.topics import topic_of
+
+RETRY_AFTER_S: Final = 2
+_POLL_S: Final = 0.1
+_TUNING: Final[Mapping[str, Any]] = {
+    # Requests wait for the acknowledgement, so the queue lingers only to let requests of one moment share a batch.
+    "linger.ms": 2,
+    "queue.buffering.max.messages": 400_000,
+    "queue.buffering.max.kbytes": 524_288,
+}
+
+
+class _Batch:
+    """The records of one request on their way. Its `left` reaches zero once."""
+
+    __slots__ = ("count", "crowded_out", "failed", "future", "left", "size_bytes")
+
+    def __init__(self, future: "asyncio.Future[list[tuple[bytes, Any]]]", count: int, size_bytes: int) -> None:
+        self.future = future
+        self.count = self.left = count
+        self.size_bytes = size_bytes
+        self.crowded_out = False
+        self.failed: list[tuple[bytes, Any]] = []
+
+
+class Publisher:
+    """One producer for all requests of an event loop.
+
+    max_waiting: records that may await their acknowledgement; beyond it, and beyond `max_waiting_bytes`, requests are
+    refused at once instead of queueing. ack_timeout_s: how long one request waits.
+    """
+
+    def __init__(
+        self,
+        brokers: str,
+        *,
+        max_waiting: int = 100_000,
+        max_waiting_bytes: int = 128 << 20,
+        ack_timeout_s: float = 10.0,
+        kafka: Mapping[str, Any] | None = None,
+        on_error: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self._producer = open_producer(brokers, "keeprate-collector", {**_TUNING, **(kafka or {})}, on_error)
+        self.loop = asyncio.get_running_loop()
+        self._max_waiting = max_waiting
+        self._max_waiting_bytes = max_waiting_bytes
+        self._ack_timeout_s = ack_timeout_s
+        self._done: list[_Batch] = []
+        self._lock = threading.Lock()
+        self._refusing = False
+        self._idle = asyncio.Event()
+        self._closing = threading.Event()
+        self.waiting = 0
+        self.waiting_bytes = 0
+        self._thread = threading.Thread(target=self._poll, name="keeprate-collector-kafka", daemon=True)
+        self._thread.start()
+
+    async def publish(self, records: Sequence[Record]) -> list[tuple[int, str]]:
+        """Send records and wait for their acknowledgement.
+
+        Returns the index and error of each record that the broker refused for good. Raises RequestError 503 when the
+        records were not taken or not acknowledged in time; the same request may then be sent again.
+        """
+        size_bytes = sum(len(record.value) for record in records)
+        self._check_room(len(records), size_bytes)
+        batch = _Batch(self.loop.create_future(), len(records), size_bytes)
+        self._idle.clear()
+        self.waiting += len(records)
+        self.waiting_bytes += size_bytes
+        self._enqueue(records, batch)
+        try:
+            failed = await asyncio.wait_for(asyncio.shield(batch.future), self._ack_timeout_s)
+        except TimeoutError:
+            raise _unavailable(f"Kafka did not acknowledge within {self._ack_timeout_s:g} s") from None
+        if batch.crowded_out or any(reaction(error) == "resend" for _, error in failed):
+            raise _unavailable("Kafka did not take every record")
+        return _refused(records, failed)
+
+    def _check_room(self, count: int, size_bytes: int) -> None:
+        if self._refusing:
+            raise _unavailable("the collector is shutting down")
+        # A single request may be larger than the room: it then waits until it is alone.
+        if self.waiting and (
+            self.waiting + count > self._max_waiting or self.waiting_bytes + size_bytes > self._max_waiting_bytes
+        ):
+            raise _unavailable(f"{self.waiting} events are waiting for Kafka already")
+
+    def _enqueue(self, records: Sequence[Record], batch: _Batch) -> None:
+        """Hand records over, a call per topic. What librdkafka had no room for counts as done, and not queued."""
+        by_topic: dict[str, list[dict[str, Any]]] = {}
+        for record in records:
+            by_topic.setdefault(topic_of(record.type).name, []).append({"key": record.key, "value": record.value})
+
+        def report(error: Any, message: Any) -> None:
+            if error is not None:
+                batch.failed.append((message.value(), error))
+            self._count(batch, 1)
+
+        for topic, entries in by_topic.items():
+            try:
+                queued = self._producer.produce_batch(topic, entries, on_delivery=report)
+            except BufferError:
+                queued = 0
+            if queued < len(entries):
+                batch.crowded_out = True
+                self._count(batch, len(entries) - queued)
+
+    def _count(self, batch: _Batch, records: int) -> None:
+        """Both threads count, the poller for reports and the loop for what was not queued, hence the lock."""
+        with self._lock:
+            batch.left -= records
+            if not batch.left:
+                self._done.append(batch)
+
+    def _poll(self) -> None:
+        """Serve delivery reports until closed. One wake-up of the loop for all the requests that a poll completed."""
+        while not self._closing.is_set():
+            self._producer.poll(_POLL_S)
+            with self._lock:
+                done, self._done = self._done, []
+            if done:
+                self.loop.call_soon_threadsafe(self._finish, done)
+
+    def _finish(self, batches: list[_Batch]) -> None:
+        for batch in batches:
+            self.waiting -= batch.count
+            self.waiting_bytes -= batch.size_bytes
+            if not batch.future.done():
+                batch.future.set_result(batch.failed)
+        if not self.waiting:
+            self._idle.set()
+
+    async def healthy(self) -> bool:
+        """Whether a broker answers within a second."""
+        try:
+            await asyncio.to_thread(self._producer.list_topics, timeout=1.0)
+        except Exception:  # noqa: BLE001 - whatever it is, the answer to "is a broker there" is no
+            return False
+        return True
+
+    async def close(self, timeout_s: float) -> int:
+        """Refuse new records and wait for those on their way. Returns how many were never acknowledged."""
+        self._refusing = True
+        if self.waiting:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), timeout_s)
+        self._closing.set()
+        await asyncio.to_thread(self._thread.join)
+        return self.waiting
+
+
+def _refused(records: Sequence[Record], failed: Sequence[tuple[bytes, Any]]) -> list[tuple[int, str]]:
+    """Which records the broker refused. Reports carry no index, so a record is known by its bytes."""
+    errors = {value: error.name() for value, error in failed}
+    return [(record.index, errors[record.value]) for record in records if record.value in errors]
+
+
+def _unavailable(reason: str) -> RequestError:
+    return RequestError(UNAVAILABLE, "unavailable", f"{reason}; send it again", retry_after_s=RETRY_AFTER_S)
