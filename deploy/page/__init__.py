@@ -1,0 +1,11 @@
+"""The page: what users keep, live, for whoever has a browser and may reach this port.
+
+Entry points: `app.page` is the ASGI application over a `source.Source`, which `keeprate page` serves. Inside:
+`selection` is what a request asks for, `answers` turns rows into the JSON of docs/page.md, `definitions` says in plain
+words what each number means, `recent` keeps answers for the time that their queries took, `static/` is the page itself.
+
+**Invariant:** it reads. There is no route that changes anything, and no query that is not in `sinks`.
+**Invariant:** text of users leaves as JSON and enters the page as text; the content security policy allows no inline
+script and nothing from elsewhere.
+**Invariant:** every number is one of `sinks.queries`; here they are only arranged, and compared with the period before.
+"""

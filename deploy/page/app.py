@@ -1,0 +1,214 @@
+"""The page as an ASGI application: its files, its API, and the headers that keep what users wrote from running."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from keeprate.deploy.page import answers, happenings
+from keeprate.deploy.page.recent import Recent
+from keeprate.deploy.page.selection import Selection, SelectionError, parse
+from keeprate.deploy.page.source import Source
+from keeprate.sinks.clickhouse import Client, StoreError, StoreUnavailableError
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+_META_FOR_S: Final = 15.0
+_QUERIES_AT_ONCE: Final = 4
+_HEADERS: Final = {
+    b"content-security-policy": (
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+}
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_log = logging.getLogger(__name__)
+
+Question = Callable[[Client, Selection, datetime], answers.Json]
+QUESTIONS: Final[Mapping[str, Question]] = {
+    "status": happenings.status,
+    "summary": answers.summary,
+    "series": answers.series,
+    "retention": answers.retention,
+    "funnel": answers.funnel,
+    "compare": answers.compare,
+    "feedback": happenings.feedback,
+    "intake": happenings.intake,
+}
+"""What can be asked under /api/, of a selection."""
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+def page(source: Source, hosts: Sequence[str] = LOOPBACK, now: Callable[[], datetime] = now_utc) -> Starlette:
+    """The application over a store.
+
+    hosts: the names under which a browser may ask for it. A foreign name that leads here is refused, because a page
+    elsewhere could read everything through it.
+    """
+    api = _Api(source, now)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        source.close()
+
+    routes = [
+        Route("/healthz", _healthy),
+        Route("/api/meta", api.meta),
+        Route("/api/generations/{app}/{generation_id}", api.generation),
+        *(Route(f"/api/{name}", partial(api.answer, name=name)) for name in QUESTIONS),
+        Route("/plotly.js", _plotly),
+        *(Route(f"/{name}", partial(_static, name=name)) for name in _static_names()),
+        Route("/", partial(_static, name="index.html")),
+    ]
+    handlers: Mapping[Any, Callable[[Request, Exception], Response]] = {
+        SelectionError: _bad_request,
+        StoreUnavailableError: _store_unavailable,
+        StoreError: _store_refused,
+        HTTPException: _http_error,
+    }
+    middleware = [
+        Middleware(_Headers),
+        Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
+    ]
+    return Starlette(routes=routes, exception_handlers=handlers, middleware=middleware, lifespan=lifespan)
+
+
+class _Api:
+    """The questions under /api/. Queries run in a few threads; their answers are shared between browsers."""
+
+    def __init__(self, source: Source, now: Callable[[], datetime]) -> None:
+        self._source = source
+        self._now = now
+        self._recent = Recent(time.monotonic)
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def answer(self, request: Request, name: str) -> Response:
+        selection = parse(request.query_params)
+        ask = partial(self._ask, lambda client: QUESTIONS[name](client, selection, self._now()))
+        return _json(await self._recent.get((name, selection), ask))
+
+    async def meta(self, request: Request) -> Response:
+        ask = partial(self._ask, lambda client: happenings.meta(client, self._now()))
+        return _json(await self._recent.get("meta", ask, least_s=_META_FOR_S))
+
+    async def generation(self, request: Request) -> Response:
+        app, generation_id = request.path_params["app"], request.path_params["generation_id"]
+        if not _APP_NAME.fullmatch(app) or not _is_uuid(generation_id):
+            raise HTTPException(404, "no such generation: an address is /api/generations/APP/UUID")
+        found = await self._ask(lambda client: happenings.generation(client, app, generation_id))
+        if found is None:
+            raise HTTPException(404, "the store holds no event of this generation")
+        return _json(found)
+
+    async def _ask(self, question: Callable[[Client], Any]) -> Any:
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(_QUERIES_AT_ONCE)
+        return await anyio.to_thread.run_sync(lambda: question(self._source.client()), limiter=self._limiter)
+
+
+class _Headers:
+    """Adds the security headers to every answer, errors included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS.items()]
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+async def _healthy(request: Request) -> Response:
+    # The page's own health: it serves, also while the store does not. /api/status tells of the store.
+    return PlainTextResponse("ok\n")
+
+
+def _static_names() -> list[str]:
+    return sorted(entry.name for entry in files(__package__).joinpath("static").iterdir())
+
+
+async def _static(request: Request, name: str) -> Response:
+    content = files(__package__ or "").joinpath("static", name).read_bytes()
+    media_type = _TYPES[Path(name).suffix]
+    return Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
+
+
+async def _plotly(request: Request) -> Response:
+    """plotly.js out of the installed package, which is found without the seconds that importing it takes."""
+    spec = find_spec("plotly")
+    if spec is None or not spec.submodule_search_locations:
+        raise HTTPException(404, "the charts need plotly: pip install 'keeprate[page]'")
+    path = Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
+    return FileResponse(path, media_type=_TYPES[".js"], headers={"cache-control": "max-age=86400"})
+
+
+def _json(content: answers.Json) -> Response:
+    return JSONResponse(content, headers={"cache-control": "no-store"})
+
+
+def _failure(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    error = {"error": {"code": code, "message": message}}
+    return JSONResponse(error, status, {"cache-control": "no-store", **(headers or {})})
+
+
+def _bad_request(request: Request, error: Exception) -> Response:
+    return _failure(400, "bad_request", str(error))
+
+
+def _store_unavailable(request: Request, error: Exception) -> Response:
+    # What a driver says of a refused connection names addresses and classes, and helps nobody who reads a page.
+    _log.warning("the store did not answer: %s", error)
+    message = "Is it running? `keeprate up` starts it, and KEEPRATE_STORE_URL says where it is."
+    return _failure(503, "store_unavailable", message, {"retry-after": "5"})
+
+
+def _store_refused(request: Request, error: Exception) -> Response:
+    _log.error("the store refused a query: %s", error)
+    message = "The store answers, but not this question. `keeprate migrate` brings its tables up to date."
+    return _failure(500, "store_refused", message)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _failure(error.status_code, "not_found" if error.status_code == 404 else "refused", error.detail)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

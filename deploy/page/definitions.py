@@ -1,0 +1,134 @@
+"""What each number on the page means, in plain words. METRICS has the same definitions for engineers."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+View = Literal["rates", "retention_rates", "feedback_rates"]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A term of the page. `short` is its name where there is little room."""
+
+    title: str
+    short: str
+    meaning: str
+    formula: str = ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A rate that the page shows. `of` names its denominator; `better` is the direction that users mean by better."""
+
+    query: View
+    name: str
+    of: str
+    better: Literal["higher", "lower"]
+
+
+METRICS: Final = {
+    "acceptance_rate": Metric("rates", "acceptance_rate", "shown", "higher"),
+    "retention": Metric("retention_rates", "fuzzy_persistence_observed", "observed", "higher"),
+    "correction_rate": Metric("feedback_rates", "correction_rate", "accepted", "lower"),
+    "negative_feedback_rate": Metric("feedback_rates", "negative_feedback_rate", "shown", "lower"),
+}
+
+VARIANTS: Final = {
+    "observed": (
+        "fuzzy_persistence_observed",
+        "Of those that were looked at, the share that is mostly still there.",
+    ),
+    "lower": (
+        "fuzzy_persistence_lower",
+        "Of all that are old enough; one that was not looked at counts as changed, so the truth is no lower.",
+    ),
+    "paper": (
+        "fuzzy_persistence_paper",
+        "Of all that are old enough; one that was not looked at counts as kept, as in Ziegler et al. 2022.",
+    ),
+}
+"""How a suggestion counts that nobody looked at again: the metric, and what it means."""
+
+DEFINITIONS: Final = {
+    "acceptance_rate": Definition(
+        "Acceptance rate",
+        "accepted",
+        "Of the suggestions that users saw, the share that they took, in full or in part.",
+        "accepted / shown",
+    ),
+    "retention": Definition(
+        "Retention",
+        "kept",
+        "Of the accepted suggestions that were looked at again after the chosen time, the share that is mostly still "
+        "there: less than a third of the characters changed. Coverage is the share of those old enough that was "
+        "looked at.",
+        "mostly kept / observed",
+    ),
+    "correction_rate": Definition(
+        "Correction rate",
+        "corrected",
+        "Of the accepted suggestions, the share for which somebody sent a correction: what it should have been.",
+        "with a correction / accepted",
+    ),
+    "negative_feedback_rate": Definition(
+        "Negative feedback",
+        "negative",
+        "Of the suggestions that users saw, the share with a vote against or a negative flag that still stands. A vote "
+        "that was changed or a flag that was taken back counts as its latest state.",
+        "with a negative vote or flag / shown",
+    ),
+    "retention_curve": Definition(
+        "Retention curve",
+        "retention",
+        "How much of what users accepted is mostly still there, by the time since they accepted it. The bars on the "
+        "points are 95 % intervals. With a single line, the shade is what the unobserved ones could make of it.",
+    ),
+    "funnel": Definition(
+        "From request to kept",
+        "funnel",
+        "What became of the requests: shown to a user, accepted, and mostly still there after the chosen time. What "
+        "nobody looked at is drawn as unknown, not as lost.",
+    ),
+    "opportunities": Definition(
+        "Requests", "requests", "Calls of the model, whether or not anything was shown. A chat turn is one."
+    ),
+    "shown": Definition("Shown", "shown", "Suggestions that were displayed to a user, for however short a time."),
+    "accepted": Definition("Accepted", "accepted", "Suggestions that a user took, in full or in part."),
+    "retained": Definition(
+        "Kept", "kept", "Accepted suggestions, or ones that an agent applied by itself, after the chosen time."
+    ),
+    "compare": Definition(
+        "Side by side",
+        "compare",
+        "The same numbers for each group. The dark stripe on a bar is the 95 % interval: where two of them overlap "
+        "widely, the difference may be chance. Bars of one column share a scale.",
+    ),
+    "latest_feedback": Definition(
+        "Latest flags, votes and edits",
+        "feedback",
+        "What users said, the newest first, by their own clock. A row opens the generation with everything that "
+        "happened to it.",
+    ),
+    "freshness": Definition(
+        "Newest event", "newest", "How long ago the newest event happened that has reached the store."
+    ),
+    "events_per_min": Definition("Events per minute", "events/min", "Events that landed within the last minute."),
+    "lag": Definition(
+        "Lag",
+        "lag",
+        "How long records take from Kafka into the store: the median of the last quarter of an hour, of the slower "
+        "topic. Imported history does not count.",
+    ),
+    "orphans": Definition(
+        "Orphans",
+        "orphans",
+        "Suggestions with feedback whose generation has not arrived. They are held and counted, are in no rate, and "
+        "join by themselves when the generation comes.",
+    ),
+    "dead_letters": Definition(
+        "Dead letters",
+        "dead letters",
+        "Records that were refused because they are not valid events. They are kept whole, with the reason, and can be "
+        "replayed after a fix.",
+    ),
+}

@@ -1,0 +1,159 @@
+"""Single facts of the page: is it alive, what users said last, one generation's story, and what did not get through."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from keeprate.deploy.page.answers import Json
+from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
+from keeprate.deploy.page.selection import DIMENSIONS, KINDS, PERIODS, Selection
+from keeprate.sinks import evidence, queries
+from keeprate.sinks.clickhouse import Client, to_ms
+from keeprate.sinks.evidence import FEEDBACK_KINDS, Remark
+from keeprate.sinks.queries import Scope
+
+USUAL_HORIZONS_S: Final = (30, 120, 300, 600)
+PREFERRED_HORIZON_S: Final = 300
+MAX_EVENTS: Final = 300
+"""Of one generation in the drawer."""
+
+
+def meta(client: Client, now: datetime) -> Json:
+    """What can be chosen, and what each term means. The names are those of the last 90 days."""
+    since = now - PERIODS["90d"].length
+    scope = Scope(since, now, now)
+    horizons_s = evidence.horizons(client, since, now) or list(USUAL_HORIZONS_S)
+    preferred_s = PREFERRED_HORIZON_S if PREFERRED_HORIZON_S in horizons_s else horizons_s[len(horizons_s) // 2]
+    return {
+        "apps": sorted(queries.dimension_values(client, scope, "app")),
+        "environments": sorted(queries.dimension_values(client, scope, "environment")),
+        "horizons_s": horizons_s,
+        "default_horizon_s": preferred_s,
+        "periods": [{"value": period.name, "text": period.title} for period in PERIODS.values()],
+        "dimensions": [{"value": name, "text": text} for name, text in DIMENSIONS.items()],
+        "metrics": list(METRICS),
+        "variants": [{"value": name, "text": name, "meaning": meaning} for name, (_, meaning) in VARIANTS.items()],
+        "kinds": [{"value": kind, "text": f"{kind}s" if kind else "all"} for kind in KINDS],
+        "definitions": {name: vars(definition) for name, definition in DEFINITIONS.items()},
+    }
+
+
+def status(client: Client, selection: Selection, now: datetime) -> Json:
+    """The header: is it alive, and is anything lost in the period."""
+    pulse = evidence.pulse(client, now)
+    lags = [each.p50_s for each in evidence.lag(client, now)]
+    since, newest = now - selection.span.length, pulse.newest_event_at
+    apps = selection.only.get("app", [])
+    return {
+        "now": to_ms(now),
+        "newest_event_at": None if newest is None else to_ms(newest),
+        "freshness_s": None if newest is None else max(0.0, (now - newest).total_seconds()),
+        "events_per_min": pulse.events_per_min,
+        "lag_s": max(lags, default=None),
+        "orphans": sum(each.orphans for each in evidence.orphans(client, since, now, apps)),
+        "dead_letters": evidence.refused(client, since, now),
+    }
+
+
+def intake(client: Client, selection: Selection, now: datetime) -> Json:
+    """What did not get through, or not yet, with the reasons."""
+    since, apps = now - selection.span.length, selection.only.get("app", [])
+    return {
+        "orphans": [
+            {
+                "app": each.app,
+                "count": each.orphans,
+                "share": each.orphans / each.suggestions,
+                "oldest_at": to_ms(each.oldest_at),
+            }
+            for each in evidence.orphans(client, since, now, apps)
+        ],
+        "lag": [
+            {
+                "topic": each.topic,
+                "p50_s": each.p50_s,
+                "p99_s": each.p99_s,
+                "rows": each.rows,
+                "newest_at": to_ms(each.newest_at),
+            }
+            for each in evidence.lag(client, now)
+        ],
+        "dead_letters": [
+            {
+                "topic": each.topic,
+                "stage": each.stage,
+                "error_type": each.error_type,
+                "field": each.field,
+                "count": each.letters,
+                "newest_at": to_ms(each.newest_at),
+                "reason": each.reason,
+            }
+            for each in evidence.refusals(client, since, now)
+        ],
+    }
+
+
+def feedback(client: Client, selection: Selection, now: datetime) -> Json:
+    """The latest flags, votes and edits of the selection."""
+    kinds = [selection.kind] if selection.kind else list(FEEDBACK_KINDS)
+    # A client's clock may run ahead of ours a little; what it said is shown all the same.
+    until = now + timedelta(minutes=5)
+    found = evidence.remarks(client, now - selection.span.length, until, kinds, selection.only)
+    return {"rows": [_remark(each) for each in found]}
+
+
+def _remark(remark: Remark) -> Json:
+    event = remark.event
+    return {
+        "event_id": event["event_id"],
+        "generation_id": event["generation_id"],
+        "choice_index": event.get("choice_index") or 0,
+        "at": event["occurred_at"],
+        "kind": event["type"],
+        "app": event["app"],
+        "prompt_name": remark.prompt_name,
+        "prompt_version": remark.prompt_version,
+        "model": remark.model,
+        "valence": _valence(event),
+        "comment": event.get("comment") or "",
+        "label": event.get("label"),
+        "status": event.get("status"),
+        "severity": event.get("severity"),
+        "value": event.get("value"),
+        "score": _score_share(event),
+        "changed_share": _changed_share(event),
+    }
+
+
+def _valence(event: dict[str, Any]) -> str:
+    if event["type"] == "flag":
+        return "neutral" if event["status"] == "unset" else event.get("valence") or "negative"
+    if event["type"] == "edit":
+        return "neutral"
+    share = _score_share(event)
+    side = event.get("value") or 0 if share is None else share - 0.5
+    return "positive" if side > 0 else "negative" if side < 0 else "neutral"
+
+
+def _score_share(event: dict[str, Any]) -> float | None:
+    """A vote's score as a share of its scale; None for a plain vote."""
+    if event.get("score") is None:
+        return None
+    low, high = event["scale_min"], event["scale_max"]
+    return float((event["score"] - low) / (high - low))
+
+
+def _changed_share(event: dict[str, Any]) -> float | None:
+    if event.get("distance") is None:
+        return None
+    return float(event["distance"] / max(event["original_length"], event["corrected_length"], 1))
+
+
+def generation(client: Client, app: str, generation_id: str) -> Json | None:
+    """One generation and every event about it, in order; None when there is no event of it."""
+    events = evidence.story(client, app, generation_id, MAX_EVENTS + 1)
+    if not events:
+        return None
+    # Of two reports of one generation, the higher revision and then the later one holds.
+    reports = [event for event in events if event["type"] == "generation"]
+    latest = max(reports, key=lambda event: (event.get("revision") or 0, event["occurred_at"]), default=None)
+    return {"generation": latest, "events": events[:MAX_EVENTS], "more": len(events) > MAX_EVENTS}

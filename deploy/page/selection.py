@@ -1,0 +1,125 @@
+"""What a request asks for: which suggestions, which period, cut by what. Pure; the time is an argument."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from keeprate.sinks.evidence import FEEDBACK_KINDS
+from keeprate.sinks.queries import Scope
+
+
+class SelectionError(ValueError):
+    """A request's parameter is not one of what is offered. Says which, and what would do."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """A span that ends now, and the length of a time bucket that cuts it into some dozens."""
+
+    name: str
+    title: str
+    length: timedelta
+    bucket_s: int
+
+
+PERIODS: Final = {
+    period.name: period
+    for period in (
+        Period("1h", "the last hour", timedelta(hours=1), 300),
+        Period("6h", "the last 6 hours", timedelta(hours=6), 900),
+        Period("24h", "the last 24 hours", timedelta(hours=24), 3600),
+        Period("7d", "the last 7 days", timedelta(days=7), 6 * 3600),
+        Period("30d", "the last 30 days", timedelta(days=30), 86_400),
+        Period("90d", "the last 90 days", timedelta(days=90), 3 * 86_400),
+    )
+}
+DIMENSIONS: Final = {
+    "": "nothing",
+    "prompt_version": "prompt version",
+    "model": "model",
+    "provider": "provider",
+    "language": "language",
+    "surface": "surface",
+    "context_strategy": "context strategy",
+    "prompt_name": "prompt",
+    "operation": "operation",
+    "step": "step",
+    "experiment": "experiment",
+    "variant": "variant",
+    "app": "app",
+    "environment": "environment",
+}
+METRICS: Final = ("acceptance_rate", "retention", "correction_rate", "negative_feedback_rate")
+KINDS: Final = ("", *FEEDBACK_KINDS)
+MAX_HORIZON_S: Final = 10 * 366 * 86_400
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One view of the page. `by` and `kind` are '' for none; `app` and `environment` are '' for all."""
+
+    app: str = ""
+    environment: str = ""
+    period: str = "24h"
+    by: str = "prompt_version"
+    horizon_s: int = 300
+    metric: str = "acceptance_rate"
+    kind: str = ""
+
+    @property
+    def span(self) -> Period:
+        return PERIODS[self.period]
+
+    @property
+    def only(self) -> dict[str, list[str]]:
+        """The filters as a Scope has them."""
+        chosen = {"app": self.app, "environment": self.environment}
+        return {name: [value] for name, value in chosen.items() if value}
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """What to cut by. Versions of different apps may share a name and have nothing else in common."""
+        if not self.by:
+            return ()
+        return ("app", "prompt_version") if self.by == "prompt_version" and not self.app else (self.by,)
+
+    def scope(self, now: datetime, *, grouped: bool = False) -> Scope:
+        """The period that ends at `now`, as one bucket."""
+        return Scope(now - self.span.length, now, now, self.dimensions if grouped else (), self.only)
+
+    def scope_before(self, now: datetime) -> Scope:
+        """The period of the same length before that one, as known at `now`."""
+        since = now - self.span.length
+        return Scope(since - self.span.length, since, now, (), self.only)
+
+    def scope_over_time(self, now: datetime) -> Scope:
+        """The period in buckets; it begins with a whole one."""
+        bucket_s = self.span.bucket_s
+        start_s = (now - self.span.length).timestamp() // bucket_s * bucket_s
+        return Scope(datetime.fromtimestamp(start_s, now.tzinfo), now, now, self.dimensions, self.only, bucket_s)
+
+
+def parse(parameters: Mapping[str, str]) -> Selection:
+    """The selection in a request's query. What is absent has its default; raises SelectionError."""
+    return Selection(
+        app=parameters.get("app", ""),
+        environment=parameters.get("environment", ""),
+        period=_one_of("period", parameters.get("period", "24h"), PERIODS),
+        by=_one_of("by", parameters.get("by", ""), DIMENSIONS),
+        horizon_s=_horizon(parameters.get("horizon", "300")),
+        metric=_one_of("metric", parameters.get("metric", "acceptance_rate"), METRICS),
+        kind=_one_of("kind", parameters.get("kind", ""), KINDS),
+    )
+
+
+def _one_of(name: str, value: str, offered: Mapping[str, object] | tuple[str, ...]) -> str:
+    if value not in offered:
+        raise SelectionError(f"{name}: {value!r} is not offered; choose from {', '.join(filter(None, offered))}")
+    return value
+
+
+def _horizon(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:12]) <= MAX_HORIZON_S:
+        raise SelectionError(f"horizon: {text!r} is not a number of seconds; 300 is five minutes")
+    return int(text)

@@ -1,0 +1,26 @@
+// The page's only way to the server: GET, JSON, and one class of error that says whether waiting helps.
+
+/** status 0: the server did not answer at all. code: of the API's closed set. */
+export class ApiError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** The JSON at a path under /api/. Parameters that are empty are left out. Throws ApiError, or AbortError. */
+export async function get(path, parameters, signal) {
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value !== null));
+  let response;
+  try {
+    response = await fetch(`api/${path}?${query}`, { signal, headers: { accept: "application/json" } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "page_unreachable", "The page's own server does not answer. Is `keeprate page` still running?");
+  }
+  const body = await response.json().catch(() => ({}));
+  if (response.ok) return body;
+  const { code = "failed", message = `HTTP ${response.status}` } = body.error ?? {};
+  throw new ApiError(response.status, code, message);
+}

@@ -1,0 +1,89 @@
+// Building elements from data. Text is always set as text: nothing on this page is ever parsed as HTML.
+
+/** The element with an id that index.html holds. */
+export const byId = (id) => document.getElementById(id);
+
+/**
+ * An element. `attributes` starting with "on" are listeners, `class` and `text` are what they say,
+ * null and false leave the attribute out, true makes it empty. Children are nodes, strings, or null.
+ */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "class") element.className = value;
+    else if (name === "text") element.textContent = value;
+    else if (name === "vars") for (const [key, each] of Object.entries(value)) element.style.setProperty(key, each);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** An SVG element, for the small drawings inside tables and cards. */
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/**
+ * Makes the children of `parent` those of `items`, in order, and keeps each element whose item did not change: a poll
+ * that brings the same data moves nothing, and neither focus nor scroll position is lost.
+ */
+export function reconcile(parent, items, keyOf, build) {
+  const old = parent.rendered ?? new Map();
+  const now = new Map();
+  const focused = document.activeElement?.closest?.("[data-key]");
+  const focusedKey = focused && parent.contains(focused) ? focused.dataset.key : null;
+  let position = parent.firstElementChild;
+  for (const item of items) {
+    const key = String(keyOf(item));
+    const content = JSON.stringify(item);
+    const before = old.get(key);
+    const element = before?.content === content ? before.element : build(item);
+    element.dataset.key = key;
+    now.set(key, { content, element });
+    if (element === position) position = position.nextElementSibling;
+    else parent.insertBefore(element, position);
+  }
+  const keep = new Set([...now.values()].map((each) => each.element));
+  for (const element of [...parent.children]) if (!keep.has(element)) element.remove();
+  parent.rendered = now;
+  if (focusedKey !== null && document.activeElement === document.body) now.get(focusedKey)?.element.focus?.();
+}
+
+/** Sets the text only when it differs, so that a screen reader does not announce what it already said. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * A fieldset's choice of one: real radio buttons, so that arrow keys and screen readers work.
+ * options: [{value, text, title}]. Rebuilt only when the options change.
+ */
+export function segments(fieldset, name, options, chosen, onChange) {
+  const content = JSON.stringify(options);
+  if (fieldset.dataset.content !== content) {
+    fieldset.dataset.content = content;
+    for (const old of fieldset.querySelectorAll("label")) old.remove();
+    for (const option of options) {
+      const radio = h("input", { type: "radio", name, value: option.value, onchange: () => onChange(option.value) });
+      fieldset.append(h("label", { title: option.title }, radio, h("span", { text: option.text })));
+    }
+  }
+  for (const radio of fieldset.querySelectorAll("input")) radio.checked = radio.value === String(chosen);
+}
+
+/** A select's options, rebuilt only when they change. The chosen value stays offered even when no data has it. */
+export function options(select, all, chosen) {
+  const offered = all.some((each) => each.value === chosen) ? all : [...all, { value: chosen, text: chosen }];
+  const content = JSON.stringify(offered);
+  if (select.dataset.content !== content) {
+    select.dataset.content = content;
+    select.replaceChildren(...offered.map((each) => h("option", { value: each.value, text: each.text })));
+  }
+  if (select.value !== chosen) select.value = chosen;
+}

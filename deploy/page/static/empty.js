@@ -1,0 +1,46 @@
+// What to do when there is nothing to see: no event at all, or none in the selection.
+
+import { byId, h } from "./dom.js";
+import { time } from "./format.js";
+
+const SDK = `from keeprate.producers import Client
+
+client = Client(app="my-app")
+generation = client.generation(model="my-model", prompt_version="v1")
+generation.shown(); generation.accept(text)`;
+
+/** Shows the first steps for an empty store, or the way to where the data is for an empty selection. */
+export function drawEmpty(data, chosen, meta, choose) {
+  const { status, summary } = data;
+  if (!status || !summary) return;
+  const never = status.newest_event_at === null;
+  const nothing = never || summary.opportunities === 0;
+  byId("numbers").hidden = never;
+  const empty = byId("empty");
+  empty.hidden = !nothing;
+  const content = JSON.stringify([never, nothing, never ? null : chosen]);
+  if (!nothing || empty.dataset.content === content) return;
+  empty.dataset.content = content;
+  empty.replaceChildren(...(never ? firstSteps() : elsewhere(status, chosen, meta, choose)));
+}
+
+function firstSteps() {
+  return [
+    h("h1", { id: "empty-title", text: "No events yet" }),
+    h("p", { text: "Keeprate shows what users keep of what a model wrote, as soon as an app says so. To look around first, let three simulated apps send a week of events:" }),
+    h("pre", {}, h("code", { text: "keeprate demo" })),
+    h("p", { text: "To send your own, tell Keeprate of each generation and of what became of it:" }),
+    h("pre", {}, h("code", { text: SDK })),
+    h("p", { class: "soft", text: "This page looks every few seconds. The first event turns it into numbers by itself." }),
+  ];
+}
+
+function elsewhere(status, chosen, meta, choose) {
+  const widest = meta.periods[meta.periods.length - 1].value;
+  const reset = h("button", { type: "button", class: "primary", text: `Show everything of the last ${widest}`, onclick: () => choose({ app: "", environment: "", period: widest }) });
+  return [
+    h("h1", { id: "empty-title", text: "Nothing in this selection" }),
+    h("p", { text: `No generation in the last ${chosen.period} matches. The newest event of all is from ${time(status.newest_event_at)}.` }),
+    chosen.period === widest && chosen.app === "" && chosen.environment === "" ? null : reset,
+  ].filter(Boolean);
+}

@@ -1,0 +1,71 @@
+// Numbers, times and intervals as text. Every number on the page goes through here, so that its unit is never left out.
+
+const NONE = "–";
+const THIN = "\u202f";
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const dayAndClock = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+/** 12,345; from 100,000 on 123.5K. */
+export function count(value) {
+  if (value === null || value === undefined) return NONE;
+  return Math.abs(value) < 100_000 ? whole.format(value) : short.format(value);
+}
+
+/** A share as a percentage: one decimal, two below one percent, where one would hide the difference. */
+export function percent(value) {
+  return value === null || value === undefined ? NONE : `${digits(value)}${THIN}%`;
+}
+
+function digits(value) {
+  const share = Math.abs(value) * 100;
+  return (value * 100).toFixed(share > 0 && share < 0.995 ? 2 : 1);
+}
+
+/** "38.9–43.5 %". */
+export function interval(rate) {
+  return rate.low === null ? NONE : `${digits(rate.low)}–${digits(rate.high)}${THIN}%`;
+}
+
+/** A difference of two shares, in percentage points, always signed. */
+export function points(value) {
+  if (value === null || value === undefined) return NONE;
+  const text = digits(Math.abs(value));
+  const sign = value < 0 ? "−" : Number(text) === 0 ? "±" : "+";
+  return `${sign}${text}${THIN}pp`;
+}
+
+/** A length of time in its natural unit: 340 ms, 3.2 s, 12 min, 5 h, 3 d. */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return NONE;
+  if (seconds < 1) return `${Math.round(seconds * 1000)}${THIN}ms`;
+  if (seconds < 10) return `${trim(seconds.toFixed(1))}${THIN}s`;
+  if (seconds < 120) return `${Math.round(seconds)}${THIN}s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)}${THIN}min`;
+  if (seconds < 172_800) return `${Math.round(seconds / 3600)}${THIN}h`;
+  return `${whole.format(Math.round(seconds / 86_400))}${THIN}d`;
+}
+
+/** A horizon or a bucket: exact, never rounded. 30 s, 2 min, 1 h, 7 d. */
+export function horizon(seconds) {
+  for (const [unit, size] of [["d", 86_400], ["h", 3600], ["min", 60]]) {
+    if (seconds >= size && seconds % size === 0) return `${seconds / size}${THIN}${unit}`;
+  }
+  return `${seconds}${THIN}s`;
+}
+
+/** The time of day; with the date when it is not today. */
+export function time(at_ms) {
+  const at = new Date(at_ms);
+  return at.toDateString() === new Date().toDateString() ? clock.format(at) : dayAndClock.format(at);
+}
+
+export const iso = (at_ms) => new Date(at_ms).toISOString();
+
+const trim = (text) => text.replace(/\.0$/, "");
+
+/** A group's name; the empty one is what events sent without the dimension fall under. */
+export const named = (name) => (name === "" ? "(not set)" : name);
+
+export const plural = (value, one, many) => `${count(value)} ${value === 1 ? one : many}`;

@@ -1,0 +1,59 @@
+// The key numbers: each with its interval, its denominator, and its change against the period before.
+
+import { byId, h, reconcile } from "./dom.js";
+import { count, horizon, interval, percent, points } from "./format.js";
+import { term } from "./tip.js";
+
+/** Draws the cards from /api/summary. */
+export function drawKeys(summary) {
+  const cards = summary.metrics.map((metric) => ({ ...metric, horizon_s: summary.horizon_s, period: summary.period }));
+  reconcile(byId("keys"), cards, (card) => card.name, card);
+}
+
+function card(metric) {
+  const title = metric.name === "retention" ? `Kept after ${horizon(metric.horizon_s)}` : undefined;
+  return h(
+    "article",
+    { class: "key", "data-metric": metric.name },
+    h("h3", {}, term(metric.name, title)),
+    h("p", { class: "key-value", text: percent(metric.rate.value) }),
+    h("p", { class: "key-interval", text: metric.rate.value === null ? "no denominator yet" : interval(metric.rate) }),
+    range(metric),
+    change(metric),
+    h("p", { class: "key-of", text: basis(metric) }),
+  );
+}
+
+function basis({ rate, of, coverage }) {
+  const text = `${count(rate.numerator)} of ${count(rate.denominator)} ${of}`;
+  return coverage === null ? text : `${text} · coverage ${percent(coverage)}`;
+}
+
+/** Where the interval of now lies against that of the period before, on one scale. */
+function range({ rate, previous }) {
+  const shown = [rate, previous].filter((each) => each && each.low !== null);
+  if (rate.low === null) return h("div", { class: "range" });
+  const low = Math.min(...shown.map((each) => each.low));
+  const high = Math.max(...shown.map((each) => each.high));
+  const pad = Math.max((high - low) * 0.08, 0.001);
+  const place = (value) => `${(100 * (value - low + pad)) / (high - low + 2 * pad)}%`;
+  const bar = (each, name) =>
+    h("div", { class: `range-bar ${name}`, vars: { "--low": place(each.low), "--high": place(each.high), "--at": place(each.value) } });
+  const bars = [previous && previous.low !== null ? bar(previous, "before") : null, bar(rate, "now")];
+  return h("div", { class: "range", "aria-hidden": "true" }, ...bars);
+}
+
+function change({ change: difference, better, period }) {
+  if (!difference) return h("p", { class: "key-change", text: `nothing to compare in the ${period} before` });
+  const good = (difference.value > 0) === (better === "higher");
+  const verdict = difference.clear ? (good ? "better" : "worse") : "unclear";
+  const words = difference.clear ? `vs the ${period} before` : `vs the ${period} before, within the noise`;
+  const arrow = difference.clear ? (difference.value > 0 ? "▲ " : "▼ ") : "";
+  const between = `95 % interval of the change: ${points(difference.low)} to ${points(difference.high)}`;
+  return h(
+    "p",
+    { class: `key-change ${verdict}`, title: between },
+    h("strong", { text: `${arrow}${points(difference.value)}` }),
+    h("span", { text: ` ${words}` }),
+  );
+}
