@@ -9,22 +9,29 @@
 Entry points:
     `client`      Keeprate, which an app opens once
     `generation`  the handle of one suggestion, with the domain's verbs
-    `delivery`    from an encoded event to a broker's acknowledgement
+    `calls`       a context manager and a decorator around calls of models and steps of agents
+    `tracking`    looks at accepted texts again at each horizon
+    `content`     what of texts leaves the process
+    `delivery`    from an encoded event to a broker's acknowledgement, by way of `backlog` and `spool`
     `text`        the distances and similarities of METRICS
     `errors`      the tree of errors
 
 Invariant: `emit` waits for no disk and no broker, and raises nothing into the app.
 Invariant: accepted = delivered + pending + spooled + dropped by reason, at any moment.
-Invariant: only `kafka` and `delivery` import confluent_kafka.
+Invariant: what `emit` has taken survives a kill of the process, where a disk has room for it.
 """
 
 from keeprate.producers.client import Keeprate
 from keeprate.producers.errors import ClosedError, ContractError, FullError, ProducerError, SettingsError
-from keeprate.producers.generation import Generation, GenerationFields
+from keeprate.producers.fields import GenerationFields
+from keeprate.producers.generation import Generation
+from keeprate.producers.journal import Check
 from keeprate.producers.stats import DROP_REASONS, Stats
+from keeprate.producers.tracking import Unobserved
 
 __all__ = [
     "DROP_REASONS",
+    "Check",
     "ClosedError",
     "ContractError",
     "FullError",
@@ -34,4 +41,5 @@ __all__ = [
     "ProducerError",
     "SettingsError",
     "Stats",
+    "Unobserved",
 ]

@@ -29,17 +29,19 @@ class Backlog:
         self._spares: deque[Segment] = deque()
         self._reading = 0
 
-    def append(self, topic: int, key: bytes, value: bytes) -> bool:
-        """Take a record; False, and nothing done, when there is no room."""
-        if self._segments and self._segments[-1].append(topic, key, value):
-            return True
+    def append(self, topic: int, key: bytes, value: bytes) -> Segment | None:
+        """Take a record, and say which segment holds it; None, and nothing done, when there is no room."""
+        if self._segments and (newest := self._segments[-1]).append(topic, key, value):
+            return newest
         if FRAME_BYTES + len(value) > self.segment_bytes or not self._extend():
-            return False
-        return self._segments[-1].append(topic, key, value)
+            return None
+        self._segments[-1].append(topic, key, value)
+        return self._segments[-1]
 
-    def has_room(self) -> bool:
-        """Whether a full segment could be followed by another at once."""
-        return bool(self._spares) or self._memory_left()
+    def has_memory(self) -> bool:
+        """Whether one more segment may be in memory."""
+        used = sum(segment.size_bytes for segment in self if segment.path is None)
+        return used + self.segment_bytes <= self._memory_bytes
 
     def wants_spare(self) -> bool:
         """Whether the sender should make the next segment ready."""
@@ -50,8 +52,10 @@ class Backlog:
         return not self._spares and not self.wants_spare()
 
     def add_spare(self, segment: Segment) -> None:
-        """Give the segment that is used next."""
+        """Give the segment that is used next: at once when it is on disk and the newest is not."""
         self._spares.append(segment)
+        if segment.path and self._segments and self._segments[-1].path is None:
+            self._extend()
 
     def take_over(self, segments: list[Segment]) -> None:
         """Put another process's segments first."""
@@ -126,12 +130,8 @@ class Backlog:
     def _extend(self) -> bool:
         if self._spares:
             self._segments.append(self._spares.popleft())
-        elif self._memory_left():
+        elif self.has_memory():
             self._segments.append(in_memory(self.segment_bytes))
         else:
             return False
         return True
-
-    def _memory_left(self) -> bool:
-        used = sum(segment.size_bytes for segment in self if segment.path is None)
-        return used + self.segment_bytes <= self._memory_bytes

@@ -12,40 +12,44 @@ Invariant: accepted = delivered + pending + spooled + the sum of dropped, at any
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Producer
 
 from keeprate.producers import kafka
+from keeprate.producers.accounts import Accounts
 from keeprate.producers.backlog import Backlog
-from keeprate.producers.segments import Segment, in_memory
+from keeprate.producers.exchange import Answer, Exchange
+from keeprate.producers.segments import Segment
 from keeprate.producers.stats import DropReason, Stats
-from keeprate.schemas.topics import SOURCES
+from keeprate.producers.supply import Supply
 
 log = logging.getLogger("keeprate.producers")
 
-BATCH_RECORDS: Final = 500
 POLL_S: Final = 0.02
 IDLE_S: Final = 1.0
 BACKOFF_MAX_S: Final = 5.0
-PURGE_S: Final = 5.0
 FAULT_PAUSE_S: Final = 1.0
-
-_TOPICS: Final = tuple(topic.name for topic in SOURCES)
 
 
 class Delivery:
     """Takes events from any thread and sees each to its end.
 
     open_producer: makes a producer; it is called on the sender's thread, and again after a failure.
+    on_checks: takes the retention checks that a former process left, as the text of its file.
     """
 
-    def __init__(self, backlog: Backlog, open_producer: Callable[[Callable[[str], None]], Producer]) -> None:
+    def __init__(
+        self,
+        backlog: Backlog,
+        supply: Supply,
+        open_producer: Callable[[Callable[[str], None]], Producer],
+        on_checks: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._backlog = backlog
-        self._open_producer = open_producer
+        self._supply = supply
+        self._on_checks = on_checks
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._settled = threading.Condition(self._lock)
@@ -54,60 +58,56 @@ class Delivery:
         self._idle = False
         self._thread: threading.Thread | None = None
         self._seq = 0
-        self._accepted = 0
-        self._delivered = 0
-        self._dropped: Counter[DropReason] = Counter()
-        self._last_error = ""
+        self._accounts = Accounts()
         self._closes_at: float | None = None
         self._never_evict = False
         # The sender's own.
-        self._producer: Producer | None = None
-        self._answers: list[tuple[Segment, int, KafkaError | None]] = []
-        self._in_flight = 0
+        self._exchange = Exchange(lambda: open_producer(self._note_error))
         self._resend = False
         self._backoff_s = 0.0
+
+    def prepare(self) -> None:
+        """Have the first segment ready on disk before the first event. The sender does so where nobody calls this.
+
+        Where other processes left or have a spool, the sender starts at once, to look for orphans.
+        """
+        if (segment := self._supply.make_on_disk()) is not None:
+            self._backlog.add_spare(segment)
+            self._accounts.ledger = self._supply.ledger
+        if self._supply.has_neighbours():
+            with self._lock:
+                self._start()
 
     def put(self, topic: int, key: bytes, body: bytes, wait_s: float | None = 0.0) -> DropReason | None:
         """Take an event, or say why it was dropped. It waits for room for at most `wait_s`; None waits for ever.
 
         body: the event as a JSON object without its producer_seq, which is added here.
         """
+        reason: DropReason | None = None
         with self._lock:
-            self._accepted += 1
             if self._closes_at is not None:
-                self._dropped["closed"] += 1
-                return "closed"
-            if self._thread is None:
+                reason = "closed"
+            else:
                 self._start()
-            taken = self._append(topic, key, body)
-            if not taken and wait_s != 0:
-                self._never_evict = True
-                taken = self._room.wait_for(lambda: self._append(topic, key, body), wait_s)
-            if not taken:
-                self._seq += 1
-                self._dropped["full"] += 1
+                if not self._append(topic, key, body) and not (wait_s != 0 and self._wait(topic, key, body, wait_s)):
+                    # The number is spent, so that the gap shows in what arrives.
+                    self._seq += 1
+                    reason = "full"
+            if reason:
+                self._accounts.refuse(reason)
         if self._idle:
             self._wake.set()
-        return None if taken else "full"
+        return reason
 
     def count_drop(self, reason: DropReason) -> None:
         """Account for an event that was emitted and could not even be encoded."""
         with self._lock:
-            self._accepted += 1
-            self._dropped[reason] += 1
+            self._accounts.refuse(reason)
 
     def stats(self) -> Stats:
         """The accounts at this moment."""
         with self._lock:
-            spooled = self._backlog.waiting_on_disk
-            return Stats(
-                accepted=self._accepted,
-                delivered=self._delivered,
-                pending=self._backlog.waiting - spooled,
-                spooled=spooled,
-                dropped={reason: number for reason, number in self._dropped.items() if number},
-                last_error=self._last_error,
-            )
+            return self._accounts.stats(self._backlog)
 
     def flush(self, timeout_s: float | None) -> int:
         """Wait until everything taken is settled; the number that is not."""
@@ -128,17 +128,30 @@ class Delivery:
         self._wake.set()
         if thread is not None:
             thread.join()
+        else:
+            self._finish()
+
+    def abandon(self) -> None:
+        """In a forked child: let the parent's thread, producer and files be. This one is of no use after."""
+        self._exchange.abandon()
+        self._supply.forget()
 
     def _append(self, topic: int, key: bytes, body: bytes) -> bool:
         value = b'%b,"producer_seq":%d}' % (body[:-1], self._seq + 1)
-        if not self._backlog.append(topic, key, value):
+        if (segment := self._backlog.append(topic, key, value)) is None:
             return False
         self._seq += 1
+        self._accounts.take(segment)
         return True
 
+    def _wait(self, topic: int, key: bytes, body: bytes, wait_s: float | None) -> bool:
+        self._never_evict = True
+        return self._room.wait_for(lambda: self._closes_at is None and self._append(topic, key, body), wait_s)
+
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="keeprate-sender", daemon=True)
-        self._thread.start()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="keeprate-sender", daemon=True)
+            self._thread.start()
 
     def _run(self) -> None:
         while not self._is_over():
@@ -151,13 +164,13 @@ class Delivery:
         self._finish()
 
     def _step(self) -> None:
-        if self._producer is None or self._resend:
+        if self._resend or not self._exchange.is_open:
             self._start_over()
         self._make_room()
-        if self._hand_over():
-            self._poll(0)
-        elif self._in_flight:
-            self._poll(POLL_S)
+        if self._exchange.hand_over(self._backlog):
+            self._settle(self._exchange.answers(0))
+        elif self._exchange.in_flight:
+            self._settle(self._exchange.answers(POLL_S))
         else:
             self._rest()
 
@@ -168,108 +181,86 @@ class Delivery:
     def _rest(self) -> None:
         self._idle = True
         # An emitter that looked at the flag before it was raised has left its record for this second look.
-        if not self._hand_over() and self._closes_at is None:
+        if not self._exchange.hand_over(self._backlog) and self._closes_at is None:
             self._wake.wait(IDLE_S)
         self._idle = False
         self._wake.clear()
 
     def _make_room(self) -> None:
+        for orphan in self._supply.adopt():
+            self._take_over(orphan.segments, orphan.lost)
+            self._on_checks(orphan.checks)
         with self._lock:
             done = self._backlog.retire()
             evicted = self._backlog.evict() if self._backlog.is_over_limit() and not self._never_evict else None
             if evicted is not None:
-                self._dropped["evicted"] += evicted.waiting
+                self._accounts.drop("evicted", evicted, evicted.waiting)
                 done.append(evicted)
             wants_spare = self._backlog.wants_spare()
         for segment in done:
-            segment.close()
+            self._supply.discard(segment)
         if wants_spare:
-            spare = in_memory(self._backlog.segment_bytes)
-            with self._lock:
+            self._add_spare()
+
+    def _add_spare(self) -> None:
+        spare = self._supply.make_on_disk()
+        with self._lock:
+            self._accounts.ledger = self._supply.ledger
+            if spare is None and self._backlog.has_memory():
+                spare = self._supply.make_in_memory()
+            if spare is not None:
                 self._backlog.add_spare(spare)
                 self._room.notify_all()
 
-    def _hand_over(self) -> int:
-        """Give librdkafka the next records; how many it took."""
-        assert self._producer is not None
-        for taken in range(BATCH_RECORDS):
-            if (found := self._backlog.read()) is None:
-                return taken
-            segment, record = found
-            answer = partial(self._answered, segment, record.offset)
-            try:
-                self._producer.produce(_TOPICS[record.topic], record.value, record.key, on_delivery=answer)
-            except BufferError:
-                segment.unread(record)
-                return 0
-            except KafkaException as error:
-                self._answers.append((segment, record.offset, error.args[0]))
-            segment.in_flight += 1
-            self._in_flight += 1
-        return BATCH_RECORDS
+    def _take_over(self, segments: list[Segment], lost: int) -> None:
+        taken = sum(segment.waiting for segment in segments)
+        with self._lock:
+            self._backlog.take_over(segments)
+            self._accounts.adopt(taken, lost)
+        if taken or lost:
+            log.info("took over %d events from a former process, which lost %d in its crash", taken, lost)
 
-    def _answered(self, segment: Segment, offset: int, error: KafkaError | None, _: Message) -> None:
-        self._answers.append((segment, offset, error))
+    def _settle(self, answers: list[Answer]) -> None:
+        if not answers:
+            return
+        with self._lock:
+            for answer in answers:
+                self._settle_one(answer)
+            self._settled.notify_all()
 
-    def _poll(self, timeout_s: float) -> None:
-        assert self._producer is not None
-        self._producer.poll(timeout_s)
-        if self._answers:
-            with self._lock:
-                for segment, offset, error in self._answers:
-                    self._settle(segment, offset, error)
-                self._settled.notify_all()
-            self._answers.clear()
-
-    def _settle(self, segment: Segment, offset: int, error: KafkaError | None) -> None:
-        self._in_flight -= 1
-        segment.in_flight -= 1
-        if error is None:
-            self._delivered += 1
+    def _settle_one(self, answer: Answer) -> None:
+        if answer.error is None:
+            answer.segment.settle(answer.offset)
+            self._accounts.deliver(answer.segment)
             self._backoff_s = 0.0
-            segment.settle(offset)
-        elif kafka.reaction(error) == "refuse":
-            self._dropped["refused"] += 1
-            self._last_error = error.name()
-            segment.settle(offset)
+            return
+        self._accounts.last_error = answer.error.name()
+        if kafka.reaction(answer.error) == "refuse":
+            answer.segment.settle(answer.offset)
+            self._accounts.drop("refused", answer.segment, 1)
         else:
             self._resend = True
-            self._last_error = error.name()
 
     def _start_over(self) -> None:
         """Open a producer and send everything unsettled through it, in order."""
-        if self._producer is not None:
-            self._take_back()
+        if self._exchange.is_open:
+            self._settle(self._exchange.take_back())
             self._backoff_s = min(BACKOFF_MAX_S, 2 * self._backoff_s or 0.1)
-            log.warning("sending again in %.1f s: %s", self._backoff_s, self._last_error)
+            log.warning("sending again in %.1f s: %s", self._backoff_s, self._accounts.last_error)
             self._closing.wait(self._backoff_s)
-        self._producer = self._open_producer(self._note_error)
+        self._exchange.open()
         with self._lock:
             self._backlog.rewind()
         self._resend = False
 
-    def _take_back(self) -> None:
-        """Have librdkafka give up what it holds, and settle what it already knows to be delivered."""
-        if self._producer is None:
-            return
-        self._poll(0)
-        self._producer.purge()
-        give_up_at = time.monotonic() + PURGE_S
-        while self._in_flight and time.monotonic() < give_up_at:
-            self._poll(POLL_S)
-        self._producer = None
-        self._in_flight = 0
-
     def _finish(self) -> None:
-        self._take_back()
+        self._settle(self._exchange.take_back())
         with self._lock:
-            self._dropped["exit"] += self._backlog.waiting
-            left = self._backlog.drain()
+            kept, lost = self._supply.close(self._backlog.drain())
+            self._accounts.close(kept, lost)
             self._settled.notify_all()
-        for segment in left:
-            segment.close()
-        if lost := sum(segment.waiting for segment in left):
-            log.error("%d events were not delivered before the exit and are lost", lost)
+        if kept or lost:
+            log.warning("closed with %d events spooled for the next start, and %d lost", kept, lost)
 
     def _note_error(self, name: str) -> None:
-        self._last_error = name
+        self._accounts.last_error = name

@@ -7,76 +7,16 @@ Every method emits one event and returns the handle, so that calls chain. None o
 those that compare texts (`edit`, `retention_check`) take the time of the comparison.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from typing_extensions import TypedDict
-
 from keeprate.producers import text as texts
+from keeprate.producers.journal import Check
+from keeprate.producers.tracking import HORIZONS_S, Clock, Read
 
-Messages = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
-
-
-class GenerationFields(TypedDict, total=False):
-    """What `Keeprate.generation` takes; `keeprate.schemas.events.Generation` says what each field means.
-
-    input, output: a text, a message, or a list of them; each element of `output` is one choice.
-    user: as the app knows the user; it is hashed before it leaves.
-    generation_id: when it was allocated before the call, with `Keeprate.new_id`.
-    external_id: the provider's id of the response; without a generation_id it gives the identity.
-    """
-
-    generation_id: str
-    external_id: str
-    occurred_at: int
-    user: str
-    session: str
-    trace_id: str
-    span_id: str
-    attributes: dict[str, str]
-    operation: str
-    surface: str
-    language: str
-    trigger: str
-    provider: str
-    model: str
-    prompt_name: str
-    prompt_version: str
-    prompt_variables: dict[str, Any]
-    context_strategy: str
-    context_sources: list[str]
-    tools_offered: list[str]
-    tools_called: list[str]
-    input: Messages
-    output: Messages
-    choice_count: int
-    parameters: dict[str, Any]
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-    latency_ms: int
-    time_to_first_token_ms: int
-    finish_reason: str
-    error_type: str
-    error_message: str
-    outcome: Literal["produced", "empty", "cancelled", "failed", "filtered"]
-    parent_generation_id: str
-    step: str
-    experiment: str
-    variant: str
-
-
-def messages(given: Messages, role: str) -> list[dict[str, Any]]:
-    """Texts and messages in the one shape of the events. A bare text takes the role."""
-    if isinstance(given, str | Mapping):
-        given = [given]
-    return [{"role": role, "content": each} if isinstance(each, str) else {"role": role, **each} for each in given]
-
-
-def choice_texts(output: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The text of each choice; empty where the content is not a text."""
-    return [content if isinstance(content := message.get("content"), str) else "" for message in output]
+log = logging.getLogger("keeprate.producers")
 
 
 @dataclass
@@ -86,14 +26,16 @@ class _Accepted:
     sequence: int = 0
     text: str | None = None
     at_monotonic_s: float = 0.0
+    at_ms: int = 0
 
 
 @dataclass(frozen=True)
 class Emitter:
-    """What a handle needs of its client: where events go, and the clock of elapsed times."""
+    """What a handle needs of its client: where events and checks to come go, and the clocks."""
 
     emit: Callable[[Mapping[str, Any]], bool]
-    monotonic_s: Callable[[], float]
+    track: Callable[[Check, Read, float, Sequence[int]], None]
+    clock: Clock
 
 
 @dataclass(frozen=True)
@@ -227,13 +169,30 @@ class Generation:
         original: the accepted text, when the accept was not made on this handle.
         """
         if elapsed_ms is None:
-            elapsed_ms = round((self.emitter.monotonic_s() - self._accepted.at_monotonic_s) * 1000)
+            elapsed_ms = round((self.emitter.clock.monotonic_s() - self._accepted.at_monotonic_s) * 1000)
         original = self._accepted.text if original is None else original
         found = survival_fields(original, current_text, reason)
         sequence = {"accept_seq": self._accepted.sequence or None}
         return self._emit(
             "retention_check", horizon_s=horizon_s, elapsed_ms=elapsed_ms, **{**sequence, **found, **more}
         )
+
+    def track(self, read: Read, *, horizons_s: Sequence[int] = HORIZONS_S, ref: str | None = None) -> Self:
+        """Look at the accepted text again at each horizon after its accept, and emit how much of it still stands.
+
+        read: gives what the accepted text has become; empty when it was removed. None, an exception or
+        `Unobserved(reason)` when it cannot be read. It is called on another thread; a coroutine function runs on the
+        loop that is running now.
+        ref: where the text is, in the app's own words, for `Keeprate(reread=...)` after a restart.
+        """
+        accepted = self._accepted
+        # An accept of nothing is left out of retention, and without an accept there is nothing to track.
+        if accepted.text:
+            check = Check(self._repeated, accepted.sequence, accepted.text, 0, accepted.at_ms, ref)
+            self.emitter.track(check, read, accepted.at_monotonic_s, horizons_s)
+        elif accepted.text is None:
+            log.error("track: the text accepted of %s is not known; give it to accept(text)", self.id)
+        return self
 
     def evaluation(
         self,
@@ -255,13 +214,17 @@ class Generation:
         accepted = self._accepted
         accepted.sequence += 1
         accepted.text = text
-        accepted.at_monotonic_s = self.emitter.monotonic_s()
+        accepted.at_monotonic_s = self.emitter.clock.monotonic_s()
+        accepted.at_ms = self.emitter.clock.wall_ms()
         return self.action(action, **{"accept_seq": accepted.sequence, **_size(text), **fields})
 
     def _emit(self, event_type: str, **fields: Any) -> Self:
-        choice = {"choice_index": self.choice_index} if self.choice_index else {}
-        self.emitter.emit({**self.origin, **choice, "type": event_type, **fields})
+        self.emitter.emit({**self._repeated, "type": event_type, **fields})
         return self
+
+    @property
+    def _repeated(self) -> dict[str, Any]:
+        return {**self.origin, **({"choice_index": self.choice_index} if self.choice_index else {})}
 
 
 def survival_fields(original: str | None, current: str | None, reason: str) -> dict[str, Any]:

@@ -107,3 +107,8 @@ def check_partitioner() -> None:
         found = partition(None, key, len(key), 1000, None, None)
         if found != (murmur2 & 0x7FFFFFFF) % 1000:
             raise SettingsError("partitioner", f"librdkafka puts the key {key!r} elsewhere than Kafka's Java client")
+
+
+def leak(producer: Producer) -> None:
+    """Never destroy this one: in a forked child its threads are gone, and to destroy it would wait for them."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(producer))

@@ -8,6 +8,7 @@ The state of a frame is outside the CRC: the acknowledgement of a record overwri
 """
 
 import mmap
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -104,9 +105,36 @@ class Segment:
         self._buffer[offset + _STATE_AT] = _SETTLED
         self.settled += 1
 
+    def recover(self) -> int:
+        """Count the records that a former process left, up to the first that was cut short; the bytes of that one.
+
+        Bytes behind the end that are not zero are those of a frame that was being written.
+        """
+        while (frame := self._intact_frame(self._write_at)) is not None:
+            is_settled, self._write_at = frame
+            self.taken += 1
+            self.settled += is_settled
+        return len(self._buffer[self._write_at :].rstrip(b"\0"))
+
+    def trim(self) -> None:
+        """Give the unused end of the file back to the disk, and let the file be. Nothing can be done with it after."""
+        self._buffer.close()
+        if self.path is not None:
+            os.truncate(self.path, self._write_at)
+
     def close(self) -> None:
         """Let the mapping go; the file stays."""
         self._buffer.close()
+
+    def _intact_frame(self, offset: int) -> tuple[bool, int] | None:
+        start = offset + _HEADER.size
+        if start > self.size_bytes:
+            return None
+        size, crc, topic, state = _HEADER.unpack_from(self._buffer, offset)
+        end = start + size
+        if size < KEY_BYTES or end > self.size_bytes or zlib.crc32(self._buffer[start:end], topic) != crc:
+            return None
+        return state == _SETTLED, end
 
     def _frame(self, offset: int) -> tuple[Record, int, int]:
         size, _, topic, state = _HEADER.unpack_from(self._buffer, offset)

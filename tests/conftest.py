@@ -43,6 +43,12 @@ def _absent(reason: str) -> None:
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _spool_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Clients of tests, and of the commands that tests start, leave nothing in the user's state directory."""
+    os.environ["KEEPRATE_SPOOL_DIR"] = str(tmp_path_factory.mktemp("spool"))
+
+
 @pytest.fixture(scope="session")
 def require() -> Callable[[str], str]:
     """`require(command)` is the path of a program; where there is none, the test is skipped or fails."""

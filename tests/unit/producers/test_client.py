@@ -1,4 +1,4 @@
-"""What a client takes, stamps, refuses and counts. The broker is librdkafka's in-memory one: no durability is claimed."""
+"""What a client takes, stamps, refuses and counts. The broker is librdkafka's in-memory one, with no durability."""
 
 import logging
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from keeprate.producers import ClosedError, ContractError, FullError, Keeprate, SettingsError, kafka
+from keeprate.producers.segments import Segment
 from keeprate.schemas.decode import decode
 from keeprate.schemas.ids import foreign_id, uuid7
 
@@ -19,7 +20,7 @@ class Taken(list[dict[str, Any]]):
     def watch(self, client: Keeprate) -> None:
         put = client._delivery._backlog.append
 
-        def append(topic: int, key: bytes, value: bytes) -> bool:
+        def append(topic: int, key: bytes, value: bytes) -> Segment | None:
             self.append({**decode(value), "_key": key.decode(), "_topic": topic})
             return put(topic, key, value)
 
@@ -123,7 +124,7 @@ def test_a_blocking_emit_raises_when_there_is_no_room_in_time(
     client: Keeprate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`block=True` waits for room; without any it says for how long it waited."""
-    monkeypatch.setattr(client._delivery._backlog, "append", lambda *_: False)
+    monkeypatch.setattr(client._delivery._backlog, "append", lambda *_: None)
     with pytest.raises(FullError) as caught:
         client.emit({"type": "action", "action": "shown", "generation_id": uuid7()}, block=True, timeout_s=0.01)
     assert caught.value.waited_s >= 0.01

@@ -1,0 +1,69 @@
+"""What an app may say of a generation, and the one shape that messages take."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
+
+Messages = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
+
+
+class GenerationFields(TypedDict, total=False):
+    """What `Keeprate.generation` takes; `keeprate.schemas.events.Generation` says what each field means.
+
+    input, output: a text, a message, or a list of them; each element of `output` is one choice.
+    user: as the app knows the user; it is hashed before it leaves.
+    generation_id: when it was allocated before the call, with `Keeprate.new_id`.
+    external_id: the provider's id of the response; without a generation_id it gives the identity.
+    """
+
+    generation_id: str
+    external_id: str
+    occurred_at: int
+    user: str
+    session: str
+    trace_id: str
+    span_id: str
+    attributes: dict[str, str]
+    operation: str
+    surface: str
+    language: str
+    trigger: str
+    provider: str
+    model: str
+    prompt_name: str
+    prompt_version: str
+    prompt_variables: dict[str, Any]
+    context_strategy: str
+    context_sources: list[str]
+    tools_offered: list[str]
+    tools_called: list[str]
+    input: Messages
+    output: Messages
+    choice_count: int
+    parameters: dict[str, Any]
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    latency_ms: int
+    time_to_first_token_ms: int
+    finish_reason: str
+    error_type: str
+    error_message: str
+    outcome: Literal["produced", "empty", "cancelled", "failed", "filtered"]
+    parent_generation_id: str
+    step: str
+    experiment: str
+    variant: str
+
+
+def messages(given: Messages, role: str) -> list[dict[str, Any]]:
+    """Texts and messages in the one shape of the events. A bare text takes the role."""
+    if isinstance(given, str | Mapping):
+        given = [given]
+    return [{"role": role, "content": each} if isinstance(each, str) else {"role": role, **each} for each in given]
+
+
+def choice_texts(output: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The text of each choice; empty where the content is not a text."""
+    return [content if isinstance(content := message.get("content"), str) else "" for message in output]

@@ -1,0 +1,90 @@
+"""The journal: retention checks that are still to come, in a file that outlives the process."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+log = logging.getLogger("keeprate.producers")
+
+_COMPACT_LINES: Final = 2_000
+
+
+@dataclass(frozen=True)
+class Check:
+    """One look at one accepted text.
+
+    origin: generation_id, choice_index and what else each event of the generation repeats.
+    original: the accepted text; None when it was not kept over a restart.
+    accepted_at_ms: by the wall clock, for the case that another process makes the check.
+    ref: the app's own word for where the text is; a restarted app needs it to find the text again.
+    """
+
+    origin: Mapping[str, Any]
+    accept_seq: int
+    original: str | None
+    horizon_s: int
+    accepted_at_ms: int
+    ref: str | None = None
+
+
+class Journal:
+    """The checks that are to come, as lines of JSON: one when a check is planned, one when it is done."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._pending: dict[int, str] = {}
+        self._lines = 0
+
+    def add(self, number: int, check: Check) -> None:
+        """Remember a check."""
+        line = json.dumps({"number": number, "check": asdict(check)})
+        with self._lock:
+            self._pending[number] = line
+            self._write(line)
+
+    def done(self, number: int) -> None:
+        """Forget a check, and the file with the last one."""
+        with self._lock:
+            self._pending.pop(number, None)
+            if not self._pending:
+                self._path.unlink(missing_ok=True)
+                self._lines = 0
+            elif self._lines > _COMPACT_LINES and self._lines > 4 * len(self._pending):
+                self._rewrite()
+            else:
+                self._write(json.dumps({"done": number}))
+
+    @staticmethod
+    def parse(journal: str) -> Iterator[Check]:
+        """The checks of a file that were not done. A line that was cut short is left out."""
+        planned: dict[int, dict[str, Any]] = {}
+        for line in journal.splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if "check" in entry:
+                planned[entry["number"]] = entry["check"]
+            else:
+                planned.pop(entry.get("done"), None)
+        for check in planned.values():
+            yield Check(**check)
+
+    def _write(self, line: str) -> None:
+        self._lines += 1
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            log.warning("a retention check will not survive a restart: %s", error)
+
+    def _rewrite(self) -> None:
+        scratch = self._path.with_suffix(".new")
+        scratch.write_text("".join(line + "\n" for line in self._pending.values()), "utf-8")
+        scratch.replace(self._path)
+        self._lines = len(self._pending)
