@@ -1,30 +1,24 @@
-"""The read side in process: the table `outcomes`, the views over it, and the outcomes of a log of events."""
+"""The read side in process: the tables, the views over them, and the outcomes of a log of events."""
 
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 
 from keeprate.schemas.events import Event
-from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS, encode_outcome, fold, lift
+from keeprate.schemas.outcome import encode_outcome, fold, lift
 from keeprate.sinks.clickhouse import Client, connect
+from keeprate.sinks.migrate import apply, scripts
 
 
 @contextmanager
 def reading() -> Iterator[Client]:
-    """A ClickHouse engine of its own with an empty `outcomes` and every view; gone afterwards."""
+    """A ClickHouse engine of its own with every table, empty, and every view; gone afterwards."""
     # chDB holds one directory per process, so whoever opens it closes it before the next.
     directory = tempfile.mkdtemp()
     client = connect(f"chdb://{directory}", "default")
     try:
-        columns = ", ".join((*KEY_COLUMNS, *(field.column() for field in FIELDS)))
-        client.command(
-            f"CREATE TABLE outcomes ({columns}) ENGINE = AggregatingMergeTree "
-            "ORDER BY (app, generation_id, choice_index)"
-        )
-        for view in sorted(files("keeprate.sinks").joinpath("views").iterdir(), key=lambda file: file.name):
-            client.command(view.read_text())
+        apply(client, scripts())
         yield client
     finally:
         client.close()

@@ -17,7 +17,8 @@ WITH
     ])[1] AS ended,
     -- Only the last accept has retention checks; those made on another branch say nothing of this one.
     arrayFilter(
-        (key, check) -> check.accept_seq = o.accept.accept_seq AND check.status != 'unobserved' AND NOT check.branch_changed,
+        (key, check) -> check.accept_seq = o.accept.accept_seq AND check.status != 'unobserved'
+            AND NOT check.branch_changed,
         mapKeys(o.retention), mapValues(o.retention)
     ) AS valid_keys,
     arrayMap(key -> o.retention[key], valid_keys) AS valid_checks,

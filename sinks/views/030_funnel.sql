@@ -46,7 +46,8 @@ SELECT
     sumIf(toFloat64(coalesce(c.accepted_lines, 0)), joined AND c.accepted) AS lines_accepted,
     uniqExactArrayIf(arrayMap(h -> (c.source_user, h), hours_of(shown_times)), joined AND c.shown) AS active_hours,
     uniqExactArrayIf(arrayMap(h -> (c.source_user, h), hours_of(any_times)), joined) AS active_hours_any,
-    uniqExactArrayIf(arrayMap(h -> (c.source_user, intDiv(h, 24)), hours_of(shown_times)), joined AND c.shown) AS user_days,
+    uniqExactArrayIf(arrayMap(h -> (c.source_user, intDiv(h, 24)), hours_of(shown_times)), joined AND c.shown)
+        AS user_days,
     countIf(joined AND c.used) AS used,
     countIf(joined AND c.used AND c.checked) AS used_checked,
     countIf(joined AND c.touchless) AS touchless,

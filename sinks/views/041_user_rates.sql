@@ -11,8 +11,10 @@ FROM
         bucket_at, app, environment, operation, surface, language, provider, model, prompt_name, prompt_version,
         context_strategy, step, experiment, variant,
         metric AS rate, count(value) AS users,
-        arrayJoin([(concat(rate, '_user_mean'), avg(value)), (concat(rate, '_user_p50'), quantileExactInclusive(0.5)(value))])
-            AS statistic
+        arrayJoin([
+            (concat(rate, '_user_mean'), avg(value)),
+            (concat(rate, '_user_p50'), quantileExactInclusive(0.5)(value))
+        ]) AS statistic
     FROM rates(by=arrayPushBack({by:Array(String)}, 'user'), only={only:Map(String, Array(String))},
         since={since:DateTime64(3, 'UTC')}, until={until:DateTime64(3, 'UTC')}, bucket_s={bucket_s:UInt32},
         as_of={as_of:DateTime64(3, 'UTC')}, settle_s={settle_s:UInt32})

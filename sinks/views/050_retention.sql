@@ -17,8 +17,9 @@ SELECT
     context_strategy, step, experiment, variant,
     horizon_s,
     countIf(s.choice_index = 0 AND s.generation_matured) AS opportunities,
-    uniqExactArrayIf(arrayMap(t -> (s.source_user, intDiv(t, 3600000)), s.shown_times), s.shown AND s.generation_matured)
-        AS active_hours,
+    uniqExactArrayIf(
+        arrayMap(t -> (s.source_user, intDiv(t, 3600000)), s.shown_times), s.shown AND s.generation_matured
+    ) AS active_hours,
     sumIf(coalesce(s.cost_usd, 0), s.choice_index = 0 AND s.generation_matured) AS cost_usd,
     countIf(s.choice_index = 0 AND s.generation_matured AND s.cost_usd IS NOT NULL) AS cost_known,
     countIf(s.at_risk) AS accepted,

@@ -56,8 +56,8 @@ FROM
                 weighted('ai_share', model_char, total_char, total_char_squares, total_char_known),
                 quotient('cost_per_retained', cost_usd, if(cost_known > 0, mostly, 0), observed)
             ]) AS term
-        FROM retention(by={by:Array(String)}, only={only:Map(String, Array(String))}, since={since:DateTime64(3, 'UTC')},
-            until={until:DateTime64(3, 'UTC')}, bucket_s={bucket_s:UInt32}, as_of={as_of:DateTime64(3, 'UTC')},
-            grace_s={grace_s:UInt32})
+        FROM retention(by={by:Array(String)}, only={only:Map(String, Array(String))},
+            since={since:DateTime64(3, 'UTC')}, until={until:DateTime64(3, 'UTC')}, bucket_s={bucket_s:UInt32},
+            as_of={as_of:DateTime64(3, 'UTC')}, grace_s={grace_s:UInt32})
     )
 )

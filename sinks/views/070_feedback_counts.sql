@@ -26,8 +26,10 @@ FROM
         countIf(c.displayed) AS displayed,
         countIf(c.accepted) AS accepted,
         -- A vote of 0 with no score behind it was withdrawn.
-        arrayMap(v -> v.value, arrayFilter(v -> v.value != 0 OR v.score >= 0, mapValues(maxMap(c.votes)))) AS active_votes,
-        arraySort(groupUniqArrayArray(arrayMap(f -> f.label, arrayFilter(f -> f.active = 1, mapValues(c.flags))))) AS labels,
+        arrayMap(v -> v.value, arrayFilter(v -> v.value != 0 OR v.score >= 0, mapValues(maxMap(c.votes))))
+            AS active_votes,
+        arraySort(groupUniqArrayArray(arrayMap(f -> f.label, arrayFilter(f -> f.active = 1, mapValues(c.flags)))))
+            AS labels,
         max(arrayExists(f -> f.active = 1 AND f.valence = 'negative', mapValues(c.flags))) AS negative_flag,
         sum(length(c.corrections)) AS corrections,
         sum(arrayCount(e -> e.distance >= 0, mapValues(c.corrections))) AS distances_known,

@@ -1,5 +1,5 @@
 -- METRICS §5: each LLM judge against people, on the suggestions that both judged under one name. The latest human
--- evaluation is the truth; precision and recall are per label, one against the rest. A value with no label is its label.
+-- evaluation is the truth; precision and recall are per label, one against the rest. A bare value is its own label.
 CREATE OR REPLACE VIEW judge_rates AS
 WITH
     (name, label, k, n, trials) -> tuple(name, toFloat64(k), toFloat64(n), toFloat64(pairs), toFloat64(judged),
@@ -39,12 +39,13 @@ FROM
             arrayJoin(arrayConcat(
                 [
                     share('judge_agreement', '', agreed, pairs, pairs),
-                    share('judge_kappa', '', toFloat64(agreed * pairs) - expected, toFloat64(pairs * pairs) - expected, 0)
+                    share('judge_kappa', '', toFloat64(agreed * pairs) - expected,
+                        toFloat64(pairs * pairs) - expected, 0)
                 ],
-                arrayMap((label, count) -> share('judge_precision', label, by_both.2[indexOf(by_both.1, label)], count, count),
-                    by_judge.1, by_judge.2),
-                arrayMap((label, count) -> share('judge_recall', label, by_both.2[indexOf(by_both.1, label)], count, count),
-                    by_human.1, by_human.2)
+                arrayMap((label, count) -> share('judge_precision', label, by_both.2[indexOf(by_both.1, label)], count,
+                    count), by_judge.1, by_judge.2),
+                arrayMap((label, count) -> share('judge_recall', label, by_both.2[indexOf(by_both.1, label)], count,
+                    count), by_human.1, by_human.2)
             )) AS term
         FROM
         (
@@ -62,11 +63,13 @@ FROM
             (
                 WITH
                     e -> if(e.label != '', e.label, if(e.has_value = 1, toString(e.value), '')) AS label_of,
-                    arrayReverseSort(arrayFilter(e -> e.annotator_kind = 'human', mapValues(c.evaluations))) AS latest_first
+                    arrayReverseSort(arrayFilter(e -> e.annotator_kind = 'human', mapValues(c.evaluations)))
+                        AS latest_first
                 SELECT
                     c.*,
                     arrayJoin(arrayMap(
-                        e -> tuple(e.name, e.annotator, label_of(e), label_of(arrayFirst(h -> h.name = e.name, latest_first))),
+                        e -> tuple(e.name, e.annotator, label_of(e),
+                            label_of(arrayFirst(h -> h.name = e.name, latest_first))),
                         arrayFilter(e -> e.annotator_kind = 'llm', mapValues(c.evaluations)))) AS pair
                 FROM cohort(by={by:Array(String)}, only={only:Map(String, Array(String))},
                     since={since:DateTime64(3, 'UTC')}, until={until:DateTime64(3, 'UTC')},
