@@ -41,6 +41,9 @@ check: $(SETUP) ## lint, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: $(SETUP) ## measure and compare; ONLY=join,sink for some of it, BENCH=--help for more
+	@$(BIN)/python -m tests.bench.run $(if $(ONLY),--only $(ONLY)) $(BENCH)
+
 system-packages: ## install what tests need from the system, where that is allowed
 	@deploy/system-packages.sh
 
