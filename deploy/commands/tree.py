@@ -3,6 +3,8 @@
 import typer
 
 from keeprate.deploy.commands.collector import collector
+from keeprate.deploy.commands.demo import demo
+from keeprate.deploy.commands.imports import imports
 from keeprate.deploy.commands.keys import keys
 from keeprate.deploy.commands.migrate import migrate
 from keeprate.deploy.commands.page import page
@@ -21,6 +23,8 @@ app = typer.Typer(
 # With a callback, the first command stays a command while it is the only one.
 app.callback()(lambda: None)
 app.command()(collector)
+app.command()(demo)
+app.add_typer(imports, name="import")
 app.add_typer(keys, name="keys")
 app.command()(migrate)
 app.command()(store)

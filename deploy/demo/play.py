@@ -73,6 +73,15 @@ def told_from_the_start(run: Run, brokers: str) -> Run:
     return replace(run, brokers=brokers, sent_until=0)
 
 
+def expected_events(run: Run, until: int) -> int:
+    """About how many events are due of the run up to a time."""
+    ends = [span.start for span in run.spans[1:]] + [until]
+    spans = (
+        (max(span.start, run.sent_until), min(end, until), span) for span, end in zip(run.spans, ends, strict=True)
+    )
+    return round(sum(max(0, end - start) / 1000 * span.events_per_s for start, end, span in spans))
+
+
 def timeline(run: Run) -> Iterator[Sent]:
     """What is still to be sent, by the time at which it is due. Endless, unless the last span's rate is zero."""
     parts = []

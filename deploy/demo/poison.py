@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-from keeprate.schemas.events import Event
-
 KINDS: tuple[Callable[[bytes], bytes], ...] = (
     lambda value: value[: len(value) // 2],
     lambda value: value.replace(b'"type":"', b'"type":"un'),
@@ -21,8 +19,3 @@ def spoil(number: int, value: bytes) -> bytes | None:
     if number % EVERY:
         return None
     return KINDS[number // EVERY % len(KINDS)](value)
-
-
-def key_of(event: Event) -> bytes:
-    """The key under which a bad record is produced: that of the event it was made from."""
-    return event["generation_id"].encode()

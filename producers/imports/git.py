@@ -11,6 +11,7 @@ may be renamed; and a suggestion is what was decided on at once. Ids are UUIDv5 
 """
 
 import hashlib
+import re
 import subprocess
 import tempfile
 from collections import deque
@@ -105,6 +106,18 @@ def standing_lines(repository: Path, branch: str = "HEAD") -> dict[tuple[str, st
     for _, facts in _walk(repository, commits, walk):
         deque(facts, maxlen=0)
     return walk.standing()
+
+
+def app_name(repository: Path) -> str:
+    """`git-` and the name of the repository's directory, as the name of an app. Raises HistoryError."""
+    directory = Path(_git(repository, "rev-parse", "--absolute-git-dir").strip())
+    name = directory.parent.name if directory.name == ".git" else directory.name.removesuffix(".git")
+    return f"git-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}"[:100]
+
+
+def is_on_branch(repository: Path, branch: str, sha: str) -> bool:
+    """Whether the branch's first-parent history still has this commit. Raises HistoryError."""
+    return sha in _git(repository, "rev-list", "--first-parent", branch, "--").split()
 
 
 def _walk(repository: Path, commits: Sequence[Commit], walk: Survival) -> Iterator[tuple[Commit, Iterator[Fact]]]:

@@ -1,0 +1,176 @@
+"""`keeprate import`: history that becomes events, from a repository or from files."""
+
+import json
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from keeprate.deploy.settings import from_environment
+
+if TYPE_CHECKING:
+    from keeprate.producers.imports.events import Line
+    from keeprate.producers.imports.git import Selection
+    from keeprate.producers.imports.summary import Summary
+
+imports = typer.Typer(help="Import history: a repository's commits, or files of events.", no_args_is_help=True)
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, send nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+Brokers = Annotated[str, typer.Option(help="Bootstrap servers; default: KEEPRATE_BROKERS.")]
+
+SHOWN_ERRORS = 10
+
+
+@imports.callback()
+def _imports() -> None:
+    """Import history. Importing twice adds nothing: the same input gives the same ids."""
+
+
+@imports.command("git")
+def import_git(
+    repository: Annotated[Path, typer.Argument(help="A repository, bare or not.", exists=True, file_okay=False)],
+    app: Annotated[str, typer.Option(help="The app of the events; default: git- and the repository's name.")] = "",
+    branch: Annotated[str, typer.Option(help="Whose first-parent history is read.")] = "HEAD",
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Leave out what landed before this day (UTC).")
+    ] = None,
+    sample: Annotated[float, typer.Option(min=0, max=1, help="Share of the commits, always the same ones.")] = 1.0,
+    out: Annotated[Path | None, typer.Option(help="Write NDJSON to this file instead of sending.")] = None,
+    dry_run: DryRun = False,
+    again: Annotated[bool, typer.Option("--again", help="Send again what was sent before.")] = False,
+    brokers: Brokers = "",
+    as_json: AsJson = False,
+) -> None:
+    """Replay a repository: what each commit wrote is an accepted suggestion, and blame says what still stands later.
+
+    What a commit wrote in one language is one suggestion, accepted when it lands on the branch and checked after 1, 7,
+    30, 90 and 365 days. Its model is the assistant or bot that the author line or a trailer names (Claude, Copilot,
+    Cursor, aider, dependabot, ...), or human; its variant is assistant, bot or human.
+
+    With --dry-run the summary needs no broker. Running it again sends what is new since the last time.
+    """
+    from keeprate.deploy.emitting import EmitError
+    from keeprate.producers.imports.git import HistoryError, Selection, app_name
+
+    since_ms = int(since.replace(tzinfo=UTC).timestamp() * 1000) if since else 0
+    try:
+        selection = Selection(app or app_name(repository), branch, sample, since_ms)
+        summary = _import_git(repository, selection, out, dry_run, again, brokers or from_environment().brokers)
+    except (HistoryError, EmitError, OSError) as error:
+        typer.echo(f"keeprate import git: {error}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps({"app": selection.app, "events": summary.events, "authors": summary.as_json()}))
+    else:
+        _show(summary, selection.app)
+
+
+def _import_git(
+    repository: Path, selection: "Selection", out: Path | None, dry_run: bool, again: bool, brokers: str
+) -> "Summary":
+    from keeprate.deploy.emitting import bar
+    from keeprate.deploy.importing import Bookmark, send, target
+    from keeprate.producers.imports.git import import_events, is_on_branch
+    from keeprate.producers.imports.summary import Summary
+
+    bookmark = None
+    if out is None and not dry_run:
+        bookmark = Bookmark.of(from_environment().data_dir, selection.app, repository.resolve(), selection, brokers)
+    after = bookmark.load() if bookmark and not again else ""
+    if after and not is_on_branch(repository, selection.branch, after):
+        after = ""
+    summary = Summary()
+    with bar() as progress, target(selection.app, brokers, out, dry_run) as to:
+        task = progress.add_task("commits", unit="commits", note="")
+        steps = import_events(repository, selection, lambda total: progress.update(task, total=total))
+        for step in send(steps, after, to, bookmark):
+            for event in step.events:
+                summary.add(event)
+            progress.update(task, advance=bool(step.sha), note=f"{summary.events:,} events")
+    return summary
+
+
+def _show(summary: "Summary", app: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    days = sorted({day for by_day in summary.kept.values() for day in by_day})
+    table = Table(title=f"{app}: share of the text that still stands, {summary.events:,} events")
+    table.add_column("author")
+    for column in ("suggestions", *(f"{day} d" for day in days)):
+        table.add_column(column, justify="right")
+    for author, suggestions in summary.suggestions.most_common():
+        kept = [summary.kept[author][day] for day in days]
+        shares = [f"{k.units_kept / k.units:.1%}\nof {k.suggestions:,}" if k.units else "" for k in kept]
+        table.add_row(author, f"{suggestions:,}", *shares)
+    Console().print(table)
+
+
+@imports.command("events")
+def import_events(
+    file: Annotated[str, typer.Argument(help="NDJSON, one event a line; .gz and .zst by name; - is standard input.")],
+    app: Annotated[str, typer.Option(help="The app of lines that name none.")] = "",
+    rejects: Annotated[Path | None, typer.Option(help="Write each bad line and its reason to this file.")] = None,
+    dry_run: DryRun = False,
+    brokers: Brokers = "",
+    as_json: AsJson = False,
+) -> None:
+    """Import events from a file, each checked against the schema; a bad line is reported and left out.
+
+    What a line may leave out is filled in, the same way each time: schema_version; app (--app); generation_id, from
+    external_id; event_id, from the line's content. Exit code 1 when a line was bad, 2 when the import did not finish.
+    """
+    from keeprate.deploy.emitting import EmitError
+
+    counts = {"lines": 0, "events": 0, "rejected": 0}
+    try:
+        _import_events(file, app, rejects, dry_run, brokers or from_environment().brokers, counts)
+    except (EmitError, OSError, EOFError) as error:
+        typer.echo(f"keeprate import events: after line {counts['lines']}: {error}", err=True)
+        raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(json.dumps(counts))
+    else:
+        done = "checked" if dry_run else "sent"
+        typer.echo(f"{counts['events']:,} events {done}, {counts['rejected']:,} lines rejected")
+    if counts["rejected"]:
+        raise typer.Exit(1)
+
+
+def _import_events(
+    file: str, app: str, rejects: Path | None, dry_run: bool, brokers: str, counts: dict[str, int]
+) -> None:
+    from keeprate.deploy.emitting import bar
+    from keeprate.deploy.importing import target
+    from keeprate.producers.imports.events import open_lines, read
+
+    with ExitStack() as stack:
+        stream = stack.enter_context(open_lines(file))
+        bad = stack.enter_context(rejects.open("w")) if rejects else None
+        to = stack.enter_context(target(app or "import", brokers, None, dry_run))
+        progress = stack.enter_context(bar())
+        task = progress.add_task("lines", total=None, unit="lines", note="")
+        for line in read(stream, app or None):
+            counts["lines"] = line.number
+            progress.update(task, completed=line.number)
+            if line.event is not None:
+                to.emit(line.event)
+                counts["events"] += 1
+            else:
+                counts["rejected"] += 1
+                _reject(line, bad, counts["rejected"])
+
+
+def _reject(line: "Line", bad: TextIO | None, number: int) -> None:
+    """Write a bad line to the file of rejects, and say the first few aloud."""
+    from keeprate.producers.imports.events import rejected
+
+    if bad is not None:
+        bad.write(json.dumps(rejected(line)) + "\n")
+    if number <= SHOWN_ERRORS:
+        typer.echo(f"line {line.number}: {line.error}", err=True)
+    elif number == SHOWN_ERRORS + 1:
+        typer.echo("more lines are bad; --rejects FILE lists them all", err=True)

@@ -1,0 +1,73 @@
+"""What the commands that emit share: a client that is known to reach its brokers, a bar, and an end that is checked."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from keeprate.deploy.topics import TopicsError, create_topics
+from keeprate.producers.client import Keeprate
+from keeprate.producers.errors import FullError, ProducerError
+
+STALLED_S = 60.0
+"""A command gives up when the brokers take nothing for this long."""
+
+console = Console(stderr=True, highlight=False)
+
+
+class EmitError(Exception):
+    """Not everything was delivered; the message says how much, and the remedy."""
+
+
+@contextmanager
+def emitting(app: str, brokers: str) -> Iterator[Keeprate]:
+    """A client for `emit(event, block=True, timeout_s=STALLED_S)`; on leaving, everything has been acknowledged.
+
+    Creates the topics where they are missing. Raises EmitError.
+    """
+    try:
+        create_topics(brokers)
+        with Keeprate(app, brokers=brokers) as client:
+            yield client
+            settle(client, brokers)
+    except TopicsError as error:
+        raise EmitError(f"{error}; keeprate up starts a broker on this machine") from error
+    except FullError as error:
+        raise EmitError(
+            f"{brokers} took nothing for {error.waited_s:.0f} s; run this again: nothing doubles"
+        ) from error
+    except ProducerError as error:
+        raise EmitError(str(error)) from error
+
+
+def settle(client: Keeprate, brokers: str) -> None:
+    """Return once a broker has acknowledged everything. Raises EmitError."""
+    if left := client.flush(STALLED_S):
+        raise EmitError(f"{brokers} has not acknowledged {left} events; run this again: nothing doubles")
+    stats = client.stats()
+    if stats.lost:
+        raise EmitError(f"{stats.lost} events were dropped: {dict(stats.dropped)} {dict(stats.refusals)}".rstrip(" {}"))
+
+
+class SpeedColumn(ProgressColumn):
+    """How many of a task's unit are done in a second."""
+
+    def render(self, task: Task) -> Text:
+        """The speed, once there is one."""
+        return Text(f"{task.finished_speed or task.speed or 0:,.0f} {task.fields.get('unit', '')}/s")
+
+
+def bar() -> Progress:
+    """A progress bar on standard error; nothing where that is no terminal. Tasks have a field `unit`."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        SpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,122 @@
+"""A file of events, one JSON object a line: each line becomes an event, or the reason why it is none.
+
+What a line may leave out is filled in, the same way each time, so that importing a file twice adds nothing:
+
+    schema_version   the current one
+    app              the one given for the file
+    generation_id    from `external_id`, as the client does for an id that somebody else allocated
+    event_id         from the content of the line; so two equal lines without one are one event
+"""
+
+import gzip
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from keeprate.schemas.decode import ContractError, decode, encode
+from keeprate.schemas.events import MAX_EVENT_BYTES, SCHEMA_VERSION, Event
+from keeprate.schemas.ids import foreign_id
+
+_OPTIONAL = ("schema_version", "app", "generation_id", "event_id")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that is not blank. Either `event` or `error` is given.
+
+    number: counted from 1.
+    size_bytes: with its end; what it takes of the file once it is decompressed.
+    """
+
+    number: int
+    size_bytes: int
+    raw: bytes
+    event: Event | None = None
+    error: ContractError | None = None
+
+
+def read(stream: IO[bytes], app: str | None = None) -> Iterator[Line]:
+    """The lines of a file; a bad one does not end it. Raises OSError, and EOFError for a cut compressed file."""
+    number = 0
+    while raw := stream.readline(MAX_EVENT_BYTES + 2):
+        number += 1
+        size_bytes = len(raw) + _skip_rest(stream, raw)
+        line = raw.strip()
+        if not line:
+            continue
+        try:
+            yield Line(number, size_bytes, line, event=event_of(line, app))
+        except ContractError as error:
+            yield Line(number, size_bytes, line, error=error)
+
+
+def _skip_rest(stream: IO[bytes], raw: bytes) -> int:
+    skipped = 0
+    while not raw.endswith(b"\n") and (raw := stream.readline(1 << 16)):
+        skipped += len(raw)
+    return skipped
+
+
+def event_of(line: bytes, app: str | None = None) -> Event:
+    """The event of a line. Raises ContractError."""
+    try:
+        return decode(line)
+    except ContractError as error:
+        completed = _completed(line, app) if error.error_type in ("invalid", "unknown_type") else None
+        if completed is None:
+            raise
+        return decode(completed)
+
+
+def _completed(line: bytes, app: str | None) -> bytes | None:
+    """The line with what it left out, or None when that would change nothing."""
+    fields: Any = json.loads(line)
+    if not isinstance(fields, dict) or all(fields.get(name) is not None for name in _OPTIONAL):
+        return None
+    given = {name: value for name, value in fields.items() if value is not None}
+    defaults: dict[str, Any] = {"schema_version": SCHEMA_VERSION} | ({"app": app} if app else {})
+    event = defaults | given
+    app_name, external_id = event.get("app"), event.get("external_id")
+    if not isinstance(app_name, str):
+        raise ContractError("invalid", "required, and absent: put it in the line, or name one with --app", "app")
+    if "generation_id" not in event and isinstance(external_id, str):
+        event["generation_id"] = foreign_id(app_name, external_id)
+    if "event_id" not in event:
+        content = json.dumps(event, sort_keys=True, separators=(",", ":")).encode()
+        event["event_id"] = foreign_id(app_name, hashlib.sha256(content).hexdigest())
+    return encode(event)
+
+
+def open_lines(path: str) -> IO[bytes]:
+    """A file, decompressed by its name (.gz, .zst); `-` is standard input. Raises OSError."""
+    if path == "-":
+        return sys.stdin.buffer
+    if path.endswith(".gz"):
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    if path.endswith(".zst"):
+        return _open_zstd(path)
+    return Path(path).open("rb")
+
+
+def _open_zstd(path: str) -> IO[bytes]:
+    try:
+        from backports import zstd
+    except ModuleNotFoundError:
+        raise OSError("reading .zst needs the package backports.zstd: pip install 'keeprate[cli]'") from None
+    return cast(IO[bytes], zstd.open(path, "rb"))
+
+
+def rejected(line: Line) -> dict[str, Any]:
+    """What a file of rejects says of a bad line."""
+    assert line.error is not None
+    return {
+        "line": line.number,
+        "error_type": line.error.error_type,
+        "field": line.error.field,
+        "reason": line.error.reason,
+        "raw": line.raw.decode("utf-8", "replace"),
+    }
