@@ -8,6 +8,7 @@ from keeprate.deploy.commands.imports import imports
 from keeprate.deploy.commands.keys import keys
 from keeprate.deploy.commands.migrate import migrate
 from keeprate.deploy.commands.page import page
+from keeprate.deploy.commands.sink import sink
 from keeprate.deploy.commands.store import store
 from keeprate.deploy.commands.topics import topics
 from keeprate.deploy.commands.worker import worker
@@ -28,6 +29,7 @@ app.add_typer(imports, name="import")
 app.add_typer(keys, name="keys")
 app.command()(migrate)
 app.command()(store)
+app.command()(sink)
 app.add_typer(topics, name="topics")
 app.command()(page)
 app.command()(worker)

@@ -1,0 +1,42 @@
+"""`keeprate sink`: land what is in Kafka in the store."""
+
+from typing import Annotated
+
+import typer
+
+from keeprate.deploy.settings import from_environment
+
+
+def sink(
+    brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
+    store: Annotated[str | None, typer.Option(help="the store's URL [default: KEEPRATE_STORE_URL]")] = None,
+    group: Annotated[str, typer.Option(help="sinks of one group share the partitions")] = "keeprate-sink",
+    linger_s: Annotated[float, typer.Option(help="how long a record waits for others to land with", min=0.05)] = 1.0,
+    metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
+    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
+) -> None:
+    """Land events, outcomes and dead letters in the store, until Ctrl-C or SIGTERM.
+
+    Every record becomes a row, a dead letter or a counted tombstone, once, whatever is killed or away meanwhile. Start
+    more of them to share the work. While the store is away the sink waits and loses nothing.
+    """
+    from keeprate.sinks.clickhouse import StoreError
+    from keeprate.sinks.kafka import BrokerError
+    from keeprate.sinks.partition import FlushPolicy
+    from keeprate.sinks.run import SinkSettings, log_to_stderr, run
+    from keeprate.sinks.sink import SinkPolicy
+
+    defaults = from_environment()
+    log_to_stderr(log_level.upper())
+    try:
+        run(
+            SinkSettings(
+                brokers=brokers or defaults.brokers,
+                store_url=store or defaults.store_url,
+                group=group,
+                policy=SinkPolicy(FlushPolicy(linger_s=linger_s)),
+                metrics_port=metrics_port,
+            )
+        )
+    except (StoreError, BrokerError, ValueError) as error:
+        raise SystemExit(f"keeprate sink: {error}") from None

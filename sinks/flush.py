@@ -1,0 +1,193 @@
+"""Landing one range of one partition: the delivery protocol, step by step.
+
+    1  commit(first, metadata = intent)     write-ahead, fenced by the group's generation
+    2  sort the records                     rows, rejects, filtered: deterministic
+    3  write the rejects as dead letters    and await every delivery; a failure stops the sink
+    4  insert the rows                      with the range's token; a refused batch is split, a refused row goes to 3
+    5  insert the ledger's row              with the range's token
+    6  commit(last + 1)                     fenced
+
+A flush that fails with StoreUnavailableError or BrokerUnavailableError is run again and goes on at the step that
+failed. A process that dies after 1 leaves the intent, and the next owner runs the same flush from 1. What was inserted
+already is recognised by its token; a dead letter may be written twice, and its row has the refused record's identity.
+
+**Invariant:** between 1 and 6 no other range of the partition is begun.
+**Invariant:** a record is committed past only when it is a row, an acknowledged dead letter, or counted as filtered.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from keeprate.schemas.dead_letters import dead_letter, encode_headers
+from keeprate.schemas.decode import ContractError
+from keeprate.schemas.topics import DEAD_LETTERS
+from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError
+from keeprate.sinks.intent import Intent, token
+from keeprate.sinks.partition import TopicPartition
+from keeprate.sinks.rows import Batch, Record, Rows, Table, sort
+
+# Explicit on every insert, because the defaults moved between releases. A batch is one block, so it lands whole or not
+# at all, and its token stands for all of it.
+INSERT_SETTINGS: Final[Mapping[str, str | int]] = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "max_insert_block_size": 10_000_000,
+    "max_insert_block_size_bytes": 0,
+    "min_insert_block_size_rows": 10_000_000,
+    "min_insert_block_size_bytes": 0,
+    "max_insert_threads": 1,
+    "input_format_parallel_parsing": 0,
+    "input_format_allow_errors_num": 0,
+    # Months are few, but a history that is imported at once has many of them.
+    "max_partitions_per_insert_block": 0,
+}
+LEDGER_COLUMNS: Final = (
+    "sink",
+    "topic",
+    "partition",
+    "first_offset",
+    "last_offset",
+    "rows",
+    "dead_letters",
+    "filtered",
+    "absent",
+    "schema_revision",
+)
+
+
+class Commits(Protocol):
+    """Commits offsets in the group's name: `kafka.Consumer`."""
+
+    def commit(self, at: TopicPartition, offset: int, metadata: str = "") -> None: ...
+
+
+class Letters(Protocol):
+    """Writes dead letters: `kafka.DeadLetterProducer`."""
+
+    def write(self, letters: Sequence[tuple[Any, Any, list[tuple[str, bytes | None]]]]) -> None: ...
+
+
+class Inserts(Protocol):
+    """Inserts: `clickhouse.Client`."""
+
+    def insert_bytes(
+        self, table: str, columns: Sequence[str], data: bytes, format_name: str, settings: Mapping[str, str | int]
+    ) -> None: ...
+
+    def insert(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], settings: Mapping[str, str | int]
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Destination:
+    """What a flush acts through.
+
+    sink: the group's name, which is also the ledger's. at_step: called as `(step, topic, partition)` after each step;
+    it must not raise.
+    """
+
+    sink: str
+    commits: Commits
+    letters: Letters
+    store: Inserts
+    schema_revision: int
+    at_step: Callable[[int, TopicPartition], None] = lambda step, at: None
+
+
+@dataclass
+class Flush:
+    """One range on its way. `step` is the last one that was done."""
+
+    at: TopicPartition
+    intent: Intent
+    records: Sequence[Record]
+    step: int = 0
+    attempts: int = 0
+    retry_at_s: float = 0.0
+    batch: Batch = field(default_factory=Batch)
+    refused: list[tuple[Record, ContractError]] = field(default_factory=list)
+    _inserted: set[str] = field(default_factory=set)
+
+    def run(self, to: Destination) -> None:
+        """Do what is left of the protocol. Raises StoreError or BrokerError; the class says what to do about it."""
+        self.attempts += 1
+        steps = (self._1_intend, self._2_sort, self._3_dead_letter, self._4_insert, self._5_account, self._6_commit)
+        while self.step < len(steps):
+            steps[self.step](to)
+            self.step += 1
+            to.at_step(self.step, self.at)
+
+    @property
+    def rows(self) -> int:
+        """How many records are rows."""
+        return sum(len(rows) for rows in self.batch.tables.values()) - len(self.refused)
+
+    @property
+    def dead_letters(self) -> int:
+        """How many records are dead letters."""
+        return len(self.batch.rejects) + len(self.refused)
+
+    def _1_intend(self, to: Destination) -> None:
+        to.commits.commit(self.at, self.intent.first, self.intent.encode())
+
+    def _2_sort(self, to: Destination) -> None:
+        self.batch = sort(*self.at, self.records)
+
+    def _3_dead_letter(self, to: Destination) -> None:
+        self._write_letters(to, self.batch.rejects)
+
+    def _4_insert(self, to: Destination) -> None:
+        for table, rows in self.batch.tables.items():
+            if len(rows):
+                self._insert(to, table, rows, 0, len(rows))
+
+    def _5_account(self, to: Destination) -> None:
+        first, last = self.intent.first, self.intent.last
+        absent = last - first + 1 - len(self.records)
+        counts = (self.rows, self.dead_letters, self.batch.filtered, absent)
+        row = (to.sink, *self.at, first, last, *counts, to.schema_revision)
+        to.store.insert("ledger", LEDGER_COLUMNS, [row], self._settings(to, "ledger"))
+
+    def _6_commit(self, to: Destination) -> None:
+        to.commits.commit(self.at, self.intent.last + 1)
+
+    def _insert(self, to: Destination, table: Table, rows: Rows, begin: int, end: int) -> None:
+        """Insert rows [begin, end), halving what is refused until the row at fault is alone."""
+        part = f"{table.name}/{begin}-{end}"
+        if part in self._inserted:
+            return
+        try:
+            data = b"".join(rows.encoded[begin:end])
+            settings = {**self._settings(to, part), **dict(table.settings)}
+            to.store.insert_bytes(table.name, table.columns, data, table.format, settings)
+        except BatchRejectedError as error:
+            if end - begin == 1:
+                self._refuse(to, rows.records[begin], error)
+            else:
+                middle = (begin + end) // 2
+                self._insert(to, table, rows, begin, middle)
+                self._insert(to, table, rows, middle, end)
+        self._inserted.add(part)
+
+    def _refuse(self, to: Destination, record: Record, error: BatchRejectedError) -> None:
+        if self.at[0] == DEAD_LETTERS.name:
+            # Nothing refuses a dead letter but a table of another shape.
+            raise SchemaMismatchError(str(error), error.code, error.name) from error
+        refusal = record, ContractError("invalid", f"the store refused the row: {error.name or error.code}")
+        self._write_letters(to, [refusal])
+        self.refused.append(refusal)
+
+    def _write_letters(self, to: Destination, refusals: Sequence[tuple[Record, ContractError]]) -> None:
+        if refusals:
+            to.letters.write([self._letter(record, error) for record, error in refusals])
+
+    def _letter(self, record: Record, error: ContractError) -> tuple[Any, Any, list[tuple[str, bytes | None]]]:
+        where = (*self.at, record.offset(), record.timestamp()[1])
+        letter = dead_letter(error, "sink", *where, tuple(record.headers() or ()))
+        return record.key(), record.value(), encode_headers(letter)
+
+    def _settings(self, to: Destination, part: str) -> dict[str, str | int]:
+        return {**INSERT_SETTINGS, "insert_deduplication_token": token(to.sink, *self.at, self.intent, part)}

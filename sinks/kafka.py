@@ -1,0 +1,253 @@
+"""The door to Kafka: the one module of sinks/ that knows confluent_kafka.
+
+Failures leave here as one class per reaction:
+
+    BrokerError                 code
+    ├── FencedError             the partition has another owner: drop what is in hand, write nothing
+    ├── BrokerUnavailableError  nothing was said: pause and retry
+    ├── DeliveryError           a dead letter was not taken: stop, never skip
+    └── OffsetLostError         the topic no longer holds the next offset: stop, never jump
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer as Driver
+from confluent_kafka import TopicPartition as Position
+
+from keeprate.schemas.topics import DEAD_LETTERS, PARTITIONER
+from keeprate.sinks.partition import TopicPartition
+from keeprate.sinks.rows import Record
+
+logger = logging.getLogger(__name__)
+_CALL_TIMEOUT_S: Final = 15.0
+_DELIVERY_TIMEOUT_S: Final = 60.0
+
+_LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+_NOT_ALLOWED: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+_FENCED: Final = frozenset(
+    (
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError._ASSIGNMENT_LOST,
+        KafkaError._STATE,
+    )
+)
+
+
+class BrokerError(Exception):
+    """Kafka did not do it. `code` is librdkafka's name of the error."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class FencedError(BrokerError):
+    """A commit was refused because the partition is, or may be, another member's by now."""
+
+
+class BrokerUnavailableError(BrokerError):
+    """A call was not answered, or the coordinator is moving. The same call, later, is the remedy."""
+
+
+class DeliveryError(BrokerError):
+    """The broker did not acknowledge a dead letter."""
+
+
+class OffsetLostError(BrokerError):
+    """The next offset to land is not in the topic any more: retention overtook the sink, or the topic is another."""
+
+
+@dataclass(frozen=True)
+class End:
+    """Kafka has no record of the partition before `offset` that was not handed out."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Consumer:
+    """A member of the sink's group, with the eager protocol.
+
+    Eager on purpose: after every rebalance each partition is assigned anew, with its committed offset and intent read
+    anew, so a member that was fenced always learns its place again. It reads nothing that is not assigned, and commits
+    only what it is told to.
+    """
+
+    def __init__(self, brokers: str, group: str, settings: Mapping[str, Any] | None = None) -> None:
+        self._driver = Driver(
+            {
+                "bootstrap.servers": brokers,
+                "group.id": group,
+                "client.id": "keeprate-sink",
+                "partition.assignment.strategy": "range",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                # An offset that is gone must be an error, not a jump.
+                "auto.offset.reset": "error",
+                "enable.partition.eof": True,
+                # What librdkafka reads ahead, for each partition.
+                "queued.min.messages": 20_000,
+                "queued.max.messages.kbytes": 16_384,
+                "fetch.wait.max.ms": 100,
+                **(settings or {}),
+            },
+            logger=logger,
+        )
+
+    def missing(self, topics: Sequence[str]) -> list[str]:
+        """Which of the topics do not exist. Raises BrokerUnavailableError."""
+        found = _called(lambda: self._driver.list_topics(timeout=_CALL_TIMEOUT_S)).topics
+        return [topic for topic in topics if topic not in found]
+
+    def subscribe(
+        self,
+        topics: Sequence[str],
+        on_assign: Callable[[list[TopicPartition]], Mapping[TopicPartition, int]],
+        on_revoke: Callable[[list[TopicPartition], bool], None],
+    ) -> None:
+        """Join the group.
+
+        on_assign: called from `poll` with the new partitions; returns the offset at which to begin each.
+        on_revoke: called from `poll` with partitions that go, and whether they are lost already.
+        """
+
+        def assigned(driver: Driver, positions: list[Position]) -> None:
+            starts = on_assign([(position.topic, position.partition) for position in positions])
+            driver.assign([Position(topic, partition, offset) for (topic, partition), offset in starts.items()])
+            # A pause outlives the assignment that it was for.
+            driver.resume(positions)
+
+        def revoked(driver: Driver, positions: list[Position]) -> None:
+            on_revoke([(position.topic, position.partition) for position in positions], False)
+
+        def lost(driver: Driver, positions: list[Position]) -> None:
+            on_revoke([(position.topic, position.partition) for position in positions], True)
+
+        self._driver.subscribe(list(topics), on_assign=assigned, on_revoke=revoked, on_lost=lost)
+
+    def poll(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[End]]:
+        """The next records, in order within each partition, and the ends that were reached.
+
+        Raises OffsetLostError, and BrokerError for what waiting does not heal. Calls back for rebalances.
+        """
+        records, ends = [], []
+        for message in self._driver.consume(max_records, timeout_s):
+            error = message.error()
+            if error is None:
+                records.append(cast(Record, message))
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ends.append(End(message.topic() or "", message.partition() or 0, message.offset() or 0))
+            else:
+                _raise_or_log(error, f"{message.topic()}/{message.partition()}")
+        return records, ends
+
+    def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int | None, str]]:
+        """Committed offset, None where there is none, with its metadata, by partition."""
+        positions = [Position(topic, partition) for topic, partition in partitions]
+        found = _called(lambda: self._driver.committed(positions, timeout=_CALL_TIMEOUT_S))
+        return {
+            (position.topic, position.partition): (
+                None if position.offset == OFFSET_INVALID else position.offset,
+                position.metadata or "",
+            )
+            for position in found
+        }
+
+    def watermarks(self, at: TopicPartition, cached: bool = False) -> tuple[int, int]:
+        """The first offset that the partition holds, and the one that the next record will get.
+
+        cached: as the last fetch told it, without asking; (-1001, -1001) when there was none.
+        """
+        timeout_s = 0.0 if cached else _CALL_TIMEOUT_S
+        low, high = _called(lambda: self._driver.get_watermark_offsets(Position(*at), timeout_s, cached=cached))
+        return int(low), int(high)
+
+    def commit(self, at: TopicPartition, offset: int, metadata: str = "") -> None:
+        """Commit and wait for the answer. Raises FencedError or BrokerUnavailableError; then it may be committed."""
+        position = Position(*at, offset, metadata=metadata)
+        for done in _called(lambda: self._driver.commit(offsets=[position], asynchronous=False)) or ():
+            if done.error is not None:
+                raise _classify(done.error)
+
+    def pause(self, at: TopicPartition) -> None:
+        """Hand out no records of the partition until `resume`; membership goes on."""
+        self._driver.pause([Position(*at)])
+
+    def resume(self, at: TopicPartition) -> None:
+        """Go on after the last record that was handed out."""
+        self._driver.resume([Position(*at)])
+
+    def close(self) -> None:
+        """Leave the group. Calls back for the partitions that go."""
+        self._driver.close()
+
+
+class DeadLetterProducer:
+    """Writes dead letters and knows when they are written."""
+
+    def __init__(self, brokers: str, settings: Mapping[str, Any] | None = None) -> None:
+        self._driver = Producer(
+            {
+                "bootstrap.servers": brokers,
+                "client.id": "keeprate-sink",
+                "acks": "all",
+                "enable.idempotence": True,
+                "partitioner": PARTITIONER,
+                "compression.type": "lz4",
+                "linger.ms": 5,
+                "message.max.bytes": int(DEAD_LETTERS.config["max.message.bytes"]),
+                "message.timeout.ms": int(_DELIVERY_TIMEOUT_S * 1000),
+                **(settings or {}),
+            }
+        )
+
+    def write(self, letters: Iterable[tuple[Any, Any, list[tuple[str, bytes | None]]]]) -> None:
+        """Write key, value and headers of each; on return every one is acknowledged. Raises DeliveryError."""
+        failed: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                failed.append(error)
+
+        for key, value, headers in letters:
+            while True:
+                try:
+                    self._driver.produce(DEAD_LETTERS.name, value, key, on_delivery=delivered, headers=list(headers))
+                    break
+                except BufferError:
+                    self._driver.poll(0.1)
+                except KafkaException as error:
+                    raise DeliveryError(str(error), error.args[0].name()) from error
+            self._driver.poll(0)
+        waiting = self._driver.flush(_DELIVERY_TIMEOUT_S + _CALL_TIMEOUT_S)
+        if failed or waiting:
+            code = failed[0].name() if failed else "_TIMED_OUT"
+            raise DeliveryError(f"{len(failed) + waiting} dead letters were not acknowledged: {code}", code)
+
+
+def _raise_or_log(error: KafkaError, where: str) -> None:
+    if error.code() in _LOST:
+        raise OffsetLostError(f"{where}: {error.str()}", error.name())
+    if error.fatal() or error.code() in _NOT_ALLOWED:
+        raise BrokerError(f"{where}: {error.str()}", error.name())
+    logger.warning("%s: %s", where, error.str())
+
+
+def _called(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except KafkaException as error:
+        raise _classify(error.args[0]) from error
+
+
+def _classify(error: KafkaError) -> BrokerError:
+    kind = FencedError if error.code() in _FENCED else BrokerUnavailableError
+    return kind(error.str(), error.name())

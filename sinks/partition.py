@@ -1,0 +1,78 @@
+"""What one partition of the sink has in hand and when it is due. Pure: time comes in as an argument.
+
+A partition buffers records until they are a batch; the batch becomes a range of offsets, and the range a flush. After
+a crash the range is given (the intent), and the batch is complete when it is reached.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from keeprate.sinks.intent import Intent
+from keeprate.sinks.rows import Record
+
+TopicPartition = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class FlushPolicy:
+    """When a buffer becomes a batch: whichever comes first.
+
+    linger_s: how long the oldest record waits. It is most of the time from Kafka to a visible row.
+    max_rows, max_bytes: a batch must stay below one block of ClickHouse, so that it lands whole or not at all.
+    """
+
+    linger_s: float = 1.0
+    max_rows: int = 50_000
+    max_bytes: int = 32 << 20
+
+
+DEFAULT_POLICY: Final = FlushPolicy()
+
+
+@dataclass
+class PartitionBuffer:
+    """The records of one partition that are not in a flush yet.
+
+    next_offset: the first offset that is neither landed nor in a flush: that of the next range.
+    replay: the range that a former owner began; nothing else is cut until it is complete.
+    """
+
+    next_offset: int
+    replay: Intent | None = None
+    records: list[Record] = field(default_factory=list)
+    size_bytes: int = 0
+    since_s: float = 0.0
+    seen_to: int = -1
+
+    def add(self, record: Record, now_s: float) -> None:
+        """Take the next record of the partition."""
+        if not self.records:
+            self.since_s = now_s
+        self.records.append(record)
+        self.size_bytes += len(record.value() or b"") + len(record.key() or b"")
+
+    def reached(self, offset: int) -> None:
+        """Know that there is no record before `offset` that was not added: Kafka's end of the partition."""
+        self.seen_to = max(self.seen_to, offset - 1)
+
+    def due(self, now_s: float, policy: FlushPolicy, draining: bool = False) -> bool:
+        """Whether to cut a range now."""
+        if self.replay is not None:
+            # Its last record may have been compacted away meanwhile: then a later one, or the end, tells.
+            return max(self._last_offset(), self.seen_to) >= self.replay.last
+        if not self.records:
+            return False
+        full = len(self.records) >= policy.max_rows or self.size_bytes >= policy.max_bytes
+        return draining or full or now_s - self.since_s >= policy.linger_s
+
+    def cut(self, revision: str) -> tuple[Intent, list[Record]]:
+        """Take the next range with its records out of the buffer. Call it only when due."""
+        first, last = self.next_offset, self.replay.last if self.replay else self._last_offset()
+        within = [record for record in self.records if record.offset() <= last]
+        self.records = self.records[len(within) :]
+        self.size_bytes = sum(len(record.value() or b"") for record in self.records)
+        self.next_offset, self.replay = last + 1, None
+        return Intent(first, last, revision), within
+
+    def _last_offset(self) -> int:
+        return self.records[-1].offset() if self.records else -1

@@ -1,0 +1,199 @@
+"""From a record to a row's bytes, in the format in which ClickHouse takes it. Pure.
+
+source topics   decoded to be judged, then the record's own bytes go on: the table reads its columns out of them
+outcomes        an outcome's bytes are its row already (JSONEachRow)
+dead letters    every record is a row, whatever it holds: nothing refuses a dead letter
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from keeprate.schemas.dead_letters import decode_headers
+from keeprate.schemas.decode import ContractError, decode
+from keeprate.schemas.outcome import decode_outcome, parse_key
+from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Record(Protocol):
+    """A record as confluent_kafka's `Message` shows it."""
+
+    def topic(self) -> str: ...
+    def partition(self) -> int: ...
+    def offset(self) -> int: ...
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def timestamp(self) -> tuple[int, int]: ...
+    def headers(self) -> Headers | None: ...
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where rows go. format: of the rows' bytes, as they are joined without anything between them."""
+
+    name: str
+    columns: tuple[str, ...]
+    format: str
+    settings: tuple[tuple[str, str | int], ...] = ()
+
+
+_FACT: Final = ("event", "topic", "partition", "offset", "recorded_at")
+GENERATIONS_TABLE: Final = Table("generations", _FACT, "RowBinary")
+FEEDBACK_TABLE: Final = Table("feedback", _FACT, "RowBinary")
+OUTCOMES_TABLE: Final = Table(
+    "outcomes",
+    (),
+    "JSONEachRow",
+    # Registers are arrays; a field that this version does not know is refused instead of lost.
+    (("input_format_json_named_tuples_as_objects", 0), ("input_format_skip_unknown_fields", 0)),
+)
+DEAD_LETTERS_TABLE: Final = Table(
+    "dead_letters",
+    (
+        *("topic", "partition", "offset", "stage", "error_type", "field", "reason", "key", "value", "headers"),
+        *("recorded_at", "letter_partition", "letter_offset", "refused_at"),
+    ),
+    "RowBinary",
+)
+
+
+@dataclass
+class Rows:
+    """Rows for one table: record n has the bytes `encoded[n]`."""
+
+    records: list[Record] = field(default_factory=list)
+    encoded: list[bytes] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+@dataclass
+class Batch:
+    """What became of each record of a range: a row of a table, a reject, or filtered (a tombstone)."""
+
+    tables: dict[Table, Rows] = field(default_factory=dict)
+    rejects: list[tuple[Record, ContractError]] = field(default_factory=list)
+    filtered: int = 0
+
+    def rows_of(self, table: Table) -> Rows:
+        return self.tables.setdefault(table, Rows())
+
+
+def sort(topic: str, partition: int, records: Sequence[Record]) -> Batch:
+    """Judge the records of one partition. Deterministic: the same records give the same batch in every process."""
+    if topic == OUTCOMES.name:
+        return _sort_outcomes(records)
+    if topic == DEAD_LETTERS.name:
+        return _sort_dead_letters(partition, records)
+    return _sort_facts(topic, partition, records)
+
+
+# DateTime64 holds more years than Python's dates, and a record's time is whatever its producer said.
+_LAST_MS: Final = 253_402_300_799_999
+_fact_tail = struct.Struct("<Qq").pack
+_letter_tail = struct.Struct("<qHQq").pack
+
+
+def _sort_facts(topic: str, partition: int, records: Sequence[Record]) -> Batch:
+    batch = Batch()
+    generations, feedback = batch.rows_of(GENERATIONS_TABLE), batch.rows_of(FEEDBACK_TABLE)
+    where = _text(topic.encode()) + struct.pack("<H", partition)
+    for record in records:
+        value = record.value()
+        try:
+            event = decode(value)
+        except ContractError as error:
+            batch.rejects.append((record, error))
+            continue
+        # By its type, not by its topic: the join takes an event from either, and both must agree.
+        rows = generations if event["type"] == "generation" else feedback
+        rows.records.append(record)
+        rows.encoded.append(b"".join((_text(value or b""), where, _fact_tail(record.offset(), _time_ms(record)))))
+    return batch
+
+
+def _sort_outcomes(records: Sequence[Record]) -> Batch:
+    batch = Batch()
+    rows = batch.rows_of(OUTCOMES_TABLE)
+    for record in records:
+        value = record.value()
+        if not value:
+            # The join forgot this suggestion; its row stays.
+            batch.filtered += 1
+            continue
+        try:
+            parse_key(decode_outcome(value)[0])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            batch.rejects.append((record, ContractError("invalid", f"not an outcome: {error}")))
+            continue
+        rows.records.append(record)
+        rows.encoded.append(value + b"\n")
+    return batch
+
+
+def _sort_dead_letters(partition: int, records: Sequence[Record]) -> Batch:
+    batch = Batch()
+    rows = batch.rows_of(DEAD_LETTERS_TABLE)
+    for record in records:
+        rows.records.append(record)
+        rows.encoded.append(_letter_row(partition, record))
+    return batch
+
+
+def _letter_row(partition: int, record: Record) -> bytes:
+    where = (DEAD_LETTERS.name, partition, record.offset(), _time_ms(record))
+    why = ("", "invalid", "")
+    own = record.headers() or ()
+    try:
+        letter = decode_headers(record.headers())
+        if 0 <= letter.partition < 2**16 and 0 <= letter.offset < 2**63:
+            where = (letter.topic, letter.partition, letter.offset, _clamp(letter.timestamp_ms))
+            why, own = (letter.stage, letter.error_type, letter.field), letter.headers
+            reason = letter.reason
+        else:
+            reason = f"a dead letter cannot have been at {letter.topic}/{letter.partition}/{letter.offset}"
+    except ContractError as error:
+        # Somebody else wrote into the topic. It is kept as what it is, under its own offset.
+        reason = str(error)
+    return b"".join(
+        (
+            _text(where[0].encode()),
+            struct.pack("<HQ", where[1], where[2]),
+            *(_text(part.encode("utf-8", "replace")) for part in (*why, reason)),
+            _nullable(record.key()),
+            _nullable(record.value()),
+            _varint(len(own)),
+            *(_text(name.encode()) + _nullable(value) for name, value in own),
+            _letter_tail(where[3], partition, record.offset(), _time_ms(record)),
+        )
+    )
+
+
+def _time_ms(record: Record) -> int:
+    return _clamp(record.timestamp()[1])
+
+
+def _clamp(time_ms: int) -> int:
+    return min(max(time_ms, 0), _LAST_MS)
+
+
+def _varint(number: int) -> bytes:
+    if number < len(_VARINTS):
+        return _VARINTS[number]
+    return bytes((number & 0x7F | 0x80,)) + _varint(number >> 7)
+
+
+_VARINTS: list[bytes] = [bytes((number,)) for number in range(0x80)]
+_VARINTS += [bytes((number & 0x7F | 0x80, number >> 7)) for number in range(0x80, 0x4000)]
+
+
+def _text(value: bytes) -> bytes:
+    return _varint(len(value)) + value
+
+
+def _nullable(value: bytes | None) -> bytes:
+    return b"\x01" if value is None else b"\x00" + _text(value)

@@ -1,0 +1,136 @@
+"""Putting a sink together from settings, and running it as a process. The composition root of the write side."""
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from keeprate.schemas.events import SCHEMA_VERSION
+from keeprate.sinks.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
+from keeprate.sinks.flush import Destination, Flush
+from keeprate.sinks.kafka import BrokerError, Consumer, DeadLetterProducer
+from keeprate.sinks.migrate import applied, pending, revision, scripts
+from keeprate.sinks.partition import TopicPartition
+from keeprate.sinks.retry import delay_s
+from keeprate.sinks.sink import TOPICS, Observer, Sink, SinkPolicy, ledger_ends
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_GROUP: Final = "keeprate-sink"
+_ANSWER_TIMEOUT_S: Final = 30
+_LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class TopicsMissingError(BrokerError):
+    """Topics are not there: `keeprate topics create` is the remedy."""
+
+
+@dataclass(frozen=True)
+class SinkSettings:
+    """What a sink needs. kafka: settings of librdkafka for the consumer, on top of the sink's own."""
+
+    brokers: str
+    store_url: str
+    group: str = DEFAULT_GROUP
+    topics: Sequence[str] = TOPICS
+    policy: SinkPolicy = field(default_factory=SinkPolicy)
+    metrics_port: int | None = None
+    kafka: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Unobserved:
+    """An observer that counts nothing: the log tells of what waits."""
+
+    def flushed(self, flush: Flush, took_s: float) -> None: ...
+    def failed(self, flush: Flush, error: Exception) -> None: ...
+    def dropped(self, at: TopicPartition, reason: str) -> None: ...
+    def polled(self, positions: Mapping[TopicPartition, int], now_s: float) -> None: ...
+
+
+def sink_revision() -> str:
+    """What decides how a record lands: the events' version and the tables'."""
+    return f"{SCHEMA_VERSION}.{revision()}"
+
+
+def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] = lambda step, at: None) -> None:
+    """Run a sink until SIGTERM or SIGINT, then land what is in hand and return.
+
+    Waits for a store that is not up yet. Raises SchemaMismatchError, BrokerError and TopicsMissingError.
+    """
+    stopping = _Stopping()
+    with _store(settings.store_url, stopping) as store:
+        consumer = Consumer(settings.brokers, settings.group, settings.kafka)
+        missing = consumer.missing(settings.topics)
+        if missing:
+            raise TopicsMissingError(f"no topic {', '.join(missing)}: create them with: keeprate topics create")
+        observer, inserts = _observed(settings, consumer, store)
+        sink = Sink(
+            consumer,
+            Destination(settings.group, consumer, DeadLetterProducer(settings.brokers), inserts, revision(), at_step),
+            sink_revision(),
+            observer,
+            settings.policy,
+            ledger_ends(store, settings.group),
+        )
+        stopping.call(sink.stop)
+        sink.run(settings.topics)
+
+
+def log_to_stderr(level: str) -> None:
+    """Log lines with a time, of this package and of librdkafka."""
+    logging.basicConfig(stream=sys.stderr, level=level, format=_LOG_FORMAT, force=True)
+
+
+def _observed(settings: SinkSettings, consumer: Consumer, store: Client) -> tuple[Observer, Any]:
+    if settings.metrics_port is None:
+        return Unobserved(), store
+    # Only who asks for metrics needs their library.
+    from keeprate.sinks.metrics import SinkMetrics
+
+    metrics = SinkMetrics(settings.group, consumer)
+    metrics.serve(settings.metrics_port)
+    return metrics, metrics.timed(store)
+
+
+def _store(url: str, stopping: "_Stopping") -> Client:
+    """The store once it answers, its tables as this version needs them. Raises SchemaMismatchError."""
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            store = connect(url, answer_timeout_s=_ANSWER_TIMEOUT_S)
+            _check_tables(store)
+            return store
+        except StoreUnavailableError as error:
+            pause_s = delay_s(error.code, attempt)
+            logger.warning("the store is away, asking again in %.1f s: %s", pause_s, error)
+            stopping.sleep(pause_s)
+
+
+def _check_tables(store: Client) -> None:
+    missing = [script.name for script in pending(scripts(), applied(store)) if script.kind == "migration"]
+    if missing:
+        raise SchemaMismatchError(f"the store lacks {', '.join(missing)}: run keeprate migrate")
+
+
+class _Stopping:
+    """SIGTERM and SIGINT: before the sink runs they end the process, afterwards they make it finish."""
+
+    def __init__(self) -> None:
+        self._stop: Callable[[], None] | None = None
+        signal.signal(signal.SIGTERM, self._signalled)
+        signal.signal(signal.SIGINT, self._signalled)
+
+    def call(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+
+    def sleep(self, pause_s: float) -> None:
+        time.sleep(pause_s)
+
+    def _signalled(self, number: int, _: object) -> None:
+        if self._stop is None:
+            raise SystemExit(0)
+        self._stop()

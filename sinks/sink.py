@@ -1,0 +1,216 @@
+"""The sink: a member of a consumer group that lands its partitions in ClickHouse, one flush at a time.
+
+It reads, hands records to a buffer per partition, cuts ranges when they are due and runs their flushes (`flush`). While
+the store or the group's coordinator is away it pauses the partitions whose flush waits and keeps polling, so that it
+stays a member, and asks again after a while.
+
+    partition assigned   committed offset and intent are read; an intent is replayed, exactly, before anything else
+    revoked              its buffer is dropped; a flush that was begun is finished within the budget, else left as it is
+    lost, fenced         everything in hand is dropped and nothing is written
+    SIGTERM              what is in hand is landed within the budget, then the member leaves
+
+**Invariant:** one flush of a partition at a time, and no other thread.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES
+from keeprate.sinks.clickhouse import Client, StoreUnavailableError
+from keeprate.sinks.flush import Destination, Flush
+from keeprate.sinks.intent import Intent
+from keeprate.sinks.kafka import BrokerError, BrokerUnavailableError, Consumer, FencedError
+from keeprate.sinks.partition import FlushPolicy, PartitionBuffer, TopicPartition
+from keeprate.sinks.retry import delay_s
+
+logger = logging.getLogger(__name__)
+
+TOPICS: Final = (GENERATIONS.name, FEEDBACK.name, OUTCOMES.name, DEAD_LETTERS.name)
+_POLL_S: Final = 0.1
+_POLL_RECORDS: Final = 10_000
+_REASSIGNMENT_TIMEOUT_S: Final = 120
+
+
+@dataclass(frozen=True)
+class SinkPolicy:
+    """flush: when to cut a batch. budget_s: how long a revoked or ending sink may take to finish what it began."""
+
+    flush: FlushPolicy = field(default_factory=FlushPolicy)
+    budget_s: float = 10.0
+
+
+class Observer(Protocol):
+    """Is told what happened, for metrics. Must not raise."""
+
+    def flushed(self, flush: Flush, took_s: float) -> None: ...
+    def failed(self, flush: Flush, error: Exception) -> None: ...
+    def dropped(self, at: TopicPartition, reason: str) -> None: ...
+    def polled(self, positions: Mapping[TopicPartition, int], now_s: float) -> None: ...
+
+
+class Sink:
+    """One member of the group. `run` until `stop` is called, from a signal's handler or another thread."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        destination: Destination,
+        revision: str,
+        observer: Observer,
+        policy: SinkPolicy | None = None,
+        ledger_ends: Mapping[TopicPartition, int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """ledger_ends: where the ledger ends, for partitions whose committed offset is gone: `ledger_ends`."""
+        self._consumer = consumer
+        self._to = destination
+        self._revision = revision
+        self._observer = observer
+        self._policy = policy or SinkPolicy()
+        self._ledger_ends = dict(ledger_ends or {})
+        self._clock = clock
+        self._buffers: dict[TopicPartition, PartitionBuffer] = {}
+        self._waiting: dict[TopicPartition, Flush] = {}
+        self._fenced_at_s: dict[TopicPartition, float] = {}
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Land what is in hand, leave the group and return from `run`."""
+        self._stopping = True
+
+    def run(self, topics: Sequence[str] = TOPICS) -> None:
+        """Read and land until `stop`.
+
+        Raises SchemaMismatchError, DeliveryError, OffsetLostError and BrokerError: then nothing that was not landed is
+        committed, and the next start goes on from there.
+        """
+        try:
+            self._consumer.subscribe(topics, self._assigned, self._revoked)
+            while not self._stopping:
+                self.turn()
+            self._finish(list(self._buffers), self._clock() + self._policy.budget_s, draining=True)
+        finally:
+            # Nothing is begun while leaving: what is in hand is read again by the next owner.
+            self._buffers.clear()
+            self._waiting.clear()
+            self._consumer.close()
+
+    def turn(self) -> None:
+        """Read once and run what is due."""
+        records, ends = self._consumer.poll(_POLL_RECORDS, _POLL_S)
+        now_s = self._clock()
+        for record in records:
+            buffer = self._buffers.get((record.topic(), record.partition()))
+            if buffer is not None:
+                buffer.add(record, now_s)
+        for end in ends:
+            if (buffer := self._buffers.get((end.topic, end.partition))) is not None:
+                buffer.reached(end.offset)
+        self._flush_due(list(self._buffers))
+        self._check_fenced(now_s)
+        self._observer.polled({at: buffer.next_offset for at, buffer in self._buffers.items()}, now_s)
+
+    def _flush_due(self, partitions: Sequence[TopicPartition], draining: bool = False) -> None:
+        """Run waiting and due flushes until one has to wait: while a store hangs, the member must still poll."""
+        for at in partitions:
+            while (flush := self._next_flush(at, draining)) is not None:
+                if not self._try(flush):
+                    return
+
+    def _next_flush(self, at: TopicPartition, draining: bool) -> Flush | None:
+        buffer, waiting = self._buffers.get(at), self._waiting.get(at)
+        if waiting is not None:
+            return waiting if self._clock() >= waiting.retry_at_s else None
+        if buffer is None or not buffer.due(self._clock(), self._policy.flush, draining):
+            return None
+        return Flush(at, *buffer.cut(self._revision))
+
+    def _try(self, flush: Flush) -> bool:
+        """Run a flush. False when it has to wait."""
+        began_s = self._clock()
+        try:
+            flush.run(self._to)
+        except (StoreUnavailableError, BrokerUnavailableError) as error:
+            self._wait(flush, error)
+            return False
+        except FencedError as error:
+            logger.warning("%s/%d: fenced at step %d (%s)", *flush.at, flush.step + 1, error.code)
+            self._drop(flush.at, "fenced")
+            self._fenced_at_s[flush.at] = self._clock()
+            return True
+        if self._waiting.pop(flush.at, None) is not None:
+            self._consumer.resume(flush.at)
+        self._observer.flushed(flush, self._clock() - began_s)
+        return True
+
+    def _wait(self, flush: Flush, error: StoreUnavailableError | BrokerUnavailableError) -> None:
+        code = error.code if isinstance(error, StoreUnavailableError) else None
+        pause_s = delay_s(code, flush.attempts)
+        flush.retry_at_s = self._clock() + pause_s
+        if flush.at not in self._waiting:
+            self._waiting[flush.at] = flush
+            self._consumer.pause(flush.at)
+        logger.warning(
+            "%s/%d: step %d waits %.1f s after attempt %d: %s",
+            *flush.at, flush.step + 1, pause_s, flush.attempts, error,
+        )  # fmt: skip
+        self._observer.failed(flush, error)
+
+    def _check_fenced(self, now_s: float) -> None:
+        # With the eager protocol a rebalance follows. A member that it does not reach would be idle for ever.
+        for at, fenced_at_s in self._fenced_at_s.items():
+            if now_s - fenced_at_s > _REASSIGNMENT_TIMEOUT_S:
+                raise BrokerError(f"{at[0]}/{at[1]}: fenced, and not assigned anew for {_REASSIGNMENT_TIMEOUT_S} s")
+
+    def _assigned(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        starts = {}
+        self._fenced_at_s.clear()
+        for at, (committed, metadata) in self._consumer.committed(partitions).items():
+            start = self._start(at) if committed is None else committed
+            intent = Intent.decode(metadata, start)
+            if intent is not None:
+                logger.info("%s/%d: replaying %d to %d", *at, intent.first, intent.last)
+            self._buffers[at] = PartitionBuffer(start, intent)
+            starts[at] = start
+        return starts
+
+    def _start(self, at: TopicPartition) -> int:
+        """Where a partition without a committed offset begins: after what the ledger has, else at its first record.
+
+        Kafka forgets the offsets of a group that was away for long. The store does not.
+        """
+        return self._ledger_ends.get(at) or self._consumer.watermarks(at)[0]
+
+    def _revoked(self, partitions: list[TopicPartition], lost: bool) -> None:
+        if not lost:
+            self._finish([at for at in partitions if at in self._waiting], self._clock() + self._policy.budget_s)
+        for at in partitions:
+            if at in self._buffers:
+                self._drop(at, "lost" if lost else "revoked")
+
+    def _finish(self, partitions: Sequence[TopicPartition], deadline_s: float, draining: bool = False) -> None:
+        """Run the flushes of these partitions until they are done or the deadline has passed."""
+        while True:
+            self._flush_due(partitions, draining)
+            left = [at for at in partitions if at in self._waiting]
+            if not left or self._clock() >= deadline_s:
+                return
+            time.sleep(min(0.2, max(0.0, deadline_s - self._clock())))
+
+    def _drop(self, at: TopicPartition, reason: str) -> None:
+        """Forget a partition. Its records are read again by whoever is assigned it next."""
+        self._buffers.pop(at, None)
+        self._waiting.pop(at, None)
+        self._observer.dropped(at, reason)
+
+
+def ledger_ends(store: Client, sink: str) -> dict[TopicPartition, int]:
+    """The offset after the last one that the ledger accounts for, by partition."""
+    rows = store.query(
+        "SELECT topic, partition, max(last_offset) + 1 FROM ledger WHERE sink = {sink:String} GROUP BY ALL",
+        {"sink": sink},
+    )
+    return {(str(topic), int(partition)): int(end) for topic, partition, end in rows}
