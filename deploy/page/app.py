@@ -33,8 +33,9 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _META_FOR_S: Final = 15.0
 _QUERIES_AT_ONCE: Final = 4
 _HEADERS: Final = {
+    # Inline styles, and only styles, because plotly.js brings its own in elements and attributes.
     b"content-security-policy": (
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self'; connect-src 'self'; "
         b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     b"x-content-type-options": b"nosniff",

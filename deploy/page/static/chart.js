@@ -2,7 +2,7 @@
 
 import { h, reconcile } from "./dom.js";
 import { named } from "./format.js";
-import { styleOf } from "./palette.js";
+import { styleOf, swatch } from "./palette.js";
 
 const CONFIG = { displayModeBar: false, responsive: true, showLink: false };
 
@@ -39,13 +39,29 @@ export async function draw(element, traces, layout) {
   await window.Plotly.react(element, traces, merged, CONFIG);
 }
 
-/** A legend as HTML, so that it wraps, is read out, and shows the dash as well as the colour. */
-export function legend(list, names, by) {
-  const items = names.map((name) => ({ name, ...styleOf(name, by) }));
-  list.hidden = items.length < 2 && by === "";
-  reconcile(list, list.hidden ? [] : items, (item) => item.name, (item) =>
-    h("li", {}, h("span", { class: `swatch ${item.dash}`, vars: { "--colour": item.colour }, "aria-hidden": "true" }), h("span", { text: named(item.name) })),
-  );
+/**
+ * A legend as HTML, so that it wraps, is read out, and shows the dash as well as the colour. Its entries are buttons:
+ * one of them brings a group to the front in both charts, and a second press lets it go.
+ */
+export function legend(list, names, by, { chosen, choose }) {
+  list.hidden = by === "";
+  const items = names.map((name) => ({ name, pressed: chosen.focus === name, ...styleOf(name, by) }));
+  reconcile(list, list.hidden ? [] : items, (item) => item.name, (item) => h("li", {}, entry(item, choose)));
+}
+
+function entry(item, choose) {
+  const press = () => choose({ focus: item.pressed ? "" : item.name });
+  const attributes = { type: "button", "aria-pressed": String(item.pressed), title: "Bring to the front", onclick: press };
+  return h("button", attributes, swatch(item), h("span", { text: named(item.name) }));
+}
+
+/**
+ * How a group stands out: 1 as it is, 2 in front, 0 behind. Bands are for few groups, or for the one in front: six of
+ * them on top of each other tell nothing.
+ */
+export function emphasis(name, names, { focus }) {
+  if (!names.includes(focus)) return { level: 1, banded: names.length <= 3 };
+  return name === focus ? { level: 2, banded: true } : { level: 0, banded: false };
 }
 
 /** A band between two rows of values, as one closed outline for each run without a gap. */

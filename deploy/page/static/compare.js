@@ -2,7 +2,7 @@
 
 import { byId, h, reconcile } from "./dom.js";
 import { count, horizon, interval, named, percent } from "./format.js";
-import { styleOf } from "./palette.js";
+import { styleOf, swatch } from "./palette.js";
 import { term } from "./tip.js";
 
 const RATES = ["acceptance_rate", "retention", "correction_rate", "negative_feedback_rate"];
@@ -61,11 +61,10 @@ function scale(groups, name) {
 }
 
 function tableRow(group) {
-  const swatch = group.by === "" ? null : h("span", { class: `swatch ${group.style.dash}`, vars: { "--colour": group.style.colour }, "aria-hidden": "true" });
   return h(
     "tr",
     { "data-group": group.name },
-    h("th", { scope: "row" }, swatch, h("span", { text: named(group.name) })),
+    h("th", { scope: "row" }, group.by === "" ? null : swatch(group.style), h("span", { text: named(group.name) })),
     h("td", { class: "number", text: count(group.shown) }),
     ...RATES.map((name) => rateCell(group, name)),
   );

@@ -52,7 +52,12 @@ export function reconcile(parent, items, keyOf, build) {
   const keep = new Set([...now.values()].map((each) => each.element));
   for (const element of [...parent.children]) if (!keep.has(element)) element.remove();
   parent.rendered = now;
-  if (focusedKey !== null && document.activeElement === document.body) now.get(focusedKey)?.element.focus?.();
+  if (focusedKey !== null && document.activeElement === document.body) refocus(now.get(focusedKey)?.element);
+}
+
+/** Puts the focus back where it was before its element was built anew: on the element's control, or on itself. */
+function refocus(element) {
+  (element?.querySelector("button, a, [tabindex]") ?? element)?.focus?.();
 }
 
 /** Sets the text only when it differs, so that a screen reader does not announce what it already said. */

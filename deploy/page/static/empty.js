@@ -3,11 +3,11 @@
 import { byId, h } from "./dom.js";
 import { time } from "./format.js";
 
-const SDK = `from keeprate.producers import Client
+const SDK = `from keeprate.producers import Keeprate
 
-client = Client(app="my-app")
-generation = client.generation(model="my-model", prompt_version="v1")
-generation.shown(); generation.accept(text)`;
+client = Keeprate("my-app", environment="production")
+generation = client.generation(model="my-model", prompt_version="v1", output=answer)
+generation.shown().accept()`;
 
 /** Shows the first steps for an empty store, or the way to where the data is for an empty selection. */
 export function drawEmpty(data, chosen, meta, choose) {
@@ -16,6 +16,8 @@ export function drawEmpty(data, chosen, meta, choose) {
   const never = status.newest_event_at === null;
   const nothing = never || summary.opportunities === 0;
   byId("numbers").hidden = never;
+  // Orphans, lag and dead letters stay in sight: they may be why there is nothing else.
+  byId("numbers").classList.toggle("bare", nothing);
   const empty = byId("empty");
   empty.hidden = !nothing;
   const content = JSON.stringify([never, nothing, never ? null : chosen]);
@@ -27,7 +29,7 @@ export function drawEmpty(data, chosen, meta, choose) {
 function firstSteps() {
   return [
     h("h1", { id: "empty-title", text: "No events yet" }),
-    h("p", { text: "Keeprate shows what users keep of what a model wrote, as soon as an app says so. To look around first, let three simulated apps send a week of events:" }),
+    h("p", { text: "Keeprate shows what users keep of what a model wrote, as soon as an app says so. To look around first, let three simulated apps send their history, and then go on live:" }),
     h("pre", {}, h("code", { text: "keeprate demo" })),
     h("p", { text: "To send your own, tell Keeprate of each generation and of what became of it:" }),
     h("pre", {}, h("code", { text: SDK })),
@@ -36,11 +38,12 @@ function firstSteps() {
 }
 
 function elsewhere(status, chosen, meta, choose) {
-  const widest = meta.periods[meta.periods.length - 1].value;
-  const reset = h("button", { type: "button", class: "primary", text: `Show everything of the last ${widest}`, onclick: () => choose({ app: "", environment: "", period: widest }) });
+  const { value: widest, text: title } = meta.periods[meta.periods.length - 1];
+  const period = meta.periods.find((each) => each.value === chosen.period)?.text ?? chosen.period;
+  const reset = h("button", { type: "button", class: "primary", text: `Show everything of ${title}`, onclick: () => choose({ app: "", environment: "", period: widest }) });
   return [
     h("h1", { id: "empty-title", text: "Nothing in this selection" }),
-    h("p", { text: `No generation in the last ${chosen.period} matches. The newest event of all is from ${time(status.newest_event_at)}.` }),
+    h("p", { text: `No generation of ${period} matches. The newest event of all is from ${time(status.newest_event_at)}.` }),
     chosen.period === widest && chosen.app === "" && chosen.environment === "" ? null : reset,
   ].filter(Boolean);
 }

@@ -12,6 +12,7 @@ const DEFAULTS = {
   metric: "acceptance_rate",
   variant: "observed",
   kind: "",
+  focus: "",
   sort: "shown",
   descending: "1",
 };
@@ -54,5 +55,5 @@ const plain = (name) => ({ value: name, text: name });
 function select(name, all, chosen, choose) {
   const control = byId(`filter-${name}`);
   options(control, all, chosen[name]);
-  control.onchange = () => choose({ [name]: control.value });
+  control.onchange = () => choose({ [name]: control.value, ...(name === "by" ? { focus: "" } : {}) });
 }

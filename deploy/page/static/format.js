@@ -18,14 +18,19 @@ export function percent(value) {
   return value === null || value === undefined ? NONE : `${digits(value)}${THIN}%`;
 }
 
-function digits(value) {
-  const share = Math.abs(value) * 100;
-  return (value * 100).toFixed(share > 0 && share < 0.995 ? 2 : 1);
+function digits(share, places = placesOf(share)) {
+  return (share * 100).toFixed(places);
+}
+
+function placesOf(share) {
+  return share !== 0 && Math.abs(share) < 0.00995 ? 2 : 1;
 }
 
 /** "38.9–43.5 %". */
 export function interval(rate) {
-  return rate.low === null ? NONE : `${digits(rate.low)}–${digits(rate.high)}${THIN}%`;
+  if (rate.low === null) return NONE;
+  const places = placesOf(rate.high);
+  return `${digits(rate.low, places)}–${digits(rate.high, places)}${THIN}%`;
 }
 
 /** A difference of two shares, in percentage points, always signed. */

@@ -37,19 +37,22 @@ function range({ rate, previous }) {
   const high = Math.max(...shown.map((each) => each.high));
   const pad = Math.max((high - low) * 0.08, 0.001);
   const place = (value) => `${(100 * (value - low + pad)) / (high - low + 2 * pad)}%`;
-  const bar = (each, name) =>
-    h("div", { class: `range-bar ${name}`, vars: { "--low": place(each.low), "--high": place(each.high), "--at": place(each.value) } });
-  const bars = [previous && previous.low !== null ? bar(previous, "before") : null, bar(rate, "now")];
-  return h("div", { class: "range", "aria-hidden": "true" }, ...bars);
+  const bar = (each, name) => [
+    h("div", { class: `range-bar ${name}`, vars: { "--low": place(each.low), "--high": place(each.high) } }),
+    h("div", { class: `range-mark ${name}`, vars: { "--at": place(each.value) } }),
+  ];
+  const before = previous && previous.low !== null ? bar(previous, "before") : [];
+  return h("div", { class: "range", "aria-hidden": "true" }, ...before, ...bar(rate, "now"));
 }
 
-function change({ change: difference, better, period }) {
+function change({ change: difference, better, period, previous }) {
   if (!difference) return h("p", { class: "key-change", text: `nothing to compare in the ${period} before` });
   const good = (difference.value > 0) === (better === "higher");
   const verdict = difference.clear ? (good ? "better" : "worse") : "unclear";
   const words = difference.clear ? `vs the ${period} before` : `vs the ${period} before, within the noise`;
   const arrow = difference.clear ? (difference.value > 0 ? "▲ " : "▼ ") : "";
-  const between = `95 % interval of the change: ${points(difference.low)} to ${points(difference.high)}`;
+  const before = `${percent(previous.value)}, ${count(previous.numerator)} of ${count(previous.denominator)}`;
+  const between = `Before: ${before}. 95 % interval of the change: ${points(difference.low)} to ${points(difference.high)}.`;
   return h(
     "p",
     { class: `key-change ${verdict}`, title: between },
