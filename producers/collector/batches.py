@@ -192,9 +192,10 @@ def _complete(index: int, item: Any, origin: Origin) -> Refusal | None:
 
 
 def _name_generation(index: int, item: dict[str, Any], app: str, origin: Origin) -> Refusal | None:
-    generation_id = resolve(app, item, origin.aliases)
+    generation_id = resolve(app, item, origin.aliases, str(item.get("external_id") or ""))
     if generation_id is None:
-        return item_refusal(index, "invalid", "required; or trace_id with span_id in its place", "generation_id")
+        reason = "required; or in its place trace_id with span_id, or the response id as external_id"
+        return item_refusal(index, "invalid", reason, "generation_id")
     item["generation_id"] = generation_id
     return None
 

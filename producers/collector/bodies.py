@@ -38,7 +38,10 @@ class _Zlib:
     def inflate(self, chunk: bytes, room: int) -> bytes:
         if self._inflater.eof:
             raise zlib.error("data after the end of the stream")
-        return self._inflater.decompress(chunk, room)
+        content = self._inflater.decompress(chunk, room)
+        if self._inflater.unused_data:
+            raise zlib.error("data after the end of the stream")
+        return content
 
 
 class _Zstd:
@@ -52,7 +55,10 @@ class _Zstd:
     def inflate(self, chunk: bytes, room: int) -> bytes:
         if self._inflater.eof:
             raise zstd.ZstdError("data after the end of the frame")
-        return self._inflater.decompress(chunk, room)
+        content = self._inflater.decompress(chunk, room)
+        if self._inflater.unused_data:
+            raise zstd.ZstdError("data after the end of the frame")
+        return content
 
 
 _ENCODINGS: Final[dict[str, type[_Identity] | type[_Zlib] | type[_Zstd]]] = {
@@ -76,12 +82,14 @@ class Body:
         self._inflater: _Identity | _Zlib | _Zstd = kind()
         self._max_bytes = max_bytes
         self._parts: list[bytes] = []
+        self._begun = False
         self.size_bytes = 0
 
     def add(self, chunk: bytes) -> None:
         """Take one chunk as it came over the wire. Raises RequestError when it is not what it says, or too much."""
         if not chunk:
             return
+        self._begun = True
         try:
             # One byte beyond the cap is enough to know that the content is too large.
             part = self._inflater.inflate(chunk, self._max_bytes + 1 - self.size_bytes)
@@ -95,6 +103,6 @@ class Body:
 
     def content(self) -> bytes:
         """The whole content. Raises RequestError when the compressed stream was cut short."""
-        if self.size_bytes and not self._inflater.finished:
+        if self._begun and not self._inflater.finished:
             raise RequestError(400, "bad_encoding", "the compressed body ends before its end")
         return b"".join(self._parts)

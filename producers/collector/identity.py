@@ -62,8 +62,7 @@ def resolve(app: str, event: Mapping[str, Any], aliases: Aliases, response_id: s
         return known
     if trace_id and span_id:
         return span_generation_id(app, str(trace_id), str(span_id))
-    if response_id:
-        return foreign_id(app, response_id)
-    if trace_id:
-        return aliases.find(app, "trace", str(trace_id)) or foreign_id(app, str(trace_id))
-    return None
+    if trace_id and (known := aliases.find(app, "trace", str(trace_id))):
+        return known
+    name = response_id or trace_id
+    return foreign_id(app, str(name)) if name else None

@@ -112,9 +112,7 @@ def _envelope(record: LogRecord, source: Source, said: Event, *parts: str) -> Ev
     event |= {"schema_version": SCHEMA_VERSION, "app": app, "occurred_at": record.at_ms or source.received_ms}
     if has_ids(record.trace_id, record.span_id):
         event |= {"trace_id": record.trace_id, "span_id": record.span_id}
-    response_id = str(event.get("external_id") or "")
-    given = record.attributes.get("keeprate.generation_id")
-    generation_id = str(given) if given else resolve(app, event, source.aliases, response_id)
+    generation_id = _generation_of(record, event, source)
     if generation_id is None:
         return None
     if (choice_index := generations.count_of(record.attributes.get("keeprate.choice_index"))) is not None:
@@ -124,3 +122,13 @@ def _envelope(record: LogRecord, source: Source, said: Event, *parts: str) -> Ev
     said_bytes = to_json([record.attributes, record.body], inf_nan_mode="null").decode()
     event["event_id"] = named_event_id(app, record.event_name, generation_id, str(record.at_ms), said_bytes, *parts)
     return event
+
+
+def _generation_of(record: LogRecord, event: Event, source: Source) -> str | None:
+    """The generation that a record names itself, was emitted in, or speaks of."""
+    if given := record.attributes.get("keeprate.generation_id"):
+        return str(given)
+    response_id = str(event.get("external_id") or "")
+    # What a call says of itself belongs to its own span; a judgement of it may be made in a span of the judge.
+    own = event["type"] == "generation" and "span_id" in event
+    return resolve(event["app"], event, source.aliases, "" if own else response_id)

@@ -130,7 +130,7 @@ FINISH_REASONS: Final = (
     "ai.response.finishReason",
 )
 FILTERED: Final = ("content_filter", "content_filtered", "safety", "recitation", "refusal", "guardrail_intervened")
-CANCELLATIONS: Final = ("cancelled", "canceled", "aborterror", "asyncio.cancellederror", "generatorexit")
+CANCELLATIONS: Final = ("cancelled", "canceled", "aborterror", "cancellederror", "generatorexit")
 
 INPUTS: Final = (
     "gen_ai.input.messages",
