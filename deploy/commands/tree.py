@@ -8,9 +8,11 @@ from keeprate.deploy.commands.imports import imports
 from keeprate.deploy.commands.keys import keys
 from keeprate.deploy.commands.migrate import migrate
 from keeprate.deploy.commands.page import page
+from keeprate.deploy.commands.report import report
 from keeprate.deploy.commands.sink import sink
 from keeprate.deploy.commands.store import store
 from keeprate.deploy.commands.topics import topics
+from keeprate.deploy.commands.up import up
 from keeprate.deploy.commands.worker import worker
 
 app = typer.Typer(
@@ -32,4 +34,6 @@ app.command()(store)
 app.command()(sink)
 app.add_typer(topics, name="topics")
 app.command()(page)
+app.command()(report)
+app.command()(up)
 app.command()(worker)

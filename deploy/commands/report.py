@@ -1,0 +1,126 @@
+"""`keeprate report`: acceptance, retention and feedback in the terminal, as JSON or as CSV."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from keeprate.deploy.settings import from_environment
+
+if TYPE_CHECKING:
+    from keeprate.sinks.clickhouse import Client
+    from keeprate.sinks.queries import Scope
+
+_SPAN: Final = re.compile(r"(\d+)\s*(min|h|d|w)")
+_UNITS: Final = {
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+
+
+def report(
+    by: Annotated[str, typer.Option(help="Dimensions to cut by, with commas: app, model, prompt_version, …")] = "app",
+    app: Annotated[list[str] | None, typer.Option(help="Only this app. Repeatable.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this value of a dimension, like language=python. Repeatable.")
+    ] = None,
+    since: Annotated[str, typer.Option(help="From when: 90min, 24h, 7d, 4w ago, or a date like 2026-03-01.")] = "7d",
+    until: Annotated[str, typer.Option(help="Until when, not included; the same forms. Default: now.")] = "",
+    bucket: Annotated[str, typer.Option(help="Cut time as well: 1h, 1d, …; aligned in UTC.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print every rate as a line of CSV.")] = False,
+    curve: Annotated[bool, typer.Option(help="Draw the retention curve.")] = True,
+    store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
+) -> None:
+    """Show what users accepted, and how much of it they kept.
+
+    Every rate comes with its interval at 95 %, its denominator and its coverage: docs/metrics.md says what each means.
+
+    keeprate report --by app,model --since 4w
+
+    keeprate report --app editor --by prompt_version,language --csv
+    """
+    from keeprate.deploy import report as reports
+    from keeprate.sinks.clickhouse import SchemaMismatchError, StoreError, connect
+
+    url = store or from_environment().store_url
+    try:
+        scope = read_scope(datetime.now(UTC), by, app or [], only or [], since, until, bucket)
+        with connect(url) as client:
+            found = reports.gather(client, scope)
+            if found.empty and not (as_json or as_csv):
+                _refuse(nothing_found(client, scope), 0)
+    except SchemaMismatchError as error:
+        _refuse(f"{error}\nThe store's tables or views are not this version's: run keeprate migrate", 1)
+    except StoreError as error:
+        _refuse(f"{error}\nIs the store up, and --store or KEEPRATE_STORE_URL right? It is {url}", 1)
+    except ValueError as error:
+        _refuse(str(error), 2)
+    if as_json or as_csv:
+        typer.echo(reports.as_json(found) if as_json else reports.as_csv(found), nl=as_json)
+        return
+    from rich.console import Console
+
+    reports.show(found, Console(highlight=False), curve)
+
+
+def _refuse(sentence: str, code: int) -> None:
+    typer.echo(f"keeprate report: {sentence}", err=True)
+    raise typer.Exit(code)
+
+
+def read_scope(
+    now: datetime, by: str, apps: list[str], only: list[str], since: str, until: str = "", bucket: str = ""
+) -> "Scope":
+    """The scope that the options describe, as of `now`. Raises ValueError that names the option and what would do."""
+    from keeprate.sinks.queries import Scope
+
+    chosen: dict[str, list[str]] = {"app": apps} if apps else {}
+    for pair in only:
+        name, found, value = pair.partition("=")
+        if not found:
+            raise ValueError(f"--only {pair}: write a dimension and a value, like --only language=python")
+        chosen.setdefault(name, []).append(value)
+    span = _SPAN.fullmatch(bucket)
+    if bucket and span is None:
+        raise ValueError(f"--bucket {bucket}: write a number and min, h, d or w, like 1h or 1d")
+    return Scope(
+        since=_moment("--since", since, now),
+        until=_moment("--until", until, now) if until else now,
+        as_of=now,
+        by=[name.strip() for name in by.split(",") if name.strip()],
+        only=chosen,
+        bucket_s=int((int(span[1]) * _UNITS[span[2]]).total_seconds()) if span else 0,
+    )
+
+
+def _moment(option: str, text: str, now: datetime) -> datetime:
+    if span := _SPAN.fullmatch(text):
+        return now - int(span[1]) * _UNITS[span[2]]
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{option} {text}: write 90min, 24h, 7d or 4w, or a date like 2026-03-01") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def nothing_found(client: "Client", scope: "Scope") -> str:
+    """Why the scope is empty, and what would show something."""
+    from keeprate.sinks.queries import event_span
+
+    span = event_span(client)
+    if span is None:
+        return (
+            "the store holds no generations yet. Emit some with the SDK, or see it work: keeprate up --demo\n"
+            "Events sent and nothing here? Both keeprate worker and keeprate sink must run."
+        )
+    first, last = span
+    chosen = "".join(f", {name} {' or '.join(values)}" for name, values in scope.only.items())
+    return (
+        f"no generations of {scope.since:%Y-%m-%d %H:%M} to {scope.until:%Y-%m-%d %H:%M} UTC{chosen}.\n"
+        f"The store holds some of {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}: try --since {first:%Y-%m-%d}"
+        + (", or without --app and --only" if scope.only else "")
+    )

@@ -1,0 +1,47 @@
+"""The retention curve in a terminal, drawn by plotext: its one import, because it draws on a figure of the module."""
+
+import re
+from collections.abc import Mapping
+from itertools import cycle
+from typing import Final
+
+import plotext
+from rich.text import Text
+
+_HEIGHT: Final = 16
+# plotext paints black on white; a terminal has a paper and an ink of its own.
+_PAPER: Final = re.compile(r"\x1b\[(?:48;5;\d+|38;5;0)m")
+_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
+
+
+def horizon_name(horizon_s: int) -> str:
+    """A horizon for people: the largest unit that divides it."""
+    for size_s, unit in _UNITS:
+        if horizon_s >= size_s and horizon_s % size_s == 0:
+            return f"{horizon_s // size_s} {unit}"
+    return f"{horizon_s} s"
+
+
+def retention_curve(curves: Mapping[str, Mapping[int, float]], width: int, colours: bool) -> Text:
+    """Shares from 0 to 1 by horizon, a line per name; horizons are evenly spaced, as they grow geometrically.
+
+    colours: lines are told apart by colour; without, by letters.
+    """
+    horizons = sorted({horizon_s for curve in curves.values() for horizon_s in curve})
+    at = {horizon_s: place for place, horizon_s in enumerate(horizons)}
+    figure = plotext.figure
+    figure.clear()
+    figure.plot_size(width, _HEIGHT)
+    for letter, (name, curve) in zip(cycle("abcdefghijklmnopqrstuvwxyz"), curves.items(), strict=False):
+        points = sorted(curve.items())
+        places, values = [at[horizon_s] for horizon_s, _ in points], [value for _, value in points]
+        signal = figure.signal(places, values, marker="braille" if colours else letter)
+        signal.label(name)
+        figure.draw(signal.lines() or signal)
+    # Curves fall from the upper left, so the names stand at the lower left.
+    figure.legend(x=0, y=_HEIGHT - 4, ha="left", va="bottom")
+    figure.ruler("x").ticks(list(at.values()), [horizon_name(horizon_s) for horizon_s in horizons])
+    figure.ruler("y").lim(0, 1)
+    figure.ruler("y").ticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+    drawn = str(figure.build())
+    return Text.from_ansi(_PAPER.sub("", drawn) if colours else plotext.uncolorize(drawn))
