@@ -74,7 +74,10 @@ def test_what_does_not_inflate_is_refused(encoding: str, wire: bytes, status: in
 
 def test_a_zstd_frame_cannot_ask_for_a_huge_window() -> None:
     """Decoding a frame with a window of 512 MiB would need that much memory."""
-    options = {zstd.CompressionParameter.window_log: 29, zstd.CompressionParameter.enable_long_distance_matching: 1}
+    options: dict[int, int] = {
+        zstd.CompressionParameter.window_log: 29,
+        zstd.CompressionParameter.enable_long_distance_matching: 1,
+    }
     compressor = zstd.ZstdCompressor(options=options)
     wire = compressor.compress(b"x" * 100_000) + compressor.flush()
     with pytest.raises(RequestError) as caught:
