@@ -63,7 +63,7 @@ def demo(
 
 def _play(run: "Run", path: Path, pace: "Pace", live: bool, poison: bool) -> None:
     from keeprate.deploy.demo import play
-    from keeprate.deploy.emitting import bar, console, emitting, settle
+    from keeprate.deploy.emitting import bar, console, emitting
 
     def save(run: "Run") -> None:
         play.store(run, path)
@@ -75,7 +75,7 @@ def _play(run: "Run", path: Path, pace: "Pace", live: bool, poison: bool) -> Non
         with bar() as progress:
             task = progress.add_task("history", total=play.expected_events(run, pace.begun_at), unit="events", note="")
             run = play.play(run, feed.send, pace, save, lambda _: progress.advance(task), until=pace.begun_at)
-            settle(client, run.brokers)
+            feed.settle()
             progress.update(task, total=feed.number)
         save(run)
         console.print(f"{feed.number:,} events of history are sent{'; it goes on live' if live else ''}")
@@ -91,6 +91,7 @@ class _Feed:
 
         self.number = 0
         self._client = client
+        self._brokers = brokers
         self._bad = open_producer(brokers, "keeprate-demo-poison", {}, lambda name: None) if poison else None
 
     def send(self, sent: "Sent") -> None:
@@ -101,6 +102,14 @@ class _Feed:
         self.number += 1
         if self._bad is not None:
             self._spoil(sent)
+
+    def settle(self) -> None:
+        """Return once everything sent was acknowledged. Raises EmitError."""
+        from keeprate.deploy.emitting import STALLED_S, settle
+
+        settle(self._client, self._brokers)
+        if self._bad is not None:
+            self._bad.flush(STALLED_S)
 
     def _spoil(self, sent: "Sent") -> None:
         from keeprate.deploy.demo.poison import spoil

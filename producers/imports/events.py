@@ -66,7 +66,7 @@ def event_of(line: bytes, app: str | None = None) -> Event:
     try:
         return decode(line)
     except ContractError as error:
-        completed = _completed(line, app) if error.error_type in ("invalid", "unknown_type") else None
+        completed = _completed(line, app) if error.error_type == "invalid" else None
         if completed is None:
             raise
         return decode(completed)
@@ -82,7 +82,7 @@ def _completed(line: bytes, app: str | None) -> bytes | None:
     event = defaults | given
     app_name, external_id = event.get("app"), event.get("external_id")
     if not isinstance(app_name, str):
-        raise ContractError("invalid", "required, and absent: put it in the line, or name one with --app", "app")
+        raise ContractError("invalid", "required, and absent: put it in the line, or name one for the file", "app")
     if "generation_id" not in event and isinstance(external_id, str):
         event["generation_id"] = foreign_id(app_name, external_id)
     if "event_id" not in event:

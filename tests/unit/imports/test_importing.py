@@ -1,0 +1,104 @@
+"""An import of a repository sends what is new, remembers it only once it is safe, and survives a stop at any point."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from keeprate.deploy.importing import SAVE_EVERY_EVENTS, Bookmark, Target, send
+from keeprate.producers.imports.git import Step
+from keeprate.producers.imports.summary import Summary
+from keeprate.schemas.events import Event
+
+
+def _event(name: str) -> Event:
+    return cast(Event, {"event_id": name})
+
+
+# Two commits of the branch with a commit made elsewhere between them, then what was due before the end.
+STEPS = [
+    Step("a", True, [_event("a1"), _event("a2")]),
+    Step("b", False, []),
+    Step("c", True, [_event("c1")]),
+    Step("", True, [_event("end")]),
+]
+LONGER = [*STEPS[:3], Step("d", True, [_event("end"), _event("d1")]), Step("", True, [])]
+
+
+def _send(steps: list[Step], bookmark: Bookmark) -> list[str]:
+    sent: list[str] = []
+    to = Target(lambda event: sent.append(event["event_id"]), lambda: None)
+    assert list(send(iter(steps), bookmark.load(), to, bookmark)) == steps
+    return sent
+
+
+@pytest.fixture
+def bookmark(tmp_path: Path) -> Bookmark:
+    """One that nobody has used."""
+    return Bookmark.of(tmp_path, "git-project", "main")
+
+
+def test_the_first_time_everything_is_sent(bookmark: Bookmark) -> None:
+    """And the last commit of the branch is remembered."""
+    assert _send(STEPS, bookmark) == ["a1", "a2", "c1", "end"]
+    assert bookmark.load() == "c"
+
+
+def test_the_second_time_nothing_is_sent(bookmark: Bookmark) -> None:
+    """Not even what the end of a history repeats."""
+    _send(STEPS, bookmark)
+    assert _send(STEPS, bookmark) == []
+    assert bookmark.load() == "c"
+
+
+def test_a_longer_history_sends_the_rest(bookmark: Bookmark) -> None:
+    """What came since; a check that was sent at the end comes again under its id."""
+    _send(STEPS, bookmark)
+    assert _send(LONGER, bookmark) == ["end", "d1"]
+    assert bookmark.load() == "d"
+
+
+def test_nothing_is_remembered_that_is_not_safe(bookmark: Bookmark) -> None:
+    """When the brokers fail, the next time begins where they last acknowledged."""
+
+    def fail() -> None:
+        raise RuntimeError
+
+    many = [Step("a", True, [_event("x")] * SAVE_EVERY_EVENTS), *STEPS[2:]]
+    with pytest.raises(RuntimeError):
+        list(send(iter(many), "", Target(lambda event: None, fail), bookmark))
+    assert bookmark.load() == ""
+
+
+def test_it_is_remembered_on_the_way(bookmark: Bookmark) -> None:
+    """A stop in the middle of a long history costs a part of it, not the whole."""
+
+    def steps() -> Iterator[Step]:
+        yield Step("a", True, [_event("x")] * SAVE_EVERY_EVENTS)
+        yield Step("c", True, [])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(send(steps(), "", Target(lambda event: None, lambda: None), bookmark))
+    assert bookmark.load() == "a"
+
+
+def test_a_damaged_bookmark_is_none(bookmark: Bookmark) -> None:
+    """The import then begins anew, which does no harm."""
+    bookmark.save("c")
+    bookmark.path.write_text("{")
+    assert bookmark.load() == ""
+
+
+def test_a_summary_gives_null_for_a_rate_of_nothing() -> None:
+    """And shares by author and day otherwise."""
+    summary = Summary()
+    base: dict[str, Any] = {"generation_id": "g"}
+    summary.add(cast(Event, base | {"type": "generation", "model": "human"}))
+    kept = {"horizon_s": 86_400, "distance": 4, "original_length": 16, "retained_length": 12}
+    summary.add(cast(Event, base | {"type": "retention_check"} | kept))
+    assert summary.as_json() == {
+        "human": {"suggestions": 1, "days": {"1": {"suggestions": 1, "unchanged_rate": 0.0, "units_kept_rate": 0.75}}}
+    }
+    assert summary.kept["nobody"][7].as_json()["units_kept_rate"] is None
