@@ -12,3 +12,7 @@ def main() -> None:
             raise
         sys.exit(f"keeprate: the command line needs {error.name}: pip install 'keeprate[all]'")
     app()
+
+
+if __name__ == "__main__":
+    main()
