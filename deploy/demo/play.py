@@ -17,6 +17,8 @@ from keeprate.deploy.demo.story import DAY_MS, World
 
 ECHO_MS = 3 * DAY_MS
 """Nothing is sent later than this after its session began: the longest is a late check of the next day, held back."""
+LEAD_MS = 600_000
+"""How long before the start the lively rate begins: the first minutes live then have checks of earlier sessions too."""
 SAVE_EVERY_MS = 10_000
 
 
@@ -56,12 +58,13 @@ def begin(seed: int, days: int, events: int, live_events_per_s: float, brokers: 
     """A first run: so many events over the days before now, then live; a live rate of zero ends it with the past."""
     start = (now_ms // DAY_MS - days) * DAY_MS
     past = Span(start, events * 1000 / (now_ms - start))
-    return Run(World.over(seed, start, days), (past, Span(now_ms, live_events_per_s)), brokers, 0)
+    return Run(World.over(seed, start, days), (past, Span(now_ms - LEAD_MS, live_events_per_s)), brokers, 0)
 
 
 def resume(run: Run, live_events_per_s: float, now_ms: int) -> Run:
     """The run that goes on from here: what is still due of it, the gap at the rate of the past, then live."""
-    past, live = run.spans[0], Span(now_ms, live_events_per_s)
+    # Never before what was sent: of a session told in part, the rest would be orphans.
+    past, live = run.spans[0], Span(max(run.sent_until, now_ms - LEAD_MS), live_events_per_s)
     if run.sent_until < past.start:
         return replace(run, spans=(past, live))
     told = [span for span in run.spans if span.start < run.sent_until]

@@ -67,6 +67,15 @@ def test_the_present_is_sent_when_it_is_due() -> None:
     assert max(live) <= 1
 
 
+def test_live_begins_lively() -> None:
+    """The first minutes have about the rate that was asked for, because earlier sessions echo in them."""
+    clock = FakeClock(NOW)
+    _, sent, _ = _play(_run(), clock, NOW + HOUR_MS)
+    first_half = [item for item in sent if NOW < item.at <= NOW + HOUR_MS // 2]
+    second_half = [item for item in sent if item.at > NOW + HOUR_MS // 2]
+    assert len(first_half) > 0.6 * len(second_half)
+
+
 def test_speed_stretches_the_past() -> None:
     """A thousand times faster than it happened."""
     clock = FakeClock(NOW)
