@@ -1,0 +1,173 @@
+"""A browser for tests: Chromium, driven over the pipe of its DevTools protocol, with nothing in between.
+
+A pipe needs no port, no websocket library and no driver to match the browser's version.
+"""
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+FLAGS: Final = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+)
+# Chromium reads commands from descriptor 3 and writes answers to 4; subprocess cannot number what it passes on.
+_RENUMBER: Final = """
+import os, sys
+commands, answers = int(sys.argv[1]), int(sys.argv[2])
+spare = [os.dup(commands), os.dup(answers)]
+while min(spare) < 5:
+    spare = [os.dup(each) for each in spare]
+os.dup2(spare[0], 3)
+os.dup2(spare[1], 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+_KEYS: Final = {"Enter": ("\r", 13), "Escape": ("", 27), "Tab": ("", 9)}
+
+
+class Browser:
+    """One Chromium with one page. `problems` holds what its console, its errors and its security policy said."""
+
+    def __init__(self, command: str) -> None:
+        self._directory = tempfile.mkdtemp()
+        commands_in, self._commands = os.pipe()
+        self._answers, answers_out = os.pipe()
+        argv = [sys.executable, "-c", _RENUMBER, str(commands_in), str(answers_out)]
+        argv += [command, *FLAGS, f"--user-data-dir={self._directory}", "about:blank"]
+        self._process = subprocess.Popen(
+            argv, pass_fds=(commands_in, answers_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        os.close(commands_in)
+        os.close(answers_out)
+        self._buffer = b""
+        self._last_id = 0
+        self._session: str | None = None
+        self.problems: list[str] = []
+        self._attach()
+
+    def _attach(self) -> None:
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+        self.resize(1280, 1400)
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """The result of one DevTools command. Raises AssertionError for a refusal."""
+        self._last_id += 1
+        message: dict[str, Any] = {"id": self._last_id, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._next(30)
+            if answer.get("id") == self._last_id:
+                assert "error" not in answer, f"{method}: {answer['error']}"
+                return dict(answer["result"])
+
+    def _next(self, timeout_s: float) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._answers], [], [], timeout_s)
+            assert ready, f"Chromium said nothing for {timeout_s} s"
+            piece = os.read(self._answers, 1 << 20)
+            assert piece, "Chromium ended"
+            self._buffer += piece
+        line, _, self._buffer = self._buffer.partition(b"\0")
+        message: dict[str, Any] = json.loads(line)
+        self._note(message.get("method"), message.get("params", {}))
+        return message
+
+    def _note(self, method: str | None, event: dict[str, Any]) -> None:
+        if method == "Runtime.exceptionThrown":
+            details = event["exceptionDetails"]
+            self.problems.append(details.get("exception", {}).get("description") or details["text"])
+        elif method == "Runtime.consoleAPICalled" and event["type"] in ("error", "warning", "assert"):
+            self.problems.append(" ".join(str(each.get("value", each.get("description"))) for each in event["args"]))
+        elif method == "Log.entryAdded" and event["entry"]["level"] in ("error", "warning"):
+            self.problems.append(f"{event['entry']['text']} {event['entry'].get('url', '')}")
+
+    def open(self, url: str) -> None:
+        """Go to an address, and return once its page has loaded."""
+        failure = self.call("Page.navigate", url=url).get("errorText")
+        assert not failure, f"{url}: {failure}"
+        self.wait_for("document.readyState === 'complete'")
+
+    def resize(self, width: int, height: int, *, mobile: bool = False) -> None:
+        """Give the page a window of this size in CSS pixels."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+
+    def prefer(self, scheme: str) -> None:
+        """Prefer light or dark."""
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression in the page; of a promise, what it resolves to."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def wait_for(self, expression: str, timeout_s: float = 30) -> Any:
+        """The first true value of an expression, asked again and again. Raises AssertionError when there is none."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            if value := self.evaluate(expression):
+                return value
+            time.sleep(0.05)
+        raise AssertionError(f"never true within {timeout_s} s: {expression}; {self.problems}")
+
+    def text(self, selector: str) -> str:
+        """The text of the first element that a selector finds, once there is one."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        self.wait_for(f"!!{found}")
+        return str(self.evaluate(f"{found}.textContent"))
+
+    def press(self, key: str) -> None:
+        """Press and let go of a key, as a keyboard would."""
+        text, code = _KEYS[key]
+        shared = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **shared)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **shared)
+
+    def hover(self, x: float, y: float) -> None:
+        """Move the pointer there."""
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def screenshot(self, path: Path) -> None:
+        """Write what the window shows as a PNG."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+    def close(self) -> None:
+        """End the browser and forget its profile."""
+        os.close(self._commands)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._answers)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,210 @@
+"""The page's API over a real store: its numbers are those of the queries, and its facts are those that were landed."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from keeprate.deploy.page.app import page
+from keeprate.deploy.page.selection import parse
+from keeprate.deploy.page.source import Source
+from keeprate.deploy.store import StoreProcess
+from keeprate.sinks import queries
+from keeprate.sinks.clickhouse import Client, connect
+from tests.pages import NOW, NOW_MS, history, land
+
+METRICS = ("acceptance_rate", "retention", "correction_rate", "negative_feedback_rate")
+
+
+@pytest.fixture(scope="module")
+def url(store: StoreProcess) -> str:
+    """A database with the demo's history, landed twice over for a part of it, as a replay would."""
+    url = f"{store.url}/page_api"
+    land(url, history())
+    land(url, history()[-2000:])
+    return url
+
+
+@pytest.fixture(scope="module")
+def api(url: str) -> Iterator[TestClient]:
+    """The application over it, at a fixed time."""
+    with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def reader(url: str) -> Iterator[Client]:
+    """The store itself."""
+    with connect(url) as client:
+        yield client
+
+
+def _get(api: TestClient, path: str, **parameters: str | int) -> Any:
+    answer = api.get(f"/api/{path}", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_key_numbers_are_the_queries(api: TestClient, reader: Client) -> None:
+    """Value, interval, numerator and denominator, unrounded."""
+    found = {each["name"]: each for each in _get(api, "summary", period="7d", horizon=600)["metrics"]}
+    scope = parse({"period": "7d"}).scope(NOW)
+    (accepted,) = queries.rates(reader, scope, ["acceptance_rate"])
+    kept = [row for row in queries.retention_rates(reader, scope, ["fuzzy_persistence_observed"])]
+    (at_600,) = [row for row in kept if row.horizon_s == 600]
+    for name, row in (("acceptance_rate", accepted), ("retention", at_600)):
+        rate = found[name]["rate"]
+        assert (rate["value"], rate["low"], rate["high"]) == (row.value, row.interval_low, row.interval_high)
+        assert (rate["numerator"], rate["denominator"]) == (row.numerator, row.denominator)
+    assert found["retention"]["coverage"] == at_600.coverage
+    assert list(found) == list(METRICS)
+
+
+def test_the_previous_period_is_the_summary_of_that_period(api: TestClient, url: str) -> None:
+    """What the change is measured against is what the page showed a period ago, but for what has come since."""
+    now = _get(api, "summary", period="24h", horizon=30)["metrics"][0]
+    with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW - timedelta(days=1))) as yesterday:
+        then = _get(yesterday, "summary", period="24h", horizon=30)["metrics"][0]
+    assert now["previous"] == then["rate"]
+    assert now["change"]["value"] == pytest.approx(now["rate"]["value"] - then["rate"]["value"])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_series_adds_up_to_its_period(api: TestClient, reader: Client, metric: str) -> None:
+    """Numerators and denominators of the buckets are those of the whole, for each group."""
+    series = _get(api, "series", period="7d", by="app", metric=metric, horizon=600)
+    selection = parse({"period": "7d", "by": "app", "horizon": "600"})
+    scope = queries.Scope(selection.scope_over_time(NOW).since, NOW, NOW, ("app",))
+    kind = {"acceptance_rate": queries.rates, "retention": queries.retention_rates}.get(metric, queries.feedback_rates)
+    name = "fuzzy_persistence_observed" if metric == "retention" else metric
+    rows: list[queries.Rate] = [row for row in kind(reader, scope, [name]) if getattr(row, "horizon_s", 600) == 600]
+    whole = {row.dimensions["app"]: (row.numerator, row.denominator) for row in rows}
+    for group in series["groups"]:
+        parts = [sum(point[part] for point in group["points"]) for part in ("numerator", "denominator")]
+        assert tuple(parts) == pytest.approx(whole[group["name"]])
+    assert len(series["groups"]) == 3
+
+
+def test_a_bucket_without_a_denominator_has_nulls(api: TestClient) -> None:
+    """A gap in the line, not a zero."""
+    points = _get(api, "series", period="30d")["groups"][0]["points"]
+    first = points[0]
+    assert (first["value"], first["low"], first["high"], first["denominator"]) == (None, None, None, 0)
+    assert len(points) in (30, 31)
+
+
+def test_the_retention_curve_keeps_its_order_and_its_coverage(api: TestClient) -> None:
+    """lower <= observed <= paper at every horizon, and all are equal where everything was observed."""
+    groups = _get(api, "retention", period="30d", by="prompt_version")["groups"]
+    points = [point for group in groups for point in group["points"]]
+    assert {point["horizon_s"] for point in points} >= {30, 120, 300, 600}
+    for point in points:
+        lower, observed, paper = (point["rates"][name]["value"] for name in ("lower", "observed", "paper"))
+        assert lower <= observed <= paper
+        assert point["coverage"] == point["observed"] / point["accepted"]
+        assert (lower == paper) == (point["coverage"] == 1)
+
+
+def test_the_funnel_leaves_nobody_out(api: TestClient) -> None:
+    """Every step's parts make up what they are parts of."""
+    steps = {step["name"]: step for step in _get(api, "funnel", period="7d", horizon=300)["steps"]}
+    assert list(steps) == ["opportunities", "shown", "accepted", "retained"]
+    assert sum(part["count"] for part in steps["shown"]["parts"]) == steps["shown"]["count"]
+    kept, changed, _, _ = (part["count"] for part in steps["retained"]["parts"])
+    assert steps["retained"]["count"] == kept
+    assert steps["retained"]["share"] == kept / (kept + changed)
+
+
+def test_groups_part_the_whole(api: TestClient) -> None:
+    """What all versions showed is what was shown, the largest first."""
+    groups = _get(api, "compare", period="7d", by="prompt_version")["groups"]
+    shown = [group["shown"] for group in groups]
+    assert shown == sorted(shown, reverse=True)
+    assert sum(shown) == _get(api, "funnel", period="7d")["steps"][1]["count"]
+    assert {group["name"].split()[0] for group in groups} == {"editor", "support", "repo-agent"}
+
+
+def test_an_app_is_a_filter(api: TestClient) -> None:
+    """On every path."""
+    chosen = {"app": "editor", "period": "7d", "by": "app"}
+    assert [group["name"] for group in _get(api, "compare", **chosen)["groups"]] == ["editor"]
+    assert {row["app"] for row in _get(api, "feedback", **chosen)["rows"]} == {"editor"}
+    assert {row["app"] for row in _get(api, "intake", **chosen)["orphans"]} == {"editor"}
+    assert _get(api, "summary", app="nobody")["opportunities"] == 0
+
+
+def test_the_latest_feedback_comes_first_and_once(api: TestClient) -> None:
+    """A replay landed the newest twice; the list has each once, with the version that it speaks of."""
+    rows = _get(api, "feedback", period="7d")["rows"]
+    assert len(rows) == len({row["event_id"] for row in rows}) == 50
+    assert [row["at"] for row in rows] == sorted((row["at"] for row in rows), reverse=True)
+    sent = [event for event in history() if event["type"] in ("flag", "vote", "edit")]
+    assert rows[0]["event_id"] == max(sent, key=lambda event: event["occurred_at"])["event_id"]
+    assert all(row["prompt_version"] for row in rows if row["kind"] == "edit")
+    assert {row["kind"] for row in _get(api, "feedback", period="7d", kind="vote")["rows"]} == {"vote"}
+
+
+def test_a_generation_tells_its_story_in_order(api: TestClient) -> None:
+    """Every event of it, once, the generation with its content."""
+    edit = next(event for event in reversed(history()) if event["type"] == "edit")
+    story = _get(api, f"generations/{edit['app']}/{edit['generation_id']}")
+    sent = {event["event_id"] for event in history() if event["generation_id"] == edit["generation_id"]}
+    assert {event["event_id"] for event in story["events"]} == sent
+    assert len(story["events"]) == len(sent)
+    times = [event["occurred_at"] for event in story["events"]]
+    assert times == sorted(times)
+    assert story["generation"]["output"][0]["content"]
+
+
+def test_a_generation_is_of_its_own_app_only(api: TestClient) -> None:
+    """The id alone does not open it."""
+    event = history()[0]
+    other = "support" if event["app"] != "support" else "editor"
+    answer = api.get(f"/api/generations/{other}/{event['generation_id']}")
+    assert answer.status_code == 404
+
+
+def test_dead_letters_are_grouped_by_reason(api: TestClient, reader: Client) -> None:
+    """Two refusals of one kind are one line with the latest reason; the header counts them both."""
+    columns = ("topic", "partition", "offset", "stage", "error_type", "field", "reason", "recorded_at", "refused_at")
+    hour = NOW - timedelta(hours=1)
+    rows = [
+        ("keeprate.feedback", 0, 1, "sink", "invalid", "value", "first", hour, hour),
+        ("keeprate.feedback", 0, 2, "sink", "invalid", "value", "<b>second</b>", hour, NOW - timedelta(minutes=1)),
+    ]
+    reader.insert("dead_letters", columns, rows)
+    (line,) = _get(api, "intake")["dead_letters"]
+    assert (line["count"], line["reason"], line["error_type"]) == (2, "<b>second</b>", "invalid")
+    assert _get(api, "status")["dead_letters"] == 2
+
+
+def test_the_header_tells_age_rate_and_lag(api: TestClient, reader: Client) -> None:
+    """The newest event is the newest of the past: a clock that runs ahead does not freeze the age."""
+    status = _get(api, "status", period="7d")
+    newest = max(event["occurred_at"] for event in history() if event["occurred_at"] <= NOW_MS)
+    assert status["newest_event_at"] == newest
+    assert status["freshness_s"] == pytest.approx((NOW_MS - newest) / 1000)
+    assert status["lag_s"] in (None, pytest.approx(0.7))
+    (counted,) = queries.funnel(reader, parse({"period": "7d"}).scope(NOW))
+    assert status["orphans"] == counted.orphans > 0
+
+
+def test_what_can_be_chosen_is_what_was_sent(api: TestClient) -> None:
+    """Apps, environments and horizons come from the data."""
+    meta = _get(api, "meta")
+    assert meta["apps"] == ["editor", "repo-agent", "support"]
+    assert meta["environments"] == ["production"]
+    assert meta["horizons_s"] == sorted({e["horizon_s"] for e in history() if e["type"] == "retention_check"})
+    assert meta["default_horizon_s"] == 300
+
+
+def test_tables_that_are_missing_are_said_with_a_remedy(store: StoreProcess) -> None:
+    """A store that answers but is not ours is no reason to wait."""
+    source = Source(f"{store.url}/default")
+    with TestClient(page(source, hosts=("testserver",)), raise_server_exceptions=False) as client:
+        answer = client.get("/api/status")
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "store_refused"
+    assert "keeprate migrate" in answer.json()["error"]["message"]

@@ -1,0 +1,137 @@
+"""The page without its store: what it serves, what it refuses, and what it says when there is no store."""
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from keeprate.deploy.page.app import LOOPBACK, QUESTIONS, page
+from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
+from keeprate.deploy.page.source import Source
+from keeprate.deploy.process import free_port
+
+STATIC = {entry.name: entry.read_text("utf-8") for entry in files("keeprate.deploy.page").joinpath("static").iterdir()}
+DOCUMENT = Path(__file__).parents[3] / "docs" / "page.md"
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    """The page over a store that is not there."""
+    source = Source(f"http://127.0.0.1:{free_port()}/keeprate")
+    with TestClient(page(source), base_url="http://127.0.0.1:8770", raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("name", ["", *STATIC])
+def test_every_file_is_served_with_a_type_and_a_policy(client: TestClient, name: str) -> None:
+    """A browser is never left to guess a type, and runs no script but the page's own."""
+    answer = client.get(f"/{name}")
+    assert answer.status_code == 200
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+
+
+def test_plotly_comes_out_of_the_installed_package(client: TestClient) -> None:
+    """The charts need no network."""
+    answer = client.get("/plotly.js")
+    assert answer.status_code == 200
+    assert answer.text.startswith("/**\n* plotly.js v")
+
+
+@pytest.mark.parametrize("name", STATIC)
+def test_nothing_is_loaded_from_elsewhere_or_parsed_as_html(name: str) -> None:
+    """No file names another host, except as the name of SVG, or turns a string into markup or code."""
+    text = STATIC[name].replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://|//[a-z]+\.[a-z]", text)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|srcdoc", text)
+
+
+def test_the_document_has_no_inline_script() -> None:
+    """The policy would refuse it anyway."""
+    html = STATIC["index.html"]
+    assert all("src=" in tag for tag in re.findall(r"<script\b[^>]*>", html))
+    assert not re.search(r"\son[a-z]+\s*=", html)
+    assert "javascript:" not in html
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "keeprate.local"])
+def test_a_foreign_host_name_is_refused(client: TestClient, host: str) -> None:
+    """A page elsewhere whose name is made to lead to loopback reads nothing."""
+    answer = client.get("/api/feedback", headers={"host": host})
+    assert answer.status_code == 400
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8770", "localhost:8770", "[::1]:8770"])
+def test_loopback_has_three_names(client: TestClient, host: str) -> None:
+    """With any port, because a tunnel may change it."""
+    assert client.get("/healthz", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("path", ["/", "/api/status", "/api/generations/a/b"])
+def test_it_only_reads(client: TestClient, method: str, path: str) -> None:
+    """There is nothing to change."""
+    assert client.request(method, path).status_code == 405
+
+
+@pytest.mark.parametrize("name", ["meta", *QUESTIONS, "generations/app/0196b1c8-0000-7000-8000-000000000000"])
+def test_a_store_that_is_down_is_said_with_a_remedy(client: TestClient, name: str) -> None:
+    """The answer has a code for machines, a sentence for people, and nothing of the driver's."""
+    answer = client.get(f"/api/{name}")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    error = answer.json()["error"]
+    assert error["code"] == "store_unavailable"
+    assert "keeprate up" in error["message"]
+    assert "Traceback" not in answer.text and "urllib3" not in answer.text
+
+
+def test_it_is_healthy_while_the_store_is_not(client: TestClient) -> None:
+    """Restarting the page would not help."""
+    assert client.get("/healthz").text == "ok\n"
+
+
+def test_a_bad_parameter_is_named(client: TestClient) -> None:
+    """Before the store is asked."""
+    answer = client.get("/api/summary", params={"period": "1y"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "bad_request"
+    assert answer.json()["error"]["message"].startswith("period: '1y' is not offered")
+
+
+@pytest.mark.parametrize("path", ["/api/nothing", "/../app.py", "/app.py", "/api/generations/app/not-an-id"])
+def test_what_is_not_there_is_not_found(client: TestClient, path: str) -> None:
+    """As JSON, and without reading anything."""
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
+
+
+def test_every_term_has_a_definition() -> None:
+    """What the page underlines it can explain."""
+    scripts = "\n".join(text for name, text in STATIC.items() if name.endswith(".js"))
+    literal = set(re.findall(r'\bterm\("([a-z_]+)"', scripts))
+    titles = set(re.findall(r'\["[a-z-]+-title", "([a-z_]+)"\]', scripts))
+    vitals = set(re.findall(r'\{ name: "([a-z_]+)", text', scripts))
+    steps = {"opportunities", "shown", "accepted", "retained"}
+    assert literal | titles | vitals | steps | set(METRICS) == set(DEFINITIONS)
+
+
+def test_the_document_names_every_path_and_variant() -> None:
+    """docs/page.md keeps up with the code."""
+    text = DOCUMENT.read_text("utf-8")
+    for path in ("/healthz", "/api/meta", "/api/generations/", *(f"/api/{name}" for name in QUESTIONS)):
+        assert f"`{path}" in text or f"`GET {path}" in text, path
+    assert all(f"`{name}`" in text for name in (*VARIANTS, *METRICS))
+
+
+def test_loopback_is_the_default() -> None:
+    """Nobody is served by accident."""
+    assert LOOPBACK == ("127.0.0.1", "localhost", "[::1]")

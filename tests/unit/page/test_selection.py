@@ -1,0 +1,62 @@
+"""What a request asks for: offered values pass, all others are refused by name, and periods meet without a gap."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from keeprate.deploy.page.selection import PERIODS, Selection, SelectionError, parse
+
+NOW = datetime(2026, 3, 2, 9, 7, 13, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"period": "2h"}, "period: '2h' is not offered; choose from 1h, 6h, 24h, 7d, 30d, 90d"),
+        ({"by": "user"}, "by: 'user' is not offered"),
+        ({"metric": "cost"}, "metric: 'cost' is not offered"),
+        ({"kind": "evaluation"}, "kind: 'evaluation' is not offered; choose from flag, vote, edit"),
+        ({"horizon": "soon"}, "horizon: 'soon' is not a number of seconds"),
+        ({"horizon": "0"}, "horizon: '0' is not a number of seconds"),
+        ({"horizon": "9" * 40}, "is not a number of seconds"),
+        ({"horizon": "٣٠٠"}, "is not a number of seconds"),
+    ],
+)
+def test_what_is_not_offered_is_refused_by_name(parameters: dict[str, str], message: str) -> None:
+    """The refusal names the parameter, what it was, and what would do."""
+    with pytest.raises(SelectionError, match=message.replace("(", r"\(")):
+        parse(parameters)
+
+
+def test_absent_parameters_have_defaults() -> None:
+    """A request without parameters is the last day of everything, not cut."""
+    assert parse({}) == Selection(by="")
+
+
+def test_the_period_before_ends_where_the_period_begins() -> None:
+    """No generation is in both periods, and none between them is in neither."""
+    selection = parse({"period": "7d"})
+    assert selection.scope_before(NOW).until == selection.scope(NOW).since
+    assert selection.scope_before(NOW).as_of == NOW
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_buckets_begin_whole_and_cover_the_period(period: str) -> None:
+    """The first bucket of a series is whole, begins at most one bucket early, and there are some dozens at most."""
+    selection = parse({"period": period})
+    scope = selection.scope_over_time(NOW)
+    assert scope.since.timestamp() % scope.bucket_s == 0
+    assert timedelta() <= NOW - selection.span.length - scope.since < timedelta(seconds=scope.bucket_s)
+    assert 10 <= (scope.until - scope.since).total_seconds() / scope.bucket_s <= 40
+
+
+def test_versions_of_all_apps_are_told_apart_by_their_app() -> None:
+    """Version 2 of one app and version 2 of another have nothing in common but the name."""
+    assert parse({"by": "prompt_version"}).dimensions == ("app", "prompt_version")
+    assert parse({"by": "prompt_version", "app": "editor"}).dimensions == ("prompt_version",)
+    assert parse({"app": "editor"}).dimensions == ()
+
+
+def test_filters_keep_one_value_each() -> None:
+    """An empty filter keeps everything."""
+    assert parse({"app": "editor", "environment": ""}).only == {"app": ["editor"]}
