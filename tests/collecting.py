@@ -1,0 +1,102 @@
+"""What tests of a running collector share: a process of its own, and what it wrote to Kafka."""
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from keeprate.deploy.process import ChildProcess, free_port
+from keeprate.producers.collector.keys import FILE_NAME, Keys
+from keeprate.schemas.topics import SOURCES
+
+_READY_S = 30.0
+
+
+class CollectorProcess:
+    """`keeprate collector` as a child, with one key for one app."""
+
+    def __init__(self, directory: Path, brokers: str, app: str, *options: str) -> None:
+        self.app = app
+        self.port = free_port()
+        self.keys = Keys(directory / FILE_NAME)
+        self.key = self.keys.create(app)[1]
+        argv = [sys.executable, "-m", "keeprate.deploy.cli", "collector", "--port", str(self.port)]
+        self.process = ChildProcess(
+            "collector", [*argv, "--data-dir", str(directory), "--brokers", brokers, *options], directory / "log"
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def start(self, until: str = "/readyz") -> None:
+        self.process.start()
+        self.process.wait_ready(lambda: self.answers(until), _READY_S)
+
+    def answers(self, path: str) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as response:
+                return bool(response.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def headers(self, **more: str) -> dict[str, str]:
+        named = {name.replace("_", "-"): value for name, value in more.items()}
+        return {"authorization": f"Bearer {self.key}", "content-type": "application/json", **named}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.process.terminate()
+
+
+def landed(bootstrap: str, app: str, enough: Callable[[list[dict[str, Any]]], bool], within_s: float = 20.0) -> Any:
+    """The events of one app in the source topics, once there are enough or the time is over."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "enable.auto.commit": False})
+    try:
+        partitions = [
+            TopicPartition(topic.name, partition, OFFSET_BEGINNING)
+            for topic in SOURCES
+            for partition in consumer.list_topics(topic.name, 10).topics[topic.name].partitions
+        ]
+        consumer.assign(partitions)
+        events: list[dict[str, Any]] = []
+        deadline_s = time.monotonic() + within_s
+        while not enough(events) and time.monotonic() < deadline_s:
+            for message in consumer.consume(500, 0.2):
+                event = json.loads(message.value() or b"{}")
+                if not message.error() and event.get("app") == app:
+                    events.append(event | {"_key": (message.key() or b"").decode(), "_topic": message.topic()})
+        return events
+    finally:
+        consumer.close()
+
+
+def resident_mib(pid: int) -> float:
+    """The memory that a process holds now."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise LookupError(pid)
+
+
+def peak_mib(pid: int) -> float:
+    """The most memory that a process ever held."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise LookupError(pid)

@@ -1,0 +1,320 @@
+"""The collector as a process, with a real Kafka behind it."""
+
+import gzip
+import json
+import signal
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from keeprate.deploy.broker import KafkaBroker
+from keeprate.producers.collector.identity import span_generation_id
+from keeprate.schemas import decode
+from keeprate.schemas.ids import uuid7
+from tests.collecting import CollectorProcess, landed
+from tests.streaming import create_topics
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+PROTOBUF = "application/x-protobuf"
+
+
+@pytest.fixture(scope="module")
+def collector(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
+    create_topics(kafka.bootstrap)
+    with CollectorProcess(tmp_path_factory.mktemp("collector"), kafka.bootstrap, "collector-test") as process:
+        yield process
+
+
+def post(process: CollectorProcess, path: str, content: Any, **headers: str) -> httpx.Response:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return httpx.post(f"{process.url}{path}", content=body, headers=process.headers(**headers), timeout=30)
+
+
+def vote(generation_id: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {"type": "vote", "value": 1, "generation_id": generation_id or uuid7(), **fields}
+
+
+def trace_request(*spans: tuple[bytes, bytes]) -> bytes:
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for trace_id, span_id in spans:
+        span = scope.spans.add(trace_id=trace_id, span_id=span_id, start_time_unix_nano=1_764_000_000_000_000_000)
+        span.attributes.add(key="gen_ai.system").value.string_value = "openai"
+    return request.SerializeToString()
+
+
+def test_accepted_events_are_in_kafka_when_the_answer_comes(collector: CollectorProcess, kafka: KafkaBroker) -> None:
+    """Each on the topic of its type, keyed by its generation, as a valid event."""
+    generation_id = uuid7()
+    batch = [vote(generation_id), {"type": "generation", "generation_id": generation_id, "model": "m"}]
+    answer = post(collector, "/v1/events", batch)
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 2, "refused": 0, "errors": []})
+    found = landed(kafka.bootstrap, collector.app, lambda events: sum(e["_key"] == generation_id for e in events) >= 2)
+    mine = {event["type"]: event for event in found if event["_key"] == generation_id}
+    assert {kind: event["_topic"] for kind, event in mine.items()} == {
+        "vote": "keeprate.feedback",
+        "generation": "keeprate.generations",
+    }
+    for event in mine.values():
+        decode.validate({name: value for name, value in event.items() if not name.startswith("_")})
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_compressed_lines_are_taken(collector: CollectorProcess, encoding: str) -> None:
+    """What a log shipper sends."""
+    from backports import zstd
+
+    lines = "\n".join(json.dumps(vote()) for _ in range(50)).encode()
+    wire = gzip.compress(lines) if encoding == "gzip" else zstd.compress(lines)
+    answer = post(collector, "/v1/events", wire, content_type="application/x-ndjson", content_encoding=encoding)
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 50)
+
+
+def test_a_batch_is_taken_in_part(collector: CollectorProcess) -> None:
+    """207 says that some items are in Kafka and which are not."""
+    answer = post(collector, "/v1/events", [vote(), vote(value=9), vote(app="other"), vote()])
+    content = answer.json()
+    assert (answer.status_code, content["accepted"], content["refused"]) == (207, 2, 2)
+    assert [(error["index"], error["status"], error["field"]) for error in content["errors"]] == [
+        (1, 422, "value"),
+        (2, 403, "app"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "error_type"),
+    [
+        ([vote(value=9)], {}, 422, None),
+        ([vote(app="other")], {}, 403, None),
+        (b"[", {}, 400, "not_json"),
+        ([vote()], {"authorization": "Bearer kr_0_wrong"}, 401, "unauthorized"),
+        ([vote()], {"authorization": ""}, 401, "unauthorized"),
+        ([vote()], {"content_type": "text/csv"}, 415, "unsupported_type"),
+        ([vote()], {"content_encoding": "br"}, 415, "unsupported_encoding"),
+        (b"x" * (17 << 20), {}, 413, "too_large"),
+        (gzip.compress(bytes(64 << 20)), {"content_encoding": "gzip"}, 413, "too_large"),
+    ],
+)
+def test_a_refused_request_says_why(
+    collector: CollectorProcess, content: Any, headers: dict[str, str], status: int, error_type: str | None
+) -> None:
+    """By status, and in the body by type, field and reason."""
+    answer = post(collector, "/v1/events", content, **headers)
+    assert answer.status_code == status
+    said = answer.json()
+    if error_type is None:
+        [said] = said["errors"]
+    else:
+        assert said["error_type"] == error_type
+    assert said["reason"]
+
+
+def test_a_page_of_another_origin_may_send(collector: CollectorProcess) -> None:
+    """Browsers ask first, and then read the answer."""
+    asked = httpx.options(
+        f"{collector.url}/v1/events",
+        headers={
+            "origin": "https://app.example",
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,content-type",
+        },
+    )
+    assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, "*")
+    sent = post(collector, "/v1/events", [vote()], origin="https://app.example")
+    assert (sent.status_code, sent.headers["access-control-allow-origin"]) == (202, "*")
+
+
+@pytest.mark.parametrize("kind", ["protobuf", "json"])
+def test_spans_are_answered_as_otlp_specifies(collector: CollectorProcess, kind: str) -> None:
+    """Full success is an empty message; a span that nothing can join is rejected, and the others are taken."""
+    if kind == "protobuf":
+        full = post(collector, "/v1/traces", trace_request((b"\1" * 16, b"\2" * 8)), content_type=PROTOBUF)
+        part = post(
+            collector,
+            "/v1/traces",
+            trace_request((b"\1" * 16, b"\3" * 8), (bytes(16), b"\4" * 8)),
+            content_type=PROTOBUF,
+        )
+        assert (full.status_code, full.content, full.headers["content-type"]) == (200, b"", PROTOBUF)
+        partial = ExportTraceServiceResponse.FromString(part.content).partial_success
+        assert (part.status_code, partial.rejected_spans) == (200, 1)
+        assert "trace_id" in partial.error_message
+        return
+    span = {
+        "traceId": TRACE,
+        "spanId": SPAN,
+        "startTimeUnixNano": "1764000000000000000",
+        "attributes": [{"key": "gen_ai.system", "value": {"stringValue": "openai"}}],
+    }
+    for spans, expected in (([span], None), ([span, {**span, "traceId": ""}], "1")):
+        answer = post(collector, "/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+        assert answer.status_code == 200
+        assert answer.json().get("partialSuccess", {}).get("rejectedSpans") == expected
+
+
+def test_feedback_by_trace_joins_the_span_whichever_comes_first(
+    collector: CollectorProcess, kafka: KafkaBroker
+) -> None:
+    """An event with the two ids, an evaluation in the span, and the span itself have one generation."""
+    trace_id, span_id = b"\7" * 16, b"\x08" * 8
+    generation_id = span_generation_id(collector.app, trace_id.hex(), span_id.hex())
+    first = post(
+        collector,
+        "/v1/events",
+        [{"type": "vote", "value": -1, "trace_id": trace_id.hex(), "span_id": span_id.hex()}],
+    )
+    logs = ExportLogsServiceRequest()
+    record = (
+        logs.resource_logs.add()
+        .scope_logs.add()
+        .log_records.add(
+            trace_id=trace_id, span_id=span_id, event_name="gen_ai.evaluation.result", time_unix_nano=10**18
+        )
+    )
+    record.attributes.add(key="gen_ai.evaluation.name").value.string_value = "Relevance"
+    record.attributes.add(key="gen_ai.evaluation.score.value").value.double_value = 0.5
+    second = post(collector, "/v1/logs", logs.SerializeToString(), content_type=PROTOBUF)
+    third = post(collector, "/v1/traces", trace_request((trace_id, span_id)), content_type=PROTOBUF)
+    fourth = post(
+        collector, "/v1/events", [{"type": "flag", "label": "wrong", "status": "set", "trace_id": trace_id.hex()}]
+    )
+    assert [answer.status_code for answer in (first, second, third, fourth)] == [202, 200, 200, 202]
+    assert ExportLogsServiceResponse.FromString(second.content).partial_success.rejected_log_records == 0
+    found = landed(kafka.bootstrap, collector.app, lambda events: sum(e["_key"] == generation_id for e in events) >= 4)
+    kinds = sorted(event["type"] for event in found if event["_key"] == generation_id)
+    assert kinds == ["evaluation", "flag", "generation", "vote"]
+
+
+def test_otlp_errors_are_a_status_message(collector: CollectorProcess) -> None:
+    """An exporter logs what the google.rpc.Status says."""
+    bad = post(collector, "/v1/traces", b"\xff\xff\xff", content_type=PROTOBUF)
+    wrong = post(collector, "/v1/traces", {}, authorization="Bearer no")
+    assert (bad.status_code, bad.headers["content-type"]) == (400, PROTOBUF)
+    assert b"ExportTraceServiceRequest" in bad.content
+    assert (wrong.status_code, wrong.json()["code"]) == (401, 16)
+
+
+def test_metrics_are_taken_and_left_aside(collector: CollectorProcess) -> None:
+    """An SDK sends every signal to one address, and would log an error for each that is refused."""
+    assert post(collector, "/v1/metrics", {"resourceMetrics": []}).status_code == 200
+
+
+def test_a_revoked_key_is_refused_without_a_restart(collector: CollectorProcess) -> None:
+    """Within about a second."""
+    key, text = collector.keys.create(collector.app)
+    send = {"authorization": f"Bearer {text}"}
+    deadline_s = time.monotonic() + 10
+    while post(collector, "/v1/events", [vote()], **send).status_code != 202:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    collector.keys.revoke(key.id)
+    while post(collector, "/v1/events", [vote()], **send).status_code != 401:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+def test_its_own_metrics_account_for_what_it_took(collector: CollectorProcess) -> None:
+    """Accepted by type, refused by reason."""
+    post(collector, "/v1/events", [vote(), vote(value=9)])
+    text = httpx.get(f"{collector.url}/metrics").text
+    assert 'keeprate_collector_events_total{type="vote"}' in text
+    assert 'keeprate_collector_refused_total{error_type="invalid"}' in text
+    assert 'keeprate_collector_requests_total{path="/v1/events",status="207"}' in text
+
+
+def test_without_a_broker_it_says_so_and_later_delivers(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """503 with Retry-After while Kafka is away; alive, not ready; the same request succeeds once Kafka is back."""
+    broker = KafkaBroker(tmp_path / "kafka")
+    broker.start()
+    create_topics(broker.bootstrap)
+    options = ("--ack-timeout", "1")
+    with CollectorProcess(tmp_path / "collector", broker.bootstrap, "outage", *options) as collector:
+        assert post(collector, "/v1/events", [vote()]).status_code == 202
+        broker.kill()
+        batch = [vote(event_id=uuid7()) for _ in range(10)]
+        refused = post(collector, "/v1/events", batch)
+        assert (refused.status_code, refused.json()["error_type"]) == (503, "unavailable")
+        assert int(refused.headers["retry-after"]) > 0
+        spans = post(collector, "/v1/traces", trace_request((b"\1" * 16, b"\2" * 8)), content_type=PROTOBUF)
+        assert (spans.status_code, "retry-after" in spans.headers) == (503, True)
+        assert collector.answers("/healthz")
+        assert not collector.answers("/readyz")
+        broker.start()
+        deadline_s = time.monotonic() + 60
+        while post(collector, "/v1/events", batch).status_code != 202:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.5)
+        wanted = {event["event_id"] for event in batch}
+        found = landed(broker.bootstrap, "outage", lambda events: wanted <= {e["event_id"] for e in events})
+        assert wanted <= {event["event_id"] for event in found}
+    broker.stop()
+
+
+def test_sigterm_answers_what_is_under_way(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Every event whose client saw 202 is in Kafka, though the process was told to end in the middle."""
+    create_topics(kafka.bootstrap)
+    collector = CollectorProcess(tmp_path, kafka.bootstrap, "drained", "--rate", "0")
+    collector.start()
+    accepted: list[str] = []
+
+    def send(_: int) -> None:
+        batch = [vote(event_id=uuid7()) for _ in range(20)]
+        try:
+            if post(collector, "/v1/events", batch).status_code == 202:
+                accepted.extend(event["event_id"] for event in batch)
+        except httpx.TransportError:
+            # The listening socket is closed by then: this client knows that it was not served.
+            pass
+
+    with ThreadPoolExecutor(8) as threads:
+        work = [threads.submit(send, number) for number in range(200)]
+        while sum(done.done() for done in work) < 50:
+            time.sleep(0.005)
+        assert collector.process._popen is not None
+        collector.process._popen.send_signal(signal.SIGTERM)
+    assert collector.process._popen.wait(30) == 0
+    assert len(accepted) >= 1000
+    found = landed(kafka.bootstrap, "drained", lambda events: set(accepted) <= {e["event_id"] for e in events})
+    assert set(accepted) <= {event["event_id"] for event in found}
+
+
+def test_it_serves_tls(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """With a certificate and key in PEM files."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
+    files = ("-keyout", str(key), "-out", str(certificate))
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, *files],
+        check=True,
+        capture_output=True,
+    )
+    create_topics(kafka.bootstrap)
+    options = ("--tls-certificate", str(certificate), "--tls-key", str(key))
+    collector = CollectorProcess(tmp_path / "data", kafka.bootstrap, "tls", *options)
+    collector.process.start()
+    url = f"https://127.0.0.1:{collector.port}"
+    deadline_s = time.monotonic() + 30
+    context = ssl.create_default_context(cafile=str(certificate))
+    try:
+        while True:
+            try:
+                answer = httpx.post(f"{url}/v1/events", json=[vote()], headers=collector.headers(), verify=context)
+                break
+            except httpx.ConnectError:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.1)
+        assert answer.status_code == 202
+    finally:
+        collector.process.terminate()
