@@ -13,13 +13,13 @@ A step that fails stops the worker. Nothing is acknowledged after that, so nothi
 """
 
 import asyncio
+import logging
 import time
 from pathlib import Path
 from typing import Any
 
 import faust
 from faust.tables import TableManager
-from mode import get_logger
 
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, OUTCOMES
@@ -29,7 +29,9 @@ from keeprate.streams.state import PartitionState
 from keeprate.streams.table import OutcomeTable
 from keeprate.streams.transport import Batch, Transport
 
-logger = get_logger("keeprate.streams")
+logger = logging.getLogger(__name__)
+# Services log through these, one line for each that starts or stops.
+FAUST_LOGGER = logging.getLogger("faust.keeprate")
 
 GROUP = "keeprate-join"
 
@@ -47,6 +49,8 @@ class RawSchema(faust.Schema[Any, Any]):
 class PromptTableManager(TableManager):
     """Faust's, without the second it waits for tables declared late: here all are declared before the start."""
 
+    logger = FAUST_LOGGER
+
     async def on_start(self) -> None:
         await self._update_channels()
         await self.recovery.start()
@@ -54,6 +58,8 @@ class PromptTableManager(TableManager):
 
 class App(faust.App):
     """A Faust app on the batching transport."""
+
+    logger = FAUST_LOGGER
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -78,8 +84,8 @@ def build(bootstrap: str, data_dir: Path | None, group: str = GROUP, **settings:
             "broker_commit_interval": 0.5,
             "broker_max_poll_records": 10_000,
             "consumer_auto_offset_reset": "earliest",
-            "broker_session_timeout": 10.0,
-            "broker_heartbeat_interval": 2.0,
+            "broker_session_timeout": 6.0,
+            "broker_heartbeat_interval": 1.5,
             # Faust's buffer counts batches here.
             "stream_buffer_maxsize": 16,
             "worker_redirect_stdouts": False,

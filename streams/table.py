@@ -5,6 +5,7 @@ instead of replacing it, because a worker that lost its partitions and has not n
 outcome after the new owner's; where that happened the merged outcome is written back.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,13 +14,13 @@ from typing import Any
 import faust
 from faust.stores.base import Store
 from faust.types import TP
-from mode import get_logger
 
 from keeprate.schemas.outcome import decode_outcome, encode_outcome, merge
 from keeprate.streams.state import MemoryState, PartitionState, RocksState
 from keeprate.streams.transport import records_of
 
-logger = get_logger(__name__)
+logger = logging.getLogger(__name__)
+_FAUST_LOGGER = logging.getLogger("faust.keeprate")
 
 WriteBack = Callable[[int, dict[bytes, bytes | None]], Any]
 
@@ -30,6 +31,8 @@ class OutcomeStore(Store[bytes, bytes]):
     **Invariant:** a state is closed as soon as its partition is neither ours nor our standby, so no two workers'
     writes meet in it.
     """
+
+    logger = _FAUST_LOGGER
 
     def __init__(self, *args: Any, data_dir: Path | None, write_back: WriteBack, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -120,6 +123,8 @@ def _merge(held: bytes, arriving: bytes) -> bytes:
 
 class OutcomeTable(faust.Table[bytes, bytes]):
     """A Faust table whose store is an OutcomeStore. Nothing writes to it by item assignment."""
+
+    logger = _FAUST_LOGGER
 
     def __init__(self, *args: Any, data_dir: Path | None = None, write_back: WriteBack, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -8,6 +8,7 @@ of the last one. Assignment, recovery, rebalance and commit stay Faust's.
 **Invariant:** an offset is committed only when its batch, and every batch before it, was acknowledged.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,9 +16,11 @@ from typing import Any, ClassVar
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
-from mode import get_logger
 
-logger = get_logger(__name__)
+logger = logging.getLogger(__name__)
+
+_PAUSED_POLL_S = 0.02
+_FETCH_WAIT_MS = 100
 
 
 class RecordsLostError(Exception):
@@ -73,6 +76,16 @@ class _BatchRecord:
     serialized_value_size: int = 0
 
 
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that runs aiokafka's consumer."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Requests on one connection wait for each other, and a fetch that finds nothing holds up a start by this much.
+        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
+        return consumer
+
+
 class Consumer(driver.Consumer):
     """Faust's consumer, fetching batches.
 
@@ -80,15 +93,23 @@ class Consumer(driver.Consumer):
     acknowledged when that is the first one after the committed offset, so here a counter per partition does that work.
     """
 
+    logger = logging.getLogger("faust.keeprate")
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # The next offset to fetch, and the next one to acknowledge.
         self._expected: dict[TP, int] = {}
         self._next: dict[TP, int] = {}
+        self._rewind = False
         # A jump in the offsets that was seen twice is Kafka's, not ours.
         self._jumps: dict[TP, tuple[int, int]] = {}
         super().__init__(*args, **kwargs)
 
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:  # noqa: ASYNC109 - Faust's signature
+        if self._rewind:
+            await self._rewind_fetches()
         fetched = await super()._getmany(active_partitions, timeout)
         batches = {}
         for aiokafka_tp, records in fetched.items():
@@ -102,12 +123,13 @@ class Consumer(driver.Consumer):
         first, next_offset = records[0].offset, records[-1].offset + 1
         if self._is_changelog_tp(tp):
             return Batch(first, records)
-        expected = self._expected.get(tp, first)
-        if next_offset <= expected:
+        expected = self._expected.get(tp)
+        # Before the seek to the committed offset, a fetch may start anywhere.
+        if expected is None or next_offset <= expected:
             return None
         if first > expected and not await self._is_kafkas(tp, expected, first):
             # A fetch crossed a seek, and what it skipped must not be committed past.
-            await self._seek(tp, expected)
+            await self.seek(tp, expected)
             return None
         self._expected[tp] = next_offset
         return Batch(expected, records)
@@ -124,6 +146,25 @@ class Consumer(driver.Consumer):
         logger.info("%s/%s: offsets %s to %s are missing from a fetch; reading again", *tp, expected, first - 1)
         return False
 
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:  # noqa: ASYNC109 - Faust's
+        """Faust's, but it looks again soon when all partitions are paused, where Faust sleeps for a second."""
+        while not self._get_active_partitions() and self.flow_active and not self.should_stop:
+            await self.sleep(_PAUSED_POLL_S)
+        records: tuple[Any, set[TP] | None] = await super()._wait_next_records(timeout)
+        return records
+
+    def resume_flow(self) -> None:
+        """Go on after a rebalance. Faust empties its queues then, so what was in them is fetched again."""
+        self._rewind = True
+        super().resume_flow()
+
+    async def _rewind_fetches(self) -> None:
+        self._rewind = False
+        for tp, offset in self._next.items():
+            if self._expected[tp] != offset:
+                self._expected[tp] = offset
+                await self.seek(tp, offset)
+
     async def perform_seek(self) -> None:
         """Go back to what was committed, or to the beginning."""
         await super().perform_seek()
@@ -133,6 +174,8 @@ class Consumer(driver.Consumer):
         for tp in sources:
             offset = self._committed_offset[tp] or beginnings.get(tp) or 0
             self._expected[tp] = self._next[tp] = offset
+            # Faust leaves a partition without a committed offset where the fetches have brought it.
+            await self.seek(tp, offset)
 
     def ack(self, message: Any) -> bool:
         """Mark a batch as done. Raises OutOfOrderError when one before it is not."""

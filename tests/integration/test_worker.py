@@ -1,0 +1,105 @@
+"""Facts about `keeprate worker` on a real Kafka."""
+
+import random
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from keeprate.schemas.dead_letters import decode_headers
+from keeprate.schemas.topics import DEAD_LETTERS
+from tests.streaming import (
+    POISON,
+    RunningWorker,
+    create_topics,
+    disordered,
+    expected,
+    lag,
+    outcomes,
+    produce,
+    read,
+    story,
+    wait_until,
+)
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def bootstrap(kafka) -> str:  # type: ignore[no-untyped-def]
+    address: str = kafka.bootstrap
+    create_topics(address)
+    return address
+
+
+@pytest.fixture
+def name() -> str:
+    """An app and a group of this test's own: the topics are shared with other tests."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.mark.parametrize("state", ["memory", "rocksdb"])
+def test_outcomes_are_those_of_a_single_thread(bootstrap: str, name: str, tmp_path: Path, state: str) -> None:
+    """Shuffled, duplicated and with poison between them, events become the outcomes of the oracle."""
+    rng = random.Random(7)
+    log = story(rng, name, suggestions=400)
+    produce(bootstrap, disordered(rng, log))
+    with RunningWorker(bootstrap, tmp_path, name, state):
+        wait_until(lambda: lag(bootstrap, name) == 0)
+    assert outcomes(bootstrap, name) == expected(log)
+
+
+def test_every_refused_record_is_a_dead_letter(bootstrap: str, name: str, tmp_path: Path) -> None:
+    """A dead letter has the record's bytes, its place and the reason; one for each refused record."""
+    records = [("keeprate.feedback", name.encode(), value) for value in POISON]
+    produce(bootstrap, records)
+    with RunningWorker(bootstrap, tmp_path, name):
+        wait_until(lambda: lag(bootstrap, name) == 0)
+    letters = [letter for letter in read(bootstrap, DEAD_LETTERS.name) if letter.key() == name.encode()]
+    assert Counter(letter.value() for letter in letters) == Counter(POISON)
+    places = [decode_headers(letter.headers()) for letter in letters]
+    assert {(place.stage, place.topic) for place in places} == {("join", "keeprate.feedback")}
+    assert len({(place.partition, place.offset) for place in places}) == len(POISON)
+    assert all(place.reason for place in places)
+
+
+@pytest.mark.parametrize("state", ["memory", "rocksdb"])
+def test_a_killed_worker_loses_nothing(bootstrap: str, name: str, tmp_path: Path, state: str) -> None:
+    """kill -9 in the middle and a restart end in the outcomes of the oracle."""
+    rng = random.Random(11)
+    log = story(rng, name, suggestions=1500)
+    records = disordered(rng, log)
+    produce(bootstrap, records[: len(records) // 2])
+    with RunningWorker(bootstrap, tmp_path, name, state) as worker:
+        wait_until(lambda: len(outcomes(bootstrap, name)) > 0)
+        worker.process.kill()
+        produce(bootstrap, records[len(records) // 2 :])
+        worker.process.start()
+        wait_until(lambda: lag(bootstrap, name) == 0)
+    assert outcomes(bootstrap, name) == expected(log)
+
+
+def test_an_orphan_is_joined_when_its_generation_arrives(bootstrap: str, name: str, tmp_path: Path) -> None:
+    """Feedback without its generation is an outcome without one, until the generation comes."""
+    log = story(random.Random(13), name, suggestions=60)
+    feedback = [event for event in log if event["type"] != "generation"]
+    rng = random.Random(13)
+    with RunningWorker(bootstrap, tmp_path, name):
+        produce(bootstrap, disordered(rng, feedback))
+        wait_until(lambda: lag(bootstrap, name) == 0)
+        assert outcomes(bootstrap, name) == expected(feedback)
+        produce(bootstrap, disordered(rng, log))
+        wait_until(lambda: lag(bootstrap, name) == 0)
+    assert outcomes(bootstrap, name) == expected(log)
+
+
+def test_sigterm_finishes_the_batch_and_commits(bootstrap: str, name: str, tmp_path: Path) -> None:
+    """A worker that is told to stop ends with code 0, and what it wrote is committed."""
+    log = story(random.Random(17), name, suggestions=50)
+    produce(bootstrap, disordered(random.Random(17), log))
+    with RunningWorker(bootstrap, tmp_path, name) as worker:
+        wait_until(lambda: outcomes(bootstrap, name) == expected(log))
+        worker.process.terminate(deadline_s=30)
+        assert worker.process.returncode == 0
+    assert lag(bootstrap, name) == 0
