@@ -10,6 +10,7 @@ Failures leave here as one class per reaction:
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -24,6 +25,7 @@ from keeprate.sinks.rows import Record
 
 logger = logging.getLogger(__name__)
 _CALL_TIMEOUT_S: Final = 15.0
+_PATIENCE_S: Final = 60.0
 _DELIVERY_TIMEOUT_S: Final = 60.0
 
 _LOST: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
@@ -88,6 +90,8 @@ class Consumer:
                 "group.id": group,
                 "client.id": "keeprate-sink",
                 "partition.assignment.strategy": "range",
+                # Heartbeats have a thread of their own: only a process that died or stands still is silent for so long.
+                "session.timeout.ms": 10_000,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 # An offset that is gone must be an error, not a jump.
@@ -150,9 +154,12 @@ class Consumer:
         return records, ends
 
     def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int | None, str]]:
-        """Committed offset, None where there is none, with its metadata, by partition."""
+        """Committed offset, None where there is none, with its metadata, by partition.
+
+        Waits for a coordinator that is moving. Raises BrokerUnavailableError when that takes long.
+        """
         positions = [Position(topic, partition) for topic, partition in partitions]
-        found = _called(lambda: self._driver.committed(positions, timeout=_CALL_TIMEOUT_S))
+        found = _patiently(lambda: self._driver.committed(positions, timeout=_CALL_TIMEOUT_S))
         return {
             (position.topic, position.partition): (
                 None if position.offset == OFFSET_INVALID else position.offset,
@@ -239,6 +246,17 @@ def _raise_or_log(error: KafkaError, where: str) -> None:
     if error.fatal() or error.code() in _NOT_ALLOWED:
         raise BrokerError(f"{where}: {error.str()}", error.name())
     logger.warning("%s: %s", where, error.str())
+
+
+def _patiently(call: Callable[[], Any]) -> Any:
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return _called(call)
+        except BrokerUnavailableError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.2)
 
 
 def _called(call: Callable[[], Any]) -> Any:

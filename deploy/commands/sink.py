@@ -11,6 +11,9 @@ def sink(
     brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
     store: Annotated[str | None, typer.Option(help="the store's URL [default: KEEPRATE_STORE_URL]")] = None,
     group: Annotated[str, typer.Option(help="sinks of one group share the partitions")] = "keeprate-sink",
+    instance: Annotated[
+        str | None, typer.Option(help="a name that no other sink has: under it, a restart gets its partitions at once")
+    ] = None,
     linger_s: Annotated[float, typer.Option(help="how long a record waits for others to land with", min=0.05)] = 1.0,
     metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
@@ -36,6 +39,7 @@ def sink(
                 group=group,
                 policy=SinkPolicy(FlushPolicy(linger_s=linger_s)),
                 metrics_port=metrics_port,
+                kafka={"group.instance.id": instance} if instance else {},
             )
         )
     except (StoreError, BrokerError, ValueError) as error:

@@ -1,0 +1,203 @@
+"""What tests of the sink share: records good and bad, the sink as a process, and the account of what became of each."""
+
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+
+from keeprate.deploy.process import ChildProcess
+from keeprate.schemas.decode import encode
+from keeprate.schemas.ids import uuid7
+from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, PARTITIONER
+from keeprate.sinks.clickhouse import Client, connect
+
+BASE_MS = 1_764_000_000_000
+PARTITIONS = 4
+BROKEN: tuple[bytes | None, ...] = (
+    b'{"event_id": "cut off',
+    b"[1, 2]",
+    b"",
+    None,
+    b'{"x": "\xff\xfe"}',
+    b'{"type": "vote", "schema_version": 7}',
+    b'{"type": "vote", "schema_version": 1, "occurred_at": "yesterday"}',
+    b'{"type": "unheard of"}',
+    b"[" * 2000,
+    b'{"pad": "' + b"x" * (1 << 20) + b'"}',
+)
+
+
+@dataclass
+class Source:
+    """Writes events of a seed into the source topics, every `poison_every`-th record broken."""
+
+    bootstrap: str
+    seed: int
+    poison_every: int = 23
+    sent: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "partitioner": PARTITIONER,
+                "acks": "all",
+                "linger.ms": 20,
+                "message.max.bytes": 8 << 20,
+            }
+        )
+
+    def write(self, count: int) -> None:
+        """Write so many records, alternating between the topics; on return the broker has them."""
+        for index in range(count):
+            topic = (GENERATIONS, FEEDBACK)[index % 2].name
+            generation_id = uuid7(BASE_MS + self._random.randrange(10**9))
+            value: bytes | None
+            if self.poison_every and self._random.randrange(self.poison_every) == 0:
+                value = self._random.choice(BROKEN)
+            else:
+                value = encode(event(self._random, topic, generation_id))
+            while True:
+                try:
+                    self._producer.produce(topic, value, generation_id)
+                    break
+                except BufferError:
+                    self._producer.poll(0.05)
+            self.sent[topic] += 1
+        assert self._producer.flush(60) == 0
+
+
+def event(rng: random.Random, topic: str, generation_id: str) -> dict[str, object]:
+    """A valid event for a topic."""
+    body: dict[str, object] = {
+        "event_id": uuid7(BASE_MS + rng.randrange(10**10)),
+        "schema_version": 1,
+        "occurred_at": BASE_MS + rng.randrange(10**9),
+        "app": rng.choice(["editor", "chat"]),
+        "generation_id": generation_id,
+    }
+    if topic == GENERATIONS.name:
+        return {**body, "type": "generation", "model": "m", "latency_ms": rng.randrange(3000), "tools_called": ["t"]}
+    return {**body, "type": "action", "action": "shown", "length": rng.randrange(200), "user": f"u{rng.randrange(50)}"}
+
+
+def sink_process(
+    brokers: str, store_url: str, log: Path, *arguments: str, argv: Sequence[str] | None = None
+) -> ChildProcess:
+    """`keeprate sink` as a child, not started."""
+    command = argv or (sys.executable, "-m", "keeprate.deploy.cli", "sink", "--linger-s", "0.1", *arguments)
+    env = {"KEEPRATE_BROKERS": brokers, "KEEPRATE_STORE_URL": store_url}
+    return ChildProcess("the sink", command, log, env)
+
+
+def end_offsets(bootstrap: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+    """The end of each partition."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader-of-ends"})
+    try:
+        return {
+            (topic, partition): consumer.get_watermark_offsets(TopicPartition(topic, partition), 10)[1]
+            for topic in topics
+            for partition in range(PARTITIONS)
+        }
+    finally:
+        consumer.close()
+
+
+def committed_offsets(bootstrap: str, group: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+    """What the group has committed, 0 where it has nothing; empty while its coordinator is not known."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        at = [TopicPartition(topic, partition) for topic in topics for partition in range(PARTITIONS)]
+        return {(tp.topic, tp.partition): max(tp.offset, 0) for tp in consumer.committed(at, timeout=10)}
+    except KafkaException:
+        return {}
+    finally:
+        consumer.close()
+
+
+def until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+    """Return once it holds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s} s"
+        time.sleep(0.2)
+
+
+def wait_landed(bootstrap: str, group: str, topics: Sequence[str], timeout_s: float = 60) -> None:
+    """Return once the group has committed the end of every partition."""
+    deadline = time.monotonic() + timeout_s
+    while (committed := committed_offsets(bootstrap, group, topics)) != (ends := end_offsets(bootstrap, topics)):
+        assert time.monotonic() < deadline, f"after {timeout_s} s committed {committed} of {ends}"
+        time.sleep(0.2)
+
+
+@dataclass
+class Account:
+    """Offsets of the source topics by what became of them. Every list is empty when all is accounted for once."""
+
+    lost: list[tuple[str, int, int]] = field(default_factory=list)
+    duplicated: list[tuple[str, int, int]] = field(default_factory=list)
+    unaccounted: list[str] = field(default_factory=list)
+    rows: int = 0
+    dead_letters: int = 0
+
+    @property
+    def clean(self) -> bool:
+        return not (self.lost or self.duplicated or self.unaccounted)
+
+
+def account(store_url: str, bootstrap: str, group: str) -> Account:
+    """I1 and I2: every offset below the end is a row or a dead letter, once, and the ledger tiles and sums.
+
+    Reads rows without FINAL: stop merges before the test, so that a second row of an event cannot hide.
+    """
+    topics = (GENERATIONS.name, FEEDBACK.name)
+    found = Account()
+    with connect(store_url) as store:
+        seen: Counter[tuple[str, int, int]] = Counter()
+        for table in ("generations", "feedback"):
+            rows = store.query(f"SELECT topic, partition, offset FROM {table}")
+            seen.update(rows)
+            found.rows += len(rows)
+        letters = store.query("SELECT topic, partition, offset FROM dead_letters FINAL WHERE stage = 'sink'")
+        seen.update(letters)
+        found.dead_letters = len(letters)
+        ends = end_offsets(bootstrap, topics)
+        for (topic, partition), end in ends.items():
+            found.lost += [(topic, partition, n) for n in range(end) if not seen[topic, partition, n]]
+        found.duplicated = [where for where, times in seen.items() if times > 1]
+        found.unaccounted = ledger_faults(store, group, ends)
+    return found
+
+
+def ledger_faults(store: Client, group: str, ends: dict[tuple[str, int], int]) -> list[str]:
+    """I2: where the ledger's ranges leave a gap, overlap, or do not sum to their length."""
+    faults = []
+    expected = dict.fromkeys(ends, 0)
+    for topic, partition, first, last, *counts in store.query(
+        "SELECT topic, partition, first_offset, last_offset, rows, dead_letters, filtered, absent FROM ledger "
+        "WHERE sink = {sink:String} ORDER BY topic, partition, first_offset",
+        {"sink": group},
+    ):
+        if (topic, partition) not in ends:
+            continue
+        if first != expected[topic, partition]:
+            faults.append(f"{topic}/{partition}: range {first}-{last} follows {expected[topic, partition]}")
+        if sum(counts) != last - first + 1:
+            faults.append(f"{topic}/{partition}: {counts} for range {first}-{last}")
+        expected[topic, partition] = last + 1
+    faults += [
+        f"{at[0]}/{at[1]}: ledger ends at {expected[at]}, topic at {end}"
+        for at, end in ends.items()
+        if expected[at] != end
+    ]
+    return faults
+
+
+ALL_LANDED = (GENERATIONS.name, FEEDBACK.name, DEAD_LETTERS.name)

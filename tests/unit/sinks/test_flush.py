@@ -1,0 +1,156 @@
+"""The six steps of a flush: their order, what they write, and where a retry goes on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from keeprate.schemas.dead_letters import decode_headers
+from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError, StoreUnavailableError
+from keeprate.sinks.flush import LEDGER_COLUMNS, Destination, Flush
+from keeprate.sinks.intent import Intent
+from keeprate.sinks.kafka import DeliveryError, FencedError
+from keeprate.sinks.partition import TopicPartition
+from tests.unit.sinks.records import FakeRecord
+
+AT = ("keeprate.feedback", 2)
+GOOD = (
+    b'{"event_id":"0190a000-0000-7000-8000-00000000000%d","schema_version":1,"type":"action","action":"shown",'
+    b'"occurred_at":1764000000000,"app":"a","generation_id":"0190a000-0000-7000-8000-000000000000"}'
+)
+
+
+@dataclass
+class Doubles:
+    """Kafka and the store in one, recording what is asked of them in order, failing where a test says."""
+
+    calls: list[str] = field(default_factory=list)
+    letters: list[Any] = field(default_factory=list)
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    fail: dict[str, list[Exception]] = field(default_factory=dict)
+    refuse: bytes = b"\0never\0"
+    away_at_insert: int = 0
+
+    def commit(self, at: TopicPartition, offset: int, metadata: str = "") -> None:
+        self._call(f"commit {offset}" + (" intent" if metadata else ""))
+
+    def write(self, letters: Sequence[Any]) -> None:
+        self._call("letters")
+        self.letters += letters
+
+    def insert_bytes(
+        self, table: str, columns: Sequence[str], data: bytes, format_name: str, settings: Mapping[str, str | int]
+    ) -> None:
+        self._call(f"insert {table}")
+        if self.calls.count(f"insert {table}") == self.away_at_insert:
+            raise StoreUnavailableError("away")
+        if self.refuse in data:
+            raise BatchRejectedError("refused", 117, "INCORRECT_DATA")
+        self.tokens.append(str(settings["insert_deduplication_token"]))
+
+    def insert(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], settings: Mapping[str, str | int]
+    ) -> None:
+        self._call(f"insert {table}")
+        self.ledger.append(dict(zip(columns, rows[0], strict=True)))
+        self.tokens.append(str(settings["insert_deduplication_token"]))
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if self.fail.get(name):
+            raise self.fail[name].pop(0)
+
+
+def _flush(doubles: Doubles, *values: bytes | None, first: int = 0) -> tuple[Flush, Destination]:
+    records = [FakeRecord(first + n, value) for n, value in enumerate(values)]
+    flush = Flush(AT, Intent(first, first + len(values) - 1, "1.3"), records)
+    return flush, Destination("sink", doubles, doubles, doubles, 3)
+
+
+def test_the_steps_come_in_the_order_of_the_protocol() -> None:
+    """Intent, dead letters, rows, ledger, commit: in this order and each once."""
+    doubles = Doubles()
+    flush, to = _flush(doubles, GOOD % 1, b"broken", None)
+    flush.run(to)
+    assert doubles.calls == ["commit 0 intent", "letters", "insert feedback", "insert ledger", "commit 3"]
+    assert tuple(doubles.ledger[0]) == LEDGER_COLUMNS
+    assert {name: doubles.ledger[0][name] for name in ("rows", "dead_letters", "filtered", "absent")} == {
+        "rows": 1,
+        "dead_letters": 2,
+        "filtered": 0,
+        "absent": 0,
+    }
+
+
+def test_a_dead_letter_says_where_the_record_was() -> None:
+    """Key and bytes are the record's; the headers name the stage and the place."""
+    doubles = Doubles()
+    flush, to = _flush(doubles, b"broken")
+    flush.run(to)
+    key, value, headers = doubles.letters[0]
+    letter = decode_headers(headers)
+    assert (key, value) == (b"key", b"broken")
+    assert (letter.stage, letter.topic, letter.partition, letter.offset) == ("sink", *AT, 0)
+
+
+def test_a_retry_goes_on_at_the_step_that_failed() -> None:
+    """A store that was away is asked again with the same token; the intent and the letters are not written again."""
+    doubles = Doubles(fail={"insert feedback": [StoreUnavailableError("away")]})
+    flush, to = _flush(doubles, GOOD % 1, b"broken")
+    with pytest.raises(StoreUnavailableError):
+        flush.run(to)
+    doubles.calls.clear()
+    flush.run(to)
+    assert doubles.calls == ["insert feedback", "insert ledger", "commit 2"]
+
+
+def test_the_row_at_fault_is_found_by_halving() -> None:
+    """A refused batch lands all but the refused row, which becomes a dead letter, and the ledger says so."""
+    doubles = Doubles(refuse=b"000000000003")
+    flush, to = _flush(doubles, *(GOOD % n for n in range(1, 8)))
+    flush.run(to)
+    assert len(doubles.letters) == 1
+    assert doubles.letters[0][1] == GOOD % 3
+    assert (doubles.ledger[0]["rows"], doubles.ledger[0]["dead_letters"]) == (6, 1)
+    assert len(set(doubles.tokens)) == len(doubles.tokens)
+
+
+def test_halving_that_was_cut_off_does_not_refuse_twice() -> None:
+    """When the store goes away in the middle of the halves, the refused row's letter is not written again."""
+    doubles = Doubles(refuse=b"000000000001")
+    flush, to = _flush(doubles, *(GOOD % n for n in range(1, 5)))
+    doubles.away_at_insert = 5
+    with pytest.raises(StoreUnavailableError):
+        flush.run(to)
+    flush.run(to)
+    assert [letter[1] for letter in doubles.letters] == [GOOD % 1]
+    assert (doubles.ledger[0]["rows"], doubles.ledger[0]["dead_letters"]) == (3, 1)
+
+
+def test_a_fenced_intent_writes_nothing() -> None:
+    """When the first commit is refused, neither letters nor rows are written."""
+    doubles = Doubles(fail={"commit 0 intent": [FencedError("fenced")]})
+    flush, to = _flush(doubles, GOOD % 1, b"broken")
+    with pytest.raises(FencedError):
+        flush.run(to)
+    assert doubles.calls == ["commit 0 intent"]
+
+
+def test_a_dead_letter_that_is_not_taken_stops_before_the_rows() -> None:
+    """A delivery error leaves the offset where it was: nothing is inserted or committed after it."""
+    doubles = Doubles(fail={"letters": [DeliveryError("not taken")]})
+    flush, to = _flush(doubles, GOOD % 1, b"broken")
+    with pytest.raises(DeliveryError):
+        flush.run(to)
+    assert doubles.calls == ["commit 0 intent", "letters"]
+
+
+def test_a_refused_dead_letter_stops_the_sink() -> None:
+    """The table of dead letters takes any record: when it does not, its shape is wrong, and no letter is written."""
+    doubles = Doubles(refuse=b"poison")
+    flush = Flush(("keeprate.dead-letters", 0), Intent(0, 0, "1.3"), [FakeRecord(0, b"poison")])
+    with pytest.raises(SchemaMismatchError):
+        flush.run(Destination("sink", doubles, doubles, doubles, 3))
+    assert not doubles.letters

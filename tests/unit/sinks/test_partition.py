@@ -1,0 +1,65 @@
+"""When a partition cuts a range, and which records are in it."""
+
+from keeprate.sinks.intent import Intent
+from keeprate.sinks.partition import FlushPolicy, PartitionBuffer
+from tests.unit.sinks.records import FakeRecord
+
+POLICY = FlushPolicy(linger_s=1.0, max_rows=3, max_bytes=1000)
+
+
+def _with(buffer: PartitionBuffer, *offsets: int, now_s: float = 0.0) -> PartitionBuffer:
+    for offset in offsets:
+        buffer.add(FakeRecord(offset, b"x"), now_s)
+    return buffer
+
+
+def test_an_empty_buffer_is_never_due() -> None:
+    """Time alone makes no batch."""
+    assert not PartitionBuffer(5).due(1e9, POLICY)
+
+
+def test_the_oldest_record_lingers_only_so_long() -> None:
+    """A batch is due when its first record has waited for linger_s, however new the last one is."""
+    buffer = _with(PartitionBuffer(5), 5, now_s=10.0)
+    _with(buffer, 6, now_s=10.9)
+    assert not buffer.due(10.99, POLICY)
+    assert buffer.due(11.0, POLICY)
+
+
+def test_a_full_buffer_is_due_at_once() -> None:
+    """Rows and bytes each fill a batch."""
+    assert _with(PartitionBuffer(0), 0, 1, 2).due(0.0, POLICY)
+    big = PartitionBuffer(0)
+    big.add(FakeRecord(0, b"x" * 1000), 0.0)
+    assert big.due(0.0, POLICY)
+
+
+def test_ranges_tile_across_the_gaps_of_a_compacted_topic() -> None:
+    """A range begins where the last one ended, whatever offsets compaction took in between."""
+    buffer = _with(PartitionBuffer(5), 7, 9)
+    first, records = buffer.cut("r")
+    assert (first.first, first.last, len(records)) == (5, 9, 2)
+    _with(buffer, 15)
+    second, _ = buffer.cut("r")
+    assert (second.first, second.last) == (10, 15)
+
+
+def test_a_replay_takes_exactly_the_range_of_the_intent() -> None:
+    """Neither fewer records than the former owner had, nor more."""
+    buffer = _with(PartitionBuffer(5, Intent(5, 7, "r")), 5, 6)
+    assert not buffer.due(1e9, POLICY, draining=True)
+    _with(buffer, 7, 8)
+    assert buffer.due(0.0, POLICY)
+    intent, records = buffer.cut("r")
+    assert (intent.first, intent.last, [record.offset() for record in records]) == (5, 7, [5, 6, 7])
+    assert [record.offset() for record in buffer.records] == [8]
+    assert buffer.next_offset == 8
+
+
+def test_a_replay_whose_last_record_was_compacted_away_ends_with_the_partition() -> None:
+    """The partition's end, or a later record, tells that the range is complete."""
+    buffer = _with(PartitionBuffer(5, Intent(5, 7, "r")), 5)
+    assert not buffer.due(0.0, POLICY)
+    buffer.reached(8)
+    assert buffer.due(0.0, POLICY)
+    assert buffer.cut("r")[0].last == 7
