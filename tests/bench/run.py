@@ -17,7 +17,7 @@ from tests.bench import machine, tables
 from tests.bench.results import RESULTS, Bench, Result, file, load
 
 HERE = Path(__file__).parent
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def modules() -> dict[str, ModuleType]:
