@@ -15,7 +15,8 @@ class Accounts:
     """Counts events, and keeps in the ledger how many are in memory only, for whoever adopts us after a kill."""
 
     def __init__(self) -> None:
-        self.ledger: Ledger | None = None
+        self._ledger: Ledger | None = None
+        self._in_memory = 0
         self.last_error = ""
         self._accepted = 0
         self._delivered = 0
@@ -31,17 +32,20 @@ class Accounts:
     def take(self, segment: Segment) -> None:
         """An event came and is in the segment."""
         self._accepted += 1
-        self._volatile(segment, 1)
+        if segment.path is None:
+            self._volatile(1)
 
     def deliver(self, segment: Segment) -> None:
         """A broker acknowledged an event of the segment."""
         self._delivered += 1
-        self._volatile(segment, -1)
+        if segment.path is None:
+            self._volatile(-1)
 
     def drop(self, reason: DropReason, segment: Segment, number: int) -> None:
         """Events of the segment will not be delivered."""
         self._dropped[reason] += number
-        self._volatile(segment, -number)
+        if segment.path is None:
+            self._volatile(-number)
 
     def adopt(self, taken: int, lost: int) -> None:
         """A former process left events behind, and lost others when it was killed."""
@@ -53,7 +57,12 @@ class Accounts:
         """The client is closed: so many events wait on disk for the next start, and so many had nowhere to."""
         self._kept = kept
         self._dropped["exit"] += lost
-        self.ledger = None
+        self._ledger = None
+
+    def keep_in(self, ledger: "Ledger | None") -> None:
+        """Note in this ledger, from now on, how many events are in memory only."""
+        self._ledger = ledger
+        self._volatile(0)
 
     def stats(self, backlog: Backlog) -> Stats:
         """A snapshot."""
@@ -68,6 +77,7 @@ class Accounts:
             last_error=self.last_error,
         )
 
-    def _volatile(self, segment: Segment, number: int) -> None:
-        if segment.path is None and self.ledger is not None:
-            self.ledger.add(number)
+    def _volatile(self, change: int) -> None:
+        self._in_memory += change
+        if self._ledger is not None:
+            self._ledger.count = self._in_memory

@@ -59,23 +59,23 @@ class Delivery:
         self._thread: threading.Thread | None = None
         self._seq = 0
         self._accounts = Accounts()
+        self._is_prepared = False
         self._closes_at: float | None = None
         self._never_evict = False
         # The sender's own.
         self._exchange = Exchange(lambda: open_producer(self._note_error))
         self._resend = False
         self._backoff_s = 0.0
+        self._is_troubled = False
 
     def prepare(self) -> None:
-        """Have the first segment ready on disk before the first event. The sender does so where nobody calls this.
+        """Have the first segment ready on disk before the first event.
 
         Where other processes left or have a spool, the sender starts at once, to look for orphans.
         """
-        if (segment := self._supply.make_on_disk()) is not None:
-            self._backlog.add_spare(segment)
-            self._accounts.ledger = self._supply.ledger
-        if self._supply.has_neighbours():
-            with self._lock:
+        with self._lock:
+            self._prepare()
+            if self._supply.has_neighbours():
                 self._start()
 
     def put(self, topic: int, key: bytes, body: bytes, wait_s: float | None = 0.0) -> DropReason | None:
@@ -148,8 +148,16 @@ class Delivery:
         self._never_evict = True
         return self._room.wait_for(lambda: self._closes_at is None and self._append(topic, key, body), wait_s)
 
+    def _prepare(self) -> None:
+        if not self._is_prepared and (segment := self._supply.make_on_disk()) is not None:
+            self._backlog.add_spare(segment)
+            self._accounts.keep_in(self._supply.ledger)
+        self._is_prepared = True
+
     def _start(self) -> None:
         if self._thread is None:
+            # Only after a fork is there something left to prepare, and one emit in the child's life waits for the disk.
+            self._prepare()
             self._thread = threading.Thread(target=self._run, name="keeprate-sender", daemon=True)
             self._thread.start()
 
@@ -205,7 +213,7 @@ class Delivery:
     def _add_spare(self) -> None:
         spare = self._supply.make_on_disk()
         with self._lock:
-            self._accounts.ledger = self._supply.ledger
+            self._accounts.keep_in(self._supply.ledger)
             if spare is None and self._backlog.has_memory():
                 spare = self._supply.make_in_memory()
             if spare is not None:
@@ -233,8 +241,12 @@ class Delivery:
             answer.segment.settle(answer.offset)
             self._accounts.deliver(answer.segment)
             self._backoff_s = 0.0
+            if self._is_troubled:
+                self._is_troubled = False
+                log.info("the brokers take events again")
             return
-        self._accounts.last_error = answer.error.name()
+        if not kafka.is_purge(answer.error):
+            self._accounts.last_error = answer.error.name()
         if kafka.reaction(answer.error) == "refuse":
             answer.segment.settle(answer.offset)
             self._accounts.drop("refused", answer.segment, 1)
@@ -264,3 +276,7 @@ class Delivery:
 
     def _note_error(self, name: str) -> None:
         self._accounts.last_error = name
+        # Once until the next success: a broker that is down for a night must not fill the app's log.
+        if not self._is_troubled and name not in kafka.PASSING:
+            self._is_troubled = True
+            log.warning("no broker takes events (%s); they wait", name)

@@ -35,6 +35,8 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "queue.buffering.max.kbytes": QUEUE_KBYTES,
     "reconnect.backoff.max.ms": 2_000,
     "log.connection.close": False,
+    # Critical only: it repeats a refused connection every two seconds, and we say once that the brokers are away.
+    "log_level": 2,
 }
 
 # What a broker says about a record itself, so that sending the same bytes again cannot help.
@@ -49,6 +51,11 @@ _REFUSALS: Final = frozenset(
     }
 )
 
+_PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
+
+PASSING: Final = frozenset({"_TRANSPORT", "_TIMED_OUT", "_RESOLVE"})
+"""Errors of one connection, which librdkafka mends by itself; `_ALL_BROKERS_DOWN` follows where it cannot."""
+
 # From Kafka's own UtilsTest: the Java client, aiokafka and librdkafka must agree on these or a join finds nothing.
 _MURMUR2: Final = ((b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536))
 
@@ -56,6 +63,11 @@ _MURMUR2: Final = ((b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit
 def reaction(error: KafkaError) -> Reaction:
     """What to do about a record that was not delivered: send it again, or count it as refused."""
     return "refuse" if error.code() in _REFUSALS else "resend"
+
+
+def is_purge(error: KafkaError) -> bool:
+    """Whether we ourselves took the record back."""
+    return error.code() in _PURGED
 
 
 def open_producer(

@@ -54,9 +54,9 @@ class Ledger:
         """The number now."""
         return int(_COUNT.unpack_from(self._buffer)[0])
 
-    def add(self, number: int) -> None:
-        """Change the number. Two threads must not."""
-        _COUNT.pack_into(self._buffer, 0, max(0, self.count + number))
+    @count.setter
+    def count(self, number: int) -> None:
+        _COUNT.pack_into(self._buffer, 0, number)
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Spool:
             yield orphan
             # Only now, when the caller has put the checks and the count elsewhere: a crash before repeats, not loses.
             (directory / CHECKS).unlink(missing_ok=True)
-            Ledger(directory / "ledger").add(-orphan.lost)
+            Ledger(directory / "ledger").count = 0
             if not orphan.segments:
                 self._remove(directory)
 

@@ -96,7 +96,7 @@ class Supply:
                 segment.close()
             else:
                 kept.append(segment)
-        self._spool.ledger.add(-self._spool.ledger.count)
+        self._spool.ledger.count = 0
         return self._spool.close(kept), lost
 
     def forget(self) -> None:

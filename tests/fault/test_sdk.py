@@ -1,0 +1,319 @@
+"""The SDK against real Kafka and real faults: an event taken is delivered, kept or counted, and keys stay in order."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.topics import create_topics
+from keeprate.producers import Keeprate, Stats
+from keeprate.producers.client import SEGMENT_BYTES
+from keeprate.schemas.decode import decode
+from keeprate.schemas.ids import uuid7
+from keeprate.schemas.topics import DEFAULT_PARTITIONS, SOURCES
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+
+class Landed(NamedTuple):
+    """What Kafka holds of an app.
+
+    sequences: by producer, every producer_seq as often as it came.
+    order: by key, the events' own numbers in the order of their offsets, repetitions left out.
+    """
+
+    sequences: dict[str, list[int]]
+    order: dict[str, list[int]]
+
+    @property
+    def repeated(self) -> int:
+        """Records beyond the first of each event."""
+        return sum(len(each) - len(set(each)) for each in self.sequences.values())
+
+    def check(self) -> None:
+        """Every producer's numbers begin at 1 and have no gap, and every key's events are in order."""
+        for producer, sequence in self.sequences.items():
+            assert sorted(set(sequence)) == list(range(1, max(sequence) + 1)), producer
+        for key, numbers in self.order.items():
+            assert numbers == sorted(numbers), key
+
+
+def landed(bootstrap: str, app: str) -> Landed:
+    """Read both source topics to their ends."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": str(uuid.uuid4()), "enable.auto.commit": False})
+    sequences: dict[str, list[int]] = defaultdict(list)
+    order: dict[str, list[int]] = defaultdict(list)
+    try:
+        for topic in SOURCES:
+            for partition in range(DEFAULT_PARTITIONS):
+                for event in _read(consumer, topic.name, partition):
+                    if event["app"] != app:
+                        continue
+                    if event["producer_seq"] not in sequences[event["producer_id"]]:
+                        order[event["generation_id"]].append(int((event.get("attributes") or {}).get("n", 0)))
+                    sequences[event["producer_id"]].append(event["producer_seq"])
+    finally:
+        consumer.close()
+    return Landed(sequences, order)
+
+
+def _read(consumer: Consumer, topic: str, partition: int) -> Iterator[Any]:
+    at = TopicPartition(topic, partition)
+    _, end = consumer.get_watermark_offsets(at, timeout=20)
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+    read = 0
+    while read < end:
+        for message in consumer.consume(10_000, timeout=0.3):
+            assert message.error() is None
+            read = (message.offset() or 0) + 1
+            yield decode(message.value())
+
+
+@pytest.fixture(scope="module")
+def own_broker(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A broker of these tests, which they kill. The shared one is asked for so that its absence skips these too."""
+    with KafkaBroker(tmp_path_factory.mktemp("own-kafka")) as broker:
+        create_topics(broker.bootstrap)
+        yield broker
+
+
+@pytest.fixture
+def app() -> str:
+    """A name that no other test emits under."""
+    return f"sdk-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    """Where this test's clients spool."""
+    return tmp_path / "spool"
+
+
+def start_app(mode: str, app: str, brokers: str, spool: Path, count: int) -> "subprocess.Popen[str]":
+    """The app of sdk_app.py as a process of its own."""
+    command = [sys.executable, "-m", "tests.fault.sdk_app", mode, app, brokers, str(spool), str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def adopt(app: str, brokers: str, spool: Path) -> Stats:
+    """Start the app again, emit one event, deliver everything; the accounts after the end."""
+    client = Keeprate(app, brokers=brokers, spool_dir=spool)
+    client.feedback(uuid7()).shown()
+    # The sender adopts before it sends, so the event's acknowledgement comes after the adoption.
+    assert client.flush(60) == 0
+    client.close()
+    return balanced(client.stats())
+
+
+def balanced(stats: Stats) -> Stats:
+    """The same accounts, once they add up."""
+    assert stats.accepted == stats.delivered + stats.pending + stats.spooled + stats.lost
+    return stats
+
+
+def files_in(spool: Path) -> list[Path]:
+    """What is left in the spool."""
+    return [path for path in spool.rglob("*") if path.is_file()]
+
+
+def test_a_broker_killed_under_load_costs_nothing(own_broker: KafkaBroker, app: str, spool: Path) -> None:
+    """The broker dies and comes back while four threads emit: all is delivered, once, in order per key."""
+    client = Keeprate(app, brokers=own_broker.bootstrap, spool_dir=spool)
+    stop = threading.Event()
+    counts = [0] * 4
+
+    def load(thread: int) -> None:
+        key = uuid7()
+        while not stop.wait(0.0005):
+            assert client.emit(
+                {"type": "vote", "value": 1, "generation_id": key, "attributes": {"n": str(counts[thread])}}
+            )
+            counts[thread] += 1
+
+    threads = [threading.Thread(target=load, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    own_broker.kill()
+    own_broker.start()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert client.flush(60) == 0
+    client.close()
+    stats = balanced(client.stats())
+    assert (stats.delivered, stats.lost) == (sum(counts), 0)
+    found = landed(own_broker.bootstrap, app)
+    found.check()
+    assert found.repeated == 0
+    assert sum(map(len, found.sequences.values())) == sum(counts)
+    assert files_in(spool) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_app_loses_nothing_that_emit_took(own_broker: KafkaBroker, app: str, spool: Path, seed: int) -> None:
+    """kill -9 at a random moment: the next start delivers the rest; nothing taken is missing, keys stay in order."""
+    rng = random.Random(seed)
+    process = start_app("kill", app, own_broker.bootstrap, spool, 0)
+    assert process.stdout is not None
+    last = 0
+    stop_after = rng.randrange(100, 20_000)
+    for line in process.stdout:
+        last = int(line)
+        if last >= stop_after:
+            process.kill()
+            break
+    rest, _ = process.communicate()
+    last = max([last, *(int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n"))])
+    assert process.returncode == -signal.SIGKILL
+    stats = adopt(app, own_broker.bootstrap, spool)
+    assert stats.lost == 0
+    found = landed(own_broker.bootstrap, app)
+    found.check()
+    assert max(max(each) for each in found.sequences.values()) >= last
+    assert files_in(spool) == []
+
+
+def test_an_app_killed_while_the_brokers_are_down_keeps_its_events(
+    own_broker: KafkaBroker, app: str, spool: Path
+) -> None:
+    """Nobody was there to take them: the next start takes over every event, and the accounts say how many."""
+    process = start_app("kill", app, "127.0.0.1:1", spool, 0)
+    assert process.stdout is not None
+    last = 0
+    for line in process.stdout:
+        last = int(line)
+        if last >= 30_000:
+            process.kill()
+            break
+    process.communicate()
+    # The brokers have moved meanwhile: who adopts is found by the app and its brokers, so the spool is moved with them.
+    (old,) = spool.iterdir()
+    with Keeprate(app, brokers=own_broker.bootstrap, spool_dir=spool) as other:
+        home = other._delivery._supply.spool.directory.parent  # type: ignore[union-attr]
+    home.rmdir()
+    old.rename(home)
+    stats = adopt(app, own_broker.bootstrap, spool)
+    assert stats.adopted >= last
+    assert stats.lost == 0
+    found = landed(own_broker.bootstrap, app)
+    found.check()
+    assert found.repeated == 0
+    assert sum(map(len, found.sequences.values())) == stats.delivered
+
+
+def test_an_app_that_exits_without_close_delivers(own_broker: KafkaBroker, app: str, spool: Path) -> None:
+    """The exit of the interpreter closes the client."""
+    process = start_app("exit", app, own_broker.bootstrap, spool, 5_000)
+    process.communicate()
+    assert process.returncode == 0
+    found = landed(own_broker.bootstrap, app)
+    found.check()
+    assert [len(each) for each in found.sequences.values()] == [5_000]
+    assert files_in(spool) == []
+
+
+def test_every_process_of_a_fork_has_its_own_events(own_broker: KafkaBroker, app: str, spool: Path) -> None:
+    """A parent, a child that exits and a child that vanishes: three producers, each without a gap or a repetition."""
+    process = start_app("fork", app, own_broker.bootstrap, spool, 500)
+    process.communicate()
+    assert process.returncode == 0
+    adopt(app, own_broker.bootstrap, spool)
+    found = landed(own_broker.bootstrap, app)
+    found.check()
+    assert sorted(len(set(each)) for each in found.sequences.values()) == [1, 500, 500, 1_000]
+    assert files_in(spool) == []
+
+
+def test_events_are_held_in_memory_while_no_file_can_be_made(own_broker: KafkaBroker, app: str, spool: Path) -> None:
+    """A disk that refuses every segment costs nothing as long as the brokers are there."""
+    process = start_app("no_disk", app, own_broker.bootstrap, spool, 5_000)
+    out, _ = process.communicate()
+    assert process.returncode == 0
+    assert "delivered=5000" in out
+    landed(own_broker.bootstrap, app).check()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, require: Callable[[str], str]) -> Iterator[Path]:
+    """A file system of ten megabytes."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = subprocess.run([require("mount"), "-t", "tmpfs", "-o", "size=10m", "none", str(path)], check=False)
+    if mount.returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield path
+    subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def test_a_full_disk_drops_only_what_memory_cannot_hold(own_broker: KafkaBroker, app: str, small_disk: Path) -> None:
+    """With brokers away and the disk full, each event is kept or counted; after the heal the kept ones arrive."""
+    client = Keeprate(app, brokers=own_broker.bootstrap, spool_dir=small_disk)
+    own_broker.kill()
+    pad = {"pad": "x" * 2_000}
+    event = {"type": "action", "action": "shown", "generation_id": uuid7(), "attributes": pad}
+    taken = sum(client.emit(event) for _ in range(30_000))
+    stats = balanced(client.stats())
+    assert stats.accepted == 30_000
+    assert stats.dropped == {"full": 30_000 - taken}
+    assert 0 < taken < 30_000
+    own_broker.start()
+    assert client.flush(60) == 0
+    client.close()
+    assert balanced(client.stats()).delivered == taken
+    (sequence,) = landed(own_broker.bootstrap, app).sequences.values()
+    assert len(sequence) == len(set(sequence)) == taken
+
+
+def test_a_spool_at_its_limit_drops_the_oldest_and_counts_them(own_broker: KafkaBroker, app: str, spool: Path) -> None:
+    """While the brokers are away the newest events stay; the gap in the numbers is the number evicted."""
+    client = Keeprate(app, brokers=own_broker.bootstrap, spool_dir=spool, spool_bytes=4 * SEGMENT_BYTES)
+    own_broker.kill()
+    pad = {"pad": "x" * 20_000}
+    event = {"type": "action", "action": "shown", "generation_id": uuid7(), "attributes": pad}
+    last_taken = 0
+    for number in range(1, 20_001):
+        if client.emit(event):
+            last_taken = number
+    own_broker.start()
+    assert client.flush(60) == 0
+    client.close()
+    stats = balanced(client.stats())
+    assert set(stats.dropped) <= {"evicted", "full"}
+    assert stats.dropped["evicted"] > 0
+    (sequence,) = landed(own_broker.bootstrap, app).sequences.values()
+    assert 20_000 - len(set(sequence)) == stats.lost
+    assert max(sequence) == last_taken
+
+
+def test_an_app_whose_spool_directory_is_deleted_goes_on(own_broker: KafkaBroker, app: str, spool: Path) -> None:
+    """A directory that somebody deletes costs nothing while the process lives."""
+    client = Keeprate(app, brokers=own_broker.bootstrap, spool_dir=spool)
+    client.feedback(uuid7()).shown()
+    shutil.rmtree(spool)
+    for _ in range(20_000):
+        client.feedback(uuid7()).shown()
+    assert client.flush(60) == 0
+    client.close()
+    assert balanced(client.stats()).delivered == 20_001
+
+
+def test_a_record_that_the_broker_refuses_is_counted_and_holds_up_nothing(
+    own_broker: KafkaBroker, app: str, spool: Path
+) -> None:
+    """Where the broker's limit is below ours, the record is dropped[refused] and the next ones arrive."""
+    with Keeprate(app, brokers=own_broker.bootstrap, spool_dir=spool, kafka={"message.max.bytes": 20_000}) as client:
+        key = client.feedback(uuid7())
+        key.shown().action("shown", attributes={"pad": "x" * 50_000}).shown()
+        assert client.flush(60) == 0
+        assert (client.stats().delivered, client.stats().dropped) == (2, {"refused": 1})
