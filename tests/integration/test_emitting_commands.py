@@ -114,6 +114,7 @@ def _is_event(value: bytes) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_without_a_broker_the_remedy_is_named(tmp_path: Path) -> None:
     """One line on standard error, and no traceback."""
     env = os.environ | {"KEEPRATE_BROKERS": "127.0.0.1:1", "KEEPRATE_DATA_DIR": str(tmp_path)}
