@@ -169,8 +169,10 @@ def _complete(index: int, item: Any, origin: Origin) -> Refusal | None:
     if not isinstance(item, dict):
         reason = item.reason if isinstance(item, Unreadable) else "an item is a JSON object: one event"
         return item_refusal(index, "not_json" if isinstance(item, Unreadable) else "invalid", reason)
-    if len(item) > _MAX_FIELDS or any(len(entry) > _MAX_ENTRIES for entry in item.values() if type(entry) is list):
-        reason = f"more than {_MAX_FIELDS} fields, or a list of more than {_MAX_ENTRIES} entries"
+    if len(item) > _MAX_FIELDS or any(
+        len(entry) > _MAX_ENTRIES for entry in item.values() if type(entry) in (list, dict)
+    ):
+        reason = f"more than {_MAX_FIELDS} fields, or more than {_MAX_ENTRIES} entries in one of them"
         return item_refusal(index, "too_large", reason)
     app = item.setdefault("app", origin.app)
     if origin.app is not None and app != origin.app:

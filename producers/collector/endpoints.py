@@ -10,7 +10,8 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final, ParamSpec, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -25,7 +26,11 @@ from keeprate.producers.collector.limits import MemoryBudget, RateLimit
 from keeprate.producers.collector.publisher import Publisher
 from keeprate.producers.collector.spans import Mapped, Source
 
-KEYLESS = "keyless"
+KEYLESS: Final = "keyless"
+_LARGE_BYTES: Final = 1 << 18
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass
@@ -33,6 +38,7 @@ class Collector:
     """What the endpoints share. keys: None takes any app's events without a key, for a laptop.
 
     salt: hashes the user ids of OpenTelemetry. draining: set once the process was told to end.
+    large: held while a large body is decoded.
     """
 
     publisher: Publisher
@@ -44,15 +50,15 @@ class Collector:
     max_body_bytes: int
     body_timeout_s: float
     draining: bool = False
+    large: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def events(self, request: Request) -> Response:
         """`POST /v1/events`."""
         app = self._authenticate(request)
         async with _Content(self, request) as body:
-            items = batches.read_items(body, media_type(request))
             key = request.headers.get("idempotency-key", "")[:200]
-            records, refusals = batches.accept(items, Origin(app, _now_ms(), self.aliases, key))
-            del items
+            origin = Origin(app, _now_ms(), self.aliases, key)
+            records, refusals = await self._decode(body, _read_batch, body, media_type(request), origin)
             refusals += await self._publish(records)
         _count(records, refusals)
         return answers.batch_answer(len(records), refusals)
@@ -76,7 +82,8 @@ class Collector:
         try:
             app = self._authenticate(request)
             async with _Content(self, request) as body:
-                mapped = map_body(body, is_json, Source(app, _now_ms(), self.aliases, self.salt))
+                source = Source(app, _now_ms(), self.aliases, self.salt)
+                mapped = await self._decode(body, map_body, body, is_json, source)
                 mapped.refusals += await self._publish(mapped.records)
         except RequestError as error:
             return answers.otlp_error(error, is_json)
@@ -84,6 +91,13 @@ class Collector:
         for reason, count in mapped.ignored.items():
             metrics.IGNORED.labels(reason).inc(count)
         return answers.otlp_answer(signal, mapped.refusals, is_json)
+
+    async def _decode(self, body: bytes, decode: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+        """Decode at once, or a large body in a thread, one at a time: the others are served and memory is bounded."""
+        if len(body) < _LARGE_BYTES:
+            return decode(*args, **options)
+        async with self.large:
+            return await asyncio.to_thread(decode, *args, **options)
 
     def _map_traces(self, body: bytes, is_json: bool, source: Source) -> Mapped:
         found = otlp_json.decode_json_spans(body) if is_json else otlp.decode_protobuf_spans(body)
@@ -166,6 +180,10 @@ class _Content:
     def _release(self) -> None:
         self._collector.budget.give_back(self._reserved)
         self._reserved = 0
+
+
+def _read_batch(body: bytes, kind: str, origin: Origin) -> tuple[list[Record], list[Refusal]]:
+    return batches.accept(batches.read_items(body, kind), origin)
 
 
 def media_type(request: Request) -> str:

@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from keeprate.producers.collector.errors import RequestError
+from keeprate.producers.collector.wire import check_fields
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
@@ -65,6 +66,7 @@ class LogRecord:
 
 def decode_protobuf_spans(body: bytes) -> list[Span]:
     """The spans of an ExportTraceServiceRequest."""
+    check_fields(body, "traces")
     request = ExportTraceServiceRequest()
     _parse(request, body)
     return list(_protobuf_spans(request))
@@ -72,6 +74,7 @@ def decode_protobuf_spans(body: bytes) -> list[Span]:
 
 def decode_protobuf_logs(body: bytes) -> list[LogRecord]:
     """The log records of an ExportLogsServiceRequest."""
+    check_fields(body, "logs")
     request = ExportLogsServiceRequest()
     _parse(request, body)
     return list(_protobuf_logs(request))
