@@ -10,14 +10,19 @@ request gets one of its own: nothing that a request sets can reach another one.
 import fcntl
 import os
 import re
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from chdb.state.sqlitelike import Connection
+
+from keeprate.deploy.store.request import insert_from_file
+
+_TemporaryFile: TypeAlias = "tempfile._TemporaryFileWrapper[bytes]"
 
 _CODE = re.compile(r"Code: (\d+)\. DB::.*", re.DOTALL)
 _UNKNOWN_EXCEPTION = 1002
@@ -85,10 +90,15 @@ class Session:
 
     It does one thing at a time: a second thread waits. `close` ends what is under way first, because chDB crashes the
     process when a connection goes away under its stream.
+
+    An INSERT's data wait in a file until they are all there. chDB's own `send_insert` takes them piece by piece, but
+    answers with success when writing the rows failed (a constraint, too many parts, a full disk, a view that threw);
+    and data behind the statement itself end for chDB where they hold a semicolon and a newline.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._insert: tuple[str, str, _TemporaryFile] | None = None
         self._turn = threading.Lock()
         self._under_way: Any = None
 
@@ -111,24 +121,29 @@ class Session:
 
     def begin_insert(self, head: str, data_format: str) -> None:
         """Begin the INSERT of `head`, whose data `add` brings in `data_format`."""
-        with self._turn, _engine_errors():
-            self._under_way = self._connection.send_insert(head, data_format)
+        with self._turn:
+            self._insert = head, data_format, tempfile.NamedTemporaryFile(prefix="keeprate-insert-")  # noqa: SIM115
 
     def add(self, data: bytes) -> None:
-        """Hand over some more of the INSERT's bytes, cut anywhere."""
-        with self._turn, _engine_errors():
-            self._under_way.append(data)
+        """Take some more of the INSERT's bytes, cut anywhere."""
+        with self._turn:
+            assert self._insert is not None
+            self._insert[2].write(data)
 
     def finish_insert(self) -> Summary:
         """Write what came; durable when this returns. Closing the session without it abandons the INSERT."""
         with self._turn, _engine_errors():
-            result = self._under_way.finish()
-        return Summary(written_rows=result.rows_written, written_bytes=result.bytes_written, elapsed_s=result.elapsed)
+            assert self._insert is not None
+            head, data_format, data = self._insert
+            data.flush()
+            return _summary_of(self._connection.query(insert_from_file(head, data.name, data_format)))
 
     def close(self) -> None:
         """Cancel what is under way and end the session."""
         with self._turn:
             try:
+                if self._insert is not None:
+                    self._insert[2].close()
                 if self._under_way is not None:
                     with _engine_errors():
                         self._under_way.cancel()

@@ -24,6 +24,11 @@ _HEAD_PIECE = re.compile(
     rb"|\bFORMAT\s+(?P<format>\w+)[ \t]*;?[ \t]*(?:\r?\n)?|\b(?P<values>VALUES)\b|\b(?P<select>SELECT|WITH)\b|\w+|.",
     re.IGNORECASE | re.DOTALL,
 )
+_HEAD_WORD = re.compile(
+    r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`\\]|\\.)*`|--[^\n]*|/\*.*?\*/"
+    r"|\b(?P<settings>SETTINGS)\b(?=\s+\w+\s*=)|\w+|.",
+    re.IGNORECASE | re.DOTALL,
+)
 _FORMAT_AT_END = re.compile(
     rb"\bFORMAT\s+(\w+)\s*(?:SETTINGS\b(?:[^'()]|'(?:[^'\\]|\\.)*')*)?(?:;|\s|--[^\n]*|/\*.*?\*/)*\Z",
     re.IGNORECASE | re.DOTALL,
@@ -140,6 +145,15 @@ def split_insert(text: bytes, data_follow: bool) -> tuple[Insert, bytes] | None:
             bare = data_follow and not text[piece.end() :].strip(b" \t\r\n;")
             return (Insert(text[: piece.start()].decode(), "Values"), b"") if bare else None
     return (Insert(text.decode().rstrip(" \t\r\n;"), "Values"), b"") if data_follow else None
+
+
+def insert_from_file(head: str, path: str, data_format: str) -> str:
+    """The statement of an INSERT whose data are in a file: the file stands before the settings of the statement."""
+    source = f" FROM INFILE '{path}' COMPRESSION 'none' "
+    for piece in _HEAD_WORD.finditer(head):
+        if piece["settings"] is not None:
+            return f"{head[: piece.start()]}{source}{head[piece.start() :]} FORMAT {data_format}"
+    return f"{head}{source}FORMAT {data_format}"
 
 
 def output_format(statement: bytes, default: str) -> str:

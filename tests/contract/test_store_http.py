@@ -156,6 +156,35 @@ def test_a_bad_row_fails_its_insert_as_a_whole(client: Client) -> None:
     assert _count(client) == 0
 
 
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("ALTER TABLE events ADD CONSTRAINT small CHECK id < 5", 469),
+        ("CREATE MATERIALIZED VIEW v ENGINE = Null AS SELECT throwIf(id = 5) FROM events", 395),
+        ("ALTER TABLE events MODIFY SETTING parts_to_throw_insert = 1", 252),
+    ],
+)
+def test_what_fails_while_rows_are_written_is_an_error(client: Client, change: str, code: int) -> None:
+    """A constraint, a view that throws and too many parts: the client learns of it."""
+    client.command("SYSTEM STOP MERGES events")
+    client.raw_insert("events", insert_block=_json_rows(0, 1), fmt="JSONEachRow")
+    client.command(change)
+    with pytest.raises(DatabaseError) as raw:
+        client.raw_insert("events", insert_block=_json_rows(5, 1), fmt="JSONEachRow")
+    with pytest.raises(DatabaseError) as native:
+        client.insert("events", [[5, "n", _AT_MS]], column_names=["id", "name", "at"])
+    assert (raw.value.code, native.value.code) == (code, code)
+
+
+def test_data_may_hold_any_byte(client: Client) -> None:
+    """Quotes, semicolons, newlines and zeros in binary data are data."""
+    names = [bytes((n, 0x3B, 0x0A, 0, 0x27, n)) for n in range(256)]
+    rows = b"".join(n.to_bytes(8, "little") + b"\x06" + name + bytes(8) for n, name in enumerate(names))
+    client.raw_insert("events", insert_block=rows, fmt="RowBinary")
+    stored = client.raw_query("SELECT hex(name) FROM events ORDER BY id FORMAT TSV").decode().split()
+    assert stored == [name.hex().upper() for name in names]
+
+
 def test_a_query_that_fails_under_way_breaks_its_answer_off(store: StoreProcess) -> None:
     """No client takes half an answer for a whole one."""
     query = "SELECT throwIf(number = 5000000) FROM numbers(10000000) FORMAT Native"

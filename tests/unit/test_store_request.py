@@ -9,6 +9,7 @@ from keeprate.deploy.store.request import (
     content_type,
     form_fields,
     has_answer,
+    insert_from_file,
     may_stream,
     output_format,
     read_options,
@@ -161,3 +162,23 @@ def test_pages_in_a_browser_are_refused() -> None:
 def test_formats_have_content_types(answer_format: str, kind: str) -> None:
     """A browser and a tool know what they get."""
     assert content_type(answer_format) == kind
+
+
+@pytest.mark.parametrize(
+    ("head", "statement"),
+    [
+        ("INSERT INTO t (a)", "INSERT INTO t (a) FROM INFILE '/x' COMPRESSION 'none' FORMAT CSV"),
+        (
+            "INSERT INTO `settings x = 1` SETTINGS async_insert=0, token='SETTINGS a = 1' ",
+            "INSERT INTO `settings x = 1`  FROM INFILE '/x' COMPRESSION 'none' "
+            "SETTINGS async_insert=0, token='SETTINGS a = 1'  FORMAT CSV",
+        ),
+        (
+            "INSERT INTO settings (settings)",
+            "INSERT INTO settings (settings) FROM INFILE '/x' COMPRESSION 'none' FORMAT CSV",
+        ),
+    ],
+)
+def test_an_insert_takes_its_data_from_a_file(head: str, statement: str) -> None:
+    """The file stands before the settings of the statement, wherever else their keyword occurs."""
+    assert insert_from_file(head, "/x", "CSV") == statement
