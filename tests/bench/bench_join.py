@@ -21,7 +21,7 @@ from tests.bench.join_load import Load, expected, make
 from tests.bench.join_pace import StalledError
 from tests.bench.results import Bench, Result, result
 
-EVENTS: Final = 1_500_000
+EVENTS: Final = 1_000_000
 PEER_EVENTS: Final = {"faust_plain": 50_000, "quix": 300_000, "kafka_streams": EVENTS}
 SCALES: Final = (1, 2, 4)
 RECOVERED: Final = 1_000_000
@@ -151,5 +151,5 @@ def _recovery(bench: Bench, cluster: Cluster) -> Iterator[Result]:
         values = []
         for number in range(bench.runs if name == "join.recovery" else 1):
             bench.say(f"recovering {count:,} pending suggestions, run {number + 1}")
-            values.append(join_state.recovery_s(cluster, bench.directory / "recovery", number, bench.say))
+            values.append(join_state.recovery_s(cluster, bench.directory / "recovery", count, number, bench.say))
         yield result(name, "s", values)

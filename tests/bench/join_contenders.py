@@ -85,7 +85,7 @@ def keeprate(cluster: Cluster, load: Load, expected: Digest, directory: Path, sa
     create_topics(cluster.bootstrap, partitions)
     group = _fresh("keeprate")
     with workers(cluster, directory, processes, group) as children:
-        samples = follow(lambda: cluster.committed(group, names), load.events, children, say)
+        samples = follow(cluster.committed(group, *names), load.events, children, say)
     check(cluster, expected)
     return rate(samples, load.events)
 
@@ -113,7 +113,7 @@ def peer(
     child = ChildProcess(name, [*argv, *arguments], directory / "peer.log", environment)
     tells = name == "kafka_streams"
     with child:
-        done = (lambda: _told(child)) if tells else (lambda: cluster.written([PEER_OUTCOMES]))
+        done = (lambda: _told(child)) if tells else cluster.written(PEER_OUTCOMES)
         samples = follow(done, load.events, [child], say)
     check_peer(cluster, load, name)
     cluster.delete(topic for topic in cluster.topics() if group in topic)

@@ -1,7 +1,7 @@
 """The Kafka side of the join's benchmark: fresh topics, their records, and how far a group is."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -62,26 +62,27 @@ class Cluster:
         if left := producer.flush(120):
             raise TimeoutError(f"{left} records were not written within two minutes")
 
-    def written(self, topics: Iterable[str]) -> int:
-        """How many records the topics were given so far."""
-        while True:
-            try:
-                return sum(
-                    self._eyes.get_watermark_offsets(place, timeout=TIMEOUT_S)[1] for place in self._places(topics)
-                )
-            except KafkaException as error:
-                # A topic that was just created again is still known by its old leader.
-                if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
-                    raise
-                time.sleep(0.1)
+    def written(self, *topics: str) -> Callable[[], int]:
+        """What tells how many records the topics were given so far."""
+        places = self._places(topics)
 
-    def committed(self, group: str, topics: Iterable[str]) -> int:
-        """How many records of the topics a group has committed. The topics must begin at offset 0."""
+        def count() -> int:
+            while True:
+                try:
+                    return sum(self._eyes.get_watermark_offsets(place, timeout=TIMEOUT_S)[1] for place in places)
+                except KafkaException as error:
+                    # A topic that was just created again is still known by its old leader.
+                    if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                        raise
+                    time.sleep(0.1)
+
+        return count
+
+    def committed(self, group: str, *topics: str) -> Callable[[], int]:
+        """What tells how many records of the topics a group has committed. They must begin at offset 0."""
+        places = self._places(topics)
         eyes = Consumer({**self._client, "group.id": group})
-        try:
-            return sum(max(place.offset, 0) for place in eyes.committed(self._places(topics), timeout=TIMEOUT_S))
-        finally:
-            eyes.close()
+        return lambda: sum(max(place.offset, 0) for place in eyes.committed(places, timeout=TIMEOUT_S))
 
     def read(self, *topics: str) -> Iterator[list[Message]]:
         """Everything that the topics hold now, in runs."""

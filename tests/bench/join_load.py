@@ -6,6 +6,7 @@ have about 1 kB, feedback 300 to 400 bytes; there are duplicates, orphans and la
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -62,6 +63,7 @@ def make(path: Path, events: int) -> Load:
     return Load(path, events)
 
 
+@cache
 def expected(load: Load) -> Digest:
     """What `fold` makes of a load: the outcomes that the join must come to."""
     digest = Digest()

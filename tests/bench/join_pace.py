@@ -12,6 +12,7 @@ Sample = tuple[float, int]
 
 WARM_UP: Final = 0.2
 """The share of the records before the clock starts: compilers are warm, caches full and partitions assigned by then."""
+POLL_S: Final = 0.1
 STALL_S: Final = 90.0
 
 
@@ -41,7 +42,7 @@ def follow(
     samples: list[Sample] = [(time.monotonic(), 0)]
     moved_s = said_s = samples[0][0]
     while samples[-1][1] < events:
-        time.sleep(0.05)
+        time.sleep(POLL_S)
         now_s, count = time.monotonic(), done()
         if count > samples[-1][1]:
             moved_s = now_s

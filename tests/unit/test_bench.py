@@ -1,0 +1,88 @@
+"""What the benchmarks make of what they see: rates, files and tables."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench import results, tables
+from tests.bench.join_load import expected, joined, make
+from tests.bench.join_pace import rate
+from tests.bench.results import Bench, Result, file, load, ratio, result
+
+MACHINE = {"cpu": "one", "cores": "2", "memory": "4 GB", "python": "3"}
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(results, "DIRECTORY", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(results, "MACHINE", tmp_path / "machine.json")
+    return tmp_path
+
+
+def test_start_up_is_no_part_of_a_rate() -> None:
+    """The clock starts when a fifth is done, however long that took."""
+    assert rate([(0.0, 0), (90.0, 10), (100.0, 20), (101.0, 60), (102.0, 100), (110.0, 100)], 100) == 40
+
+
+def test_progress_in_steps_is_measured_from_step_to_step() -> None:
+    """A contender that commits now and then is not credited with what it did before the first step that was seen."""
+    assert rate([(0.0, 0), (1.0, 50), (2.0, 50), (3.0, 100)], 100) == 25
+
+
+def test_a_run_too_short_to_measure_is_an_error() -> None:
+    """One step from nothing to everything has no rate."""
+    with pytest.raises(ValueError, match="take more of them"):
+        rate([(0.0, 0), (1.0, 100)], 100)
+
+
+def test_partial_runs_add_up(elsewhere: Path) -> None:
+    """A later run replaces its own names and keeps the others, in the order in which an event travels."""
+    file([result("sink.keeprate", "rows/s", [3.0, 1.0, 2.0]), result("join.keeprate", "events/s", [9.0])], MACHINE)
+    file([result("join.keeprate", "events/s", [8.0, 7.0])], MACHINE | {"python": "4"})
+    assert [(one["name"], one["median"], one["runs"]) for one in load()] == [
+        ("join.keeprate", 7.5, 2),
+        ("sink.keeprate", 2.0, 3),
+    ]
+
+
+def test_numbers_of_another_machine_are_dropped(elsewhere: Path) -> None:
+    """They would be compared with those of this one."""
+    file([result("join.quix", "events/s", [1.0])], MACHINE)
+    file([result("join.keeprate", "events/s", [9.0])], MACHINE | {"cpu": "two"})
+    assert [one["name"] for one in load()] == ["join.keeprate"]
+
+
+def test_only_rates_of_one_unit_are_compared() -> None:
+    """The ratio says how many times as fast ours is, and is absent where that means nothing."""
+    ours, peer = result("join.keeprate", "events/s", [90.0]), result("join.quix", "events/s", [30.0])
+    size = result("join.bytes_per_pending", "bytes", [300.0])
+    everything: list[Result] = [ours, peer, size]
+    assert [ratio(one, everything) for one in everything] == [None, 3.0, None]
+
+
+def test_a_name_is_asked_for_by_itself_or_by_its_group(tmp_path: Path) -> None:
+    """`join` asks for `join.quix`, and `jo` for nothing."""
+    asked = {only: Bench(1, 1.0, tmp_path, (only,), print).wants("join.quix") for only in ("join", "join.quix", "jo")}
+    assert asked == {"join": True, "join.quix": True, "jo": False}
+
+
+def test_the_readme_is_changed_between_its_marks_only(tmp_path: Path) -> None:
+    """What stands around the table stays as it is."""
+    readme = tmp_path / "README.md"
+    readme.write_text(f"above\n{tables.BEGIN}\nold\n{tables.END}\nbelow\n")
+    tables.into_readme(readme, r"new \1")
+    assert readme.read_text() == f"above\n{tables.BEGIN}\nnew \\1\n{tables.END}\nbelow\n"
+    readme.write_text("no marks")
+    with pytest.raises(ValueError, match="to write between"):
+        tables.into_readme(readme, "new")
+    assert readme.read_text() == "no marks"
+
+
+def test_a_load_is_the_same_each_time(tmp_path: Path) -> None:
+    """Two makers of one load agree to the byte, and so on what must come of it."""
+    one, other = make(tmp_path / "one", 2_000), make(tmp_path / "other", 2_000)
+    assert one.path.read_bytes() == other.path.read_bytes()
+    assert expected(one) == expected(other)
+    assert 0 < joined(one) < expected(one).outcomes < 2_000
+    assert sum(1 for _ in one.records()) == 2_000
