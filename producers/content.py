@@ -71,7 +71,7 @@ class ContentPolicy:
             kept["content_mode"] = self.mode
         if kept["type"] == "edit" and kept.get("corrected_text") is None and kept.get("distance") is None:
             raise ContractError("invalid", "with content='off' an edit needs the distance and both lengths", "distance")
-        return kept
+        return {name: value for name, value in kept.items() if value is not None}
 
     def _redacted(self, value: Any) -> Any:
         if self.redact is None:

@@ -28,6 +28,7 @@ log = logging.getLogger("keeprate.producers")
 HORIZONS_S: Final = (30, 120, 300, 600)
 READ_TIMEOUT_S: Final = 30.0
 """How long an asynchronous reader may take."""
+CLOSE_S: Final = 1.0
 
 
 class Unobserved(Exception):
@@ -79,6 +80,7 @@ class Tracker:
 
     reread: reads a text again after a restart, by the check's `ref`; without it those checks are unobserved.
     keeps_text: whether accepted texts may be written to the spool.
+    has_thread: whether a thread makes the checks; without one somebody calls `make_due`.
     """
 
     def __init__(
@@ -88,8 +90,10 @@ class Tracker:
         reread: Reread | None = None,
         keeps_text: bool = True,
         clock: Clock | None = None,
+        has_thread: bool = True,
     ) -> None:
         self._emit = emit
+        self._has_thread = has_thread
         self._reread = reread
         self._keeps_text = keeps_text
         self._clock = clock or Clock()
@@ -119,10 +123,10 @@ class Tracker:
                 accepted_s = self._clock.monotonic_s() - self._since(check) / 1000
                 self._schedule(check, self._reader_of(check, self._reread), accepted_s)
 
-    def pending(self) -> int:
-        """Checks that are to come."""
+    def next_due_s(self) -> float | None:
+        """When the next check is due, by the monotonic clock."""
         with self._changed:
-            return len(self._due)
+            return self._due[0][0] if self._due else None
 
     def make_due(self) -> None:
         """Make every check that is due."""
@@ -144,6 +148,10 @@ class Tracker:
             self._closed = True
             left = [] if self._journal else [entry[3] for entry in sorted(self._due)]
             self._changed.notify_all()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            # A check that is being made may still be emitted; a reader that hangs must not keep the process.
+            thread.join(CLOSE_S)
         for check in left:
             self._emit(observe(replace(check, original=None), lambda: None, self._since(check)))
 
@@ -162,7 +170,7 @@ class Tracker:
             self._journal.add(number, check if self._keeps_text else replace(check, original=None))
         with self._changed:
             heapq.heappush(self._due, (accepted_s + check.horizon_s, number, accepted_s, check, read))
-            if self._thread is None and not self._closed:
+            if self._has_thread and self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="keeprate-tracker", daemon=True)
                 self._thread.start()
             self._changed.notify_all()

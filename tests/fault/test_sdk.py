@@ -77,7 +77,9 @@ def _read(consumer: Consumer, topic: str, partition: int) -> Iterator[Any]:
         for message in consumer.consume(10_000, timeout=0.3):
             assert message.error() is None
             read = (message.offset() or 0) + 1
-            yield decode(message.value())
+            event = decode(message.value())
+            assert message.key() == event["generation_id"].encode()
+            yield event
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +201,8 @@ def test_an_app_killed_while_the_brokers_are_down_keeps_its_events(
     process.communicate()
     # The brokers have moved meanwhile: who adopts is found by the app and its brokers, so the spool is moved with them.
     (old,) = spool.iterdir()
-    with Keeprate(app, brokers=own_broker.bootstrap, spool_dir=spool) as other:
-        home = other._delivery._supply.spool.directory.parent  # type: ignore[union-attr]
+    with Keeprate(app, brokers=own_broker.bootstrap, spool_dir=spool):
+        (home,) = (path for path in spool.iterdir() if path != old)
     home.rmdir()
     old.rename(home)
     stats = adopt(app, own_broker.bootstrap, spool)

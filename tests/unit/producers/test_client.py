@@ -1,4 +1,4 @@
-"""What a client takes, stamps, refuses and counts. The broker is librdkafka's in-memory one, with no durability."""
+"""What a client takes, stamps, refuses and counts. Where there is a broker, it is librdkafka's in memory."""
 
 import logging
 from collections.abc import Iterator
@@ -7,41 +7,33 @@ from typing import Any
 import pytest
 
 from keeprate.producers import ClosedError, ContractError, FullError, Keeprate, SettingsError, kafka
-from keeprate.producers.segments import Segment
-from keeprate.schemas.decode import decode
+from keeprate.producers.backlog import Backlog
+from keeprate.producers.testing import RecordingKeeprate
 from keeprate.schemas.ids import foreign_id, uuid7
 
 MOCK = {"test.mock.num.brokers": 1}
 
 
-class Taken(list[dict[str, Any]]):
-    """The events a client put into its backlog, decoded from the bytes that Kafka would get."""
-
-    def watch(self, client: Keeprate) -> None:
-        put = client._delivery._backlog.append
-
-        def append(topic: int, key: bytes, value: bytes) -> Segment | None:
-            self.append({**decode(value), "_key": key.decode(), "_topic": topic})
-            return put(topic, key, value)
-
-        client._delivery._backlog.append = append  # type: ignore[method-assign]
+@pytest.fixture
+def client() -> RecordingKeeprate:
+    return RecordingKeeprate("docs", environment="test", strict=False)
 
 
 @pytest.fixture
-def client() -> Iterator[Keeprate]:
-    opened = Keeprate("docs", environment="test", kafka=MOCK)
+def taken(client: RecordingKeeprate) -> list[Any]:
+    """What the client emitted, as a processor would read it."""
+    return client.events
+
+
+@pytest.fixture
+def connected() -> Iterator[Keeprate]:
+    """A client with a broker in memory."""
+    opened = Keeprate("docs", kafka=MOCK)
     yield opened
     opened.close()
 
 
-@pytest.fixture
-def taken(client: Keeprate) -> Taken:
-    events = Taken()
-    events.watch(client)
-    return events
-
-
-def test_emit_stamps_what_the_event_leaves_out(client: Keeprate, taken: Taken) -> None:
+def test_emit_stamps_what_the_event_leaves_out(client: RecordingKeeprate, taken: list[Any]) -> None:
     """Id, time, version, app and environment are filled in; the sequence begins at 1 and ascends; the key is the id."""
     given = {"type": "action", "action": "shown", "generation_id": uuid7()}
     assert client.emit(given)
@@ -50,13 +42,12 @@ def test_emit_stamps_what_the_event_leaves_out(client: Keeprate, taken: Taken) -
     assert given == {"type": "action", "action": "shown", "generation_id": given["generation_id"]}
     assert first["app"] == "docs"
     assert first["environment"] == "test"
-    assert first["_key"] == given["generation_id"]
     assert first["producer_id"] == client.producer_id
     assert [first["producer_seq"], second["producer_seq"]] == [1, 2]
     assert first["event_id"] != second["event_id"]
 
 
-def test_emit_keeps_what_the_event_gives(client: Keeprate, taken: Taken) -> None:
+def test_emit_keeps_what_the_event_gives(client: RecordingKeeprate, taken: list[Any]) -> None:
     """An importer's event_id, occurred_at and app stay; the client's own accounting does not give way."""
     given = {
         "type": "vote",
@@ -74,7 +65,7 @@ def test_emit_keeps_what_the_event_gives(client: Keeprate, taken: Taken) -> None
     assert taken[0]["producer_seq"] == 1
 
 
-def test_a_wrong_event_is_counted_and_never_raised(client: Keeprate, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_event_is_counted_and_never_raised(client: RecordingKeeprate, caplog: pytest.LogCaptureFixture) -> None:
     """A refusal moves dropped[invalid] and its kind, and the log says it once per kind."""
     with caplog.at_level(logging.ERROR, "keeprate.producers"):
         for _ in range(3):
@@ -89,13 +80,13 @@ def test_a_wrong_event_is_counted_and_never_raised(client: Keeprate, caplog: pyt
     assert len(caplog.records) == 2
 
 
-def test_a_text_that_is_no_unicode_is_refused_and_not_raised(client: Keeprate) -> None:
+def test_a_text_that_is_no_unicode_is_refused_and_not_raised(client: RecordingKeeprate) -> None:
     """Half of a surrogate pair cannot be UTF-8; the event is counted as invalid."""
     client.generation(output="\ud800")
     assert client.stats().dropped == {"invalid": 1}
 
 
-def test_an_event_over_one_mebibyte_is_counted_as_too_large(client: Keeprate) -> None:
+def test_an_event_over_one_mebibyte_is_counted_as_too_large(client: RecordingKeeprate) -> None:
     """The contract's limit holds before anything is sent."""
     client.generation(output=["x" * 600_000, "y" * 600_000])
     assert client.stats().dropped == {"too_large": 1}
@@ -121,14 +112,14 @@ def test_a_closed_client_counts_what_comes_after() -> None:
 
 
 def test_a_blocking_emit_raises_when_there_is_no_room_in_time(
-    client: Keeprate, monkeypatch: pytest.MonkeyPatch
+    connected: Keeprate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`block=True` waits for room; without any it says for how long it waited."""
-    monkeypatch.setattr(client._delivery._backlog, "append", lambda *_: None)
+    monkeypatch.setattr(Backlog, "append", lambda *_: None)
     with pytest.raises(FullError) as caught:
-        client.emit({"type": "action", "action": "shown", "generation_id": uuid7()}, block=True, timeout_s=0.01)
+        connected.emit({"type": "action", "action": "shown", "generation_id": uuid7()}, block=True, timeout_s=0.01)
     assert caught.value.waited_s >= 0.01
-    assert client.stats().dropped == {"full": 1}
+    assert connected.stats().dropped == {"full": 1}
 
 
 @pytest.mark.parametrize(
@@ -155,14 +146,14 @@ def test_the_loaded_librdkafka_partitions_as_java_does(monkeypatch: pytest.Monke
         kafka.check_partitioner()
 
 
-def test_a_provider_id_gives_the_same_generation_each_time(client: Keeprate, taken: Taken) -> None:
+def test_a_provider_id_gives_the_same_generation_each_time(client: RecordingKeeprate, taken: list[Any]) -> None:
     """An external id maps to one generation_id, and is kept."""
     handle = client.generation(external_id="resp_1")
     assert handle.id == foreign_id("docs", "resp_1") == taken[0]["generation_id"]
     assert taken[0]["external_id"] == "resp_1"
 
 
-def test_a_generation_reads_its_texts_and_outcome(client: Keeprate, taken: Taken) -> None:
+def test_a_generation_reads_its_texts_and_outcome(client: RecordingKeeprate, taken: list[Any]) -> None:
     """Bare texts become messages, choices are numbered, and an empty or failed output is named so."""
     handle = client.generation(input="q", output=["a\r\nb", "😀"], user="u", session="s")
     client.generation(output="")
@@ -177,7 +168,7 @@ def test_a_generation_reads_its_texts_and_outcome(client: Keeprate, taken: Taken
     assert taken[-1]["user"] == taken[0]["user"]
 
 
-def test_the_verbs_give_the_events_of_the_contract(client: Keeprate, taken: Taken) -> None:
+def test_the_verbs_give_the_events_of_the_contract(client: RecordingKeeprate, taken: list[Any]) -> None:
     """Each method emits one valid event of the kind it names."""
     handle = client.generation(output="return a + b")
     handle.shown(dwell_ms=900).accept_partial("return").accept().insert().copy().apply().reject().dismiss().ignore()
@@ -196,13 +187,13 @@ def test_the_verbs_give_the_events_of_the_contract(client: Keeprate, taken: Take
     assert (check["status"], check["distance"], check["accept_seq"]) == ("removed", 12, 2)
 
 
-def test_partial_accepts_repeat_the_sum(client: Keeprate, taken: Taken) -> None:
+def test_partial_accepts_repeat_the_sum(client: RecordingKeeprate, taken: list[Any]) -> None:
     """Each accept carries the length taken so far and the next accept_seq."""
     client.generation(output="abcdef").accept_partial("ab").accept_partial("abcd").accept()
     assert [(event["length"], event["accept_seq"]) for event in taken[1:]] == [(2, 1), (4, 2), (6, 3)]
 
 
-def test_a_check_without_text_is_unobserved(client: Keeprate, taken: Taken) -> None:
+def test_a_check_without_text_is_unobserved(client: RecordingKeeprate, taken: list[Any]) -> None:
     """What cannot be read is not taken for removed; the reason is sent."""
     handle = client.generation(output="abc").accept()
     handle.retention_check(horizon_s=30, elapsed_ms=30_000, reason="file_closed")
@@ -211,10 +202,10 @@ def test_a_check_without_text_is_unobserved(client: Keeprate, taken: Taken) -> N
     assert (taken[-1]["status"], taken[-1]["distance"]) == ("present", 1)
 
 
-def test_everything_taken_is_delivered(client: Keeprate) -> None:
+def test_everything_taken_is_delivered(connected: Keeprate) -> None:
     """After a flush nothing is pending, and the accounts add up."""
     for _ in range(2_000):
-        client.generation(output="x").accept()
-    assert client.flush(30) == 0
-    stats = client.stats()
+        connected.generation(output="x").accept()
+    assert connected.flush(30) == 0
+    stats = connected.stats()
     assert (stats.accepted, stats.delivered, stats.pending, stats.lost) == (4_000, 4_000, 0, 0)

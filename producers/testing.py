@@ -1,0 +1,104 @@
+"""A double for the tests of apps: the client itself, with a list in place of Kafka and a clock that the test turns.
+
+    client = RecordingKeeprate()
+    answer(client, "how?")
+    (vote,) = client.of_type("vote")
+
+What it takes and refuses is what the real client takes and refuses, because all but the delivery is the real client.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Self
+
+from keeprate.producers import lifetime
+from keeprate.producers.client import Keeprate
+from keeprate.producers.outlet import Outlet
+from keeprate.producers.stats import DropReason, Stats
+from keeprate.producers.tracking import Clock, Tracker
+from keeprate.schemas.decode import decode
+from keeprate.schemas.events import Event
+
+BEGINS_AT_MS = 1_800_000_000_000
+
+
+class _Recorder:
+    """Takes events into a list, at once and for good."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self._events = events
+        self._delivered = 0
+        self._dropped: Counter[DropReason] = Counter()
+        self._is_closed = False
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+    def put(self, topic: int, key: bytes, body: bytes, wait_s: float | None = 0.0) -> DropReason | None:
+        """Record the event as a processor would read it."""
+        if self._is_closed:
+            self._dropped["closed"] += 1
+            return "closed"
+        self._delivered += 1
+        self._events.append(decode(b'%b,"producer_seq":%d}' % (body[:-1], self._delivered)))
+        return None
+
+    def count_drop(self, reason: DropReason) -> None:
+        """Account for an event that could not even be encoded."""
+        self._dropped[reason] += 1
+
+    def stats(self) -> Stats:
+        """What was recorded counts as delivered."""
+        accepted = self._delivered + sum(self._dropped.values())
+        return Stats(accepted=accepted, delivered=self._delivered, dropped=dict(self._dropped))
+
+    def flush(self, timeout_s: float | None) -> int:
+        """Nothing is ever pending."""
+        return 0
+
+    def close(self, timeout_s: float) -> None:
+        """Take no more."""
+        self._is_closed = True
+
+    def abandon(self) -> None:
+        """Nothing to do."""
+
+
+class RecordingKeeprate(Keeprate):
+    """A client without brokers, disk and threads. A wrong event raises, unless `strict=False`.
+
+    events: what was emitted, in order, as a processor would read it.
+    """
+
+    events: list[Event]
+
+    def __init__(self, app: str = "test", *, strict: bool = True, **settings: Any) -> None:
+        self.events = []
+        self._passed_s = 0.0
+        clock = Clock(lambda: self._passed_s, lambda: BEGINS_AT_MS + round(self._passed_s * 1000))
+        super().__init__(app, strict=strict, clock=clock, **settings)
+        # It holds nothing that the exit of the process would have to save.
+        lifetime.forget(self)
+
+    def of_type(self, event_type: str) -> list[Event]:
+        """The events of one type."""
+        return [event for event in self.events if event["type"] == event_type]
+
+    def advance(self, seconds: float) -> Self:
+        """Let time pass, and make the retention checks that come due."""
+        # Horizon by horizon, as a running clock would meet them.
+        until_s = self._passed_s + seconds
+        while (due_s := self._tracker.next_due_s()) is not None and due_s <= until_s:
+            self._passed_s = max(self._passed_s, due_s)
+            self._tracker.make_due()
+        self._passed_s = until_s
+        return self
+
+    def _open_producer(self, on_error: Callable[[str], None]) -> None:
+        """Nothing to open."""
+
+    def _new_tracker(self, *, has_thread: bool = False) -> Tracker:
+        return super()._new_tracker(has_thread=False)
+
+    def _new_delivery(self) -> Outlet:
+        return _Recorder(self.events)
