@@ -1,0 +1,209 @@
+"""Rows as the sink makes them, in the engine: columns, merges, tokens, and what is refused."""
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from keeprate.deploy.process import free_port
+from keeprate.deploy.store import StoreProcess
+from keeprate.schemas.dead_letters import dead_letter, encode_headers
+from keeprate.schemas.decode import ContractError, encode, validate
+from keeprate.schemas.outcome import FIELDS, encode_outcome, fold
+from keeprate.sinks.clickhouse import (
+    BatchRejectedError,
+    Client,
+    SchemaMismatchError,
+    StoreUnavailableError,
+    connect,
+    to_ms,
+)
+from keeprate.sinks.flush import INSERT_SETTINGS
+from keeprate.sinks.migrate import migrate, scripts
+from keeprate.sinks.rows import sort
+from tests.unit.sinks.records import FakeRecord
+
+
+@pytest.fixture
+def client(store: StoreProcess) -> Iterator[Client]:
+    """A database of the test's own, migrated."""
+    url = f"{store.url}/tables_{uuid.uuid4().hex[:8]}"
+    migrate(url)
+    with connect(url) as own:
+        yield own
+
+
+def _insert(client: Client, topic: str, records: Sequence[FakeRecord], token: str = "") -> None:
+    for table, rows in sort(topic, 3, records).tables.items():
+        if len(rows):
+            settings = {
+                **INSERT_SETTINGS,
+                **dict(table.settings),
+                "insert_deduplication_token": token or uuid.uuid4().hex,
+            }
+            client.insert_bytes(table.name, table.columns, b"".join(rows.encoded), table.format, settings)
+
+
+def _examples(kind: str) -> list[dict[str, Any]]:
+    text = files("keeprate.schemas").joinpath("examples", "v1", f"{kind}.json").read_text()
+    return list(json.loads(text))
+
+
+@pytest.mark.parametrize("kind", ["generation", "action", "flag", "vote", "edit", "retention_check", "evaluation"])
+def test_the_columns_of_a_fact_are_what_the_event_says(client: Client, kind: str) -> None:
+    """Every golden example becomes a row whose columns equal the event's fields; the event is kept byte for byte."""
+    table = "generations" if kind == "generation" else "feedback"
+    for offset, event in enumerate(_examples(kind)):
+        value = encode(event)
+        _insert(client, f"keeprate.{table}", [FakeRecord(offset, value)])
+        (row,) = client.query_dicts(f"SELECT * FROM {table} WHERE offset = {offset}")
+        assert row["event"] == value.decode()
+        assert (row["topic"], row["partition"], to_ms(row["recorded_at"])) == (
+            f"keeprate.{table}",
+            3,
+            1_764_000_000_000,
+        )
+        for name in {name for name in row if event.get(name) is not None}:
+            column = to_ms(row[name]) if name == "occurred_at" else row[name]
+            column = str(column) if isinstance(column, uuid.UUID) else column
+            assert column == event[name], name
+
+
+def test_an_event_that_only_the_engine_cannot_read_is_refused(client: Client) -> None:
+    """A number beyond doubles is JSON to one parser and not to another: the row is refused instead of losing its id."""
+    value = encode(_examples("generation")[0] | {"parameters": {"x": 1}}).replace(b'{"x":1}', b'{"x":1e999}')
+    assert sort("keeprate.generations", 0, [FakeRecord(0, value)]).rejects == []
+    with pytest.raises(BatchRejectedError) as error:
+        _insert(client, "keeprate.generations", [FakeRecord(0, value)])
+    assert error.value.name == "VIOLATED_CONSTRAINT"
+    assert client.query("SELECT count() FROM generations") == [(0,)]
+
+
+@pytest.mark.parametrize("table", ["keeprate.feedback", "keeprate.outcomes", "keeprate.dead-letters"])
+def test_a_token_lands_once(client: Client, table: str) -> None:
+    """The same insert, tried again, adds nothing; the same rows under another token are other rows."""
+    client.command("SYSTEM STOP MERGES")
+    events = [validate(event) for event in _examples("vote")]
+    values = [encode_outcome(*item) for item in fold(events).items()] if "outcomes" in table else map(encode, events)
+    records = [FakeRecord(offset, value) for offset, value in enumerate(values)]
+    name = table.removeprefix("keeprate.").replace("-", "_")
+    for token, times in (("one", 1), ("one", 1), ("two", 2)):
+        _insert(client, table, records, token)
+        assert client.query(f"SELECT count() FROM {name}") == [(times * len(records),)]
+    client.command("SYSTEM START MERGES")
+
+
+def test_an_outcome_comes_back_as_it_was(client: Client) -> None:
+    """The bytes of an outcome's record are its row: keys, maps and registers equal."""
+    events = [validate(event) for kind in ("generation", "action", "vote", "flag", "edit") for event in _examples(kind)]
+    outcomes = fold(events)
+    _insert(
+        client, "keeprate.outcomes", [FakeRecord(n, encode_outcome(*item)) for n, item in enumerate(outcomes.items())]
+    )
+    rows = client.query_bytes(
+        "SELECT concat(app, '/', toString(generation_id), '/', toString(choice_index)) AS key, * FROM outcomes FINAL"
+    )
+    stored = {row["key"]: row for row in map(json.loads, rows.splitlines())}
+    assert set(stored) == set(outcomes)
+    for key, outcome in outcomes.items():
+        for field in FIELDS:
+            if field.name in outcome:
+                assert _plain(stored[key][field.name]) == _plain(outcome[field.name]), (key, field.name)
+
+
+def _plain(value: Any) -> Any:
+    """Without the difference between a register as a list and as an object, or a number as an int and as a float."""
+    if isinstance(value, dict):
+        parts = list(value.values())
+        return {key: _plain(part) for key, part in value.items()} if _is_map(parts) else _plain(parts)
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return float(value) if isinstance(value, int | float) else value
+
+
+def _is_map(parts: list[Any]) -> bool:
+    # A register's values are of several types; a map's are all registers or all numbers.
+    return all(isinstance(part, dict | list) for part in parts) or all(isinstance(part, int) for part in parts)
+
+
+def test_a_field_that_is_not_known_yet_is_refused(client: Client) -> None:
+    """An outcome of a newer join does not lose what this version has no column for."""
+    row = b'{"app":"a","generation_id":"0190a000-0000-7000-8000-000000000001","choice_index":0,"mood":1}'
+    with pytest.raises(BatchRejectedError):
+        _insert(client, "keeprate.outcomes", [FakeRecord(0, row)])
+
+
+def test_a_dead_letter_is_kept_whole(client: Client) -> None:
+    """Key, bytes and headers that are no text, and where the record was; two letters of one record are one row."""
+    own = (("trace", b"\xff\x00"), ("empty", None))
+    letter = dead_letter(
+        ContractError("not_json", "no", "f"), "sink", "keeprate.feedback", 1, 77, 1_764_000_000_123, own
+    )
+    for offset in (5, 6):
+        record = FakeRecord(offset, b"\xff\x00broken", b"\x80", own_headers=encode_headers(letter))
+        _insert(client, "keeprate.dead-letters", [record])
+    answer = client.query_bytes(
+        "SELECT topic, partition, offset, stage, error_type, field, reason, hex(key) AS k, hex(value) AS v, "
+        "arrayMap(h -> (h.1, hex(h.2)), headers) AS h, toUnixTimestamp64Milli(recorded_at) AS at, letter_partition "
+        "FROM dead_letters FINAL"
+    )
+    (row,) = map(json.loads, answer.splitlines())
+    assert list(row.values()) == [
+        *("keeprate.feedback", 1, 77, "sink", "not_json", "f", "no", "80", "FF0062726F6B656E"),
+        *([["trace", "FF00"], ["empty", None]], 1_764_000_000_123, 3),
+    ]
+
+
+@pytest.mark.parametrize("headers", [None, [("x", b"y")], [("keeprate-stage", b"sink")]])
+def test_a_record_that_is_no_dead_letter_of_ours_is_kept_under_its_own_offset(client: Client, headers: Any) -> None:
+    """Whoever writes into the topic of dead letters stops nothing and is not lost."""
+    _insert(client, "keeprate.dead-letters", [FakeRecord(9, None, None, own_headers=headers)])
+    assert client.query("SELECT topic, partition, offset, stage, value FROM dead_letters") == [
+        ("keeprate.dead-letters", 3, 9, "", None)
+    ]
+
+
+def test_a_time_beyond_the_calendar_can_be_read_back(client: Client) -> None:
+    """A record's time is whatever its producer said; the row has the nearest time that a client can show."""
+    _insert(client, "keeprate.feedback", [FakeRecord(0, encode(_examples("vote")[0]), time_ms=2**62)])
+    ((at,),) = client.query("SELECT recorded_at FROM feedback")
+    assert at.year >= 2299
+
+
+def test_many_may_migrate_at_once(store: StoreProcess) -> None:
+    """Four processes that start together all end with the same tables and no error."""
+    url = f"{store.url}/together_{uuid.uuid4().hex[:8]}"
+    errors: list[Exception] = []
+
+    def one() -> None:
+        try:
+            migrate(url)
+        except Exception as error:  # noqa: BLE001 (collected for the assertion)
+            errors.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert migrate(url) == []
+    with connect(url) as client:
+        assert len(client.query("SELECT name FROM schema_versions FINAL")) == len(scripts())
+
+
+def test_the_class_of_an_error_is_the_reaction_to_it(client: Client) -> None:
+    """Nobody there: wait. A row at fault: split. A table that is not there: stop."""
+    with pytest.raises(StoreUnavailableError) as away:
+        connect(f"http://127.0.0.1:{free_port()}/keeprate")
+    assert away.value.code is None
+    with pytest.raises(BatchRejectedError) as row:
+        client.insert_bytes("outcomes", (), b'{"choice_index": "many"}\n', "JSONEachRow", INSERT_SETTINGS)
+    assert row.value.code is not None
+    with pytest.raises(SchemaMismatchError) as table:
+        client.query("SELECT 1 FROM not_there")
+    assert table.value.name == "UNKNOWN_TABLE"
