@@ -3,10 +3,12 @@
 import typer
 
 from keeprate.deploy.commands.collector import collector
+from keeprate.deploy.commands.dead_letters import dead_letters
 from keeprate.deploy.commands.demo import demo
 from keeprate.deploy.commands.imports import imports
 from keeprate.deploy.commands.keys import keys
 from keeprate.deploy.commands.migrate import migrate
+from keeprate.deploy.commands.monitor import monitor
 from keeprate.deploy.commands.page import page
 from keeprate.deploy.commands.report import report
 from keeprate.deploy.commands.sink import sink
@@ -26,10 +28,12 @@ app = typer.Typer(
 # With a callback, the first command stays a command while it is the only one.
 app.callback()(lambda: None)
 app.command()(collector)
+app.add_typer(dead_letters, name="dead-letters")
 app.command()(demo)
 app.add_typer(imports, name="import")
 app.add_typer(keys, name="keys")
 app.command()(migrate)
+app.command()(monitor)
 app.command()(store)
 app.command()(sink)
 app.add_typer(topics, name="topics")

@@ -1,0 +1,127 @@
+"""`keeprate dead-letters`: what was refused and why."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from keeprate.deploy.settings import from_environment
+
+if TYPE_CHECKING:
+    from keeprate.sinks.clickhouse import Client
+    from keeprate.sinks.dead_letters import Filter
+
+dead_letters = typer.Typer(help="Records that were refused, and why.", no_args_is_help=True)
+
+Store = Annotated[str | None, typer.Option(help="the store's URL [default: KEEPRATE_STORE_URL]")]
+Topic = Annotated[str, typer.Option(help="only of this topic")]
+Stage = Annotated[str, typer.Option(help="only those that `join` or `sink` refused")]
+ErrorType = Annotated[str, typer.Option(help="only of this type, as not_json or invalid")]
+SinceHours = Annotated[float | None, typer.Option(help="only refused in the last hours", min=0)]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON, a line for each")]
+
+
+@dead_letters.callback()
+def _dead_letters() -> None:
+    """Records that were refused, and why. Nothing that was refused is lost: each is kept whole."""
+
+
+@dead_letters.command("list")
+def list_letters(
+    store: Store = None,
+    topic: Topic = "",
+    stage: Stage = "",
+    error_type: ErrorType = "",
+    since_hours: SinceHours = None,
+    limit: Annotated[int, typer.Option(help="how many records to show, newest first", min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """How many were refused for which reason, then the newest of them."""
+    from keeprate.sinks import dead_letters as letters
+
+    only = only_those(topic, stage, error_type, since_hours)
+    with open_store("list", store) as client:
+        groups = [] if as_json else letters.count_by_reason(client, only)
+        rows = letters.newest(client, only, limit)
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps({"name": letters.record_name(row), **row}, default=str))
+        return
+    if not groups:
+        typer.echo("no dead letters")
+        return
+    for group in groups:
+        where = f"{group['topic']} {group['stage']}: {group['error_type']} {group['field']}".rstrip()
+        typer.echo(f"{group['letters']:>8}  {where}  e.g. {_short(group['example'])}")
+    typer.echo("\nthe newest; see one with: keeprate dead-letters show NAME")
+    for row in rows:
+        said = f"{row['stage']} {row['error_type']} {row['field']}".rstrip()
+        typer.echo(
+            f"  {letters.record_name(row)}  {row['refused_at']:%Y-%m-%d %H:%M:%S}  {said}: {_short(row['reason'])}"
+        )
+
+
+@dead_letters.command()
+def show(
+    name: Annotated[str, typer.Argument(help="topic/partition/offset, as `list` shows it")],
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """One refused record, whole: why it was refused, its key, headers and bytes."""
+    from keeprate.sinks.dead_letters import find
+
+    with open_store("show", store) as client:
+        found = find(client, name)
+    if not found:
+        raise SystemExit(f"keeprate dead-letters show: no dead letter {name}; see keeprate dead-letters list")
+    for letter in found:
+        headers = {header: _readable(value) for header, value in letter.headers}
+        shown = {"name": name, **letter.facts, "key": _readable(letter.key), "headers": headers}
+        if as_json:
+            typer.echo(json.dumps({**shown, "value": _readable(letter.value)}, default=str))
+        else:
+            _print(shown, letter.value)
+
+
+@contextmanager
+def open_store(command: str, url: str | None) -> "Iterator[Client]":
+    """The store for one command; its failures end the command with a sentence."""
+    from keeprate.sinks.clickhouse import StoreError, connect
+
+    try:
+        with connect(url or from_environment().store_url) as client:
+            yield client
+    except (StoreError, ValueError) as error:
+        raise SystemExit(f"keeprate dead-letters {command}: {error}") from None
+
+
+def only_those(topic: str, stage: str, error_type: str, since_hours: float | None) -> "Filter":
+    """The filter that the options say."""
+    from keeprate.sinks.dead_letters import Filter
+
+    since = None if since_hours is None else datetime.now(UTC) - timedelta(hours=since_hours)
+    return Filter(topic, stage, error_type, since)
+
+
+def _print(shown: Mapping[str, Any], value: bytes | None) -> None:
+    for field, content in shown.items():
+        typer.echo(f"{field:>17}  {content}")
+    typer.echo(f"{'value':>17}  {_readable(value)}\n")
+
+
+def _readable(value: bytes | None) -> str | None:
+    """Text as it is, other bytes as hexadecimal with a mark."""
+    if value is None:
+        return None
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"hex:{value.hex()}"
+
+
+def _short(text: str, width: int = 90) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
