@@ -48,6 +48,8 @@ class Scope:
     by: the dimensions to cut by; the others are pooled.
     only: the values to keep, by dimension.
     bucket_s: the length of a time bucket, aligned to the epoch; 0 for one bucket.
+    settle_s, grace_s: how long to wait for an answer, and for a check after its horizon.
+    horizons: in seconds; none for those that each app's checks have.
     """
 
     since: datetime
@@ -58,6 +60,7 @@ class Scope:
     bucket_s: int = 0
     settle_s: int = SETTLE_S
     grace_s: int = GRACE_S
+    horizons: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         for name in (*self.by, *self.only):
@@ -78,6 +81,7 @@ class Scope:
             "bucket_s": self.bucket_s,
             "settle_s": self.settle_s,
             "grace_s": self.grace_s,
+            "horizons": list(self.horizons),
         }
 
 
@@ -87,7 +91,7 @@ _COMMON: Final = (
 )
 _AS_OF: Final = "as_of={as_of:DateTime64(3, 'UTC')}"
 _SETTLED: Final = f"{_COMMON}, {_AS_OF}, settle_s={{settle_s:UInt32}}"
-_MATURED: Final = f"{_COMMON}, {_AS_OF}, grace_s={{grace_s:UInt32}}"
+_MATURED: Final = f"{_COMMON}, {_AS_OF}, grace_s={{grace_s:UInt32}}, horizons={{horizons:Array(UInt64)}}"
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,18 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
 
+from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.outcome import encode_outcome, fold, lift
 from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.migrate import apply, scripts
+
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 @contextmanager
@@ -33,6 +38,18 @@ def load(client: Client, log: Iterable[Event]) -> None:
 def load_facts(client: Client, log: Iterable[Event]) -> None:
     """Insert what each event says as a row of its own: the merge is left to ClickHouse."""
     _insert(client, [encode_outcome(key, fact) for event in log for key, fact in lift(event)])
+
+
+def load_all(client: Client, log: Sequence[Event]) -> None:
+    """Insert the events of a log as facts, and the outcomes that they merge to."""
+    load(client, log)
+    for table, wanted in (("generations", True), ("feedback", False)):
+        client.command(f"TRUNCATE TABLE {table}")
+        rows = [
+            (encode(event).decode(), f"keeprate.{table}", 0, offset, EPOCH)
+            for offset, event in enumerate(event for event in log if (event["type"] == "generation") == wanted)
+        ]
+        client.insert(table, ("event", "topic", "partition", "offset", "recorded_at"), rows)
 
 
 def _insert(client: Client, rows: list[bytes]) -> None:

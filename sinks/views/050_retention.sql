@@ -1,11 +1,12 @@
--- METRICS §4: counts per horizon found in an app's checks, bucket and segment. One row of the inner query is one
--- suggestion at one horizon, in one state.
+-- METRICS §4: counts per horizon, bucket and segment; horizons = []: those that each app's checks have. One row of the
+-- inner query is one suggestion at one horizon, in one state.
 CREATE OR REPLACE VIEW retention AS
 WITH
     horizons AS
     (
-        SELECT source_app, arrayJoin(groupUniqArrayArray(
-            arrayFilter(h -> h > 0, arrayMap(key -> toUInt64OrZero(key), mapKeys(retention))))) AS horizon_s
+        SELECT source_app, arrayJoin(if(notEmpty({horizons:Array(UInt64)}), {horizons:Array(UInt64)},
+            groupUniqArrayArray(arrayFilter(h -> h > 0, arrayMap(key -> toUInt64OrZero(key), mapKeys(retention))))
+        )) AS horizon_s
         FROM cohort(by=[], only={only:Map(String, Array(String))}, since={since:DateTime64(3, 'UTC')},
             until={until:DateTime64(3, 'UTC')}, bucket_s=0)
         WHERE NOT orphan

@@ -58,6 +58,6 @@ FROM
             ]) AS term
         FROM retention(by={by:Array(String)}, only={only:Map(String, Array(String))},
             since={since:DateTime64(3, 'UTC')}, until={until:DateTime64(3, 'UTC')}, bucket_s={bucket_s:UInt32},
-            as_of={as_of:DateTime64(3, 'UTC')}, grace_s={grace_s:UInt32})
+            as_of={as_of:DateTime64(3, 'UTC')}, grace_s={grace_s:UInt32}, horizons={horizons:Array(UInt64)})
     )
 )

@@ -1,0 +1,36 @@
+"""`keeprate monitor`: /metrics for Prometheus."""
+
+from typing import Annotated
+
+import typer
+
+from keeprate.deploy import settings
+
+
+def monitor(
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = settings.HOST,
+    port: Annotated[int, typer.Option(help="Port to listen at.", min=1, max=65_535)] = settings.MONITOR_PORT,
+    every: Annotated[float, typer.Option(help="Seconds between two reads of the store and of Kafka.", min=0.5)] = 10,
+    store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
+    brokers: Annotated[str, typer.Option(help="Bootstrap servers; default: KEEPRATE_BROKERS.")] = "",
+    rules: Annotated[bool, typer.Option("--rules", help="Print where the rules for Prometheus lie, and end.")] = False,
+) -> None:
+    """Serve what users keep as metrics for Prometheus, under /metrics.
+
+    It counts only what can change no more, so counters lag some minutes behind and never go back. One monitor is
+    enough; a second one counts the same. What each metric means: docs/observability.md.
+    """
+    # Loaded here, so that `keeprate --help` needs neither Kafka's nor ClickHouse's driver.
+    from keeprate.deploy.monitor import configuration
+    from keeprate.deploy.monitor.serving import PortTakenError, serve
+
+    if rules:
+        typer.echo(configuration())
+        return
+    env = settings.from_environment()
+    url = f"http://{host}:{port}/metrics"
+    try:
+        serve(host, port, every, store or env.store_url, brokers or env.brokers, lambda: typer.echo(url, err=True))
+    except PortTakenError as error:
+        typer.echo(f"keeprate monitor: {error}: choose another with --port", err=True)
+        raise typer.Exit(1) from None

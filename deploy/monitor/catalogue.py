@@ -1,0 +1,158 @@
+"""Every metric of the monitor, once: its name, kind, labels, meaning, and what to do when it looks wrong."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric. remedy: what an operator does about it; docs/runbook.md says more where an alert watches it."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    meaning: str
+    remedy: str
+
+
+PROMPT: Final = ("app", "prompt", "prompt_version", "model")
+
+GENERATIONS: Final = Metric(
+    "keeprate_generations_total",
+    "counter",
+    ("app", "model", "status"),
+    "Generations by status: ok, error, timeout, refused or cancelled.",
+    "Many error or timeout: look at the provider, and at error_type in the table generations.",
+)
+SUGGESTIONS: Final = Metric(
+    "keeprate_suggestions_total",
+    "counter",
+    (*PROMPT, "surface", "outcome"),
+    "Suggestions that were shown and whose users had their five minutes: accepted, rejected or ignored.",
+    "Accepted falls: compare versions with keeprate report --by prompt_version,model.",
+)
+RETENTION_CHECKS: Final = Metric(
+    "keeprate_retention_checks_total",
+    "counter",
+    (*PROMPT, "horizon", "outcome"),
+    "Accepted suggestions old enough for a horizon: retained (mostly unchanged), edited, removed or unknown.",
+    "Many unknown: the app does not send its checks. Many removed: users take back what they accepted.",
+)
+FEEDBACK_EVENTS: Final = Metric(
+    "keeprate_feedback_events_total",
+    "counter",
+    ("app", "prompt", "kind"),
+    "Feedback events: thumbs_up, thumbs_down, flag, copy or edit. A revote is two.",
+    "None while there are generations: the app's feedback is not wired up.",
+)
+DURATION: Final = Metric(
+    "keeprate_generation_duration_seconds",
+    "histogram",
+    ("app", "model"),
+    "Latency of generations, as the app measured it.",
+    "Slow: look at the provider, then at the length of inputs (keeprate_tokens_total).",
+)
+FIRST_TOKEN: Final = Metric(
+    "keeprate_time_to_first_token_seconds",
+    "histogram",
+    ("app", "model"),
+    "Time to the first token, as the app measured it.",
+    "Slow: look at the provider, then at the length of inputs.",
+)
+EDIT_DISTANCE: Final = Metric(
+    "keeprate_edit_distance_ratio",
+    "histogram",
+    ("app", "prompt", "prompt_version"),
+    "How much of an accepted text had changed at the check after 10 minutes: 0 nothing, 1 all.",
+    "Rising: users accept and then rewrite; read some of what they changed.",
+)
+TOKENS: Final = Metric(
+    "keeprate_tokens_total",
+    "counter",
+    ("app", "model", "direction"),
+    "Tokens, input or output.",
+    "Input rises per generation: the context grew.",
+)
+PIPELINE_EVENTS: Final = Metric(
+    "keeprate_pipeline_events_total",
+    "counter",
+    ("topic", "stage", "result"),
+    "Records by what became of them, from the sink's ledger: ok, dead_letter or filtered.",
+    "Many dead_letter: the table dead_letters says what was refused and why.",
+)
+EVENT_TIME_LAG: Final = Metric(
+    "keeprate_pipeline_event_time_lag_seconds",
+    "gauge",
+    ("app", "stage"),
+    "How long ago the newest stored event of an app occurred.",
+    "Large: nothing is emitted, or it does not come through; compare the consumer lag.",
+)
+WATERMARK: Final = Metric(
+    "keeprate_pipeline_watermark_timestamp_seconds",
+    "gauge",
+    ("app",),
+    "The event time up to which an app's events have arrived; batches close behind it.",
+    "Standing still while events arrive: history is being replayed, or a client's clock is slow.",
+)
+CONSUMER_LAG: Final = Metric(
+    "keeprate_kafka_consumer_lag_messages",
+    "gauge",
+    ("consumer_group", "topic"),
+    "Records that a consumer group has not committed yet, over all partitions.",
+    "Rising: start another worker or sink, or find out what the running one waits for.",
+)
+END_OFFSET: Final = Metric(
+    "keeprate_kafka_topic_end_offset",
+    "gauge",
+    ("consumer_group", "topic"),
+    "End offsets of a topic that a group reads, summed over partitions.",
+    "Standing still while apps emit: producers do not reach Kafka.",
+)
+COMMITTED_OFFSET: Final = Metric(
+    "keeprate_kafka_committed_offset",
+    "gauge",
+    ("consumer_group", "topic"),
+    "Committed offsets of a group, summed over partitions.",
+    "Standing still while there is lag: the consumer is stuck, its log says at what.",
+)
+BATCHES: Final = Metric(
+    "keeprate_batches_closed_until_timestamp_seconds",
+    "gauge",
+    ("kind", "app"),
+    "The event time up to which batches of a kind are closed and counted.",
+    "Far behind the watermark: the consumers lag by more than a minute, and closing waits for them.",
+)
+LAST_SUCCESS: Final = Metric(
+    "keeprate_exporter_last_success_timestamp_seconds",
+    "gauge",
+    ("source",),
+    "When the store or Kafka was last read completely.",
+    "Old: the monitor's log says why it cannot read.",
+)
+LABEL_OVERFLOW: Final = Metric(
+    "keeprate_exporter_label_overflow_total",
+    "counter",
+    ("label",),
+    "Events whose label's value was folded into other, because there are too many values.",
+    "Rising: a label holds ids or free text; send those as attributes.",
+)
+BASELINE_RATIO: Final = Metric(
+    "keeprate_drift_baseline_ratio",
+    "gauge",
+    (*PROMPT, "metric"),
+    "The rate to expect: that of 28 days that ended a day before it was computed, refreshed daily.",
+    "Surprising: compare keeprate report --since 29d --until 24h.",
+)
+BASELINE_EVENTS: Final = Metric(
+    "keeprate_drift_baseline_events",
+    "gauge",
+    (*PROMPT, "metric"),
+    "How many events the baseline rests on.",
+    "Below 300 there is no baseline of its own; that of the prompt's other versions stands in.",
+)
+
+METRICS: Final = (
+    *(GENERATIONS, SUGGESTIONS, RETENTION_CHECKS, FEEDBACK_EVENTS, DURATION, FIRST_TOKEN, EDIT_DISTANCE, TOKENS),
+    *(PIPELINE_EVENTS, EVENT_TIME_LAG, WATERMARK, CONSUMER_LAG, END_OFFSET, COMMITTED_OFFSET, BATCHES),
+    *(LAST_SUCCESS, LABEL_OVERFLOW, BASELINE_RATIO, BASELINE_EVENTS),
+)

@@ -1,0 +1,75 @@
+"""Closing batches: which are complete, by the watermark of each app, and keeping their counts.
+
+Step by step for each app and kind: from the end of what is closed, to what the watermark allows, a day at a time.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from keeprate.deploy.monitor.labels import Admission, fold
+from keeprate.sinks import batches
+from keeprate.sinks.batches import BATCH, DAY, RETENTION
+from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.watermarks import MEMORY, Progress
+
+CAUGHT_UP_MESSAGES: Final = 1000
+MAX_HORIZONS: Final = 8
+
+
+@dataclass(frozen=True)
+class Span:
+    """Batches of one kind and app that may close together."""
+
+    kind: str
+    app: str
+    since: datetime
+    until: datetime
+
+
+def has_caught_up(lag_messages: int | None, progress: Mapping[str, Progress]) -> bool:
+    """Whether the consumers are less than about a minute behind, so that what has occurred is also joined.
+
+    lag_messages: over all groups; None where Kafka does not say. Then the watermark alone decides.
+    """
+    last_minute = sum(each.recent for each in progress.values())
+    return lag_messages is None or lag_messages <= max(CAUGHT_UP_MESSAGES, last_minute)
+
+
+def spans(kind: str, app: str, since: datetime, watermark: datetime) -> Iterator[Span]:
+    """What may close, in steps of a day, so that a step fits into one insert and a restart repeats little."""
+    since = _floor(since)
+    until = batches.closable_until(kind, watermark)
+    while since < until:
+        step = min(since + DAY, until)
+        yield Span(kind, app, since, step)
+        since = step
+
+
+def _floor(at: datetime) -> datetime:
+    return datetime.fromtimestamp(at.timestamp() // BATCH.total_seconds() * BATCH.total_seconds(), at.tzinfo)
+
+
+def kinds_of(client: Client, app: str, watermark: datetime) -> list[str]:
+    """The kinds of batches that an app has, generations last: a horizon more brings one more."""
+    found = batches.horizons(client, app, watermark - MEMORY)
+    return ["acceptance", "feedback", *(f"{RETENTION}{each}" for each in found[:MAX_HORIZONS]), "generation"]
+
+
+def close(client: Client, progress: Mapping[str, Progress], admission: Admission) -> int:
+    """Close and keep every batch that is complete; how many spans that were. Raises StoreError between two spans."""
+    closed = batches.closed_until(client)
+    number = 0
+    for app, reached in progress.items():
+        # Generations wait the shortest and close last: while none of theirs can close, nothing else need be asked.
+        until = batches.closable_until("generation", reached.watermark)
+        if closed.get(("generation", app), until - BATCH) >= until:
+            continue
+        for kind in kinds_of(client, app, reached.watermark):
+            since = closed.get((kind, app)) or batches.first_generation_at(client, app)
+            for span in spans(kind, app, since, reached.watermark) if since else ():
+                counts = batches.count(client, kind, app, span.since, span.until)
+                batches.store(client, kind, app, span.since, span.until, fold(counts, admission))
+                number += 1
+    return number

@@ -1,0 +1,156 @@
+"""Reading in the background, answering scrapes at once.
+
+Each source (the store, Kafka) has a thread that reads it every few seconds and puts down what it read. A scrape hands
+out what lies there, however old it is; `keeprate_exporter_last_success_timestamp_seconds` says how old.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+
+from keeprate.deploy.monitor import catalogue
+from keeprate.deploy.monitor.closing import close, has_caught_up
+from keeprate.deploy.monitor.expected import Expected
+from keeprate.deploy.monitor.families import counter, gauge, quality
+from keeprate.deploy.monitor.labels import Admission
+from keeprate.deploy.monitor.totals import Totals
+from keeprate.deploy.offsets import Offsets, OffsetsError
+from keeprate.sinks import batches
+from keeprate.sinks.clickhouse import Client, StoreError
+from keeprate.sinks.watermarks import Progress, progress
+
+logger = logging.getLogger(__name__)
+
+ANNOUNCE_BEFORE: Final = timedelta(hours=1)
+# A busy store is asked less often: reading may take a tenth of the time.
+_BUSY_SHARE: Final = 0.1
+
+
+class Source(Protocol):
+    """Something to read: `name` for the metric of its last success, `read` for its families."""
+
+    name: str
+
+    def read(self) -> list[Family]:
+        """Everything that it exports. Raises StoreError or OffsetsError where it cannot be read now."""
+
+
+@dataclass
+class KafkaSource:
+    """Consumer groups' offsets. `lag_messages` is the last known total; None before it is known, and when it is not."""
+
+    offsets: Offsets
+    name: str = "kafka"
+    lag_messages: int | None = None
+
+    def read(self) -> list[Family]:
+        try:
+            found = self.offsets.read()
+        except OffsetsError:
+            self.lag_messages = None
+            raise
+        self.lag_messages = sum(each.lag_messages for each in found.values())
+        return [
+            gauge(catalogue.CONSUMER_LAG, {key: each.lag_messages for key, each in found.items()}),
+            gauge(catalogue.END_OFFSET, {key: each.end_offset for key, each in found.items()}),
+            gauge(catalogue.COMMITTED_OFFSET, {key: each.committed_offset for key, each in found.items()}),
+        ]
+
+
+@dataclass
+class StoreSource:
+    """The store: closes what is complete, then counts. lag_messages: how far the consumers are behind, if known."""
+
+    connect: Callable[[], Client]
+    lag_messages: Callable[[], int | None]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    name: str = "store"
+    totals: Totals = field(default_factory=Totals)
+    expected: Expected = field(default_factory=Expected)
+    _client: Client | None = None
+    _admission: Admission | None = None
+
+    def read(self) -> list[Family]:
+        now = self.now()
+        client = self._client = self._client or self.connect()
+        if self._admission is None:
+            self._admission = _remembered(client)
+        reached = progress(client, now)
+        if has_caught_up(self.lag_messages(), reached):
+            close(client, reached, self._admission)
+        self.totals.refresh(client)
+        announced = [self._admission.fold(each)[0] for each in batches.recent_series(client, now - ANNOUNCE_BEFORE)]
+        return [
+            *quality(self.totals, announced),
+            *_pipeline(client, reached, now),
+            *self.expected.read(client, now),
+        ]
+
+
+def _remembered(client: Client) -> Admission:
+    admission = Admission()
+    for labels in batches.series(client):
+        admission.remember(labels)
+    return admission
+
+
+def _pipeline(client: Client, reached: dict[str, Progress], now: datetime) -> list[Family]:
+    closed = {(kind, app): at.timestamp() for (kind, app), at in batches.closed_until(client).items()}
+    lags = {(app, "store"): (now - each.newest).total_seconds() for app, each in reached.items()}
+    return [
+        counter(catalogue.PIPELINE_EVENTS, batches.ledger(client)),
+        gauge(catalogue.EVENT_TIME_LAG, lags),
+        gauge(catalogue.WATERMARK, {(app,): each.watermark.timestamp() for app, each in reached.items()}),
+        gauge(catalogue.BATCHES, closed),
+    ]
+
+
+class Exporter(Collector):
+    """What Prometheus collects: what each source's thread read last."""
+
+    def __init__(self, sources: Sequence[Source], every_s: float = 10.0) -> None:
+        self._sources = sources
+        self._every_s = every_s
+        self._read: dict[str, list[Family]] = {}
+        self._success_at_s: dict[str, float] = {source.name: 0.0 for source in sources}
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(each,), daemon=True) for each in sources]
+
+    def start(self) -> None:
+        """Begin to read. Returns at once."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop reading, after what is being read now."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def collect(self) -> Iterator[Family]:
+        """What was read last. Never waits."""
+        for families in list(self._read.values()):
+            yield from families
+        yield gauge(catalogue.LAST_SUCCESS, {(name,): at_s for name, at_s in self._success_at_s.items()})
+
+    def refresh(self, source: Source) -> None:
+        """Read one source now, in this thread. A source that cannot be read keeps what it had."""
+        try:
+            self._read[source.name] = source.read()
+            self._success_at_s[source.name] = time.time()
+        except (StoreError, OffsetsError) as error:
+            logger.warning("%s cannot be read now: %s", source.name, error)
+
+    def _run(self, source: Source) -> None:
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            self.refresh(source)
+            took_s = time.monotonic() - began_s
+            self._stopping.wait(max(self._every_s - took_s, took_s / _BUSY_SHARE - took_s, 0.1))

@@ -1,0 +1,97 @@
+"""Bounded labels: which values of a label Prometheus may see, and what becomes of the rest.
+
+A value that was admitted stays: were it folded later, `other` would jump by all that it had counted. Only a prompt's
+versions give way, because a new version is the one to watch: the newest three are seen, and what an older one counts
+from then on goes to `other`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from keeprate.sinks.batches import Count, Labels
+
+UNKNOWN: Final = "unknown"
+"""Prometheus takes an empty label for an absent one."""
+OTHER: Final = "other"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many values of each label there may be, besides unknown and other. versions: per app and prompt."""
+
+    apps: int = 5
+    prompts: int = 50
+    versions: int = 3
+    models: int = 8
+    surfaces: int = 5
+
+
+@dataclass
+class Admission:
+    """The values admitted so far, in the order in which they were first seen."""
+
+    limits: Limits = field(default_factory=Limits)
+    _seen: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+
+    def remember(self, labels: Labels) -> None:
+        """Take up a series that is exported already, the oldest first."""
+        for key, value in _places(labels):
+            if value not in (UNKNOWN, OTHER) and value not in self._seen.setdefault(key, []):
+                self._seen[key].append(value)
+
+    def fold(self, labels: Labels) -> tuple[Labels, list[str]]:
+        """The labels as Prometheus may see them, and the names of those that were folded."""
+        named = Labels(*(value or UNKNOWN for value in _values(labels)))
+        app = self._admit(("app",), named.app, self.limits.apps)
+        prompt = self._admit(("prompt",), named.prompt, self.limits.prompts)
+        model = self._admit(("model",), named.model, self.limits.models)
+        surface = self._admit(("surface",), named.surface, self.limits.surfaces)
+        version = self._version(app, prompt, named.prompt_version)
+        folded = Labels(app, prompt, version, model, surface)
+        names = ("app", "prompt", "prompt_version", "model", "surface")
+        changed = zip(names, _values(named), _values(folded), strict=True)
+        return folded, [name for name, before, after in changed if before != after]
+
+    def _admit(self, key: tuple[str, ...], value: str, limit: int) -> str:
+        seen = self._seen.setdefault(key, [])
+        if value in (UNKNOWN, OTHER) or value in seen:
+            return value
+        if len(seen) >= limit:
+            return OTHER
+        seen.append(value)
+        return value
+
+    def _version(self, app: str, prompt: str, value: str) -> str:
+        if value in (UNKNOWN, OTHER) or OTHER in (app, prompt):
+            return value if value == UNKNOWN else OTHER
+        seen = self._seen.setdefault(("prompt_version", app, prompt), [])
+        if value not in seen:
+            seen.append(value)
+        return value if value in seen[-self.limits.versions :] else OTHER
+
+
+def _values(labels: Labels) -> tuple[str, str, str, str, str]:
+    return labels.app, labels.prompt, labels.prompt_version, labels.model, labels.surface
+
+
+def _places(labels: Labels) -> list[tuple[tuple[str, ...], str]]:
+    return [
+        (("app",), labels.app),
+        (("prompt",), labels.prompt),
+        (("model",), labels.model),
+        (("surface",), labels.surface),
+        (("prompt_version", labels.app, labels.prompt), labels.prompt_version),
+    ]
+
+
+def fold(counts: Iterable[Count], admission: Admission) -> list[Count]:
+    """The counts under bounded labels, and per label how many generations had a value that was folded."""
+    folded: list[Count] = []
+    for each in sorted(counts, key=lambda count: count.batch_at):
+        labels, names = admission.fold(each.labels)
+        folded.append(replace(each, labels=labels))
+        if each.kind == "generation":
+            where = Labels(labels.app, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+            folded += [Count("overflow", each.batch_at, where, name, each.count) for name in names]
+    return folded

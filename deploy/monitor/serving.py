@@ -1,0 +1,46 @@
+"""The monitor as a process: the exporter, behind an HTTP server of prometheus-client."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+from keeprate.deploy.monitor.exporter import Exporter, KafkaSource, StoreSource
+from keeprate.deploy.offsets import Offsets
+from keeprate.sinks.clickhouse import connect
+
+
+class PortTakenError(Exception):
+    """Nothing was started: the address cannot be listened at."""
+
+
+def exporter(store_url: str, brokers: str, every_s: float) -> Exporter:
+    """An exporter of one store and one Kafka, not started. Connects when it first reads."""
+    kafka = KafkaSource(Offsets(brokers))
+    return Exporter([kafka, StoreSource(lambda: connect(store_url), lambda: kafka.lag_messages)], every_s)
+
+
+def serve(
+    host: str, port: int, every_s: float, store_url: str, brokers: str, on_ready: Callable[[], None] = lambda: None
+) -> None:
+    """Serve until SIGTERM or SIGINT. Neither the store nor Kafka must be up yet. Raises PortTakenError."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    running = exporter(store_url, brokers, every_s)
+    registry = CollectorRegistry()
+    # Registering collects once, for the names; nothing has been read yet, and scrapes do not depend on them.
+    registry.register(running)
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise PortTakenError(f"{host}:{port} cannot be listened at ({error.strerror})") from error
+    running.start()
+    on_ready()
+    stopping.wait()
+    server.shutdown()
+    thread.join()
+    running.stop()

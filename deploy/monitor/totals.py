@@ -1,0 +1,64 @@
+"""The counters: what has been counted in all closed batches, brought up to date from the store."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from keeprate.sinks import batches
+from keeprate.sinks.batches import Labels
+from keeprate.sinks.clickhouse import Client
+
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
+SHOWN_FOR: Final = timedelta(days=30)
+"""A series that has counted nothing for so long is not exported: it could only add to the cardinality."""
+
+
+@dataclass
+class Total:
+    """How many, the sum of what they measured, and when the last of them was."""
+
+    count: int = 0
+    total: float = 0.0
+    last_at: datetime = EPOCH
+
+
+Key = tuple[str, Labels, str]
+"""Kind, labels, outcome."""
+
+
+@dataclass
+class Totals:
+    """Sums over closed batches, and up to when they were read, by kind and app."""
+
+    sums: dict[Key, Total] = field(default_factory=lambda: defaultdict(Total))
+    read_until: dict[tuple[str, str], datetime] = field(default_factory=dict)
+
+    def refresh(self, client: Client) -> None:
+        """Add what was closed since the last time, by whomever. Raises StoreError; whole spans are added then."""
+        for (kind, app), until in batches.closed_until(client).items():
+            since = self.read_until.get((kind, app), EPOCH)
+            if since < until:
+                self.add(batches.stored(client, kind, app, since, until))
+                self.read_until[kind, app] = until
+
+    def add(self, counts: list[batches.Count]) -> None:
+        """Add counts, each once."""
+        for each in counts:
+            sum_ = self.sums[each.kind, each.labels, each.outcome]
+            sum_.count += each.count
+            sum_.total += each.total
+            sum_.last_at = max(sum_.last_at, each.batch_at)
+
+    def of(self, kind: str) -> dict[tuple[Labels, str], Total]:
+        """The live series of one kind, by labels and outcome."""
+        newest = max((each.last_at for each in self.sums.values()), default=datetime.now(UTC))
+        return {
+            (labels, outcome): each
+            for (name, labels, outcome), each in self.sums.items()
+            if name == kind and each.last_at >= newest - SHOWN_FOR
+        }
+
+    def kinds(self, prefix: str) -> list[str]:
+        """The kinds that begin like this."""
+        return sorted({name for name, _, _ in self.sums if name.startswith(prefix)})

@@ -1,0 +1,289 @@
+"""Closed batches: five minutes of one app, counted once they can change no more, and kept.
+
+The exporter's counters and the baselines are sums over them, so both survive a restart and never go back. A batch is of
+the generations that occurred in its five minutes. Its rows and the mark that it is closed are one insert.
+
+Invariant: counting the same facts again gives the same rows: nothing here reads a clock.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from keeprate.schemas.events import LATE_CHECK_MIN_MS, LATE_CHECK_SHARE
+from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.queries import GRACE_S
+
+BATCH: Final = timedelta(minutes=5)
+LATENESS: Final = timedelta(minutes=5)
+"""How much older than the watermark an event may be and still find its batch open."""
+ATTRIBUTION: Final = timedelta(minutes=5)
+"""How long after it was shown a suggestion may be accepted and still count as accepted here."""
+DAY: Final = timedelta(days=1)
+
+LATENCY_BOUNDS_S: Final = (0.25, 0.5, 1, 2, 3, 5, 8, 13, 21, 34, 60)
+RATIO_BOUNDS: Final = (0.0, 0.05, 0.1, 0.2, 0.33, 0.5, 0.75, 1)
+EDIT_DISTANCE_HORIZON_S: Final = 600
+RETENTION: Final = "retention_"
+"""The kind of a horizon's checks is this and the horizon in seconds."""
+# What is counted in passing, and closes with another kind.
+_CLOSED_WITH: Final = {
+    "generation": ("tokens", "latency", "first_token", "overflow"),
+    f"{RETENTION}{EDIT_DISTANCE_HORIZON_S}": ("edit_distance",),
+}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Where a count belongs in Prometheus. '' is not known."""
+
+    app: str
+    prompt: str
+    prompt_version: str
+    model: str
+    surface: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number of events of one batch, and the sum of what they measure, where they measure something."""
+
+    kind: str
+    batch_at: datetime
+    labels: Labels
+    outcome: str
+    count: int
+    total: float = 0.0
+
+
+def delay_of(kind: str) -> timedelta:
+    """How far the watermark must be past a batch's end before the batch may close."""
+    if kind == "acceptance":
+        return ATTRIBUTION + LATENESS
+    if kind.startswith(RETENTION):
+        horizon_s = int(kind.removeprefix(RETENTION))
+        grace_s = max(float(GRACE_S), LATE_CHECK_MIN_MS / 1000, LATE_CHECK_SHARE * horizon_s)
+        return ATTRIBUTION + timedelta(seconds=horizon_s + grace_s)
+    return LATENESS
+
+
+def closable_until(kind: str, watermark: datetime) -> datetime:
+    """The end of the last batch of a kind that is complete at a watermark."""
+    seconds = (watermark - delay_of(kind)).timestamp()
+    return datetime.fromtimestamp(seconds - seconds % BATCH.total_seconds(), UTC)
+
+
+def closed_until(client: Client) -> dict[tuple[str, str], datetime]:
+    """Up to when batches are closed, by kind and app."""
+    query = "SELECT kind, source_app, max(batch_at) FROM quality_batches WHERE outcome = 'closed' GROUP BY ALL"
+    return {(kind, app): at.astimezone(UTC) for kind, app, at in client.query(query)}
+
+
+_COHORT: Final = (
+    "cohort(by=['app', 'prompt_name', 'prompt_version', 'model', 'surface'], only=map('app', [{app:String}]), "
+    "since={since:DateTime64(3, 'UTC')}, until={until:DateTime64(3, 'UTC')}, bucket_s=300)"
+)
+_LABELS: Final = "bucket_at, app, prompt_name, prompt_version, model, surface"
+
+_GENERATIONS: Final = f"""
+WITH (bounds, value) -> if(arrayExists(b -> value <= b, bounds), toString(arrayFirst(b -> value <= b, bounds)), '+Inf')
+    AS bucket_of
+SELECT {_LABELS}, item.1 AS kind, item.2 AS outcome, count(), sum(item.3)
+FROM
+(
+    SELECT {_LABELS}, arrayJoin(arrayFilter(i -> i.3 IS NOT NULL, [
+        ('generation', multiIf(outcome = 'filtered', 'refused', outcome = 'cancelled', 'cancelled',
+            outcome != 'failed', 'ok', match(error_type, '(?i)timeout|timed_out'), 'timeout', 'error'),
+            toNullable(0.)),
+        ('tokens', 'input', toFloat64(input_tokens)),
+        ('tokens', 'output', toFloat64(output_tokens)),
+        ('latency', bucket_of({{bounds:Array(Float64)}}, latency_ms / 1000), latency_ms / 1000),
+        ('first_token', bucket_of({{bounds:Array(Float64)}}, time_to_first_token_ms / 1000),
+            time_to_first_token_ms / 1000)
+    ])) AS item
+    FROM {_COHORT}
+    WHERE NOT orphan AND choice_index = 0
+)
+GROUP BY ALL
+"""
+_ACCEPTANCE: Final = f"""
+SELECT {_LABELS}, 'acceptance' AS kind, multiIf(
+    accepted AND first_accepted_at <= coalesce(first_shown_at, first_accepted_at)
+        + toIntervalSecond({{attribution_s:UInt32}}), 'accepted',
+    rejected, 'rejected',
+    'ignored') AS result, count(), 0.
+FROM {_COHORT}
+WHERE NOT orphan AND shown
+GROUP BY ALL
+"""
+_RETENTION: Final = f"""
+SELECT {_LABELS}, concat('{RETENTION}', toString(horizon_s)) AS kind, item.1 AS result, sum(item.2), 0.
+FROM
+(
+    SELECT {_LABELS}, horizon_s, arrayJoin([
+        ('retained', toInt64(mostly)), ('edited', toInt64(substantially_changed - removed)),
+        ('removed', toInt64(removed)), ('unknown', toInt64(accepted - observed))
+    ]) AS item
+    FROM retention(by=['app', 'prompt_name', 'prompt_version', 'model', 'surface'], only=map('app', [{{app:String}}]),
+        since={{since:DateTime64(3, 'UTC')}}, until={{until:DateTime64(3, 'UTC')}}, bucket_s=300,
+        as_of={{as_of:DateTime64(3, 'UTC')}}, grace_s={{grace_s:UInt32}}, horizons=[{{horizon_s:UInt64}}])
+)
+GROUP BY ALL
+HAVING sum(item.2) > 0
+"""
+_EDIT_DISTANCE: Final = f"""
+WITH
+    retention[toString({{horizon_s:UInt64}})] AS check,
+    if(check.status = 'removed', 1., check.distance / greatest(check.original_length, check.current_length, 1)) AS ratio
+SELECT {_LABELS}, 'edit_distance' AS kind, toString(arrayFirst(b -> ratio <= b, {{bounds:Array(Float64)}})) AS bucket,
+    count(), sum(ratio)
+FROM {_COHORT}
+WHERE NOT orphan AND retainable AND check.event_id != '' AND check.accept_seq = accept_seq
+    AND check.status IN ('present', 'removed') AND NOT check.branch_changed
+    AND check.elapsed_ms <= {{latest_ms:Int64}}
+GROUP BY ALL
+"""
+# Events, not states: a revote is two. The prompt comes from the generation, wherever in time that is.
+_FEEDBACK: Final = """
+WITH f AS
+(
+    SELECT app, generation_id, event_id, toStartOfInterval(occurred_at, INTERVAL 5 MINUTE) AS bucket_at, multiIf(
+        type = 'vote' AND (value > 0 OR score > (0.)), 'thumbs_up', type = 'vote' AND value < 0, 'thumbs_down',
+        type = 'flag' AND status = 'set', 'flag', type = 'edit', 'edit', action = 'copy', 'copy', '') AS outcome
+    FROM feedback
+    WHERE app = {app:String}
+        AND occurred_at >= {since:DateTime64(3, 'UTC')} AND occurred_at < {until:DateTime64(3, 'UTC')} AND outcome != ''
+)
+SELECT f.bucket_at, f.app, g.prompt_name, '', '', '', 'feedback', f.outcome, uniqExact(f.event_id), 0.
+FROM f ANY LEFT JOIN
+(
+    SELECT generation_id, prompt_name FROM generations
+    WHERE app = {app:String} AND toUInt128(generation_id) IN (SELECT toUInt128(generation_id) FROM f)
+) AS g ON f.generation_id = g.generation_id
+GROUP BY ALL
+"""
+
+
+def count(client: Client, kind: str, app: str, since: datetime, until: datetime) -> list[Count]:
+    """The counts of one app's batches from `since` up to and without `until`. Reads only. Raises StoreError."""
+    parameters: dict[str, Any] = {"app": app, "since": _text(since), "until": _text(until)}
+    if kind == "generation":
+        return _counts(client, _GENERATIONS, parameters | {"bounds": list(LATENCY_BOUNDS_S)})
+    if kind == "acceptance":
+        return _counts(client, _ACCEPTANCE, parameters | {"attribution_s": int(ATTRIBUTION.total_seconds())})
+    if kind == "feedback":
+        return _counts(client, _FEEDBACK, parameters)
+    horizon_s = int(kind.removeprefix(RETENTION))
+    parameters |= {"horizon_s": horizon_s, "grace_s": GRACE_S, "as_of": _text(until + delay_of(kind))}
+    counts = _counts(client, _RETENTION, parameters)
+    if horizon_s == EDIT_DISTANCE_HORIZON_S:
+        latest_ms = horizon_s * 1000 + max(LATE_CHECK_MIN_MS, int(LATE_CHECK_SHARE * horizon_s * 1000))
+        more = {"bounds": list(RATIO_BOUNDS), "latest_ms": latest_ms}
+        counts += _counts(client, _EDIT_DISTANCE, parameters | more)
+    return counts
+
+
+def _counts(client: Client, query: str, parameters: Mapping[str, Any]) -> list[Count]:
+    return [
+        Count(kind, at.astimezone(UTC), Labels(*labels), outcome, number, total or 0.0)
+        for at, *labels, kind, outcome, number, total in client.query(query, parameters)
+    ]
+
+
+_COLUMNS: Final = (
+    *("kind", "source_app", "batch_at", "app", "prompt", "prompt_version", "model", "surface"),
+    *("outcome", "count", "total"),
+)
+
+
+def store(client: Client, kind: str, app: str, since: datetime, until: datetime, counts: Iterable[Count]) -> None:
+    """Keep the counts of one app's batches and mark them closed up to `until`: all in one insert, or nothing.
+
+    The same span again is written once. Counts that fall together after their labels were folded are added up.
+    """
+    added: dict[tuple[str, datetime, Labels, str], list[float]] = defaultdict(lambda: [0, 0.0])
+    for each in counts:
+        sums = added[each.kind, each.batch_at, each.labels, each.outcome]
+        sums[0] += each.count
+        sums[1] += each.total
+    rows: list[Sequence[Any]] = [
+        (name, app, at, *_values(labels), outcome, int(number), total)
+        for (name, at, labels, outcome), (number, total) in added.items()
+    ]
+    rows.append((kind, app, until, *_values(Labels("", "", "", "", "")), "closed", 0, 0.0))
+    token = f"quality/{kind}/{app}/{_text(since)}/{_text(until)}"
+    settings: dict[str, str | int] = {
+        "async_insert": 0,
+        "insert_deduplicate": 1,
+        "insert_deduplication_token": token,
+        "max_insert_block_size": 1_000_000,
+    }
+    client.insert("quality_batches", _COLUMNS, rows, settings)
+
+
+def stored(client: Client, kind: str, app: str, since: datetime, until: datetime) -> list[Count]:
+    """The kept counts that were closed as `kind`, of one app, from `since` up to and without `until`."""
+    query = (
+        "SELECT batch_at, app, prompt, prompt_version, model, surface, kind, outcome, count, total "
+        "FROM quality_batches FINAL WHERE kind IN {kinds:Array(String)} AND source_app = {app:String} "
+        "AND batch_at >= {since:DateTime64(3, 'UTC')} AND batch_at < {until:DateTime64(3, 'UTC')} "
+        "AND outcome != 'closed'"
+    )
+    kinds = [kind, *_CLOSED_WITH.get(kind, ())]
+    parameters = {"kinds": kinds, "app": app, "since": _text(since), "until": _text(until)}
+    return _counts(client, query, parameters)
+
+
+def horizons(client: Client, app: str, since: datetime) -> list[int]:
+    """The horizons, in seconds, that an app's checks have had since a time."""
+    query = (
+        "SELECT DISTINCT toInt64(horizon_s) FROM feedback WHERE app = {app:String} AND horizon_s > 0 "
+        "AND occurred_at >= {since:DateTime64(3, 'UTC')} ORDER BY 1"
+    )
+    return [row[0] for row in client.query(query, {"app": app, "since": _text(since)})]
+
+
+def first_generation_at(client: Client, app: str) -> datetime | None:
+    """When an app's first generation occurred; None before there is one."""
+    query = "SELECT min(occurred_at), count() FROM generations WHERE app = {app:String}"
+    ((first, number),) = client.query(query, {"app": app})
+    return first.astimezone(UTC) if number else None
+
+
+def series(client: Client) -> list[Labels]:
+    """Every combination of labels that is kept, the oldest first."""
+    query = (
+        "SELECT app, prompt, prompt_version, model, surface FROM quality_batches "
+        "WHERE outcome != 'closed' AND kind IN ('generation', 'acceptance') "
+        "GROUP BY ALL ORDER BY min(batch_at), 1, 2, 3, 4, 5"
+    )
+    return [Labels(*row) for row in client.query(query)]
+
+
+def recent_series(client: Client, since: datetime) -> list[Labels]:
+    """The combinations of labels that generations have had since a time, whether counted yet or not."""
+    query = (
+        "SELECT DISTINCT app, prompt_name, prompt_version, model, surface FROM generations "
+        "WHERE occurred_at >= {since:DateTime64(3, 'UTC')} ORDER BY ALL"
+    )
+    return [Labels(*row) for row in client.query(query, {"since": _text(since)})]
+
+
+def ledger(client: Client) -> dict[tuple[str, str, str], int]:
+    """What became of the records that sinks landed: their number by topic, stage and result."""
+    query = "SELECT topic, sum(rows), sum(dead_letters), sum(filtered) FROM ledger FINAL GROUP BY topic"
+    return {
+        (topic, "store", result): number
+        for topic, *numbers in client.query(query)
+        for result, number in zip(("ok", "dead_letter", "filtered"), numbers, strict=True)
+    }
+
+
+def _values(labels: Labels) -> tuple[str, ...]:
+    return labels.app, labels.prompt, labels.prompt_version, labels.model, labels.surface
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
