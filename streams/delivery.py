@@ -5,6 +5,7 @@ than Faust's own producer, which sends them one by one.
 """
 
 import asyncio
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -14,9 +15,12 @@ from confluent_kafka.admin import AdminClient
 from keeprate.schemas.dead_letters import encode_headers
 from keeprate.schemas.topics import ALL, DEAD_LETTERS, OUTCOMES, PARTITIONER, SOURCES
 from keeprate.streams.feedback_join import Refusal
+from keeprate.streams.state import Changes
 
 DELIVERY_TIMEOUT_S: Final = 60.0
 """How long librdkafka tries. It bounds how late a write of a worker that lost its partitions can still arrive."""
+
+_POLL_S: Final = 0.1
 
 
 class DeliveryError(Exception):
@@ -33,7 +37,7 @@ class DeliveryError(Exception):
 
 
 class Delivery:
-    """One producer for the changelog and the dead letters."""
+    """One producer for the changelog and the dead letters, with a thread that hears what became of each record."""
 
     def __init__(self, bootstrap: str, settings: Mapping[str, Any] | None = None) -> None:
         self._producer = Producer(
@@ -43,24 +47,22 @@ class Delivery:
                 "enable.idempotence": True,
                 "compression.type": "lz4",
                 "partitioner": PARTITIONER,
-                # A batch is flushed at once, so nothing is gained by waiting for more of it.
-                "linger.ms": 0,
+                "linger.ms": 2,
                 "queue.buffering.max.messages": 1_000_000,
                 "message.max.bytes": int(DEAD_LETTERS.config["max.message.bytes"]),
                 "message.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),
                 **(settings or {}),
             }
         )
+        threading.Thread(target=self._listen, name="delivery", daemon=True).start()
 
-    async def write(
-        self, partition: int, outcomes: Mapping[bytes, bytes | None], refusals: Iterable[Refusal]
-    ) -> int | None:
-        """Write a batch's outcomes and dead letters; on return the broker has acknowledged every one.
+    def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[int | None]":
+        """Hand a batch's outcomes and dead letters to librdkafka, which keeps their order; needs a running loop.
 
-        Returns the offset of the last outcome, or None when there was none. Raises DeliveryError, and then any part
-        of the batch may have been written.
+        The future is done when the broker has acknowledged every one: with the offset of the last outcome, None when
+        there was none. It raises DeliveryError, and then any part of the batch may have been written.
         """
-        receipt = _Receipt()
+        receipt = _Receipt(asyncio.get_running_loop())
         for key, value in outcomes.items():
             self._produce(receipt, OUTCOMES.name, value, key, partition=partition, on_delivery=receipt.outcome)
         for refusal in refusals:
@@ -68,9 +70,8 @@ class Delivery:
             self._produce(
                 receipt, DEAD_LETTERS.name, record.value, record.key, headers=headers, on_delivery=receipt.dead_letter
             )
-        await asyncio.get_running_loop().run_in_executor(None, self._producer.flush, DELIVERY_TIMEOUT_S + 5)
-        receipt.check()
-        return receipt.last_offset
+        receipt.seal()
+        return receipt.future
 
     def _produce(self, receipt: "_Receipt", *args: Any, **kwargs: Any) -> None:
         receipt.expected += 1
@@ -78,37 +79,64 @@ class Delivery:
             try:
                 return self._producer.produce(*args, **kwargs)
             except BufferError:
-                self._producer.poll(0.1)
+                self._producer.poll(_POLL_S)
             except KafkaException as error:
-                receipt.errors.append(error.args[0])
+                receipt.refused(error.args[0])
                 return None
+
+    def _listen(self) -> None:
+        while True:
+            self._producer.poll(_POLL_S)
 
 
 class _Receipt:
-    """What the broker said of one batch."""
+    """What the broker said of one batch. Written by the listening thread, and by whoever hands records over."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.future: asyncio.Future[int | None] = loop.create_future()
         self.expected = 0
-        self.acknowledged = 0
-        self.last_offset: int | None = None
-        self.errors: list[KafkaError] = []
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._sealed = False
+        self._answered = 0
+        self._last_offset: int | None = None
+        self._errors: list[KafkaError] = []
 
     def outcome(self, error: KafkaError | None, message: Message) -> None:
-        self.dead_letter(error, message)
         offset = message.offset()
         if error is None and offset is not None:
-            self.last_offset = offset if self.last_offset is None else max(self.last_offset, offset)
+            self._last_offset = max(offset, self._last_offset or 0)
+        self.dead_letter(error, message)
 
     def dead_letter(self, error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            self.acknowledged += 1
-        else:
-            self.errors.append(error)
+        if error is not None:
+            self._errors.append(error)
+        self._answer(1)
 
-    def check(self) -> None:
-        if self.acknowledged != self.expected:
-            code = self.errors[0].name() if self.errors else "no answer in time"
-            raise DeliveryError(code, self.expected - self.acknowledged)
+    def refused(self, error: KafkaError) -> None:
+        """A record that librdkafka did not take, and so will not answer for."""
+        self._errors.append(error)
+        self._answer(1)
+
+    def seal(self) -> None:
+        """All records are handed over."""
+        self._sealed = True
+        self._answer(0)
+
+    def _answer(self, count: int) -> None:
+        with self._lock:
+            self._answered += count
+            complete = self._sealed and self._answered == self.expected
+        if complete:
+            self._loop.call_soon_threadsafe(self._finish)
+
+    def _finish(self) -> None:
+        if self.future.done():
+            return
+        if self._errors:
+            self.future.set_exception(DeliveryError(self._errors[0].name(), len(self._errors)))
+        else:
+            self.future.set_result(self._last_offset)
 
 
 def missing_topics(bootstrap: str, timeout_s: float = 30.0) -> list[str]:

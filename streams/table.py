@@ -34,10 +34,18 @@ class OutcomeStore(Store[bytes, bytes]):
 
     logger = _FAUST_LOGGER
 
-    def __init__(self, *args: Any, data_dir: Path | None, write_back: WriteBack, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        data_dir: Path | None,
+        write_back: WriteBack,
+        on_rebalance: Callable[[], None],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._data_dir = data_dir
         self._write_back = write_back
+        self._tell_rebalance = on_rebalance
         self._states: dict[int, PartitionState] = {}
         # Keys whose last record in the changelog holds less than what is known.
         self._behind: dict[int, set[bytes]] = defaultdict(set)
@@ -80,6 +88,7 @@ class OutcomeStore(Store[bytes, bytes]):
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
+        self._tell_rebalance()
         topic = self.table.changelog_topic.get_topic_name()
         ours = {tp.partition for tp in assigned if tp.topic == topic}
         for number in [number for number in self._states if number not in ours]:
@@ -126,10 +135,15 @@ class OutcomeTable(faust.Table[bytes, bytes]):
 
     logger = _FAUST_LOGGER
 
-    def __init__(self, *args: Any, data_dir: Path | None = None, write_back: WriteBack, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, data_dir: Path | None, write_back: WriteBack, on_rebalance: Callable[[], None], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._data_dir = data_dir
-        self._write_back = write_back
+        self._store_arguments: dict[str, Any] = {
+            "data_dir": data_dir,
+            "write_back": write_back,
+            "on_rebalance": on_rebalance,
+        }
 
     def _new_store(self) -> OutcomeStore:
         return OutcomeStore(
@@ -138,8 +152,7 @@ class OutcomeTable(faust.Table[bytes, bytes]):
             self,
             table_name=self.name,
             loop=self.loop,
-            data_dir=self._data_dir,
-            write_back=self._write_back,
+            **self._store_arguments,
         )
 
     def partition(self, number: int) -> PartitionState:

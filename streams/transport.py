@@ -191,6 +191,13 @@ class Consumer(driver.Consumer):
         self._n_acked += len(batch.records)
         return True
 
+    def lag(self) -> dict[str, int]:
+        """By topic, the records of our partitions that are not acknowledged, as far as the last fetch knows."""
+        behind: dict[str, int] = {}
+        for tp, done in self._next.items():
+            behind[tp.topic] = behind.get(tp.topic, 0) + max(0, (self.highwater(tp) or 0) - done)
+        return behind
+
     def _new_offset(self, tp: TP) -> int | None:
         acked = self._acked.pop(tp, None)
         return acked[-1] if acked else None

@@ -4,18 +4,32 @@ Runs Faust's own worker, so signals, supervision and shutdown order are Faust's;
 """
 
 import asyncio
+import faulthandler
+import gc
 import logging
+import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import faust
 
-from keeprate.streams.app import GROUP, build
+from keeprate.schemas.topics import OUTCOMES
+from keeprate.streams.app import GROUP, App, build
 from keeprate.streams.delivery import missing_topics
+from keeprate.streams.liveness import Liveness
+from keeprate.streams.metrics import WorkerMetrics
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+logger = logging.getLogger(__name__)
+
+WATCH_EVERY_S: Final = 2.0
+TELL_EVERY_S: Final = 30.0
+STUCK_AFTER_S: Final = 120.0
+"""Longer than a delivery may take: a broker that is away is an error with a name of its own."""
+STUCK_EXIT_CODE: Final = 70
+LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @dataclass(frozen=True)
@@ -53,17 +67,73 @@ class Worker(faust.Worker):
 
 
 def run(settings: WorkerSettings) -> None:
-    """Process records until SIGTERM or SIGINT; then finish the batch in hand, commit and return by SystemExit(0).
+    """Process records until SIGTERM or SIGINT; then finish the batches in hand, commit and return by SystemExit(0).
 
     A failure ends it by SystemExit with another code. Raises TopicsMissingError before it starts.
     """
     _log_to_stderr(settings.log_level)
     if problems := missing_topics(settings.brokers):
         raise TopicsMissingError(problems)
-    app = build(settings.brokers, settings.data_dir, settings.group, table_standby_replicas=settings.standby_replicas)
+    metrics = WorkerMetrics(settings.group)
+    if settings.metrics_port is not None:
+        metrics.serve(settings.metrics_port)
+    app = build(
+        settings.brokers,
+        settings.data_dir,
+        metrics,
+        settings.group,
+        table_standby_replicas=settings.standby_replicas,
+    )
+    Watch(app, metrics)
+    # What lives from here on dies young or holds no cycles; a full collection would walk through all recent outcomes.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     worker: Any = Worker(app, quiet=True, loglevel=settings.log_level, redirect_stdouts=False)
     worker.spinner = None
     worker.execute_from_commandline()
+
+
+class Watch:
+    """Tells of assignments and, once in a while, of the work done, and ends the process when it is stuck."""
+
+    def __init__(self, app: App, metrics: WorkerMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._liveness = Liveness(STUCK_AFTER_S)
+        self._told = 0
+        app.on_rebalance_complete.connect(self.tell_partitions)
+        app.timer(interval=WATCH_EVERY_S)(self.judge)
+        app.timer(interval=TELL_EVERY_S)(self.tell_work)
+
+    async def tell_partitions(self, *args: Any, **kwargs: Any) -> None:
+        assignment = self._app.consumer.assignment()
+        ours = sorted({tp.partition for tp in assignment if tp.topic == OUTCOMES.name})
+        logger.info("partitions that are ours: %s", ", ".join(map(str, ours)) or "none")
+
+    async def judge(self) -> None:
+        """Ends the process when it does not get on, with the stacks of all threads on stderr."""
+        lag = self._lag()
+        # A recovery has its own pace, and Faust tells of one that makes no progress.
+        to_do = 0 if self._app.rebalancing else sum(lag.values())
+        if not self._liveness.judge(time.monotonic(), self._metrics.records, to_do):
+            logger.critical("%s records to do, and none was done for %.0f s", to_do, STUCK_AFTER_S)
+            faulthandler.dump_traceback(all_threads=True)
+            os._exit(STUCK_EXIT_CODE)
+        # When even this does not run again, the event loop itself is blocked.
+        faulthandler.dump_traceback_later(STUCK_AFTER_S, exit=True)
+        self._metrics.judged(lag, self._liveness.idle_s(time.monotonic()))
+
+    async def tell_work(self) -> None:
+        metrics = self._metrics
+        if metrics.records != self._told:
+            self._told = metrics.records
+            numbers = metrics.records, metrics.outcomes, metrics.refused, sum(self._lag().values())
+            logger.info("%s records joined, %s outcomes written, %s records refused; %s to do", *numbers)
+
+    def _lag(self) -> dict[str, int]:
+        consumer: Any = self._app.consumer
+        lag: dict[str, int] = consumer.lag()
+        return lag
 
 
 def _log_to_stderr(level: str) -> None:

@@ -124,7 +124,7 @@ def lag(bootstrap: str, group: str) -> int:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
     sources = [TopicPartition(topic.name, number) for topic in SOURCES for number in range(DEFAULT_PARTITIONS)]
     behind = 0
-    for partition in consumer.committed(sources, timeout=30):
+    for partition in _committed(consumer, sources):
         low, high = consumer.get_watermark_offsets(partition, timeout=30)
         behind += high - max(partition.offset, low)
     consumer.close()
@@ -137,6 +137,18 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 90.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.1)
+
+
+def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    for _ in range(100):
+        try:
+            return consumer.committed(partitions, timeout=30)
+        except KafkaException as error:
+            # A broker that has just started may still be loading the groups.
+            if error.args[0].code() not in (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS):
+                raise
+            time.sleep(0.1)
+    raise TimeoutError("the group's coordinator did not become ready")
 
 
 class RunningWorker:

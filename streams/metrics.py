@@ -1,0 +1,157 @@
+"""The worker's runtime metrics: each name once, with its meaning and what to do when it looks wrong."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from keeprate.streams.pipeline import Done
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of the worker. remedy: what an operator does about it."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    meaning: str
+    remedy: str
+    buckets: tuple[float, ...] = ()
+
+
+_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_RECORDS: Final = (1, 10, 100, 1_000, 2_500, 5_000, 10_000)
+
+EVENTS: Final = Metric(
+    "keeprate_pipeline_events_total",
+    "counter",
+    ("stage", "result"),
+    "Records that were joined or refused, and acknowledged: ok or dead_letter.",
+    "Many dead_letter: keeprate dead-letters list says what is refused and why.",
+)
+REFUSED: Final = Metric(
+    "keeprate_join_refused_records_total",
+    "counter",
+    ("error_type",),
+    "Records that went to the dead letters, by what is wrong with them.",
+    "Rising: an app sends what the schema does not allow; its dead letters name the field.",
+)
+OUTCOMES: Final = Metric(
+    "keeprate_join_outcomes_total",
+    "counter",
+    ("change",),
+    "Outcomes that a batch spoke of: changed, or unchanged by duplicates and replays.",
+    "Many unchanged: a producer sends everything twice, or the worker was restarted.",
+)
+ORPHANS: Final = Metric(
+    "keeprate_join_orphans_total",
+    "counter",
+    ("change",),
+    "Outcomes that began without their generation (held), and those it came to later (joined).",
+    "held much above joined: generations are not sent, or not with the ids that the feedback has.",
+)
+LATENCY: Final = Metric(
+    "keeprate_join_latency_seconds",
+    "histogram",
+    (),
+    "From a record's time in Kafka to its outcome's acknowledgement, the oldest record of each batch.",
+    "Large with little lag: the broker is slow to acknowledge.",
+    _SECONDS,
+)
+BATCH_SECONDS: Final = Metric(
+    "keeprate_join_batch_duration_seconds",
+    "histogram",
+    (),
+    "Time of one batch through all steps.",
+    "Rising with equal batches: the disk of the state, or the broker.",
+    _SECONDS,
+)
+BATCH_RECORDS: Final = Metric(
+    "keeprate_join_batch_records",
+    "histogram",
+    (),
+    "Records in one batch.",
+    "At the maximum all the time: the worker is behind, start another one.",
+    _RECORDS,
+)
+LAG: Final = Metric(
+    "keeprate_kafka_consumer_lag_messages",
+    "gauge",
+    ("consumer_group", "topic"),
+    "Records of this worker's partitions that are not joined yet.",
+    "Rising: start another worker, up to one for each partition.",
+)
+TIME_LAG: Final = Metric(
+    "keeprate_pipeline_event_time_lag_seconds",
+    "gauge",
+    ("stage", "topic"),
+    "Age of the newest joined record, by Kafka's time, when it was joined.",
+    "Large with no lag in messages: nothing arrives.",
+)
+PROGRESS: Final = Metric(
+    "keeprate_join_last_progress_timestamp_seconds",
+    "gauge",
+    (),
+    "When a batch was last through, or there was nothing to do.",
+    "Standing still: the worker is stuck; it ends itself with the stacks of all threads in its log.",
+)
+METRICS: Final = (
+    *(EVENTS, REFUSED, OUTCOMES, ORPHANS, LATENCY, BATCH_SECONDS, BATCH_RECORDS, LAG, TIME_LAG, PROGRESS),
+)
+
+
+class WorkerMetrics:
+    """Counts what the pipeline tells its observer."""
+
+    def __init__(self, group: str) -> None:
+        self.registry = CollectorRegistry()
+        self._group = group
+        self._by_name: dict[str, Any] = {metric.name: _create(metric, self.registry) for metric in METRICS}
+        for result in ("ok", "dead_letter"):
+            self._of(EVENTS, "join", result).inc(0)
+        self.records = self.outcomes = self.refused = 0
+
+    def serve(self, port: int) -> None:
+        """Answer scrapes on loopback from a thread of its own."""
+        start_http_server(port, "127.0.0.1", self.registry)
+
+    def batch_done(self, done: Done) -> None:
+        records, refusals, step = done.batch.records, done.sifted.refusals, done.step
+        self.records += len(records)
+        self.outcomes += len(step.outcomes)
+        self.refused += len(refusals)
+        self._of(EVENTS, "join", "ok").inc(len(records) - len(refusals))
+        self._of(EVENTS, "join", "dead_letter").inc(len(refusals))
+        for refusal in refusals:
+            self._of(REFUSED, refusal.letter.error_type).inc()
+        self._of(OUTCOMES, "changed").inc(len(step.outcomes))
+        self._of(OUTCOMES, "unchanged").inc(step.unchanged)
+        self._of(ORPHANS, "held").inc(step.orphans_held)
+        self._of(ORPHANS, "joined").inc(step.orphans_joined)
+        self._time(done)
+
+    def judged(self, lag_by_topic: dict[str, int], idle_s: float) -> None:
+        """How far behind the worker's own partitions are, and for how long nothing was done about it."""
+        for topic, lag in lag_by_topic.items():
+            self._of(LAG, self._group, topic).set(lag)
+        self._of(PROGRESS).set(time.time() - idle_s)
+
+    def _time(self, done: Done) -> None:
+        records, now_s = done.batch.records, time.time()
+        self._of(BATCH_SECONDS).observe(done.took_s)
+        self._of(BATCH_RECORDS).observe(len(records))
+        self._of(LATENCY).observe(max(0.0, now_s - records[0].timestamp / 1000))
+        self._of(TIME_LAG, "join", records[-1].topic).set(now_s - records[-1].timestamp / 1000)
+
+    def _of(self, metric: Metric, *labels: str) -> Any:
+        created = self._by_name[metric.name]
+        return created.labels(*labels) if labels else created
+
+
+def _create(metric: Metric, registry: CollectorRegistry) -> Any:
+    text = f"{metric.meaning} {metric.remedy}"
+    if metric.kind == "histogram":
+        return Histogram(metric.name, text, metric.labels, registry=registry, buckets=metric.buckets)
+    return {"counter": Counter, "gauge": Gauge}[metric.kind](metric.name, text, metric.labels, registry=registry)
