@@ -145,8 +145,7 @@ def traced(open_call: Callable[..., Call], function: Callable[..., Any], read: R
         # Wrong arguments are for the function itself to refuse.
         with contextlib.suppress(TypeError):
             given = arguments.bind(*args, **kwargs).arguments
-        shown = {name: value for name, value in given.items() if name not in ("self", "cls")}
-        return open_call(**{"step": function.__name__, "input": _input(shown), **fields})
+        return open_call(**{"step": function.__name__, "input": _input(given), **fields})
 
     if inspect.isasyncgenfunction(function):
         return functools.wraps(function)(_traced_async_generator(function, begin))
@@ -158,11 +157,15 @@ def traced(open_call: Callable[..., Call], function: Callable[..., Any], read: R
 
 
 def _input(arguments: dict[str, Any]) -> Any:
-    given = arguments.get("messages")
-    if isinstance(given, list):
-        return messages([plain(each) for each in given], "user")
-    only = next(iter(arguments.values())) if len(arguments) == 1 else None
-    return only if isinstance(only, str) else {"role": "user", "content": plain(arguments)}
+    shown = {name: value for name, value in arguments.items() if name not in ("self", "cls")}
+    try:
+        if isinstance(given := shown.get("messages"), list):
+            return messages([plain(each) for each in given], "user")
+        only = next(iter(shown.values())) if len(shown) == 1 else None
+        return only if isinstance(only, str) else {"role": "user", "content": plain(shown)}
+    except Exception:
+        log.exception("the arguments of a traced call could not be read")
+        return None
 
 
 Begin = Callable[[Any, Any], Call]

@@ -20,11 +20,11 @@ from keeprate.producers.calls import Call, Reader, latest_generation, traced
 from keeprate.producers.content import ContentMode, ContentPolicy, RedactionError
 from keeprate.producers.delivery import Delivery
 from keeprate.producers.errors import ClosedError, ContractError, FullError, SettingsError
-from keeprate.producers.fields import GenerationFields, choice_texts, messages
+from keeprate.producers.fields import GenerationFields, complete
 from keeprate.producers.generation import Emitter, Generation
 from keeprate.producers.outlet import Outlet
 from keeprate.producers.responses import read_response
-from keeprate.producers.stats import DropReason, Stats
+from keeprate.producers.stats import Stats
 from keeprate.producers.supply import Supply
 from keeprate.producers.tracking import Clock, Reread, Tracker
 from keeprate.schemas.decode import validate
@@ -102,18 +102,15 @@ class Keeprate:
         """Emit a generation, and return the handle for what becomes of it. Fields: `GenerationFields`."""
         event: dict[str, Any] = {**fields, "type": "generation"}
         external_id = event.get("external_id")
-        identity = event.get("generation_id") or (foreign_id(self.app, external_id) if external_id else uuid7())
+        identity = event.get("generation_id") or (foreign_id(self.app, str(external_id)) if external_id else uuid7())
         event["generation_id"] = identity
-        if event.get("user") is not None:
-            event["user"] = self.user_hash(event["user"])
-        if event.get("input") is not None:
-            event["input"] = messages(event["input"], "user")
         outputs: list[str] = []
-        if event.get("output") is not None:
-            event["output"] = messages(event["output"], "assistant")
-            outputs = choice_texts(event["output"])
-        event.setdefault("outcome", _outcome(event, outputs))
-        self.emit(event)
+        try:
+            outputs = complete(event, self.user_hash)
+        except Exception as error:  # noqa: BLE001  what the app gave is of no shape we know
+            self._refuse_call(error)
+        else:
+            self.emit(event)
         return Generation(self._emitter(), {name: event[name] for name in _REPEATED if name in event}, outputs)
 
     def feedback(
@@ -161,8 +158,8 @@ class Keeprate:
             return self._refuse(error)
         except RedactionError:
             return self._withhold()
-        except (ValueError, TypeError, RecursionError) as error:
-            return self._refuse(ContractError("invalid", f"not an event: {error}"))
+        except Exception as error:  # noqa: BLE001  no event whatever may raise into the app
+            return self._refuse_call(error)
         began_s = time.monotonic()
         reason = self._delivery.put(topic, key, body, timeout_s if block else 0.0)
         if reason and (block or self._strict):
@@ -204,7 +201,7 @@ class Keeprate:
         await self.aclose()
 
     def _emitter(self) -> Emitter:
-        return Emitter(self.emit, self._tracker.track, self._clock)
+        return Emitter(self.emit, self._refuse_call, self._tracker.track, self._clock)
 
     def _encoded(self, event: Mapping[str, Any]) -> tuple[int, bytes, bytes]:
         given = {name: value for name, value in event.items() if value is not None}
@@ -233,9 +230,13 @@ class Keeprate:
             log.error("an event was dropped, and those like it will be without another word: %s", error)
         return False
 
+    def _refuse_call(self, error: Exception) -> bool:
+        if self._strict:
+            raise error
+        return self._refuse(ContractError("invalid", f"{type(error).__name__}: {error}"))
+
     def _withhold(self) -> bool:
-        reason: DropReason = "redaction"
-        self._delivery.count_drop(reason)
+        self._delivery.count_drop("redaction")
         log.exception("an event was withheld, because the redaction hook failed")
         return False
 
@@ -284,11 +285,3 @@ class Keeprate:
         self._delivery.abandon()
         self._refusals.clear()
         self._begin()
-
-
-def _outcome(event: Mapping[str, Any], outputs: list[str]) -> str | None:
-    if event.get("error_type"):
-        return "failed"
-    if event.get("output") is None:
-        return None
-    return "produced" if any(outputs) or not outputs else "empty"

@@ -9,6 +9,7 @@ in order. A record that a broker refuses for what it is, is dropped and counted.
 Invariant: accepted = delivered + pending + spooled + the sum of dropped, at any moment.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -158,8 +159,11 @@ class Delivery:
         if self._thread is None:
             # Only after a fork is there something left to prepare, and one emit in the child's life waits for the disk.
             self._prepare()
-            self._thread = threading.Thread(target=self._run, name="keeprate-sender", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="keeprate-sender", daemon=True)
+            # The interpreter refuses new threads when it is going down; the event then stays in the spool.
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         while not self._is_over():

@@ -1,6 +1,6 @@
 """What an app may say of a generation, and the one shape that messages take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from typing_extensions import TypedDict
@@ -67,3 +67,26 @@ def messages(given: Messages, role: str) -> list[dict[str, Any]]:
 def choice_texts(output: Sequence[Mapping[str, Any]]) -> list[str]:
     """The text of each choice; empty where the content is not a text."""
     return [content if isinstance(content := message.get("content"), str) else "" for message in output]
+
+
+def complete(event: dict[str, Any], user_hash: Callable[[str], str]) -> list[str]:
+    """Bring what the app gave into the shape of a generation event, in place; the text of each choice."""
+    if event.get("user") is not None:
+        event["user"] = user_hash(event["user"])
+    if event.get("input") is not None:
+        event["input"] = messages(event["input"], "user")
+    outputs: list[str] = []
+    if event.get("output") is not None:
+        event["output"] = messages(event["output"], "assistant")
+        outputs = choice_texts(event["output"])
+    event.setdefault("outcome", _outcome(event))
+    return outputs
+
+
+def _outcome(event: Mapping[str, Any]) -> str | None:
+    if event.get("error_type"):
+        return "failed"
+    if event.get("output") is None:
+        return None
+    has_content = any(message.get("content") or message.get("tool_calls") for message in event["output"])
+    return "produced" if has_content else "empty"

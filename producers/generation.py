@@ -7,12 +7,14 @@ Every method emits one event and returns the handle, so that calls chain. None o
 those that compare texts (`edit`, `retention_check`) take the time of the comparison.
 """
 
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from keeprate.producers import text as texts
+from keeprate.producers.errors import ContractError, ProducerError
 from keeprate.producers.journal import Check
 from keeprate.producers.tracking import HORIZONS_S, Clock, Read
 
@@ -31,11 +33,31 @@ class _Accepted:
 
 @dataclass(frozen=True)
 class Emitter:
-    """What a handle needs of its client: where events and checks to come go, and the clocks."""
+    """What a handle needs of its client: where events, faults and checks to come go, and the clocks."""
 
     emit: Callable[[Mapping[str, Any]], bool]
+    refuse: Callable[[Exception], bool]
     track: Callable[[Check, Read, float, Sequence[int]], None]
     clock: Clock
+
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+def _harmless(verb: Verb) -> Verb:
+    """A verb that compares texts: what is no text is counted as an invalid event, not raised."""
+
+    @functools.wraps(verb)
+    def call(self: "Generation", *args: Any, **kwargs: Any) -> "Generation":
+        try:
+            return verb(self, *args, **kwargs)  # type: ignore[no-any-return]
+        except (ProducerError, ContractError):
+            raise
+        except Exception as error:  # noqa: BLE001  the app's flow must not end here
+            self.emitter.refuse(error)
+            return self
+
+    return call  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -65,6 +87,7 @@ class Generation:
         """The same generation's suggestion at another index."""
         return Generation(self.emitter, self.origin, self.outputs, index)
 
+    @_harmless
     def shown(self, text: str | None = None, *, dwell_ms: int | None = None, **more: Any) -> Self:
         """It was displayed. text: as displayed, the output when None."""
         return self.action("shown", dwell_ms=dwell_ms, **_size(self.text if text is None else text), **more)
@@ -135,6 +158,7 @@ class Generation:
         """The user takes the mark back."""
         return self._emit("flag", label=label, status="unset", **more)
 
+    @_harmless
     def edit(
         self,
         corrected: str,
@@ -152,6 +176,7 @@ class Generation:
             fields["distance"] = texts.levenshtein(original, corrected)
         return self._emit("edit", origin=origin, comment=comment, **fields, **more)
 
+    @_harmless
     def retention_check(
         self,
         *,
@@ -177,6 +202,7 @@ class Generation:
             "retention_check", horizon_s=horizon_s, elapsed_ms=elapsed_ms, **{**sequence, **found, **more}
         )
 
+    @_harmless
     def track(self, read: Read, *, horizons_s: Sequence[int] = HORIZONS_S, ref: str | None = None) -> Self:
         """Look at the accepted text again at each horizon after its accept, and emit how much of it still stands.
 
@@ -209,6 +235,7 @@ class Generation:
         judgement = {"value": value, "label": label, "explanation": explanation}
         return self._emit("evaluation", name=name, annotator_kind=kind, annotator=annotator, **judgement, **more)
 
+    @_harmless
     def _accept(self, action: str, text: str | None, **fields: Any) -> Self:
         text = self.text if text is None else text
         accepted = self._accepted

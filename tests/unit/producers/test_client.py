@@ -1,7 +1,7 @@
 """What a client takes, stamps, refuses and counts. Where there is a broker, it is librdkafka's in memory."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -84,6 +84,29 @@ def test_a_text_that_is_no_unicode_is_refused_and_not_raised(client: RecordingKe
     """Half of a surrogate pair cannot be UTF-8; the event is counted as invalid."""
     client.generation(output="\ud800")
     assert client.stats().dropped == {"invalid": 1}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda client: client.emit(None),
+        lambda client: client.emit({"type": ["action"]}),
+        lambda client: client.generation(output=7),
+        lambda client: client.generation(attributes={"a": object()}),
+        lambda client: client.feedback(uuid7()).accept(7),
+        lambda client: client.feedback(uuid7()).edit(None),
+        lambda client: client.feedback(uuid7()).retention_check(current_text=7, original="x", elapsed_ms=1),
+        lambda client: client.feedback("no id").vote(1),
+    ],
+)
+def test_no_call_however_wrong_raises_into_the_app(client: RecordingKeeprate, wrong: Callable[[Any], Any]) -> None:
+    """Values of any type are counted as invalid events, and the caller goes on; in strict mode they raise."""
+    wrong(client)
+    assert client.events == []
+    assert client.stats().dropped == {"invalid": 1}
+    strict = RecordingKeeprate("docs")
+    with pytest.raises((ContractError, TypeError, AttributeError)):
+        wrong(strict)
 
 
 def test_an_event_over_one_mebibyte_is_counted_as_too_large(client: RecordingKeeprate) -> None:
