@@ -32,9 +32,12 @@ class Cluster:
             time.sleep(0.1)
 
     def create(self, names: Iterable[str], partitions: int) -> None:
-        """Create topics with the settings of the broker."""
-        for done in self._admin.create_topics([NewTopic(name, partitions, 1) for name in names]).values():
+        """Create topics with the settings of the broker, and return once they are seen."""
+        new = [NewTopic(name, partitions, 1) for name in names]
+        for done in self._admin.create_topics(new, operation_timeout=TIMEOUT_S).values():
             done.result(TIMEOUT_S)
+        while {topic.topic for topic in new} - set(self.topics()):
+            time.sleep(0.1)
 
     def topics(self) -> dict[str, int]:
         """Every topic with the number of its partitions."""
