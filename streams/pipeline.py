@@ -17,13 +17,12 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome
-from keeprate.streams.delivery import Delivery
-from keeprate.streams.feedback_join import Sifted, Step, join, sift
+from keeprate.streams.feedback_join import Refusal, Sifted, Step, join, sift
 from keeprate.streams.state import Changes, PartitionState
 from keeprate.streams.transport import Batch
 
@@ -46,7 +45,15 @@ class Done:
 
 
 class Observer(Protocol):
+    """Whoever counts."""
+
     def batch_done(self, done: Done) -> None: ...
+
+
+class Writer(Protocol):
+    """What `delivery.Delivery` offers."""
+
+    def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[int | None]": ...
 
 
 class Pipeline:
@@ -59,7 +66,7 @@ class Pipeline:
 
     def __init__(
         self,
-        delivery: Delivery,
+        delivery: Writer,
         partition: Callable[[int], PartitionState],
         acknowledge: Callable[[Any], Any],
         fail: Callable[[BaseException], Any],

@@ -1,8 +1,6 @@
 """The table of outcomes: Faust's own, for assignment and recovery, over a state for each partition.
 
-Its changelog is keeprate.outcomes, which is the join's output too. A record of the changelog merges into the state
-instead of replacing it, because a worker that lost its partitions and has not noticed may still write an older
-outcome after the new owner's; where that happened the merged outcome is written back.
+Its changelog is keeprate.outcomes, which is the join's output too.
 """
 
 import logging
@@ -15,7 +13,7 @@ import faust
 from faust.stores.base import Store
 from faust.types import TP
 
-from keeprate.schemas.outcome import decode_outcome, encode_outcome, merge
+from keeprate.streams.changelog import replay
 from keeprate.streams.state import MemoryState, PartitionState, RocksState
 from keeprate.streams.transport import records_of
 
@@ -72,18 +70,11 @@ class OutcomeStore(Store[bytes, bytes]):
     def _apply(self, number: int, records: list[Any]) -> None:
         state = self.partition(number)
         keys = list({record.key for record in records})
-        values = dict(zip(keys, state.get_many(keys), strict=True))
-        behind = self._behind[number]
-        for record in records:
-            held, arriving = values[record.key], record.value
-            values[record.key] = arriving
-            behind.discard(record.key)
-            if held is not None and arriving is not None and held != arriving:
-                merged = _merge(held, arriving)
-                values[record.key] = merged
-                if merged != arriving:
-                    behind.add(record.key)
-        state.write(values, records[-1].offset)
+        held = dict(zip(keys, state.get_many(keys), strict=True))
+        replayed = replay(held, ((record.key, record.value) for record in records))
+        self._behind[number].difference_update(keys)
+        self._behind[number].update(replayed.behind)
+        state.write(replayed.values, records[-1].offset)
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
@@ -123,11 +114,6 @@ class OutcomeStore(Store[bytes, bytes]):
         for state in self._states.values():
             state.close()
         self._states.clear()
-
-
-def _merge(held: bytes, arriving: bytes) -> bytes:
-    (key, a), (_, b) = decode_outcome(held), decode_outcome(arriving)
-    return encode_outcome(key, merge(a, b))
 
 
 class OutcomeTable(faust.Table[bytes, bytes]):
