@@ -134,6 +134,7 @@ def histogram(
         below, cumulative = 0, []
         for name in names:
             below += counts[name]
-            cumulative.append((name, below))
+            # 5.0, not 5: as Prometheus 3 writes it, so that a rule may name the bucket.
+            cumulative.append((name if name == "+Inf" else str(float(name)), below))
         family.add_metric(values, cumulative, sums[values])
     return family

@@ -1,0 +1,118 @@
+"""Prometheus's configuration: the rules do what they say, every alert has its tests and its runbook section, and the
+documentation lists what there is."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from keeprate.deploy import monitor
+from keeprate.deploy.monitor.catalogue import METRICS
+from keeprate.deploy.monitor.reference import metrics_table
+
+ROOT = Path(__file__).parents[2]
+CONFIGURATION = Path(monitor.configuration())
+RULE_TESTS = Path(__file__).parent / "prometheus" / "rules.test.yml"
+
+
+def rules() -> list[dict[str, Any]]:
+    document = yaml.safe_load((CONFIGURATION / "rules.yml").read_text())
+    return [rule for group in document["groups"] for rule in group["rules"]]
+
+
+def alerts() -> list[dict[str, Any]]:
+    return [rule for rule in rules() if "alert" in rule]
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.prometheus
+def test_promtool_accepts_configuration_and_rules(require: Callable[[str], str]) -> None:
+    """As Prometheus itself would load them."""
+    run(require("promtool"), "check", "config", str(CONFIGURATION / "prometheus.yml"))
+
+
+@pytest.mark.prometheus
+def test_alerts_fire_when_they_should_and_only_then(require: Callable[[str], str]) -> None:
+    """The series of rules.test.yml, evaluated by promtool."""
+    run(require("promtool"), "test", "rules", str(RULE_TESTS))
+
+
+def test_every_alert_is_tested_firing_and_silent() -> None:
+    """Except the Watchdog, which is never silent."""
+    tests = yaml.safe_load(RULE_TESTS.read_text())["tests"]
+    expectations = [each for test in tests for each in test.get("alert_rule_test", ())]
+    firing = {each["alertname"] for each in expectations if each["exp_alerts"]}
+    silent = {each["alertname"] for each in expectations if not each["exp_alerts"]}
+    names = {rule["alert"] for rule in alerts()}
+    assert firing == names
+    assert silent == names - {"Watchdog"}
+
+
+@pytest.mark.prometheus
+def test_amtool_accepts_alertmanagers_configuration(require: Callable[[str], str]) -> None:
+    """As Alertmanager itself would load it."""
+    run(require("amtool"), "check-config", str(CONFIGURATION / "alertmanager.yml"))
+
+
+@pytest.mark.prometheus
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        ("alertname=Watchdog severity=none", "watchdog"),
+        ("alertname=KeeprateConsumerStuck severity=critical category=pipeline", "pages"),
+        ("alertname=KeeprateEventsRejected severity=warning category=pipeline", "warnings"),
+    ],
+)
+def test_an_alert_reaches_its_receiver(require: Callable[[str], str], labels: str, receiver: str) -> None:
+    """By its severity; the Watchdog by its name."""
+    file = f"--config.file={CONFIGURATION / 'alertmanager.yml'}"
+    assert run(require("amtool"), "config", "routes", "test", file, *labels.split()).strip() == receiver
+
+
+def test_every_alert_says_what_and_where_to_read_on() -> None:
+    """Severity, summary, description, and a section of the runbook that exists."""
+    sections = {f"docs/runbook.md#{line[3:].lower()}" for line in _lines("docs/runbook.md") if line.startswith("## ")}
+    for rule in alerts():
+        assert rule["labels"]["severity"] in ("critical", "warning", "info", "none")
+        assert {"summary", "description", "runbook_url"} <= set(rule["annotations"])
+        assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+    assert sections == {rule["annotations"]["runbook_url"] for rule in alerts()}
+
+
+def test_rules_use_metrics_that_exist() -> None:
+    """A renamed metric would leave its alert silent for ever."""
+    known = {metric.name for metric in METRICS}
+    for rule in rules():
+        names = set(re.findall(r"(?<![:\w])keeprate_\w+", rule["expr"]))
+        assert {re.sub(r"_seconds_(bucket|count|sum)$", "_seconds", name) for name in names} <= known, rule
+
+
+def test_names_follow_prometheus_and_appear_once() -> None:
+    """One prefix, base units, `_total` for counters and for nothing else."""
+    names = [metric.name for metric in METRICS]
+    assert len(names) == len(set(names))
+    for metric in METRICS:
+        assert metric.name.startswith("keeprate_")
+        assert metric.name.endswith("_total") == (metric.kind == "counter")
+        assert not metric.name.endswith("_ms")
+
+
+def test_the_documentation_lists_every_metric_and_alert() -> None:
+    """docs/observability.md holds the catalogue's own table."""
+    text = (ROOT / "docs" / "observability.md").read_text()
+    assert metrics_table() in text
+    listed = re.findall(r"^\| \[(\w+)\]\(runbook\.md#(\w+)\) \| (\w+) \|", text, re.MULTILINE)
+    assert listed == [(rule["alert"], rule["alert"].lower(), rule["labels"]["severity"]) for rule in alerts()]
+
+
+def _lines(path: str) -> list[str]:
+    return (ROOT / path).read_text().splitlines()
