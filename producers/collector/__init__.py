@@ -4,10 +4,11 @@ Entry points:
     `server`       the composition root: settings to a running server
     `endpoints`    what each path does, from request to answer
     `batches`      a body of `POST /v1/events` to records
-    `otlp`, `otlp_json`     OTLP requests to spans and log records
+    `otlp`, `otlp_json`     OTLP requests to the spans and log records of `signals`
     `spans`, `logs`         spans and log records to events, by the tables of `semconv`
     `publisher`    records to Kafka, awaited per request
 
+Invariant: the mappers need neither protobuf nor HTTP, so that files can be imported without this package's extra.
 Invariant: nothing but `publisher`, `keys` and `server` does input or output; the decoders and mappers are pure.
 Invariant: an item is reported as accepted only after every in-sync replica has acknowledged it.
 Invariant: what a client can make this process hold is bounded: per body, per connection and in all.

@@ -10,7 +10,7 @@ from typing import Final
 from keeprate.producers.collector.evaluations import FeedbackError, vote_of
 from keeprate.producers.collector.generations import Event, count_of, number_of
 from keeprate.producers.collector.messages import name_of, text_of
-from keeprate.producers.collector.otlp import LogRecord
+from keeprate.producers.collector.signals import LogRecord
 
 HORIZONS_S: Final = (15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 REASON: Final = "similarity_only"

@@ -24,6 +24,7 @@ from keeprate.producers.collector.identity import Aliases
 from keeprate.producers.collector.keys import Keys
 from keeprate.producers.collector.limits import MemoryBudget, RateLimit
 from keeprate.producers.collector.publisher import Publisher
+from keeprate.producers.collector.signals import JSON, PROTOBUF
 from keeprate.producers.collector.spans import Mapped, Source
 
 KEYLESS: Final = "keyless"
@@ -193,10 +194,10 @@ def media_type(request: Request) -> str:
 
 def _is_json(request: Request) -> bool:
     kind = media_type(request)
-    if kind not in (otlp.PROTOBUF, otlp.JSON):
-        reason = f"{kind or 'no Content-Type'} is not OTLP/HTTP; send {otlp.PROTOBUF} or {otlp.JSON}"
+    if kind not in (PROTOBUF, JSON):
+        reason = f"{kind or 'no Content-Type'} is not OTLP/HTTP; send {PROTOBUF} or {JSON}"
         raise RequestError(415, "unsupported_type", reason, field="Content-Type")
-    return kind == otlp.JSON
+    return kind == JSON
 
 
 def _ignore_metrics(body: bytes, is_json: bool, source: Source) -> Mapped:

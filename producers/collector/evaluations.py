@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from keeprate.producers.collector.generations import Event, number_of
 from keeprate.producers.collector.messages import name_of, text_of
-from keeprate.producers.collector.otlp import LogRecord
+from keeprate.producers.collector.signals import LogRecord
 
 USER_VOTE: Final = "user_vote"
 USER_FLAG: Final = "user_flag"

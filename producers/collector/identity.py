@@ -7,14 +7,27 @@ or the trace of the spans that this process saw lately.
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from keeprate.schemas.ids import foreign_id
+
+_TRACE_ID_DIGITS: Final = 32
+_SPAN_ID_DIGITS: Final = 16
 
 
 def span_generation_id(app: str, trace_id: str, span_id: str) -> str:
     """The identity of the generation that a span recorded. Both ids in lower-case hexadecimal, as W3C writes them."""
     return foreign_id(app, f"{trace_id}/{span_id}")
+
+
+def has_ids(trace_id: str, span_id: str) -> bool:
+    """Whether both ids are of W3C's form and not the invalid ids, which are all zeros."""
+    return (
+        len(trace_id) == _TRACE_ID_DIGITS
+        and len(span_id) == _SPAN_ID_DIGITS
+        and bool(trace_id.strip("0"))
+        and bool(span_id.strip("0"))
+    )
 
 
 def named_event_id(app: str, *parts: str) -> str:

@@ -13,9 +13,9 @@ from keeprate.producers.collector import copilot, evaluations, generations, semc
 from keeprate.producers.collector.errors import item_refusal
 from keeprate.producers.collector.evaluations import FeedbackError
 from keeprate.producers.collector.generations import Event
-from keeprate.producers.collector.identity import named_event_id, resolve
-from keeprate.producers.collector.otlp import LogRecord, Span
-from keeprate.producers.collector.spans import Mapped, Source, app_of, event_messages, has_ids
+from keeprate.producers.collector.identity import has_ids, named_event_id, resolve
+from keeprate.producers.collector.signals import LogRecord, Span
+from keeprate.producers.collector.spans import Mapped, Source, app_of, event_messages
 from keeprate.schemas.events import SCHEMA_VERSION
 
 LOG_REVISION: Final = 0

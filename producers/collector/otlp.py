@@ -1,12 +1,10 @@
-"""OTLP requests, as protobuf or JSON, to plain spans and log records. Pure; what is malformed raises RequestError.
+"""OTLP requests in protobuf to plain spans and log records. Pure; what is malformed raises RequestError.
 
-Both encodings give the same values: ids in lower-case hexadecimal, times in milliseconds, attributes as Python values.
-The protobuf messages are OpenTelemetry's own package.
+The messages are those of OpenTelemetry's own package.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -17,51 +15,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from keeprate.producers.collector.errors import RequestError
+from keeprate.producers.collector.signals import Attributes, LogRecord, Span, SpanEvent
 from keeprate.producers.collector.wire import check_fields
-
-PROTOBUF: Final = "application/x-protobuf"
-JSON: Final = "application/json"
-
-Attributes = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class SpanEvent:
-    """Something that happened within a span."""
-
-    name: str
-    at_ms: int
-    attributes: Attributes
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """One span. `parent_span_id` is empty at the root of a trace; `failed` says that its status is an error."""
-
-    trace_id: str
-    span_id: str
-    parent_span_id: str
-    name: str
-    started_ms: int
-    ended_ms: int
-    failed: bool
-    status_message: str
-    attributes: Attributes
-    resource: Attributes
-    events: tuple[SpanEvent, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LogRecord:
-    """One log record or event. Trace and span id are empty where it was emitted outside a span."""
-
-    trace_id: str
-    span_id: str
-    event_name: str
-    at_ms: int
-    body: Any
-    attributes: Attributes
-    resource: Attributes
 
 
 def decode_protobuf_spans(body: bytes) -> list[Span]:

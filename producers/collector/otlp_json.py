@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from keeprate.producers.collector.batches import check_brackets
 from keeprate.producers.collector.errors import RequestError
-from keeprate.producers.collector.otlp import Attributes, LogRecord, Span, SpanEvent
+from keeprate.producers.collector.signals import Attributes, LogRecord, Span, SpanEvent
 
 _STATUS_ERROR: Final = (2, "STATUS_CODE_ERROR")
 _HEX: Final = frozenset("0123456789abcdef")

@@ -14,16 +14,14 @@ from keeprate.producers.collector import generations, messages, semconv
 from keeprate.producers.collector.batches import Record
 from keeprate.producers.collector.errors import Refusal, item_refusal, refusal
 from keeprate.producers.collector.generations import Event
-from keeprate.producers.collector.identity import Aliases, named_event_id, span_generation_id
+from keeprate.producers.collector.identity import Aliases, has_ids, named_event_id, span_generation_id
 from keeprate.producers.collector.messages import Message
-from keeprate.producers.collector.otlp import Span
+from keeprate.producers.collector.signals import Span
 from keeprate.schemas import decode
 from keeprate.schemas.events import MAX_EVENT_BYTES, SCHEMA_VERSION
 
 SPAN_REVISION: Final = 1
 """A span says all that is known of a call, so it holds over log records, which say parts of it (revision 0)."""
-_TRACE_ID_DIGITS: Final = 32
-_SPAN_ID_DIGITS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +76,6 @@ def _fitted(event: Event) -> bytes:
 def app_of(source: Source, resource: Mapping[str, Any]) -> str:
     """The app that a span or record belongs to: the key's, or without keys the service's name."""
     return source.app or str(resource.get("service.name") or "")
-
-
-def has_ids(trace_id: str, span_id: str) -> bool:
-    """Whether both ids are of W3C's form and not the invalid ids, which are all zeros."""
-    return (
-        len(trace_id) == _TRACE_ID_DIGITS
-        and len(span_id) == _SPAN_ID_DIGITS
-        and bool(trace_id.strip("0"))
-        and bool(span_id.strip("0"))
-    )
 
 
 def map_spans(spans: Sequence[Span], source: Source) -> Mapped:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from keeprate.producers.collector.identity import Aliases
-from keeprate.producers.collector.otlp import LogRecord, Span, SpanEvent
+from keeprate.producers.collector.signals import LogRecord, Span, SpanEvent
 from keeprate.producers.collector.spans import Mapped, Source
 from keeprate.schemas import decode
 
