@@ -1,0 +1,91 @@
+"""The sink as a child that dies, or stands still, at a step of the protocol; and sinks whose protocol is broken.
+
+Started as `python -m tests.fault.sink_child '{"brokers": …}'`.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from keeprate.schemas.topics import DEAD_LETTERS
+from keeprate.sinks import kafka
+from keeprate.sinks.flush import Destination, Flush
+from keeprate.sinks.partition import FlushPolicy, TopicPartition
+from keeprate.sinks.run import SinkSettings, log_to_stderr, run
+from keeprate.sinks.sink import SinkPolicy
+
+
+def main(options: dict[str, Any]) -> None:
+    """Run a sink as the options say."""
+    log_to_stderr("INFO")
+    for name in options.get("sabotage", ()):
+        SABOTAGE[name]()
+    kafka_settings = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+    if options.get("instance"):
+        kafka_settings["group.instance.id"] = options["instance"]
+    run(
+        SinkSettings(
+            brokers=options["brokers"],
+            store_url=options["store_url"],
+            group=options["group"],
+            topics=(options["topic"], DEAD_LETTERS.name),
+            policy=SinkPolicy(FlushPolicy(linger_s=0.1, max_rows=options.get("max_rows", 200)), budget_s=2.0),
+            kafka=kafka_settings,
+        ),
+        _signal_at(options.get("at"), options["topic"]),
+    )
+
+
+def _signal_at(at: tuple[int, int, str] | None, topic: str) -> Callable[[int, TopicPartition], None]:
+    """Send this process a signal after a step of a flush: `at` is the step, which such flush, and the signal's name."""
+    seen = 0
+
+    def hook(step: int, where: TopicPartition) -> None:
+        nonlocal seen
+        if at is not None and step == at[0] and where[0] == topic:
+            seen += 1
+            if seen == at[1]:
+                os.kill(os.getpid(), signal.Signals[at[2]])
+
+    return hook
+
+
+def _no_intent() -> None:
+    Flush._1_intend = lambda self, to: None  # type: ignore[method-assign]
+
+
+def _commit_first() -> None:
+    intend, commit = Flush._1_intend, Flush._6_commit
+
+    def both(self: Flush, to: Destination) -> None:
+        intend(self, to)
+        commit(self, to)
+
+    Flush._1_intend = both  # type: ignore[method-assign]
+
+
+def _no_delivery() -> None:
+    kafka.DeadLetterProducer.write = lambda self, letters: None  # type: ignore[method-assign]
+
+
+def _no_token() -> None:
+    settings = Flush._settings
+    Flush._settings = lambda self, to, part: {  # type: ignore[method-assign]
+        **settings(self, to, part),
+        "insert_deduplicate": 0,
+        "insert_deduplication_token": "",
+    }
+
+
+SABOTAGE: dict[str, Callable[[], None]] = {
+    "no_intent": _no_intent,
+    "commit_first": _commit_first,
+    "no_delivery": _no_delivery,
+    "no_token": _no_token,
+}
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

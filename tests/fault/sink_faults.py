@@ -1,0 +1,145 @@
+"""The faults that the sink survives. Each takes a trial, makes load and the fault, and leaves a sink that can go on."""
+
+import os
+import signal
+import time
+
+from keeprate.sinks.clickhouse import connect
+from tests.fault.lab import Fault, Trial
+
+LOAD = 800
+
+
+def _killed_at(step: int) -> Fault:
+    def fault(trial: Trial) -> None:
+        for _ in range(3):
+            trial.load(LOAD)
+            child = trial.sink(at=(step, trial.rng.randint(1, 5), "SIGKILL"), instance="one")
+            trial.wait_ended(child)
+        trial.sink(instance="one")
+
+    return fault
+
+
+def killed_at_random(trial: Trial) -> None:
+    """Twelve kills at any moment."""
+    for _ in range(12):
+        trial.load(LOAD // 2)
+        child = trial.sink(instance="one")
+        time.sleep(trial.rng.uniform(1.0, 3.0))
+        trial.kill(child)
+    trial.sink(instance="one")
+
+
+def _store(mode: str, times: int = 1 << 30, code: int = 0, name: str = "") -> Fault:
+    """The store's front misbehaves under load, a sink is killed meanwhile, then the front heals."""
+
+    def fault(trial: Trial) -> None:
+        trial.load(LOAD)
+        trial.lab.front.misbehave(mode, times, code, name)  # type: ignore[arg-type]
+        child = trial.sink(instance="one")
+        trial.wait(lambda: trial.lab.front.met >= min(times, 2))
+        if trial.rng.random() < 0.5:
+            trial.kill(child)
+            child = trial.sink(instance="one")
+        trial.load(LOAD)
+        time.sleep(1.0)
+        trial.lab.front.heal()
+
+    return fault
+
+
+def store_killed(trial: Trial) -> None:
+    """The store's process is killed under load and started again."""
+    trial.sink(instance="one")
+    for _ in range(3):
+        trial.load(LOAD)
+        time.sleep(trial.rng.uniform(0.2, 1.0))
+        trial.lab.store.kill()
+        trial.kills += 1
+        trial.load(LOAD // 4)
+        trial.lab.store.start()
+        # What stopped the merges was in the process that was killed.
+        with connect(f"{trial.lab.store.url}/{trial.database}") as client:
+            for table in ("generations", "feedback", "ledger"):
+                client.command(f"SYSTEM STOP MERGES {table}")
+
+
+def rebalanced_between_intent_and_insert(trial: Trial) -> None:
+    """While flushes wait for the store, a second member joins and takes half of the partitions with their intents."""
+    trial.load(LOAD)
+    trial.lab.front.misbehave("503")
+    trial.sink()
+    trial.wait(lambda: trial.lab.front.met >= 4)
+    trial.sink()
+    time.sleep(5.0)
+    trial.load(LOAD)
+
+
+def zombie(trial: Trial) -> None:
+    """A member stands still after an intent for longer than its session, and wakes when another landed its range."""
+    trial.load(LOAD)
+    frozen = trial.sink(at=(1, trial.rng.randint(1, 6), "SIGSTOP"))
+    pid = frozen.pid
+    assert pid is not None
+    trial.wait(lambda: _state(pid) == "T")
+    trial.load(LOAD)
+    second = trial.sink()
+    trial.wait_landed()
+    os.kill(pid, signal.SIGCONT)
+    trial.load(LOAD)
+    trial.wait(lambda: second.running)
+
+
+def members_come_and_go(trial: Trial) -> None:
+    """Members join and leave under load, in order and by SIGKILL."""
+    for _ in range(4):
+        trial.load(LOAD)
+        child = trial.sink()
+        time.sleep(trial.rng.uniform(2.0, 4.0))
+        if trial.rng.random() < 0.5:
+            trial.kill(child)
+        else:
+            child.terminate(15)
+    trial.sink()
+
+
+def broker_killed(trial: Trial) -> None:
+    """The only broker is killed under load and started again."""
+    trial.sink(instance="one")
+    for _ in range(2):
+        trial.load(LOAD)
+        time.sleep(trial.rng.uniform(0.1, 1.0))
+        trial.lab.broker.kill()
+        trial.kills += 1
+        time.sleep(1.0)
+        trial.lab.broker.start()
+    trial.load(LOAD)
+    if not trial.sinks[-1].running:
+        # A dead letter that the broker did not take in time ends the sink: a supervisor starts it again.
+        trial.sink(instance="one")
+
+
+def _state(pid: int) -> str:
+    """The kernel's letter for what a process does: T stands still."""
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0]
+
+
+FAULTS: dict[str, Fault] = {
+    **{f"sink killed after step {step}": _killed_at(step) for step in range(1, 7)},
+    "sink killed at random": killed_at_random,
+    "store answers 503": _store("503"),
+    "store breaks connections": _store("refuse"),
+    "store stalls": _store("stall"),
+    "store gets half of a request": _store("cut", times=5),
+    "store's reply is lost": _store("reply_lost", times=5),
+    "store: memory limit": _store("error", 4, 241, "MEMORY_LIMIT_EXCEEDED"),
+    "store: too many parts": _store("error", 3, 252, "TOO_MANY_PARTS"),
+    "store: read only": _store("error", 4, 164, "READONLY"),
+    "store killed": store_killed,
+    "rebalance between intent and insert": rebalanced_between_intent_and_insert,
+    "zombie wakes after its partitions moved": zombie,
+    "members come and go": members_come_and_go,
+    "broker killed": broker_killed,
+}
