@@ -2,17 +2,20 @@
 
 import ctypes
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Final, Literal, Self
 
 import confluent_kafka
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from keeprate.producers.errors import SettingsError
 from keeprate.schemas.events import MAX_EVENT_BYTES
 from keeprate.schemas.topics import PARTITIONER
 
 log = logging.getLogger("keeprate.producers")
+
+_METADATA_S: Final = 5.0
 
 Reaction = Literal["resend", "refuse"]
 
@@ -124,3 +127,61 @@ def check_partitioner() -> None:
 def leak(producer: Producer) -> None:
     """Never destroy this one: in a forked child its threads are gone, and to destroy it would wait for them."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(producer))
+
+
+class Reader:
+    """A topic's values from a time on, of every partition, without a group: nothing is committed.
+
+    caught_up: everything that was there when the reader was opened has been given.
+    """
+
+    def __init__(self, consumer: Consumer, ends: dict[int, int], positions: dict[int, int]) -> None:
+        self._consumer = consumer
+        self._behind = {partition: end for partition, end in ends.items() if positions[partition] < end}
+
+    @property
+    def caught_up(self) -> bool:
+        return not self._behind
+
+    def values(self, count: int, timeout_s: float) -> Iterator[bytes]:
+        """At most so many values; none when there are none in time."""
+        for message in self._consumer.consume(count, timeout_s):
+            partition, offset, value = message.partition(), message.offset(), message.value()
+            if message.error() or partition is None or offset is None:
+                continue
+            if offset + 1 >= self._behind.get(partition, offset + 2):
+                del self._behind[partition]
+            if value is not None:
+                yield value
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._consumer.close()
+
+
+def open_reader(brokers: str, topic: str, since_ms: int, settings: Mapping[str, Any]) -> Reader:
+    """A reader of a topic from the first record at or after a time. Raises ConnectionError without broker or topic."""
+    config = {
+        "bootstrap.servers": brokers,
+        "group.id": "keeprate-reader",
+        "enable.auto.commit": False,
+        "enable.partition.eof": False,
+        "logger": log,
+    }
+    consumer = Consumer({**settings, **config})
+    try:
+        metadata = consumer.list_topics(topic, _METADATA_S).topics[topic]
+        if metadata.error is not None:
+            raise ConnectionError(f"{topic}: {metadata.error}")
+        since = [TopicPartition(topic, partition, since_ms) for partition in metadata.partitions]
+        starts = consumer.offsets_for_times(since, _METADATA_S)
+        ends = {part.partition: consumer.get_watermark_offsets(part, _METADATA_S)[1] for part in since}
+        # Without a record that late the offset is -1, the end.
+        positions = {part.partition: part.offset if part.offset >= 0 else ends[part.partition] for part in starts}
+        consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in positions.items()])
+    except (KafkaException, ConnectionError) as error:
+        consumer.close()
+        raise ConnectionError(str(error)) from error
+    return Reader(consumer, ends, positions)

@@ -25,6 +25,9 @@ def collector(
     max_memory_mib: Annotated[int, typer.Option(min=1, help="of all bodies at one moment")] = 256,
     ack_timeout: Annotated[float, typer.Option(help="seconds a request waits for Kafka, then 503")] = 10,
     body_timeout: Annotated[float, typer.Option(help="seconds a body may take to arrive, then 408")] = 30,
+    follow_hours: Annotated[
+        float, typer.Option(help="how far back to read generations, to know them by trace and response id; 0: not")
+    ] = 24,
     drain_delay: Annotated[float, typer.Option(help="seconds from SIGTERM until connections are refused")] = 0,
     allow_origin: Annotated[list[str] | None, typer.Option(help="of browsers' pages; may repeat [default: *]")] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM file, with the chain; serves HTTPS")] = None,
@@ -61,6 +64,7 @@ def collector(
                 rate_per_s=rate,
                 body_timeout_s=body_timeout,
                 ack_timeout_s=ack_timeout,
+                follow_hours=follow_hours,
                 drain_delay_s=drain_delay,
                 allow_origins=allow_origin or ("*",),
                 tls_certificate=tls_certificate,

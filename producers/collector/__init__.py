@@ -7,9 +7,10 @@ Entry points:
     `otlp`, `otlp_json`     OTLP requests to the spans and log records of `signals`
     `spans`, `logs`         spans and log records to events, by the tables of `semconv`
     `publisher`    records to Kafka, awaited per request
+    `follower`     the names of recent generations, from Kafka
 
 Invariant: the mappers need neither protobuf nor HTTP, so that files can be imported without this package's extra.
-Invariant: nothing but `publisher`, `keys` and `server` does input or output; the decoders and mappers are pure.
+Invariant: nothing but `publisher`, `follower`, `keys` and `server` does input or output; decoders and mappers are pure.
 Invariant: an item is reported as accepted only after every in-sync replica has acknowledged it.
 Invariant: what a client can make this process hold is bounded: per body, per connection and in all.
 """

@@ -5,6 +5,7 @@ it, whichever arrives first and whoever sends it. Feedback that carries less is 
 or the trace of the spans that this process saw lately.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,6 +14,7 @@ from keeprate.schemas.ids import foreign_id
 
 _TRACE_ID_DIGITS: Final = 32
 _SPAN_ID_DIGITS: Final = 16
+TOOL: Final = "execute_tool"
 
 
 def span_generation_id(app: str, trace_id: str, span_id: str) -> str:
@@ -41,19 +43,32 @@ class Aliases:
     A trace stands for its outermost generation seen so far, which is the one whose output a user was shown.
     """
 
-    def __init__(self, capacity: int = 100_000) -> None:
+    def __init__(self, capacity: int = 200_000) -> None:
         self._capacity = capacity
         self._names: OrderedDict[tuple[str, str, str], tuple[int, str]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def remember(self, app: str, kind: str, name: str, generation_id: str, depth: int = 0) -> None:
         """Keep a name. For the same name, the smaller depth holds; at the same depth, the later."""
         key = (app, kind, name)
-        known = self._names.get(key)
-        if known is None or depth <= known[0]:
-            self._names[key] = (depth, generation_id)
-        self._names.move_to_end(key)
-        while len(self._names) > self._capacity:
-            self._names.popitem(last=False)
+        with self._lock:
+            known = self._names.get(key)
+            if known is None or depth <= known[0]:
+                self._names[key] = (depth, generation_id)
+            self._names.move_to_end(key)
+            while len(self._names) > self._capacity:
+                self._names.popitem(last=False)
+
+    def remember_generation(self, event: Mapping[str, Any]) -> None:
+        """Keep the names of a generation event: the trace it was a part of, and the provider's id of its response."""
+        app, generation_id, trace_id = event.get("app"), event.get("generation_id"), event.get("trace_id")
+        if not (isinstance(app, str) and isinstance(generation_id, str)):
+            return
+        if isinstance(trace_id, str):
+            depth = (1 if event.get("parent_generation_id") else 0) + (2 if event.get("operation") == TOOL else 0)
+            self.remember(app, "trace", trace_id, generation_id, depth)
+        if isinstance(external_id := event.get("external_id"), str):
+            self.remember(app, "response", external_id, generation_id)
 
     def find(self, app: str, kind: str, name: str) -> str | None:
         """The generation of that name, None when no span of late had it."""

@@ -29,6 +29,7 @@ from keeprate.producers.collector import answers, metrics
 from keeprate.producers.collector.connections import bounded_protocol
 from keeprate.producers.collector.endpoints import Collector
 from keeprate.producers.collector.errors import RequestError
+from keeprate.producers.collector.follower import Follower
 from keeprate.producers.collector.identity import Aliases
 from keeprate.producers.collector.keys import Keys
 from keeprate.producers.collector.limits import MemoryBudget, RateLimit
@@ -47,7 +48,8 @@ class CollectorSettings:
 
     keys_path: None takes any app's events without a key. max_body_bytes: of one body once it is decompressed.
     max_memory_bytes: of all bodies at one moment. rate_per_s: requests a second and key, 0 for no limit.
-    ack_timeout_s: how long a request waits for Kafka. drain_delay_s: from SIGTERM until connections are refused.
+    ack_timeout_s: how long a request waits for Kafka. follow_hours: how far back generations are read for their names,
+    0 for not at all. drain_delay_s: from SIGTERM until connections are refused.
     """
 
     brokers: str
@@ -60,6 +62,7 @@ class CollectorSettings:
     rate_per_s: float = 2_000.0
     body_timeout_s: float = 30.0
     ack_timeout_s: float = 10.0
+    follow_hours: float = 24.0
     drain_delay_s: float = 0.0
     drain_timeout_s: float = 20.0
     allow_origins: Sequence[str] = ("*",)
@@ -82,19 +85,26 @@ def build(settings: CollectorSettings) -> Starlette:
             on_error=lambda name: metrics.BROKER_ERRORS.labels(name).inc(),
         )
         keys = Keys(settings.keys_path) if settings.keys_path else None
+        aliases = Aliases()
+        follower = None
+        if settings.follow_hours:
+            follower = Follower(settings.brokers, aliases, settings.follow_hours, settings.kafka)
+        app.state.follower = follower
         app.state.collector = collector = Collector(
             publisher=publisher,
             keys=keys,
             salt=keys.salt() if keys else b"",
             rate=RateLimit(settings.rate_per_s),
             budget=MemoryBudget(settings.max_memory_bytes),
-            aliases=Aliases(),
+            aliases=aliases,
             max_body_bytes=settings.max_body_bytes,
             body_timeout_s=settings.body_timeout_s,
         )
         metrics.WAITING.set_function(lambda: publisher.waiting)
         metrics.BODY_BYTES.set_function(lambda: collector.budget.used_bytes)
         yield
+        if follower is not None:
+            await asyncio.to_thread(follower.close)
         if left := await publisher.close(settings.drain_timeout_s):
             log.error("%d events were not acknowledged; their clients were told to send them again", left)
 
@@ -158,6 +168,9 @@ async def _ready(request: Request) -> Response:
         return PlainTextResponse("draining\n", 503)
     if not await collector.publisher.healthy():
         return PlainTextResponse("no broker answers\n", 503)
+    follower: Follower | None = request.app.state.follower
+    if follower is not None and not follower.caught_up.is_set():
+        return PlainTextResponse("reading the names of recent generations\n", 503)
     return PlainTextResponse("ready\n")
 
 

@@ -91,7 +91,7 @@ def map_spans(spans: Sequence[Span], source: Source) -> Mapped:
         else:
             event = _generation(span, operation, _parent(span, by_id), source)
             mapped.add(index, event)
-            _remember(event, operation, source.aliases)
+            source.aliases.remember_generation(event)
     return mapped
 
 
@@ -161,11 +161,3 @@ def event_messages(events: Iterable[tuple[str, Any]]) -> tuple[list[Message], li
             role = "user" if side == "input" else "assistant"
             (inputs if side == "input" else outputs).extend(messages.to_messages(content.get(attribute), role))
     return inputs[: messages.MAX_MESSAGES], outputs[: messages.MAX_MESSAGES]
-
-
-def _remember(event: Event, operation: str, aliases: Aliases) -> None:
-    app, generation_id = event["app"], event["generation_id"]
-    depth = (1 if event.get("parent_generation_id") else 0) + (2 if operation == "execute_tool" else 0)
-    aliases.remember(app, "trace", event["trace_id"], generation_id, depth)
-    if external_id := event.get("external_id"):
-        aliases.remember(app, "response", external_id, generation_id)

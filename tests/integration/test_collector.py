@@ -197,6 +197,20 @@ def test_feedback_by_trace_joins_the_span_whichever_comes_first(
     assert kinds == ["evaluation", "flag", "generation", "vote"]
 
 
+def test_another_collector_knows_the_trace_too(collector: CollectorProcess, kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Feedback that names a trace alone joins, though another process took the span, or this one before a restart."""
+    trace_id, span_id = b"\x0b" * 16, b"\x0c" * 8
+    generation_id = span_generation_id(collector.app, trace_id.hex(), span_id.hex())
+    assert post(collector, "/v1/traces", trace_request((trace_id, span_id)), content_type=PROTOBUF).status_code == 200
+    with CollectorProcess(tmp_path, kafka.bootstrap, collector.app) as other:
+        event = {"type": "flag", "label": "seen_elsewhere", "status": "set", "trace_id": trace_id.hex()}
+        assert post(other, "/v1/events", [event]).status_code == 202
+    found = landed(
+        kafka.bootstrap, collector.app, lambda events: any(e.get("label") == "seen_elsewhere" for e in events)
+    )
+    assert [e["generation_id"] for e in found if e.get("label") == "seen_elsewhere"] == [generation_id]
+
+
 def test_otlp_errors_are_a_status_message(collector: CollectorProcess) -> None:
     """An exporter logs what the google.rpc.Status says."""
     bad = post(collector, "/v1/traces", b"\xff\xff\xff", content_type=PROTOBUF)
