@@ -15,6 +15,7 @@ from rich.table import Table
 
 from keeprate.deploy import settings
 from keeprate.deploy.broker import Address, Choice, KafkaBroker, Memory, resolve, why_not_kafka
+from keeprate.deploy.local_prometheus import prometheus_part
 from keeprate.deploy.memory_broker import WARNING, MemoryBroker
 from keeprate.deploy.process import ProcessError
 from keeprate.deploy.stack import Part, Ports, Stack, keeprate, taken, url
@@ -124,8 +125,11 @@ def _store(directory: Path, ports: Ports) -> Part:
 def _parts(directory: Path, ports: Ports, prometheus: str | None) -> list[Part]:
     """What runs between the store and the demo, in the order of its start."""
     parts = [
+        Part("monitor", keeprate("monitor", "--port", str(ports.monitor)), url(ports.monitor, "/metrics")),
         Part("page", keeprate("page", "--port", str(ports.page)), url(ports.page, "/healthz")),
     ]
+    if prometheus:
+        parts.append(prometheus_part(prometheus, directory / "prometheus", ports))
     return [
         *parts,
         Part("sink", keeprate("sink", "--metrics-port", str(ports.sink_metrics))),

@@ -1,0 +1,95 @@
+"""From an app's emit to a number: the SDK, real Kafka, the worker, the sink, the real engine and the views."""
+
+import itertools
+import json
+import os
+import random
+import subprocess
+import time
+
+import pytest
+from confluent_kafka import Producer
+
+from keeprate.deploy.stack import keeprate
+from keeprate.producers import Keeprate
+from keeprate.schemas.events import Event
+from keeprate.schemas.topics import FEEDBACK, GENERATIONS
+from keeprate.sinks.clickhouse import connect
+from tests.e2e.conftest import Pipeline
+from tests.landing import BROKEN
+from tests.worked_example import NUMBERS, numbers, worked_example
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def emit(pipeline: Pipeline, log: list[Event]) -> None:
+    with Keeprate(app="worked-example", brokers=pipeline.brokers) as client:
+        for event in log:
+            assert client.emit(event, block=True)
+        assert client.flush(30) == 0
+
+
+def test_every_number_of_the_worked_example_comes_back(pipeline: Pipeline) -> None:
+    """METRICS §7, emitted in the order of life."""
+    emit(pipeline, worked_example())
+    pipeline.settle()
+    with connect(pipeline.store_url) as store:
+        assert numbers(store) == NUMBERS
+
+
+def test_disorder_duplicates_and_kills_change_no_number(pipeline: Pipeline) -> None:
+    """The same events shuffled and repeated, with worker and sink killed (-9) half way, twice."""
+    seed = random.randrange(10**6)
+    rng = random.Random(seed)
+    others = [event for n in range(30) for event in worked_example(f"other-{n}")]
+    log = (worked_example() + others) * 2
+    rng.shuffle(log)
+    cuts = [0, len(log) // 3, 2 * len(log) // 3, len(log)]
+    for begin, end in itertools.pairwise(cuts):
+        emit(pipeline, log[begin:end])
+        if end < len(log):
+            time.sleep(rng.uniform(0, 2))
+            for process in rng.sample([pipeline.worker, pipeline.sink], 2):
+                process.kill()
+                process.start()
+    pipeline.settle()
+    with connect(pipeline.store_url) as store:
+        assert (seed, numbers(store)) == (seed, NUMBERS)
+        for n in range(30):
+            assert (seed, n, numbers(store, f"other-{n}")) == (seed, n, NUMBERS)
+        (facts,) = store.query("SELECT (SELECT count() FROM generations FINAL) + (SELECT count() FROM feedback FINAL)")
+    assert facts[0] == len(log) // 2, seed
+
+
+def test_bad_input_is_listed_with_its_reason_and_the_pipeline_goes_on(pipeline: Pipeline) -> None:
+    """Broken JSON, wrong types, a newer version, oversized and empty records end as dead letters, by both readers."""
+    producer = Producer({"bootstrap.servers": pipeline.brokers, "message.max.bytes": 8 << 20})
+    for value in BROKEN:
+        for topic in (GENERATIONS, FEEDBACK):
+            producer.produce(topic.name, value, "0198c0de-0000-7000-8000-000000000001")
+    assert producer.flush(30) == 0
+    emit(pipeline, worked_example())
+    pipeline.settle()
+    with connect(pipeline.store_url) as store:
+        assert numbers(store) == NUMBERS
+    done = subprocess.run(
+        [*keeprate("dead-letters", "list", "--json", "--limit", "100")],
+        env=os.environ | pipeline.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    letters = [json.loads(line) for line in done.stdout.splitlines()]
+    for stage in ("join", "sink"):
+        of_stage = [letter for letter in letters if letter["stage"] == stage]
+        assert len(of_stage) == 2 * len(BROKEN)
+        assert all(letter["reason"] for letter in of_stage)
+        assert {letter["error_type"] for letter in of_stage} == {
+            "empty",
+            "not_json",
+            "not_utf8",
+            "too_large",
+            "unknown_version",
+            "unknown_type",
+            "invalid",
+        }
