@@ -91,6 +91,7 @@ def _contenders(bench: Bench, cluster: Cluster) -> dict[str, Callable[[], float]
         if bench.wants("join.limit"):
             runs["limit"] = lambda: contenders.limit(cluster, load)
     if ours:
+        bench.say("folding the events, to know what must come of them")
         digest = expected(load)
         runs["keeprate"] = lambda: contenders.keeprate(cluster, load, digest, bench.directory / "keeprate", bench.say)
     for name, events in PEER_EVENTS.items():
@@ -112,8 +113,10 @@ def _peer(
 def _load(bench: Bench, events: int) -> Load:
     count = bench.events(events)
     path = bench.directory / f"load-{count}"
+    if path.exists():
+        return Load(path, count)
     bench.say(f"making {count:,} events")
-    return Load(path, count) if path.exists() else make(path, count)
+    return make(path, count)
 
 
 def _fill(bench: Bench, cluster: Cluster, load: Load, partitions: int) -> None:
