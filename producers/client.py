@@ -91,7 +91,10 @@ class Keeprate:
         self._clock = clock or Clock()
         salt = user_salt or os.environ.get("KEEPRATE_USER_SALT") or app
         self._content = ContentPolicy(content, salt.encode(), redact)
-        self._envelope: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "app": app, "environment": environment}
+        self._reduces_content = not self._content.sends_all
+        self._envelope: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "app": app}
+        if environment is not None:
+            self._envelope["environment"] = environment
         self._refusals: Counter[str] = Counter()
         self._check_settings()
         self._begin()
@@ -204,14 +207,15 @@ class Keeprate:
         return Emitter(self.emit, self._refuse_call, self._tracker.track, self._clock)
 
     def _encoded(self, event: Mapping[str, Any]) -> tuple[int, bytes, bytes]:
-        given = {name: value for name, value in event.items() if value is not None}
-        full = {**self._envelope, "event_id": uuid7(), "occurred_at": self._clock.wall_ms(), **given}
-        full["producer_id"] = self.producer_id
+        if None in event.values():
+            event = {name: value for name, value in event.items() if value is not None}
+        stamp = {**self._envelope, "event_id": uuid7(), "occurred_at": self._clock.wall_ms()}
+        full = {**stamp, **event, "producer_id": self.producer_id}
         full.pop("producer_seq", None)
         checked: Mapping[str, Any] = validate(full)
-        if not self._content.sends_all:
+        if self._reduces_content:
             checked = self._content.apply(checked)
-        # `validate` has taken out nothing and `given` had no nulls, so this is `decode.encode` without its second look.
+        # There are no nulls in it, so this is `decode.encode` without looking for them again.
         body = to_json(checked)
         if len(body) > MAX_EVENT_BYTES - _SEQUENCE_BYTES:
             raise ContractError("too_large", f"{len(body)} bytes; the limit is {MAX_EVENT_BYTES}")

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -31,7 +32,6 @@ log = logging.getLogger("keeprate.producers")
 POLL_S: Final = 0.02
 IDLE_S: Final = 1.0
 BACKOFF_MAX_S: Final = 5.0
-FAULT_PAUSE_S: Final = 1.0
 
 
 class Delivery:
@@ -51,7 +51,10 @@ class Delivery:
         self._backlog = backlog
         self._supply = supply
         self._on_checks = on_checks
-        self._lock = threading.Lock()
+        # Reentrant, and with a queue for what re-enters: an app's signal handler may interrupt a put to emit.
+        self._lock = threading.RLock()
+        self._putting: set[int] = set()
+        self._deferred: deque[tuple[int, bytes, bytes]] = deque()
         self._room = threading.Condition(self._lock)
         self._settled = threading.Condition(self._lock)
         self._wake = threading.Event()
@@ -84,18 +87,19 @@ class Delivery:
 
         body: the event as a JSON object without its producer_seq, which is added here.
         """
-        reason: DropReason | None = None
+        thread = threading.get_ident()
         with self._lock:
-            if self._closes_at is not None:
-                reason = "closed"
-            else:
-                self._start()
-                if not self._append(topic, key, body) and not (wait_s != 0 and self._wait(topic, key, body, wait_s)):
-                    # The number is spent, so that the gap shows in what arrives.
-                    self._seq += 1
-                    reason = "full"
-            if reason:
-                self._accounts.refuse(reason)
+            if thread in self._putting:
+                # A signal handler or finaliser emits within this very thread's put: its turn is right after.
+                self._deferred.append((topic, key, body))
+                return None
+            self._putting.add(thread)
+            try:
+                reason = self._take(topic, key, body, wait_s)
+                while self._deferred:
+                    self._take(*self._deferred.popleft(), 0.0)
+            finally:
+                self._putting.discard(thread)
         if self._idle:
             self._wake.set()
         return reason
@@ -137,6 +141,25 @@ class Delivery:
         self._exchange.abandon()
         self._supply.forget()
 
+    def _take(self, topic: int, key: bytes, body: bytes, wait_s: float | None) -> DropReason | None:
+        if self._thread is None and self._closes_at is None:
+            self._start()
+        # From the first call that may wait, not from its wait: by then the sender has evicted what was to wait.
+        self._never_evict = self._never_evict or wait_s != 0
+
+        def is_over() -> bool:
+            return self._closes_at is not None or self._append(topic, key, body)
+
+        if is_over() or (wait_s != 0 and self._room.wait_for(is_over, wait_s)):
+            if self._closes_at is None:
+                return None
+            self._accounts.refuse("closed")
+            return "closed"
+        # The number is spent, so that the gap shows in what arrives.
+        self._seq += 1
+        self._accounts.refuse("full")
+        return "full"
+
     def _append(self, topic: int, key: bytes, body: bytes) -> bool:
         value = b'%b,"producer_seq":%d}' % (body[:-1], self._seq + 1)
         if (segment := self._backlog.append(topic, key, value)) is None:
@@ -145,10 +168,6 @@ class Delivery:
         self._accounts.take(segment)
         return True
 
-    def _wait(self, topic: int, key: bytes, body: bytes, wait_s: float | None) -> bool:
-        self._never_evict = True
-        return self._room.wait_for(lambda: self._closes_at is None and self._append(topic, key, body), wait_s)
-
     def _prepare(self) -> None:
         if not self._is_prepared and (segment := self._supply.make_on_disk()) is not None:
             self._backlog.add_spare(segment)
@@ -156,14 +175,13 @@ class Delivery:
         self._is_prepared = True
 
     def _start(self) -> None:
-        if self._thread is None:
-            # Only after a fork is there something left to prepare, and one emit in the child's life waits for the disk.
-            self._prepare()
-            thread = threading.Thread(target=self._run, name="keeprate-sender", daemon=True)
-            # The interpreter refuses new threads when it is going down; the event then stays in the spool.
-            with contextlib.suppress(RuntimeError):
-                thread.start()
-                self._thread = thread
+        # Only after a fork is there something left to prepare, and one emit in the child's life waits for the disk.
+        self._prepare()
+        thread = threading.Thread(target=self._run, name="keeprate-sender", daemon=True)
+        # The interpreter refuses new threads when it is going down; the event then stays in the spool.
+        with contextlib.suppress(RuntimeError):
+            thread.start()
+            self._thread = thread
 
     def _run(self) -> None:
         while not self._is_over():
@@ -172,7 +190,7 @@ class Delivery:
             except Exception:
                 log.exception("the sender failed; it starts over")
                 self._resend = True
-                self._closing.wait(FAULT_PAUSE_S)
+                self._closing.wait(IDLE_S)
         self._finish()
 
     def _step(self) -> None:
@@ -233,21 +251,18 @@ class Delivery:
             log.info("took over %d events from a former process, which lost %d in its crash", taken, lost)
 
     def _settle(self, answers: list[Answer]) -> None:
-        if not answers:
-            return
-        with self._lock:
-            for answer in answers:
-                self._settle_one(answer)
-            self._settled.notify_all()
+        if answers:
+            with self._lock:
+                for answer in answers:
+                    self._settle_one(answer)
+                self._settled.notify_all()
 
     def _settle_one(self, answer: Answer) -> None:
         if answer.error is None:
             answer.segment.settle(answer.offset)
             self._accounts.deliver(answer.segment)
             self._backoff_s = 0.0
-            if self._is_troubled:
-                self._is_troubled = False
-                log.info("the brokers take events again")
+            self._is_troubled = False
             return
         if not kafka.is_purge(answer.error):
             self._accounts.last_error = answer.error.name()

@@ -83,10 +83,13 @@ class Segment:
     def read(self) -> Record | None:
         """The next record that is not settled, and step past it; None at the end."""
         while self.handed_over < self.taken:
-            record, state, self._read_at = self._frame(self._read_at)
+            offset = self._read_at
+            size, _, topic, state = _HEADER.unpack_from(self._buffer, offset)
+            middle = offset + FRAME_BYTES
+            self._read_at = end = offset + _HEADER.size + size
             self.handed_over += 1
             if state == _WAITING:
-                return record
+                return Record(offset, topic, self._buffer[middle - KEY_BYTES : middle], self._buffer[middle:end])
         return None
 
     def rewind(self) -> None:
@@ -135,12 +138,6 @@ class Segment:
         if size < KEY_BYTES or end > self.size_bytes or zlib.crc32(self._buffer[start:end], topic) != crc:
             return None
         return state == _SETTLED, end
-
-    def _frame(self, offset: int) -> tuple[Record, int, int]:
-        size, _, topic, state = _HEADER.unpack_from(self._buffer, offset)
-        start, end = offset + _HEADER.size, offset + _HEADER.size + size
-        middle = start + KEY_BYTES
-        return Record(offset, topic, self._buffer[start:middle], self._buffer[middle:end]), state, end
 
 
 def in_memory(size_bytes: int) -> Segment:

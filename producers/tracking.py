@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from keeprate.producers import text as texts
+from keeprate.producers.errors import ContractError, ProducerError
 from keeprate.producers.journal import Check, Journal
 
 log = logging.getLogger("keeprate.producers")
@@ -136,7 +137,11 @@ class Tracker:
                     return
                 _, number, accepted_s, check, read = heapq.heappop(self._due)
             elapsed_ms = round((self._clock.monotonic_s() - accepted_s) * 1000)
-            self._emit(observe(check, read, max(elapsed_ms, check.horizon_s * 1000)))
+            try:
+                self._emit(observe(check, read, max(elapsed_ms, check.horizon_s * 1000)))
+            except (ProducerError, ContractError):
+                # Only of a strict client, and there is no caller to raise it to.
+                log.exception("a retention check could not be emitted")
             if self._journal:
                 self._journal.done(number)
 

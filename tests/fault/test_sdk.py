@@ -137,7 +137,7 @@ def test_a_broker_killed_under_load_costs_nothing(own_broker: KafkaBroker, app: 
 
     def load(thread: int) -> None:
         key = uuid7()
-        while not stop.wait(0.0005):
+        while not stop.wait(0.003):
             assert client.emit(
                 {"type": "vote", "value": 1, "generation_id": key, "attributes": {"n": str(counts[thread])}}
             )
@@ -319,3 +319,48 @@ def test_a_record_that_the_broker_refuses_is_counted_and_holds_up_nothing(
         key.shown().action("shown", attributes={"pad": "x" * 50_000}).shown()
         assert client.flush(60) == 0
         assert (client.stats().delivered, client.stats().dropped) == (2, {"refused": 1})
+
+
+def test_an_import_waits_for_brokers_and_drops_nothing(own_broker: KafkaBroker, app: str, spool: Path) -> None:
+    """With `block=True` an outage longer than the spool is only a pause: no event is evicted or refused."""
+    client = Keeprate(app, brokers=own_broker.bootstrap, spool_dir=spool, spool_bytes=4 * SEGMENT_BYTES)
+    own_broker.kill()
+    event = {"type": "action", "action": "shown", "generation_id": uuid7(), "attributes": {"pad": "x" * 20_000}}
+
+    def importing() -> None:
+        for _ in range(5_000):
+            client.emit(event, block=True)
+
+    thread = threading.Thread(target=importing)
+    thread.start()
+    own_broker.start()
+    thread.join()
+    assert client.flush(60) == 0
+    client.close()
+    stats = balanced(client.stats())
+    assert (stats.delivered, stats.dropped) == (5_000, {})
+    found = landed(own_broker.bootstrap, app)
+    found.check()
+    assert found.repeated == 0
+
+
+def test_events_wait_for_topics_that_do_not_exist_yet(
+    tmp_path: Path, kafka: KafkaBroker, app: str, spool: Path
+) -> None:
+    """A record that no topic takes is sent again, in order, until the topics are there."""
+    with KafkaBroker(tmp_path / "bare") as bare:
+        client = Keeprate(
+            app, brokers=bare.bootstrap, spool_dir=spool, kafka={"topic.metadata.propagation.max.ms": 500}
+        )
+        key = client.feedback(uuid7())
+        for number in range(200):
+            key.action("shown", attributes={"n": str(number)})
+        while client.stats().last_error != "UNKNOWN_TOPIC_OR_PART":
+            assert client.flush(0.1) == 200
+        create_topics(bare.bootstrap)
+        assert client.flush(60) == 0
+        client.close()
+        assert balanced(client.stats()).delivered == 200
+        found = landed(bare.bootstrap, app)
+        found.check()
+        assert found.repeated == 0

@@ -1,13 +1,16 @@
 """What a client takes, stamps, refuses and counts. Where there is a broker, it is librdkafka's in memory."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from keeprate.producers import ClosedError, ContractError, FullError, Keeprate, SettingsError, kafka
+from keeprate.producers.accounts import Accounts
 from keeprate.producers.backlog import Backlog
+from keeprate.producers.segments import Segment
 from keeprate.producers.testing import RecordingKeeprate
 from keeprate.schemas.ids import foreign_id, uuid7
 
@@ -145,6 +148,15 @@ def test_a_blocking_emit_raises_when_there_is_no_room_in_time(
     assert connected.stats().dropped == {"full": 1}
 
 
+def test_closing_ends_the_wait_of_a_blocking_emit(connected: Keeprate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for room without a limit is told that there will be none."""
+    monkeypatch.setattr(Backlog, "append", lambda *_: None)
+    threading.Timer(0.05, connected.close).start()
+    with pytest.raises(ClosedError):
+        connected.emit({"type": "action", "action": "shown", "generation_id": uuid7()}, block=True)
+    assert connected.stats().dropped == {"closed": 1}
+
+
 @pytest.mark.parametrize(
     ("settings", "field"),
     [
@@ -223,6 +235,21 @@ def test_a_check_without_text_is_unobserved(client: RecordingKeeprate, taken: li
     client.feedback(handle.id).retention_check(horizon_s=30, current_text="abd", elapsed_ms=30_000, original="abc")
     assert (taken[-2]["status"], taken[-2]["reason"]) == ("unobserved", "file_closed")
     assert (taken[-1]["status"], taken[-1]["distance"]) == ("present", 1)
+
+
+def test_an_emit_that_interrupts_an_emit_has_its_turn(connected: Keeprate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal handler that emits in the middle of an emit neither hangs nor takes its number."""
+    take, event = Accounts.take, {"type": "action", "action": "shown", "generation_id": uuid7()}
+
+    def interrupted(accounts: Accounts, segment: Segment) -> None:
+        monkeypatch.setattr(Accounts, "take", take)
+        assert connected.emit(event)
+        take(accounts, segment)
+
+    monkeypatch.setattr(Accounts, "take", interrupted)
+    assert connected.emit(event)
+    assert connected.flush(30) == 0
+    assert connected.stats().delivered == 2
 
 
 def test_everything_taken_is_delivered(connected: Keeprate) -> None:
