@@ -40,16 +40,16 @@ def load_facts(client: Client, log: Iterable[Event]) -> None:
     _insert(client, [encode_outcome(key, fact) for event in log for key, fact in lift(event)])
 
 
-def load_all(client: Client, log: Sequence[Event]) -> None:
-    """Insert the events of a log as facts, and the outcomes that they merge to."""
+def load_all(client: Client, log: Sequence[Event], stored_at: datetime | None = None) -> None:
+    """Insert the events of a log as facts, stored now or at a given time, and the outcomes that they merge to."""
     load(client, log)
     for table, wanted in (("generations", True), ("feedback", False)):
         client.command(f"TRUNCATE TABLE {table}")
         rows = [
-            (encode(event).decode(), f"keeprate.{table}", 0, offset, EPOCH)
+            (encode(event).decode(), f"keeprate.{table}", 0, offset, EPOCH, stored_at or datetime.now(UTC))
             for offset, event in enumerate(event for event in log if (event["type"] == "generation") == wanted)
         ]
-        client.insert(table, ("event", "topic", "partition", "offset", "recorded_at"), rows)
+        client.insert(table, ("event", "topic", "partition", "offset", "recorded_at", "stored_at"), rows)
 
 
 def _insert(client: Client, rows: list[bytes]) -> None:

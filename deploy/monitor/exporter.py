@@ -29,8 +29,8 @@ from keeprate.sinks.watermarks import Progress, progress
 logger = logging.getLogger(__name__)
 
 ANNOUNCE_BEFORE: Final = timedelta(hours=1)
-# A busy store is asked less often: reading may take a tenth of the time.
-_BUSY_SHARE: Final = 0.1
+# A busy store is asked less often: reading may take half of the time.
+_BUSY_SHARE: Final = 0.5
 
 
 class Source(Protocol):
