@@ -1,0 +1,58 @@
+"""docs/collector.md says what the collector does: its options, metrics, paths, horizons and limits."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from keeprate.deploy.commands.tree import app
+from keeprate.producers.collector import batches, copilot, metrics, semconv
+from keeprate.producers.collector.openapi import document
+from keeprate.producers.imports import langfuse
+
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "collector.md").read_text("utf-8")
+
+
+def test_every_option_is_described() -> None:
+    """And no other is."""
+    command = typer.main.get_command(app).commands["collector"]  # type: ignore[attr-defined]
+    options = {name for parameter in command.params for name in parameter.opts}
+    section = TEXT.partition("## Run it")[2]
+    assert set(re.findall(r"`(--[a-z-]+)`", section)) == options
+
+
+def test_every_metric_is_described() -> None:
+    """By its name in Prometheus."""
+    families = [family for family in metrics.REGISTRY.collect() if not family.name.endswith("_created")]
+    names = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+    assert set(re.findall(r"`(keeprate_collector_[a-z_]+)", TEXT)) == names
+
+
+def test_every_path_is_described() -> None:
+    """As the OpenAPI document has them."""
+    paths = json.loads(document(1))["paths"]
+    described = set(re.findall(r"^\| `(GET|POST) (/\S+)`", TEXT, re.MULTILINE))
+    assert described == {(method.upper(), path) for path, item in paths.items() for method in item}
+
+
+def test_numbers_in_the_text_are_those_of_the_code() -> None:
+    """Limits and horizons."""
+    assert f"more than {batches.MAX_ITEMS:,} items" in TEXT
+    horizons = ", ".join(map(str, copilot.HORIZONS_S[:-1]))
+    assert f"{horizons} or {copilot.HORIZONS_S[-1]} s" in " ".join(TEXT.split())
+
+
+@pytest.mark.parametrize("name", ["provider", "prompt_name", "session", "external_id"])
+def test_the_current_attribute_of_a_field_is_described(name: str) -> None:
+    """The first of its row in the table of conventions."""
+    assert f"`{semconv.NAMES[name][0]}`" in TEXT
+
+
+def test_votes_of_langfuse_are_described() -> None:
+    """The names that make a score a vote."""
+    text = (DOCS / "imports.md").read_text("utf-8")
+    assert all(name.replace("_", "-") in text for name in langfuse.VOTE_NAMES)
+    assert all(kind in text for kind in langfuse.OPERATIONS)
