@@ -36,7 +36,7 @@ NAMES: Final = {
     "join.bytes_per_pending": "state on disk for each pending suggestion, compacted",
     **{f"join.processes_{count}": f"keeprate, {count} partitions and processes" for count in SCALES},
     "join.recovery": f"from an empty disk to the first new outcome, {RECOVERED:,} pending",
-    "join.recovery_10m": f"the same with {RECOVERED_LARGE:,} pending; only when asked for by name",
+    "join.recovery_10m": f"the same with {RECOVERED_LARGE:,} pending; only when asked for by name, five minutes",
 }
 
 

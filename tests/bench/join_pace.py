@@ -35,9 +35,13 @@ def rate(samples: Iterable[Sample], events: int) -> float:
 
 
 def follow(
-    done: Callable[[], int], events: int, children: Iterable[ChildProcess], say: Callable[[str], None]
+    done: Callable[[], int],
+    events: int,
+    children: Iterable[ChildProcess],
+    say: Callable[[str], None],
+    patience_s: float = STALL_S,
 ) -> list[Sample]:
-    """Look at a contender until it has done all events. Raises StalledError."""
+    """Look at a contender until it has done all events. Raises StalledError when nothing moves for too long."""
     children = list(children)
     samples: list[Sample] = [(time.monotonic(), 0)]
     moved_s = said_s = samples[0][0]
@@ -50,7 +54,7 @@ def follow(
         if now_s - said_s > 5:
             said_s = now_s
             say(f"{children[0].name}: {count:,} of {events:,} events")
-        if now_s - moved_s > STALL_S or not all(child.running for child in children):
+        if now_s - moved_s > patience_s or not all(child.running for child in children):
             logs = "\n".join(child.log_tail() for child in children)
             raise StalledError(f"{children[0].name} stopped at {count} of {events} events; its log ends:\n{logs}")
     return samples

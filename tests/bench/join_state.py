@@ -16,6 +16,7 @@ from tests.bench.join_kafka import Cluster, Record
 from tests.bench.join_load import START_MS, Load
 from tests.bench.join_pace import follow
 
+PATIENCE_S: Final = 1_800.0
 EXAMPLES: Final = 2_000
 """So many different outcomes, each with new ids, make up a changelog of any size."""
 
@@ -83,7 +84,7 @@ def recovery_s(cluster: Cluster, directory: Path, suggestions: int, number: int,
     cluster.produce([_sign(group, number)])
     started_s = time.monotonic()
     with workers(cluster, directory, 1, group) as children:
-        follow(lambda: written() - before, 1, children, say)
+        follow(lambda: written() - before, 1, children, say, PATIENCE_S)
         elapsed_s = time.monotonic() - started_s
     if (found := pending(directory)) < suggestions:
         raise WrongError(f"{found} suggestions were recovered of {suggestions}")
