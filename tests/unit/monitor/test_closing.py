@@ -1,0 +1,47 @@
+"""When batches close."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from keeprate.deploy.monitor import configuration
+from keeprate.deploy.monitor.closing import Span, has_caught_up, spans
+from keeprate.deploy.monitor.configure import write_configuration
+from keeprate.sinks.watermarks import Progress
+
+AT = datetime(2026, 3, 2, 9, 2, 3, tzinfo=UTC)
+FLOOR = AT.replace(minute=0, second=0)
+
+
+def test_spans_tile_the_time_in_steps_of_a_day() -> None:
+    """From the batch of the first event to the last batch that is complete, without gap or overlap."""
+    found = list(spans("acceptance", "a", AT, AT + timedelta(days=2, hours=1)))
+    assert found[0] == Span("acceptance", "a", FLOOR, FLOOR + timedelta(days=1))
+    assert [each.since for each in found[1:]] == [each.until for each in found[:-1]]
+    assert found[-1].until == FLOOR + timedelta(days=2, minutes=50)
+
+
+def test_nothing_closes_before_its_time() -> None:
+    """The batch of the first event is open for ten minutes after its end."""
+    assert list(spans("acceptance", "a", AT, FLOOR + timedelta(minutes=14, seconds=59))) == []
+
+
+@pytest.mark.parametrize(
+    ("lag", "recent", "caught_up"),
+    [(None, 0, True), (0, 0, True), (1000, 0, True), (1001, 0, False), (5000, 6000, True), (7000, 6000, False)],
+)
+def test_closing_waits_for_consumers_that_are_a_minute_behind(lag: int | None, recent: int, caught_up: bool) -> None:
+    """A thousand records, or as many as the last minute brought; where Kafka does not say, the watermark decides."""
+    assert has_caught_up(lag, {"a": Progress(AT, AT, recent)}) == caught_up
+
+
+def test_the_configuration_takes_other_ports(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Of the named jobs only; a job that does not exist is refused."""
+    directory = tmp_path_factory.mktemp("prometheus")
+    text = write_configuration(directory, {"keeprate-sink": "127.0.0.1:1234"}).read_text()
+    assert "127.0.0.1:1234" in text
+    assert "127.0.0.1:9469" in text
+    assert (directory / "rules.yml").read_text() == (Path(configuration()) / "rules.yml").read_text()
+    with pytest.raises(ValueError, match="keeprate-page: no such job"):
+        write_configuration(directory, {"keeprate-page": "127.0.0.1:1"})
