@@ -87,10 +87,16 @@ class Client(AbstractContextManager["Client"]):
         return [dict(row) for row in answer.named_results()]
 
     def query_bytes(
-        self, statement: str, parameters: Mapping[str, Any] | None = None, format_name: str = "JSONEachRow"
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        format_name: str = "JSONEachRow",
+        settings: Settings | None = None,
     ) -> bytes:
         """The answer of a SELECT in one of ClickHouse's formats, as it came."""
-        return _mapped(lambda: self._driver.raw_query(statement, _plain(parameters), fmt=format_name))
+        return _mapped(
+            lambda: self._driver.raw_query(statement, _plain(parameters), settings=_plain(settings), fmt=format_name)
+        )
 
     def insert(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], settings: Settings | None = None

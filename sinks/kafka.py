@@ -1,13 +1,4 @@
-"""The door to Kafka: the one module of sinks/ that knows confluent_kafka.
-
-Failures leave here as one class per reaction:
-
-    BrokerError                 code
-    ├── FencedError             the partition has another owner: drop what is in hand, write nothing
-    ├── BrokerUnavailableError  nothing was said: pause and retry
-    ├── DeliveryError           a dead letter was not taken: stop, never skip
-    └── OffsetLostError         the topic no longer holds the next offset: stop, never jump
-"""
+"""The door to Kafka: the one module of sinks/ that knows confluent_kafka. Its failures leave as `kafka_errors`."""
 
 import logging
 import time
@@ -20,6 +11,13 @@ from confluent_kafka import Consumer as Driver
 from confluent_kafka import TopicPartition as Position
 
 from keeprate.schemas.topics import DEAD_LETTERS, PARTITIONER
+from keeprate.sinks.kafka_errors import (
+    BrokerError,
+    BrokerUnavailableError,
+    DeliveryError,
+    FencedError,
+    OffsetLostError,
+)
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.rows import Record
 
@@ -40,30 +38,6 @@ _FENCED: Final = frozenset(
         KafkaError._STATE,
     )
 )
-
-
-class BrokerError(Exception):
-    """Kafka did not do it. `code` is librdkafka's name of the error."""
-
-    def __init__(self, message: str, code: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class FencedError(BrokerError):
-    """A commit was refused because the partition is, or may be, another member's by now."""
-
-
-class BrokerUnavailableError(BrokerError):
-    """A call was not answered, or the coordinator is moving. The same call, later, is the remedy."""
-
-
-class DeliveryError(BrokerError):
-    """The broker did not acknowledge a dead letter."""
-
-
-class OffsetLostError(BrokerError):
-    """The next offset to land is not in the topic any more: retention overtook the sink, or the topic is another."""
 
 
 @dataclass(frozen=True)
@@ -197,8 +171,47 @@ class Consumer:
         self._driver.close()
 
 
+class Reader:
+    """Reads single records, as a member of no group."""
+
+    def __init__(self, brokers: str) -> None:
+        self._driver = Driver(
+            {
+                "bootstrap.servers": brokers,
+                "group.id": "keeprate-reader",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+            },
+            logger=logger,
+        )
+
+    def read(self, at: TopicPartition, first: int, last: int) -> list[Record]:
+        """The records that the partition still holds at offsets `first` to `last`. Raises BrokerError."""
+        self._driver.assign([Position(*at, first)])
+        found: list[Record] = []
+        while True:
+            messages = self._driver.consume(1000, _CALL_TIMEOUT_S)
+            if not messages:
+                raise BrokerUnavailableError(f"{at[0]}/{at[1]}: no record and no end within {_CALL_TIMEOUT_S} s")
+            for message in messages:
+                error = message.error()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                    _raise_or_log(error, f"{at[0]}/{at[1]}")
+                    continue
+                if error is not None or (message.offset() or 0) > last:
+                    return found
+                found.append(cast(Record, message))
+                if message.offset() == last:
+                    return found
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._driver.close()
+
+
 class DeadLetterProducer:
-    """Writes dead letters and knows when they are written."""
+    """Writes dead letters, or replays them, and knows when they are written."""
 
     def __init__(self, brokers: str, settings: Mapping[str, Any] | None = None) -> None:
         self._driver = Producer(
@@ -216,8 +229,13 @@ class DeadLetterProducer:
             }
         )
 
-    def write(self, letters: Iterable[tuple[Any, Any, list[tuple[str, bytes | None]]]]) -> None:
-        """Write key, value and headers of each; on return every one is acknowledged. Raises DeliveryError."""
+    def write(
+        self, letters: Iterable[tuple[Any, Any, list[tuple[str, bytes | None]]]], topic: str = DEAD_LETTERS.name
+    ) -> None:
+        """Write key, value and headers of each; on return every one is acknowledged. Raises DeliveryError.
+
+        topic: where to; another one for a replay.
+        """
         failed: list[KafkaError] = []
 
         def delivered(error: KafkaError | None, _: Message) -> None:
@@ -227,7 +245,7 @@ class DeadLetterProducer:
         for key, value, headers in letters:
             while True:
                 try:
-                    self._driver.produce(DEAD_LETTERS.name, value, key, on_delivery=delivered, headers=list(headers))
+                    self._driver.produce(topic, value, key, on_delivery=delivered, headers=list(headers))
                     break
                 except BufferError:
                     self._driver.poll(0.1)
@@ -237,7 +255,7 @@ class DeadLetterProducer:
         waiting = self._driver.flush(_DELIVERY_TIMEOUT_S + _CALL_TIMEOUT_S)
         if failed or waiting:
             code = failed[0].name() if failed else "_TIMED_OUT"
-            raise DeliveryError(f"{len(failed) + waiting} dead letters were not acknowledged: {code}", code)
+            raise DeliveryError(f"{topic}: {len(failed) + waiting} records were not acknowledged: {code}", code)
 
 
 def _raise_or_log(error: KafkaError, where: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from keeprate.sinks.flush import Flush, Inserts
-from keeprate.sinks.kafka import BrokerError, Consumer
+from keeprate.sinks.kafka import Consumer
+from keeprate.sinks.kafka_errors import BrokerError
 from keeprate.sinks.partition import TopicPartition
 
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 from keeprate.schemas.events import SCHEMA_VERSION
 from keeprate.sinks.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
 from keeprate.sinks.flush import Destination, Flush
-from keeprate.sinks.kafka import BrokerError, Consumer, DeadLetterProducer
+from keeprate.sinks.kafka import Consumer, DeadLetterProducer
+from keeprate.sinks.kafka_errors import BrokerError
 from keeprate.sinks.migrate import applied, pending, revision, scripts
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.retry import delay_s

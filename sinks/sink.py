@@ -22,7 +22,8 @@ from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOME
 from keeprate.sinks.clickhouse import Client, StoreUnavailableError
 from keeprate.sinks.flush import Destination, Flush
 from keeprate.sinks.intent import Intent
-from keeprate.sinks.kafka import BrokerError, BrokerUnavailableError, Consumer, FencedError
+from keeprate.sinks.kafka import Consumer
+from keeprate.sinks.kafka_errors import BrokerError, BrokerUnavailableError, FencedError
 from keeprate.sinks.partition import FlushPolicy, PartitionBuffer, TopicPartition
 from keeprate.sinks.retry import delay_s
 

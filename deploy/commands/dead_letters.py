@@ -1,7 +1,7 @@
-"""`keeprate dead-letters`: what was refused and why."""
+"""`keeprate dead-letters`: what was refused and why, and what to do about it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ from keeprate.deploy.settings import from_environment
 
 if TYPE_CHECKING:
     from keeprate.sinks.clickhouse import Client
-    from keeprate.sinks.dead_letters import Filter
+    from keeprate.sinks.dead_letters import Filter, Letter
 
 dead_letters = typer.Typer(help="Records that were refused, and why.", no_args_is_help=True)
 
@@ -21,6 +21,9 @@ Topic = Annotated[str, typer.Option(help="only of this topic")]
 Stage = Annotated[str, typer.Option(help="only those that `join` or `sink` refused")]
 ErrorType = Annotated[str, typer.Option(help="only of this type, as not_json or invalid")]
 SinceHours = Annotated[float | None, typer.Option(help="only refused in the last hours", min=0)]
+Limit = Annotated[int, typer.Option(help="at most so many records, the oldest first", min=1)]
+Note = Annotated[str, typer.Option(help="why, for whoever looks at it later")]
+Yes = Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, a line for each")]
 
 
@@ -36,13 +39,14 @@ def list_letters(
     stage: Stage = "",
     error_type: ErrorType = "",
     since_hours: SinceHours = None,
+    closed: Annotated[bool, typer.Option("--all", help="also those that were replayed or dropped")] = False,
     limit: Annotated[int, typer.Option(help="how many records to show, newest first", min=1)] = 20,
     as_json: AsJson = False,
 ) -> None:
     """How many were refused for which reason, then the newest of them."""
     from keeprate.sinks import dead_letters as letters
 
-    only = only_those(topic, stage, error_type, since_hours)
+    only = only_those(topic, stage, error_type, since_hours, closed)
     with open_store("list", store) as client:
         groups = [] if as_json else letters.count_by_reason(client, only)
         rows = letters.newest(client, only, limit)
@@ -86,6 +90,72 @@ def show(
             _print(shown, letter.value)
 
 
+@dead_letters.command()
+def replay(
+    store: Store = None,
+    brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
+    topic: Topic = "",
+    stage: Stage = "",
+    error_type: ErrorType = "",
+    since_hours: SinceHours = None,
+    limit: Limit = 1000,
+    note: Note = "",
+    yes: Yes = False,
+) -> None:
+    """Write refused records into their topics again, after what refused them was fixed.
+
+    Without --yes it only says what it would do. A record that is refused again becomes a new dead letter.
+    """
+    from keeprate.sinks import dead_letters as letters
+    from keeprate.sinks.kafka import DeadLetterProducer
+    from keeprate.sinks.kafka_errors import BrokerError
+
+    only = only_those(topic, stage, error_type, since_hours)
+    with open_store("replay", store) as client:
+        chosen = letters.open_records(client, only, limit)
+        if _agreed("replay", chosen, yes):
+            try:
+                letters.replay(client, DeadLetterProducer(brokers or from_environment().brokers), chosen, note)
+            except BrokerError as error:
+                raise SystemExit(f"keeprate dead-letters replay: {error}; what was not taken is still open") from None
+            typer.echo(f"replayed {len(chosen)}")
+
+
+@dead_letters.command()
+def drop(
+    store: Store = None,
+    topic: Topic = "",
+    stage: Stage = "",
+    error_type: ErrorType = "",
+    since_hours: SinceHours = None,
+    limit: Limit = 1000,
+    note: Note = "",
+    yes: Yes = False,
+) -> None:
+    """Close refused records without replaying them. They stay in the store, and `list --all` shows them.
+
+    Without --yes it only says what it would do.
+    """
+    from keeprate.sinks import dead_letters as letters
+
+    only = only_those(topic, stage, error_type, since_hours)
+    with open_store("drop", store) as client:
+        chosen = letters.open_records(client, only, limit)
+        if _agreed("drop", chosen, yes):
+            letters.close(client, chosen, "dropped", note)
+            typer.echo(f"dropped {len(chosen)}")
+
+
+def _agreed(verb: str, chosen: "Sequence[Letter]", yes: bool) -> bool:
+    if not chosen:
+        typer.echo("no open dead letters fit")
+        return False
+    if not yes:
+        topics = ", ".join(sorted({letter.topic for letter in chosen}))
+        typer.echo(f"would {verb} {len(chosen)} records of {topics}; add --yes to do it")
+    return yes
+
+
 @contextmanager
 def open_store(command: str, url: str | None) -> "Iterator[Client]":
     """The store for one command; its failures end the command with a sentence."""
@@ -98,12 +168,12 @@ def open_store(command: str, url: str | None) -> "Iterator[Client]":
         raise SystemExit(f"keeprate dead-letters {command}: {error}") from None
 
 
-def only_those(topic: str, stage: str, error_type: str, since_hours: float | None) -> "Filter":
+def only_those(topic: str, stage: str, error_type: str, since_hours: float | None, closed: bool = False) -> "Filter":
     """The filter that the options say."""
     from keeprate.sinks.dead_letters import Filter
 
     since = None if since_hours is None else datetime.now(UTC) - timedelta(hours=since_hours)
-    return Filter(topic, stage, error_type, since)
+    return Filter(topic, stage, error_type, since, closed)
 
 
 def _print(shown: Mapping[str, Any], value: bytes | None) -> None:

@@ -24,7 +24,7 @@ def sink(
     more of them to share the work. While the store is away the sink waits and loses nothing.
     """
     from keeprate.sinks.clickhouse import StoreError
-    from keeprate.sinks.kafka import BrokerError
+    from keeprate.sinks.kafka_errors import BrokerError
     from keeprate.sinks.partition import FlushPolicy
     from keeprate.sinks.run import SinkSettings, log_to_stderr, run
     from keeprate.sinks.sink import SinkPolicy

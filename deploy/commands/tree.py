@@ -16,6 +16,7 @@ from keeprate.deploy.commands.sink import sink
 from keeprate.deploy.commands.store import store
 from keeprate.deploy.commands.topics import topics
 from keeprate.deploy.commands.up import up
+from keeprate.deploy.commands.verify import verify
 from keeprate.deploy.commands.worker import worker
 
 app = typer.Typer(
@@ -43,4 +44,5 @@ app.add_typer(topics, name="topics")
 app.command()(page)
 app.command()(report)
 app.command()(up)
+app.command()(verify)
 app.command()(worker)

@@ -2,6 +2,8 @@
 
 import json
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +13,9 @@ from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.dead_letters import dead_letter, encode_headers
 from keeprate.schemas.decode import ContractError
 from keeprate.sinks.clickhouse import connect
+from keeprate.sinks.dead_letters import Filter, open_records, replay
 from keeprate.sinks.flush import INSERT_SETTINGS
+from keeprate.sinks.kafka_errors import DeliveryError
 from keeprate.sinks.migrate import migrate
 from keeprate.sinks.rows import sort
 from tests.unit.sinks.records import FakeRecord
@@ -72,6 +76,53 @@ def test_show_gives_the_record_whole(url: str) -> None:
     assert letters[0]["value"] == "hex:" + b"\xffno JSON".hex()
     assert letters[0]["headers"] == {"traceparent": "00-1"}
     assert json.loads(_run("show", "keeprate.feedback/0/9", "--store", url, "--json"))["value"] is None
+
+
+class Writer:
+    """Takes records, or refuses them."""
+
+    def __init__(self, fail: bool = False) -> None:
+        self.fail = fail
+        self.taken: list[tuple[str, Any, Any, list[tuple[str, bytes | None]]]] = []
+
+    def write(self, letters: Sequence[Any], topic: str) -> None:
+        if self.fail:
+            raise DeliveryError("not taken")
+        self.taken += [(topic, *letter) for letter in letters]
+
+
+def test_a_replay_writes_each_record_once_as_it_was_and_closes_it(url: str) -> None:
+    """Both stages refused one of them: its bytes go to its topic once, and nothing is open afterwards."""
+    writer = Writer()
+    with connect(url) as client:
+        chosen = open_records(client, Filter(), 100)
+        replay(client, writer, chosen, "parser fixed")
+        assert open_records(client, Filter(), 100) == []
+    assert [(topic, value) for topic, _, value, _ in writer.taken] == [
+        ("keeprate.feedback", b"\xffno JSON"),
+        ("keeprate.feedback", b"{}"),
+        ("keeprate.feedback", None),
+    ]
+    assert writer.taken[0][3] == [("traceparent", b"00-1"), ("keeprate-replay-of", b"keeprate.feedback/0/7")]
+    assert _run("list", "--store", url).strip() == "no dead letters"
+    assert "keeprate.feedback/0/9" in _run("list", "--store", url, "--all")
+
+
+def test_what_was_not_taken_stays_open(url: str) -> None:
+    """A record is closed only after its topic has it."""
+    with connect(url) as client:
+        chosen = open_records(client, Filter(), 100)
+        with pytest.raises(DeliveryError):
+            replay(client, Writer(fail=True), chosen)
+        assert open_records(client, Filter(), 100) == chosen
+
+
+def test_drop_says_what_it_would_do_and_does_it_when_told(url: str) -> None:
+    """Without --yes nothing changes; the limit and the filters hold."""
+    assert "would drop 1 records" in _run("drop", "--store", url, "--error-type", "invalid")
+    assert "dropped 1" in _run("drop", "--store", url, "--error-type", "invalid", "--yes", "--note", "a test's")
+    assert "no open dead letters fit" in _run("drop", "--store", url, "--error-type", "invalid", "--yes")
+    assert "would drop 2 records" in _run("drop", "--store", url, "--limit", "2")
 
 
 @pytest.mark.parametrize("name", ["keeprate.feedback/0/999", "nonsense"])

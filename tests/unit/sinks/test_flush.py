@@ -10,7 +10,7 @@ from keeprate.schemas.dead_letters import decode_headers
 from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError, StoreUnavailableError
 from keeprate.sinks.flush import LEDGER_COLUMNS, Destination, Flush
 from keeprate.sinks.intent import Intent
-from keeprate.sinks.kafka import DeliveryError, FencedError
+from keeprate.sinks.kafka_errors import DeliveryError, FencedError
 from keeprate.sinks.partition import TopicPartition
 from tests.unit.sinks.records import FakeRecord
 

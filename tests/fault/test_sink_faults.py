@@ -1,0 +1,73 @@
+"""Each fault, once, with a seed that is printed; and proof that the account would notice a broken protocol."""
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from keeprate.deploy.broker import KafkaBroker
+from tests.fault.lab import Fault, Lab, Trial, survive
+from tests.fault.sink_faults import FAULTS, LOAD
+
+pytestmark = [pytest.mark.slow, pytest.mark.clickhouse]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, kafka: KafkaBroker) -> Iterator[Lab]:
+    """A broker and a store that may be killed."""
+    with Lab(tmp_path_factory.mktemp("lab")) as made:
+        yield made
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("name", "fault"), FAULTS.items(), ids=FAULTS)
+def test_every_record_lands_once_whatever_happens(lab: Lab, name: str, fault: Fault) -> None:
+    """Rows, dead letters and the ledger account for each offset once after the fault has healed."""
+    seed = random.randrange(10**6)
+    outcome = survive(lab, name, fault, [seed])
+    assert outcome.clean, (seed, outcome)
+
+
+def _killed_after(step: int, sabotage: str) -> Callable[[Trial], None]:
+    def run(trial: Trial) -> None:
+        trial.load(LOAD)
+        child = trial.sink(at=(step, 2, "SIGKILL"), instance="one", sabotage=[sabotage])
+        trial.wait_ended(child)
+        # The next owner has more records at hand, and so cuts other ranges unless it is told.
+        trial.load(LOAD)
+        trial.sink(instance="one", sabotage=[sabotage], max_rows=5000)
+        trial.wait_landed()
+
+    return run
+
+
+def test_without_the_intent_rows_are_doubled(lab: Lab) -> None:
+    """A sink that skips step 1 inserts other cuts of the same records after a crash: the account says duplicated."""
+    trial = lab.trial(random.randrange(10**6))
+    _killed_after(4, "no_intent")(trial)
+    assert trial.account().duplicated
+
+
+def test_a_commit_before_the_insert_loses_rows(lab: Lab) -> None:
+    """A sink that commits the end first and dies has records that are nowhere: the account says lost."""
+    trial = lab.trial(random.randrange(10**6))
+    _killed_after(1, "commit_first")(trial)
+    found = trial.account()
+    assert found.lost
+    assert found.unaccounted
+
+
+def test_an_unawaited_dead_letter_is_lost(lab: Lab) -> None:
+    """A sink that ignores whether dead letters were delivered loses refused records: the account says lost."""
+    trial = lab.trial(random.randrange(10**6))
+    trial.load(LOAD)
+    trial.sink(instance="one", sabotage=["no_delivery"])
+    trial.wait_landed()
+    assert trial.account().lost
+
+
+def test_without_the_token_rows_are_doubled(lab: Lab) -> None:
+    """The intent alone is not enough: a replay without deduplication inserts the range again."""
+    trial = lab.trial(random.randrange(10**6))
+    _killed_after(4, "no_token")(trial)
+    assert trial.account().duplicated
