@@ -131,7 +131,7 @@ def orphans(client: Client, since: datetime, until: datetime, apps: Sequence[str
     return [Orphans(*row) for row in client.query(query, {**_span(since, until), "apps": list(apps)})]
 
 
-def refusals(client: Client, since: datetime, until: datetime, limit: int = 20) -> list[Refusals]:
+def refusals(client: Client, since: datetime, until: datetime, limit: int = 1000) -> list[Refusals]:
     """Dead letters refused in [since, until), by kind, the most frequent first."""
     query = (
         "SELECT toString(topic), toString(stage), toString(error_type), field, count() AS letters, max(refused_at), "
@@ -140,12 +140,6 @@ def refusals(client: Client, since: datetime, until: datetime, limit: int = 20) 
         "ORDER BY letters DESC, error_type, field, topic, stage LIMIT {limit:UInt32}"
     )
     return [Refusals(*row) for row in client.query(query, {**_span(since, until), "limit": limit})]
-
-
-def refused(client: Client, since: datetime, until: datetime) -> int:
-    """How many dead letters were refused in [since, until)."""
-    query = f"SELECT count() FROM dead_letters FINAL WHERE refused_at BETWEEN {_SPAN}"
-    return int(client.query(query, _span(since, until))[0][0])
 
 
 def remarks(

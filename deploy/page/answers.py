@@ -1,15 +1,15 @@
 """The numbers of the page: from the rows of `sinks.queries` to the JSON of docs/page.md."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from keeprate.deploy.page.comparison import change
-from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
-from keeprate.deploy.page.selection import DIMENSIONS, Selection
-from keeprate.sinks import queries
-from keeprate.sinks.clickhouse import Client, to_ms
+from keeprate.deploy.page.definitions import METRICS, VARIANTS, Metric
+from keeprate.deploy.page.reads import REQUESTS, Reads
+from keeprate.deploy.page.selection import DIMENSIONS, Selection, Span
+from keeprate.sinks.clickhouse import to_ms
 from keeprate.sinks.queries import Funnel, Rate, Retention, RetentionRate, Scope, Segment
 
 Json = dict[str, Any]
@@ -20,42 +20,30 @@ MAX_GROUPS: Final = 60
 """Groups in the table."""
 
 
-def summary(client: Client, selection: Selection, now: datetime) -> Json:
+def summary(reads: Reads, selection: Selection) -> Json:
     """The key numbers, each with its change against the period before."""
-    scope, before = selection.scope(now), selection.scope_before(now)
-    current, previous = (_by_metric(client, each, selection.horizon_s) for each in (scope, before))
-    counted = queries.funnel(client, scope)
+    current = {name: row for name, rows in all_rates(reads, selection, "now").items() for row in rows}
+    previous = {name: row for name, rows in all_rates(reads, selection, "before").items() for row in rows}
     return {
         "period": selection.period,
         "horizon_s": selection.horizon_s,
-        "opportunities": sum(row.opportunities for row in counted),
+        "opportunities": current[REQUESTS].denominator if REQUESTS in current else 0,
         "metrics": [_key_number(name, current.get(name), previous.get(name)) for name in METRICS],
     }
 
 
-def _by_metric(client: Client, scope: Scope, horizon_s: int) -> dict[str, Rate]:
-    """The one rate of each metric, in a scope that is not cut."""
-    return {name: row for name, rows in all_rates(client, scope, horizon_s).items() for row in rows}
+def all_rates(reads: Reads, selection: Selection, span: Span) -> dict[str, list[Rate]]:
+    """The rows of every metric and of `REQUESTS`; of retention, those at the horizon."""
+    found = {name: rates_of(reads, metric, selection, span) for name, metric in METRICS.items()}
+    requests = [row for row in reads.rates("rates", selection, span) if row.metric == REQUESTS]
+    return found | {REQUESTS: requests}
 
 
-def all_rates(client: Client, scope: Scope, horizon_s: int) -> dict[str, list[Rate]]:
-    """The rows of every metric, with one query for each of the views that have them."""
-    names = {(metric.query, metric.name): name for name, metric in METRICS.items()}
-    found: dict[str, list[Rate]] = {name: [] for name in METRICS}
-    for query in {metric.query for metric in METRICS.values()}:
-        metrics = [metric for of_query, metric in names if of_query == query]
-        for row in read_rates(client, query, metrics, scope, horizon_s):
-            found[names[query, row.metric]].append(row)
-    return found
-
-
-def read_rates(client: Client, query: View, metrics: Sequence[str], scope: Scope, horizon_s: int) -> Sequence[Rate]:
-    """The rows of some metrics of one view; of retention, those at the horizon."""
-    if query == "rates":
-        return queries.rates(client, scope, metrics)
-    if query == "feedback_rates":
-        return queries.feedback_rates(client, scope, metrics)
-    return [row for row in queries.retention_rates(client, scope, metrics) if row.horizon_s == horizon_s]
+def rates_of(reads: Reads, metric: Metric, selection: Selection, span: Span) -> list[Rate]:
+    """The rows of one metric; of retention, those at the horizon."""
+    horizon_s = selection.horizon_s
+    rows = (row for row in reads.rates(metric.query, selection, span) if row.metric == metric.name)
+    return [row for row in rows if not isinstance(row, RetentionRate) or row.horizon_s == horizon_s]
 
 
 def _key_number(name: str, current: Rate | None, previous: Rate | None) -> Json:
@@ -91,25 +79,15 @@ def name_of(row: Segment) -> str:
     return " ".join(value for value in row.dimensions.values() if value)
 
 
-def ranked(rows: Iterable[Funnel]) -> list[str]:
-    """The groups by how much was shown of them, then by requests and name, so that equals do not swap places."""
-    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for row in rows:
-        total = totals[name_of(row)]
-        total[0] += row.shown
-        total[1] += row.opportunities
-    present = [name for name, total in totals.items() if any(total)]
-    return sorted(present, key=lambda name: (-totals[name][0], -totals[name][1], name))
-
-
-def series(client: Client, selection: Selection, now: datetime) -> Json:
-    """One metric over time, for the largest groups. A bucket without a denominator has nulls."""
-    names = ranked(queries.funnel(client, selection.scope(now, grouped=True)))
-    scope = selection.scope_over_time(now)
+def series(reads: Reads, selection: Selection) -> Json:
+    """One metric over time, for the groups with most of its denominator. A bucket without one has nulls."""
+    scope = selection.scope("over_time", reads.now)
     metric = METRICS[selection.metric]
     points: dict[str, dict[datetime, Rate]] = defaultdict(dict)
-    for row in read_rates(client, metric.query, [metric.name], scope, selection.horizon_s):
+    for row in rates_of(reads, metric, selection, "over_time"):
         points[name_of(row)][row.bucket_at] = row
+    sizes = {name: sum(row.denominator for row in rows.values()) for name, rows in points.items()}
+    names = _largest_first(sizes)
     return {
         "metric": selection.metric,
         "of": metric.of,
@@ -124,6 +102,12 @@ def series(client: Client, selection: Selection, now: datetime) -> Json:
     }
 
 
+def _largest_first(sizes: Mapping[str, Any]) -> list[str]:
+    """The names whose size is not nothing, the largest first; equals by name, so that they do not swap places."""
+    present = sorted(name for name, size in sizes.items() if size)
+    return sorted(present, key=lambda name: sizes[name], reverse=True)
+
+
 def _points(rates: dict[datetime, Rate], scope: Scope) -> list[Json]:
     found, at = [], scope.since
     while at < scope.until:
@@ -132,49 +116,38 @@ def _points(rates: dict[datetime, Rate], scope: Scope) -> list[Json]:
     return found
 
 
-def retention(client: Client, selection: Selection, now: datetime) -> Json:
-    """The retention curve in its three variants, for the largest groups."""
-    scope = selection.scope(now, grouped=True)
-    names = ranked(queries.funnel(client, scope))
-    rates: dict[str, dict[int, dict[str, RetentionRate]]] = defaultdict(lambda: defaultdict(dict))
-    for rate in queries.retention_rates(client, scope, [metric for metric, _ in VARIANTS.values()]):
+def retention(reads: Reads, selection: Selection) -> Json:
+    """The retention curve in its three variants, for the groups of which most was observed."""
+    rates: dict[str, dict[int, dict[str, Rate]]] = defaultdict(lambda: defaultdict(dict))
+    for rate in reads.rates("retention_rates", selection, "grouped"):
+        assert isinstance(rate, RetentionRate)
         rates[name_of(rate)][rate.horizon_s][rate.metric] = rate
-    counts = {(name_of(row), row.horizon_s): row for row in queries.retention(client, scope)}
-    # An agent's suggestions are applied and never shown, but they are kept or not like any other.
-    names += sorted(name for name in rates if name not in names)
-    groups = [
-        {"name": name, "points": _curve(name, rates[name], counts)} for name in names if _observed(name, rates, counts)
-    ]
-    return {"by": selection.by, "left_out": max(0, len(groups) - MAX_LINES), "groups": groups[:MAX_LINES]}
+    curves = {name: _curve(of_group) for name, of_group in rates.items()}
+    names = _largest_first(
+        {name: max((each["observed"] for each in curve), default=0) for name, curve in curves.items()}
+    )
+    groups = [{"name": name, "points": curves[name]} for name in names[:MAX_LINES]]
+    return {"by": selection.by, "left_out": max(0, len(names) - MAX_LINES), "groups": groups}
 
 
-def _observed(
-    name: str, rates: dict[str, dict[int, dict[str, RetentionRate]]], counts: dict[tuple[str, int], Retention]
-) -> bool:
-    return any(counts[name, horizon_s].observed for horizon_s in rates[name])
+def _curve(rates: Mapping[int, Mapping[str, Rate]]) -> list[Json]:
+    """A point for each horizon at which anything was observed. The rates' denominators are the counts."""
+    curve = []
+    for horizon_s in sorted(rates):
+        variants = {variant: rates[horizon_s][metric] for variant, (metric, _) in VARIANTS.items()}
+        accepted, observed = variants["lower"].denominator, variants["observed"].denominator
+        if observed:
+            shown = {variant: rate_json(rate) for variant, rate in variants.items()}
+            coverage = observed / accepted
+            point = {"horizon_s": horizon_s, "accepted": accepted, "observed": observed, "coverage": coverage}
+            curve.append(point | {"rates": shown})
+    return curve
 
 
-def _curve(
-    name: str, rates: dict[int, dict[str, RetentionRate]], counts: dict[tuple[str, int], Retention]
-) -> list[Json]:
-    return [
-        {
-            "horizon_s": horizon_s,
-            "accepted": count.accepted,
-            "observed": count.observed,
-            "coverage": count.observed / count.accepted if count.accepted else None,
-            "rates": {variant: rate_json(rates[horizon_s].get(metric)) for variant, (metric, _) in VARIANTS.items()},
-        }
-        for horizon_s in sorted(rates)
-        if (count := counts[name, horizon_s]).observed
-    ]
-
-
-def funnel(client: Client, selection: Selection, now: datetime) -> Json:
+def funnel(reads: Reads, selection: Selection) -> Json:
     """Requests, shown, accepted, kept at the horizon; of each step, what its suggestions came to."""
-    scope = selection.scope(now)
-    count = next(iter(queries.funnel(client, scope)), None)
-    kept = next((row for row in queries.retention(client, scope) if row.horizon_s == selection.horizon_s), None)
+    count = next(iter(reads.funnel(selection)), None)
+    kept = next((row for row in reads.retention(selection) if row.horizon_s == selection.horizon_s), None)
     steps = [] if count is None else _steps(count, kept)
     return {"horizon_s": selection.horizon_s, "steps": steps}
 
@@ -205,35 +178,30 @@ def _step(name: str, number: int, whole: int | None, of: str) -> Json:
     return {"name": name, "count": number, "share": share, "of": of, "parts": [{"kind": name, "count": number}]}
 
 
-def compare(client: Client, selection: Selection, now: datetime) -> Json:
-    """Every metric of every group, the largest group first."""
-    scope = selection.scope(now, grouped=True)
-    counts: dict[str, Json] = {}
-    rows = queries.funnel(client, scope)
-    for row in rows:
-        counts[name_of(row)] = {
-            "opportunities": row.opportunities,
-            "shown": row.shown,
-            "accepted": row.accepted,
-        }
-    found = all_rates(client, scope, selection.horizon_s)
+def compare(reads: Reads, selection: Selection) -> Json:
+    """Every metric of every group, the one that showed most first."""
+    found = all_rates(reads, selection, "grouped")
     rates = {metric: {name_of(row): row for row in of_metric} for metric, of_metric in found.items()}
-    names = ranked(rows)
-    groups = [_group(name, counts[name], rates) for name in names[:MAX_GROUPS]]
+    shown, requests = rates["acceptance_rate"], rates[REQUESTS]
+    names = _largest_first(
+        {name: (shown[name].denominator, row.denominator) for name, row in requests.items() if row.denominator}
+    )
     return {
         "by": selection.by,
         "by_text": DIMENSIONS[selection.by],
         "horizon_s": selection.horizon_s,
         "left_out": max(0, len(names) - MAX_GROUPS),
-        "groups": groups,
+        "groups": [_group(name, rates) for name in names[:MAX_GROUPS]],
     }
 
 
-def _group(name: str, counts: Json, rates: dict[str, dict[str, Rate]]) -> Json:
-    kept = rates["retention"].get(name)
+def _group(name: str, rates: Mapping[str, Mapping[str, Rate]]) -> Json:
+    kept, accepted = rates["retention"].get(name), rates["acceptance_rate"][name]
     return {
         "name": name,
-        **counts,
+        "opportunities": rates[REQUESTS][name].denominator,
+        "shown": accepted.denominator,
+        "accepted": accepted.numerator,
         "coverage": kept.coverage if kept else None,
-        "rates": {metric: rate_json(of_group.get(name)) for metric, of_group in rates.items()},
+        "rates": {metric: rate_json(rates[metric].get(name)) for metric in METRICS},
     }

@@ -24,14 +24,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keeprate.deploy.page import answers, happenings
+from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import Selection, SelectionError, parse
 from keeprate.deploy.page.source import Source
-from keeprate.sinks.clickhouse import Client, StoreError, StoreUnavailableError
+from keeprate.sinks.clickhouse import StoreError, StoreUnavailableError
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
-_META_FOR_S: Final = 15.0
-_QUERIES_AT_ONCE: Final = 4
+_QUESTIONS_AT_ONCE: Final = 8
 _HEADERS: Final = {
     # Inline styles, and only styles, because plotly.js brings its own in elements and attributes.
     b"content-security-policy": (
@@ -52,7 +52,7 @@ _TYPES: Final = {
 _APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _log = logging.getLogger(__name__)
 
-Question = Callable[[Client, Selection, datetime], answers.Json]
+Question = Callable[[Reads, Selection], answers.Json]
 QUESTIONS: Final[Mapping[str, Question]] = {
     "status": happenings.status,
     "summary": answers.summary,
@@ -106,7 +106,7 @@ def page(source: Source, hosts: Sequence[str] = LOOPBACK, now: Callable[[], date
 
 
 class _Api:
-    """The questions under /api/. Queries run in a few threads; their answers are shared between browsers."""
+    """The questions under /api/. They run in a few threads, and share what they read."""
 
     def __init__(self, source: Source, now: Callable[[], datetime]) -> None:
         self._source = source
@@ -116,26 +116,27 @@ class _Api:
 
     async def answer(self, request: Request, name: str) -> Response:
         selection = parse(request.query_params)
-        ask = partial(self._ask, lambda client: QUESTIONS[name](client, selection, self._now()))
-        return _json(await self._recent.get((name, selection), ask))
+        return _json(await self._ask(lambda reads: QUESTIONS[name](reads, selection)))
 
     async def meta(self, request: Request) -> Response:
-        ask = partial(self._ask, lambda client: happenings.meta(client, self._now()))
-        return _json(await self._recent.get("meta", ask, least_s=_META_FOR_S))
+        return _json(await self._ask(happenings.meta))
 
     async def generation(self, request: Request) -> Response:
         app, generation_id = request.path_params["app"], request.path_params["generation_id"]
         if not _APP_NAME.fullmatch(app) or not _is_uuid(generation_id):
             raise HTTPException(404, "no such generation: an address is /api/generations/APP/UUID")
-        found = await self._ask(lambda client: happenings.generation(client, app, generation_id))
+        found = await self._ask(lambda reads: happenings.generation(reads.client, app, generation_id))
         if found is None:
             raise HTTPException(404, "the store holds no event of this generation")
         return _json(found)
 
-    async def _ask(self, question: Callable[[Client], Any]) -> Any:
+    async def _ask(self, question: Callable[[Reads], Any]) -> Any:
         if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(_QUERIES_AT_ONCE)
-        return await anyio.to_thread.run_sync(lambda: question(self._source.client()), limiter=self._limiter)
+            self._limiter = anyio.CapacityLimiter(_QUESTIONS_AT_ONCE)
+        return await anyio.to_thread.run_sync(lambda: question(self._reads()), limiter=self._limiter)
+
+    def _reads(self) -> Reads:
+        return Reads(self._source.client(), self._now(), self._recent)
 
 
 class _Headers:

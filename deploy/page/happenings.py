@@ -1,10 +1,12 @@
 """Single facts of the page: is it alive, what users said last, one generation's story, and what did not get through."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
+from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, PERIODS, Selection
 from keeprate.sinks import evidence, queries
 from keeprate.sinks.clickhouse import Client, to_ms
@@ -13,12 +15,18 @@ from keeprate.sinks.queries import Scope
 
 USUAL_HORIZONS_S: Final = (30, 120, 300, 600)
 PREFERRED_HORIZON_S: Final = 300
+NAMES_FOR_S: Final = 15.0
+MAX_REASONS: Final = 20
 MAX_EVENTS: Final = 300
 """Of one generation in the drawer."""
 
 
-def meta(client: Client, now: datetime) -> Json:
+def meta(reads: Reads) -> Json:
     """What can be chosen, and what each term means. The names are those of the last 90 days."""
+    return reads.fact("meta", None, lambda: _meta(reads.client, reads.now), NAMES_FOR_S)
+
+
+def _meta(client: Client, now: datetime) -> Json:
     since = now - PERIODS["90d"].length
     scope = Scope(since, now, now)
     horizons_s = evidence.horizons(client, since, now) or list(USUAL_HORIZONS_S)
@@ -37,26 +45,38 @@ def meta(client: Client, now: datetime) -> Json:
     }
 
 
-def status(client: Client, selection: Selection, now: datetime) -> Json:
+def status(reads: Reads, selection: Selection) -> Json:
     """The header: is it alive, and is anything lost in the period."""
-    pulse = evidence.pulse(client, now)
-    lags = [each.p50_s for each in evidence.lag(client, now)]
-    since, newest = now - selection.span.length, pulse.newest_event_at
-    apps = selection.only.get("app", [])
+    now, pulse = reads.now, reads.fact("pulse", None, lambda: evidence.pulse(reads.client, reads.now))
+    lags, newest = [each.p50_s for each in _lag(reads)], pulse.newest_event_at
     return {
         "now": to_ms(now),
         "newest_event_at": None if newest is None else to_ms(newest),
         "freshness_s": None if newest is None else max(0.0, (now - newest).total_seconds()),
         "events_per_min": pulse.events_per_min,
         "lag_s": max(lags, default=None),
-        "orphans": sum(each.orphans for each in evidence.orphans(client, since, now, apps)),
-        "dead_letters": evidence.refused(client, since, now),
+        "orphans": sum(each.orphans for each in _orphans(reads, selection)),
+        "dead_letters": sum(each.letters for each in _refusals(reads, selection)),
     }
 
 
-def intake(client: Client, selection: Selection, now: datetime) -> Json:
+def _lag(reads: Reads) -> list[evidence.Lag]:
+    return reads.fact("lag", None, lambda: evidence.lag(reads.client, reads.now))
+
+
+def _orphans(reads: Reads, selection: Selection) -> list[evidence.Orphans]:
+    since, apps = reads.now - selection.span.length, selection.only.get("app", [])
+    key = (selection.period, selection.app)
+    return reads.fact("orphans", key, lambda: evidence.orphans(reads.client, since, reads.now, apps))
+
+
+def _refusals(reads: Reads, selection: Selection) -> list[evidence.Refusals]:
+    since = reads.now - selection.span.length
+    return reads.fact("refusals", selection.period, lambda: evidence.refusals(reads.client, since, reads.now))
+
+
+def intake(reads: Reads, selection: Selection) -> Json:
     """What did not get through, or not yet, with the reasons."""
-    since, apps = now - selection.span.length, selection.only.get("app", [])
     return {
         "orphans": [
             {
@@ -65,7 +85,7 @@ def intake(client: Client, selection: Selection, now: datetime) -> Json:
                 "share": each.orphans / each.suggestions,
                 "oldest_at": to_ms(each.oldest_at),
             }
-            for each in evidence.orphans(client, since, now, apps)
+            for each in _orphans(reads, selection)
         ],
         "lag": [
             {
@@ -75,7 +95,7 @@ def intake(client: Client, selection: Selection, now: datetime) -> Json:
                 "rows": each.rows,
                 "newest_at": to_ms(each.newest_at),
             }
-            for each in evidence.lag(client, now)
+            for each in _lag(reads)
         ],
         "dead_letters": [
             {
@@ -87,17 +107,19 @@ def intake(client: Client, selection: Selection, now: datetime) -> Json:
                 "newest_at": to_ms(each.newest_at),
                 "reason": each.reason,
             }
-            for each in evidence.refusals(client, since, now)
+            for each in _refusals(reads, selection)[:MAX_REASONS]
         ],
     }
 
 
-def feedback(client: Client, selection: Selection, now: datetime) -> Json:
+def feedback(reads: Reads, selection: Selection) -> Json:
     """The latest flags, votes and edits of the selection."""
     kinds = [selection.kind] if selection.kind else list(FEEDBACK_KINDS)
     # A client's clock may run ahead of ours a little; what it said is shown all the same.
-    until = now + timedelta(minutes=5)
-    found = evidence.remarks(client, now - selection.span.length, until, kinds, selection.only)
+    since, until = reads.now - selection.span.length, reads.now + timedelta(minutes=5)
+    key = (selection.core("now"), selection.kind)
+    ask = partial(evidence.remarks, reads.client, since, until, kinds, selection.only)
+    found = reads.fact("remarks", key, ask)
     return {"rows": [_remark(each) for each in found]}
 
 

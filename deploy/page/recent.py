@@ -1,14 +1,16 @@
 """Recent answers: however many browsers ask, a query runs once at a time, and never takes more than its share."""
 
-import asyncio
+import threading
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-LEAST_S: Final = 2.0
-TIMES_ITS_COST: Final = 8.0
+TIMES_ITS_COST: Final = 4.0
 _ENTRIES: Final = 512
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -18,43 +20,55 @@ class _Answer:
 
 
 class Recent:
-    """Answers by key. One is reused for at least `LEAST_S`, and for `TIMES_ITS_COST` of what it took to find.
+    """Answers by key, for threads. One is reused for as long as its asker allows, and for a multiple of its cost.
 
-    So a query that takes a second is asked at most every eighth, and the page never takes more than an eighth of a
-    core of the store for each of its parts. Failures are not kept. For one event loop.
+    So an answer that takes a second is found anew every five at most, and the store spends at most a fifth of its time
+    on any of them, however many ask. Failures are not kept, and an answer that holds nothing not for long: whoever
+    looks at an empty page waits for the first event.
     """
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
         """clock_s: monotonic."""
         self._clock_s = clock_s
+        self._lock = threading.Lock()
         self._answers: OrderedDict[Hashable, _Answer] = OrderedDict()
-        self._running: dict[Hashable, asyncio.Task[Any]] = {}
+        self._running: dict[Hashable, Future[Any]] = {}
 
-    async def get(self, key: Hashable, ask: Callable[[], Awaitable[Any]], least_s: float = LEAST_S) -> Any:
-        """The answer for `key`: a recent one, the one that is being found, or a new one of `ask`."""
-        answer = self._answers.get(key)
-        if answer is not None and self._clock_s() < answer.until_s:
-            return answer.value
-        task = self._running.get(key)
-        if task is None:
-            task = asyncio.ensure_future(self._find(key, ask, least_s))
-            self._running[key] = task
-            task.add_done_callback(lambda done: self._forget(key, done))
-        # Shielded, because others may wait for the same answer when one browser goes away.
-        return await asyncio.shield(task)
+    def get(self, key: Hashable, ask: Callable[[], Value], keep_s: float) -> Value:
+        """The answer for `key`: a recent one, the one that is being found, or a new one of `ask`.
 
-    async def _find(self, key: Hashable, ask: Callable[[], Awaitable[Any]], least_s: float) -> Any:
+        keep_s: how long a new one is reused, at least. Raises what `ask` raises, in all who wait for it.
+        """
+        with self._lock:
+            answer = self._answers.get(key)
+            if answer is not None and self._clock_s() < answer.until_s:
+                value: Value = answer.value
+                return value
+            running = self._running.get(key)
+            if running is None:
+                mine: Future[Any] = Future()
+                self._running[key] = mine
+        if running is not None:
+            shared: Value = running.result()
+            return shared
+        return self._find(key, ask, keep_s, mine)
+
+    def _find(self, key: Hashable, ask: Callable[[], Value], keep_s: float, future: Future[Any]) -> Value:
         began_s = self._clock_s()
-        value = await ask()
+        try:
+            value = ask()
+        except BaseException as error:
+            with self._lock:
+                del self._running[key]
+            future.set_exception(error)
+            raise
         ended_s = self._clock_s()
-        self._answers[key] = _Answer(value, ended_s + max(least_s, TIMES_ITS_COST * (ended_s - began_s)))
-        self._answers.move_to_end(key)
-        while len(self._answers) > _ENTRIES:
-            self._answers.popitem(last=False)
+        until_s = ended_s + max(keep_s if value else 0.0, TIMES_ITS_COST * (ended_s - began_s))
+        with self._lock:
+            del self._running[key]
+            self._answers[key] = _Answer(value, until_s)
+            self._answers.move_to_end(key)
+            while len(self._answers) > _ENTRIES:
+                self._answers.popitem(last=False)
+        future.set_result(value)
         return value
-
-    def _forget(self, key: Hashable, done: asyncio.Task[Any]) -> None:
-        self._running.pop(key, None)
-        if not done.cancelled():
-            # Whoever asked gets the failure; asked for here, so that asyncio does not report it as unseen.
-            done.exception()

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from keeprate.sinks.evidence import FEEDBACK_KINDS
 from keeprate.sinks.queries import Scope
+
+Span = Literal["now", "before", "grouped", "over_time"]
+"""Which part of time to count, and whether cut into groups: the last two are."""
 
 
 class SelectionError(ValueError):
@@ -52,7 +55,19 @@ DIMENSIONS: Final = {
 }
 METRICS: Final = ("acceptance_rate", "retention", "correction_rate", "negative_feedback_rate")
 KINDS: Final = ("", *FEEDBACK_KINDS)
+LEAST_KEPT_S: Final = 2.0
+MOST_KEPT_S: Final = 60.0
 MAX_HORIZON_S: Final = 10 * 366 * 86_400
+
+
+@dataclass(frozen=True)
+class Core:
+    """The part of a selection that decides numbers."""
+
+    app: str
+    environment: str
+    period: str
+    dimensions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -84,20 +99,26 @@ class Selection:
             return ()
         return ("app", "prompt_version") if self.by == "prompt_version" and not self.app else (self.by,)
 
-    def scope(self, now: datetime, *, grouped: bool = False) -> Scope:
-        """The period that ends at `now`, as one bucket."""
-        return Scope(now - self.span.length, now, now, self.dimensions if grouped else (), self.only)
-
-    def scope_before(self, now: datetime) -> Scope:
-        """The period of the same length before that one, as known at `now`."""
-        since = now - self.span.length
-        return Scope(since - self.span.length, since, now, (), self.only)
-
-    def scope_over_time(self, now: datetime) -> Scope:
-        """The period in buckets; it begins with a whole one."""
+    def scope(self, span: Span, now: datetime) -> Scope:
+        """What to count: the period, the one before as known now, or the period in buckets from a whole one on."""
+        since, by = now - self.span.length, self.core(span).dimensions
+        if span == "before":
+            return Scope(since - self.span.length, since, now, by, self.only)
+        if span != "over_time":
+            return Scope(since, now, now, by, self.only)
         bucket_s = self.span.bucket_s
-        start_s = (now - self.span.length).timestamp() // bucket_s * bucket_s
-        return Scope(datetime.fromtimestamp(start_s, now.tzinfo), now, now, self.dimensions, self.only, bucket_s)
+        start_s = since.timestamp() // bucket_s * bucket_s
+        return Scope(datetime.fromtimestamp(start_s, now.tzinfo), now, now, by, self.only, bucket_s)
+
+    def core(self, span: Span) -> Core:
+        """What decides the numbers of a span. Selections that differ in the rest share them."""
+        cut = span in ("grouped", "over_time")
+        return Core(self.app, self.environment, self.period, self.dimensions if cut else ())
+
+    def keep_s(self, span: Span) -> float:
+        """How long numbers stay as good as new: a ten-thousandth of the period moves no digit that is shown."""
+        slowly = span in ("before", "over_time")
+        return min(MOST_KEPT_S, max(LEAST_KEPT_S, self.span.length.total_seconds() / (2000 if slowly else 10_000)))
 
 
 def parse(parameters: Mapping[str, str]) -> Selection:

@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from keeprate.deploy.page.app import page
+from keeprate.deploy.page.definitions import METRICS as DEFINED
 from keeprate.deploy.page.selection import parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.store import StoreProcess
@@ -50,9 +51,9 @@ def _get(api: TestClient, path: str, **parameters: str | int) -> Any:
 def test_key_numbers_are_the_queries(api: TestClient, reader: Client) -> None:
     """Value, interval, numerator and denominator, unrounded."""
     found = {each["name"]: each for each in _get(api, "summary", period="7d", horizon=600)["metrics"]}
-    scope = parse({"period": "7d"}).scope(NOW)
+    scope = parse({"period": "7d"}).scope("now", NOW)
     (accepted,) = queries.rates(reader, scope, ["acceptance_rate"])
-    kept = [row for row in queries.retention_rates(reader, scope, ["fuzzy_persistence_observed"])]
+    kept = list(queries.retention_rates(reader, scope, ["fuzzy_persistence_observed"]))
     (at_600,) = [row for row in kept if row.horizon_s == 600]
     for name, row in (("acceptance_rate", accepted), ("retention", at_600)):
         rate = found[name]["rate"]
@@ -76,10 +77,10 @@ def test_a_series_adds_up_to_its_period(api: TestClient, reader: Client, metric:
     """Numerators and denominators of the buckets are those of the whole, for each group."""
     series = _get(api, "series", period="7d", by="app", metric=metric, horizon=600)
     selection = parse({"period": "7d", "by": "app", "horizon": "600"})
-    scope = queries.Scope(selection.scope_over_time(NOW).since, NOW, NOW, ("app",))
-    kind = {"acceptance_rate": queries.rates, "retention": queries.retention_rates}.get(metric, queries.feedback_rates)
-    name = "fuzzy_persistence_observed" if metric == "retention" else metric
-    rows: list[queries.Rate] = [row for row in kind(reader, scope, [name]) if getattr(row, "horizon_s", 600) == 600]
+    scope = queries.Scope(selection.scope("over_time", NOW).since, NOW, NOW, ("app",))
+    kind, name = DEFINED[metric].query, DEFINED[metric].name
+    rows = getattr(queries, kind)(reader, scope, [name])
+    rows = [row for row in rows if kind != "retention_rates" or row.horizon_s == 600]
     whole = {row.dimensions["app"]: (row.numerator, row.denominator) for row in rows}
     for group in series["groups"]:
         parts = [sum(point[part] for point in group["points"]) for part in ("numerator", "denominator")]
@@ -187,7 +188,7 @@ def test_the_header_tells_age_rate_and_lag(api: TestClient, reader: Client) -> N
     assert status["newest_event_at"] == newest
     assert status["freshness_s"] == pytest.approx((NOW_MS - newest) / 1000)
     assert status["lag_s"] in (None, pytest.approx(0.7))
-    (counted,) = queries.funnel(reader, parse({"period": "7d"}).scope(NOW))
+    (counted,) = queries.funnel(reader, parse({"period": "7d"}).scope("now", NOW))
     assert status["orphans"] == counted.orphans > 0
 
 
@@ -196,7 +197,8 @@ def test_what_can_be_chosen_is_what_was_sent(api: TestClient) -> None:
     meta = _get(api, "meta")
     assert meta["apps"] == ["editor", "repo-agent", "support"]
     assert meta["environments"] == ["production"]
-    assert meta["horizons_s"] == sorted({e["horizon_s"] for e in history() if e["type"] == "retention_check"})
+    sent = {event["horizon_s"] for event in history() if event["type"] == "retention_check"}
+    assert meta["horizons_s"] == sorted(horizon_s for horizon_s in sent if horizon_s is not None)
     assert meta["default_horizon_s"] == 300
 
 

@@ -43,9 +43,14 @@ def test_a_change_is_clear_when_its_interval_leaves_out_zero() -> None:
     """What noise explains is not called a change, in either direction."""
     up, down = change(_rate(56, 70), _rate(48, 80)), change(_rate(48, 80), _rate(56, 70))
     noise = change(_rate(5, 56), _rate(0, 29))
-    assert up is not None and up.clear and up.value > 0
-    assert down is not None and down.clear and down.value < 0
-    assert noise is not None and not noise.clear
+    assert up is not None
+    assert up.clear
+    assert up.value > 0
+    assert down is not None
+    assert down.clear
+    assert down.value < 0
+    assert noise is not None
+    assert not noise.clear
 
 
 def test_there_is_no_change_against_nothing() -> None:

@@ -1,11 +1,11 @@
-"""Recent answers: shared while they are found, kept for as long as they cost, and failures are forgotten."""
+"""Recent answers: shared while they are found, kept for as long as is allowed and as they cost, failures forgotten."""
 
-import asyncio
-from collections.abc import Callable
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from keeprate.deploy.page.recent import LEAST_S, TIMES_ITS_COST, Recent
+from keeprate.deploy.page.recent import TIMES_ITS_COST, Recent
 
 
 class Clock:
@@ -25,89 +25,79 @@ class Asked:
         self._clock = clock
         self._cost_s = cost_s
 
-    async def __call__(self) -> int:
+    def __call__(self) -> int:
         self.times += 1
         self._clock.now_s += self._cost_s
-        await asyncio.sleep(0)
         return self.times
-
-
-def _with(cost_s: float) -> tuple[Clock, Asked, Recent]:
-    clock = Clock()
-    return clock, Asked(clock, cost_s), Recent(clock)
 
 
 def test_those_who_ask_at_once_share_one_answer() -> None:
     """Ten browsers cost one query."""
-    _, asked, recent = _with(0)
+    recent, opened, asked = Recent(Clock()), threading.Event(), Asked(Clock())
 
-    async def run() -> list[int]:
-        return await asyncio.gather(*(recent.get("key", asked) for _ in range(10)))
+    def slow() -> int:
+        assert opened.wait(10)
+        return asked()
 
-    assert asyncio.run(run()) == [1] * 10
+    with ThreadPoolExecutor(10) as pool:
+        answers = [pool.submit(recent.get, "key", slow, 2.0) for _ in range(10)]
+        opened.set()
+        assert [answer.result(10) for answer in answers] == [1] * 10
 
 
-@pytest.mark.parametrize(("cost_s", "kept_s"), [(0.01, LEAST_S), (1.0, TIMES_ITS_COST)])
-def test_an_answer_is_kept_for_a_multiple_of_its_cost(cost_s: float, kept_s: float) -> None:
+@pytest.mark.parametrize(("cost_s", "keep_s", "kept_s"), [(0.01, 2.0, 2.0), (1.0, 2.0, TIMES_ITS_COST)])
+def test_an_answer_is_kept_as_long_as_allowed_and_as_it_cost(cost_s: float, keep_s: float, kept_s: float) -> None:
     """Just before that it is the old answer, from then on a new one."""
-    clock, asked, recent = _with(cost_s)
+    clock = Clock()
+    recent, asked = Recent(clock), Asked(clock, cost_s)
+    assert recent.get("key", asked, keep_s) == 1
+    found_at_s = clock.now_s
+    clock.now_s = found_at_s + kept_s - 0.001
+    assert recent.get("key", asked, keep_s) == 1
+    clock.now_s = found_at_s + kept_s
+    assert recent.get("key", asked, keep_s) == 2
 
-    async def run() -> list[int]:
-        first = await recent.get("key", asked)
-        found_at_s = clock.now_s
-        clock.now_s = found_at_s + kept_s - 0.001
-        second = await recent.get("key", asked)
-        clock.now_s = found_at_s + kept_s
-        return [first, second, await recent.get("key", asked)]
 
-    assert asyncio.run(run()) == [1, 1, 2]
+def test_nothing_is_not_kept() -> None:
+    """The first event shows as soon as it is there."""
+    recent, answers = Recent(Clock()), iter(([], [1]))
+    assert recent.get("key", lambda: next(answers), 60.0) == []
+    assert recent.get("key", lambda: next(answers), 60.0) == [1]
 
 
 def test_other_keys_have_answers_of_their_own() -> None:
     """One selection never shows another's numbers."""
-    _, asked, recent = _with(0)
-
-    async def run() -> list[int]:
-        return [await recent.get("a", asked), await recent.get("b", asked), await recent.get("a", asked)]
-
-    assert asyncio.run(run()) == [1, 2, 1]
+    clock = Clock()
+    recent, asked = Recent(clock), Asked(clock)
+    assert [recent.get(key, asked, 2.0) for key in ("a", "b", "a")] == [1, 2, 1]
 
 
-def test_a_failure_reaches_all_who_ask_and_is_not_kept() -> None:
+def test_a_failure_reaches_who_asked_and_is_not_kept() -> None:
     """The next one asks again."""
-    _, asked, recent = _with(0)
+    clock = Clock()
+    recent, asked = Recent(clock), Asked(clock)
 
-    async def fail() -> int:
-        await asyncio.sleep(0)
+    def fail() -> int:
         raise ConnectionError("down")
 
-    async def run() -> tuple[list[object], int]:
-        failures = await asyncio.gather(*(recent.get("key", fail) for _ in range(2)), return_exceptions=True)
-        return list(failures), await recent.get("key", asked)
-
-    failures, answer = asyncio.run(run())
-    assert [type(each) for each in failures] == [ConnectionError, ConnectionError]
-    assert answer == 1
+    with pytest.raises(ConnectionError):
+        recent.get("key", fail, 2.0)
+    assert recent.get("key", asked, 2.0) == 1
 
 
-def test_who_leaves_does_not_take_the_answer_from_others() -> None:
-    """A browser that goes away while a query runs cancels its own wait only."""
-    _, _, recent = _with(0)
-    gate = asyncio.Event
+def test_a_failure_reaches_those_who_wait() -> None:
+    """Nobody waits for an answer that will not come."""
+    recent, started, opened = Recent(Clock()), threading.Event(), threading.Event()
 
-    async def run(make_gate: Callable[[], asyncio.Event]) -> int:
-        opened = make_gate()
+    def fail() -> int:
+        started.set()
+        assert opened.wait(10)
+        raise ConnectionError("down")
 
-        async def slow() -> int:
-            await opened.wait()
-            return 7
-
-        first = asyncio.ensure_future(recent.get("key", slow))
-        second = asyncio.ensure_future(recent.get("key", slow))
-        await asyncio.sleep(0)
-        first.cancel()
-        await asyncio.sleep(0)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(recent.get, "key", fail, 2.0)
+        assert started.wait(10)
+        second = pool.submit(recent.get, "key", fail, 2.0)
         opened.set()
-        return await second
-
-    assert asyncio.run(run(gate)) == 7
+        assert isinstance(first.exception(10), ConnectionError)
+        assert isinstance(second.exception(10), ConnectionError)

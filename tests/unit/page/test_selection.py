@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keeprate.deploy.page.selection import PERIODS, Selection, SelectionError, parse
+from keeprate.deploy.page.selection import PERIODS, Selection, SelectionError, Span, parse
 
+SPANS: tuple[Span, ...] = ("now", "before", "grouped", "over_time")
 NOW = datetime(2026, 3, 2, 9, 7, 13, tzinfo=UTC)
 
 
@@ -36,15 +37,15 @@ def test_absent_parameters_have_defaults() -> None:
 def test_the_period_before_ends_where_the_period_begins() -> None:
     """No generation is in both periods, and none between them is in neither."""
     selection = parse({"period": "7d"})
-    assert selection.scope_before(NOW).until == selection.scope(NOW).since
-    assert selection.scope_before(NOW).as_of == NOW
+    assert selection.scope("before", NOW).until == selection.scope("now", NOW).since
+    assert selection.scope("before", NOW).as_of == NOW
 
 
 @pytest.mark.parametrize("period", PERIODS)
 def test_buckets_begin_whole_and_cover_the_period(period: str) -> None:
     """The first bucket of a series is whole, begins at most one bucket early, and there are some dozens at most."""
     selection = parse({"period": period})
-    scope = selection.scope_over_time(NOW)
+    scope = selection.scope("over_time", NOW)
     assert scope.since.timestamp() % scope.bucket_s == 0
     assert timedelta() <= NOW - selection.span.length - scope.since < timedelta(seconds=scope.bucket_s)
     assert 10 <= (scope.until - scope.since).total_seconds() / scope.bucket_s <= 40
@@ -60,3 +61,30 @@ def test_versions_of_all_apps_are_told_apart_by_their_app() -> None:
 def test_filters_keep_one_value_each() -> None:
     """An empty filter keeps everything."""
     assert parse({"app": "editor", "environment": ""}).only == {"app": ["editor"]}
+
+
+@pytest.mark.parametrize("parameters", [{"horizon": "30"}, {"metric": "retention"}, {"kind": "vote"}])
+def test_what_does_not_decide_numbers_shares_them(parameters: dict[str, str]) -> None:
+    """Another horizon, metric or kind needs no query that was not asked already."""
+    for span in SPANS:
+        assert parse(parameters).core(span) == parse({}).core(span)
+
+
+@pytest.mark.parametrize("parameters", [{"app": "a"}, {"environment": "e"}, {"period": "1h"}])
+def test_what_decides_numbers_has_its_own(parameters: dict[str, str]) -> None:
+    """No selection ever shows the numbers of another."""
+    for span in SPANS:
+        assert parse(parameters).core(span) != parse({}).core(span)
+
+
+def test_a_cut_decides_the_numbers_of_what_is_cut() -> None:
+    """The key numbers are the same whatever they are compared by."""
+    cut, whole = parse({"by": "model"}), parse({})
+    assert [span for span in SPANS if cut.core(span) != whole.core(span)] == ["grouped", "over_time"]
+
+
+def test_numbers_are_kept_while_nothing_could_be_seen_to_change() -> None:
+    """Seconds for an hour, at most a minute for a quarter of a year."""
+    assert parse({"period": "1h"}).keep_s("now") == 2
+    assert parse({"period": "24h"}).keep_s("now") == pytest.approx(8.64)
+    assert parse({"period": "90d"}).keep_s("before") == 60

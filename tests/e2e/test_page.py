@@ -1,0 +1,346 @@
+"""The page in a real browser: its numbers are the queries', it follows the reader, and it survives its store."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from keeprate.deploy.page.selection import parse
+from keeprate.deploy.store import StoreProcess
+from keeprate.schemas.events import Event
+from keeprate.sinks import queries
+from keeprate.sinks.clickhouse import connect
+from keeprate.sinks.migrate import migrate
+from keeprate.sinks.queries import Rate, Scope
+from tests.devtools import Browser
+from tests.pages import NOW, NOW_MS, history, land, serving
+
+pytestmark = pytest.mark.browser
+
+DASH = NONE = "\u2013"
+HOSTILE = "<img src=x onerror='window.pwned=1'>"
+HOSTILE_VERSION = "<b onmouseover='window.pwned=1'>v9</b> %{x} {{7*7}}"
+DRAWN = (
+    "document.querySelectorAll('#feedback tbody tr').length > 0 && document.querySelectorAll('.main-svg').length > 3"
+)
+
+
+@pytest.fixture(scope="module")
+def chromium(require: Callable[[str], str]) -> Iterator[Browser]:
+    """One browser for all; each test goes to a page of its own."""
+    with Browser(require("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """The browser, at a desk's size, whose console must stay silent."""
+    chromium.problems.clear()
+    chromium.resize(1280, 1400)
+    chromium.prefer("light")
+    yield chromium
+    chromium.open("about:blank")
+    assert chromium.problems == []
+
+
+@pytest.fixture(scope="module")
+def store_url(store: StoreProcess) -> str:
+    """A database with the demo's history."""
+    url = f"{store.url}/page_browser"
+    land(url, history())
+    return url
+
+
+@pytest.fixture(scope="module")
+def address(store_url: str) -> Iterator[str]:
+    """The page over it."""
+    with serving(store_url) as address:
+        yield address
+
+
+def percent(value: float | None) -> str:
+    """As the page writes a share."""
+    if value is None:
+        return NONE
+    places = 2 if value != 0 and abs(value) < 0.00995 else 1
+    return f"{value * 100:.{places}f}\u202f%"
+
+
+def key_number(browser: Browser, metric: str) -> str:
+    return browser.text(f"[data-metric={metric}] .key-value")
+
+
+def acceptance(url: str, scope: Scope) -> list[Rate]:
+    with connect(url) as client:
+        return queries.rates(client, scope, ["acceptance_rate"])
+
+
+def test_numbers_on_the_page_are_those_of_the_queries(browser: Browser, address: str, store_url: str) -> None:
+    """Key numbers with interval and denominator, the funnel, and each cell of the table."""
+    browser.open(f"{address}?period=7d&app=editor&horizon=600")
+    browser.wait_for(DRAWN)
+    scope = parse({"period": "7d", "app": "editor"}).scope("now", NOW)
+    (row,) = acceptance(store_url, scope)
+    assert key_number(browser, "acceptance_rate") == percent(row.value)
+    assert row.interval_low is not None
+    assert row.interval_high is not None
+    between = f"{row.interval_low * 100:.1f}{DASH}{row.interval_high * 100:.1f}\u202f%"
+    assert browser.text("[data-metric=acceptance_rate] .key-interval") == between
+    basis = f"{row.numerator:,.0f} of {row.denominator:,.0f} shown"
+    assert browser.text("[data-metric=acceptance_rate] .key-of") == basis
+    with connect(store_url) as client:
+        (counted,) = queries.funnel(client, scope)
+        kept = {each.horizon_s: each for each in queries.retention(client, scope)}[600]
+    for step, count in (("opportunities", counted.opportunities), ("shown", counted.shown), ("retained", kept.mostly)):
+        assert browser.text(f"[data-step={step}] strong") == f"{count:,}"
+    cut = parse({"period": "7d", "app": "editor", "by": "prompt_version"}).scope("grouped", NOW)
+    # Orphans have no version yet, and nothing of them is in a rate.
+    for each in (row for row in acceptance(store_url, cut) if row.denominator):
+        cell = f"[data-group='{each.dimensions['prompt_version']}'] [data-metric=acceptance_rate] .rate-value"
+        assert browser.text(cell) == percent(each.value)
+
+
+def test_a_filter_changes_every_number_and_the_address(browser: Browser, address: str, store_url: str) -> None:
+    """And a reload shows the same again, so that a link can be sent."""
+    browser.open(f"{address}?period=7d")
+    browser.wait_for(DRAWN)
+    everything = key_number(browser, "acceptance_rate")
+    choose = "(s => { s.value = 'support'; s.dispatchEvent(new Event('change')) })"
+    browser.evaluate(f"{choose}(document.getElementById('filter-app'))")
+    (row,) = acceptance(store_url, parse({"period": "7d", "app": "support"}).scope("now", NOW))
+    expected = percent(row.value)
+    assert expected != everything
+    selector = "[data-metric=acceptance_rate] .key-value"
+    browser.wait_for(f"document.querySelector('{selector}').textContent === {json.dumps(expected)}")
+    apps = "[...document.querySelectorAll('#feedback td:nth-child(2)')]"
+    browser.wait_for(f"{apps}.every(each => each.textContent === 'support')")
+    assert browser.evaluate("location.search") == "?app=support&period=7d"
+    browser.open(f"{address}?app=support&period=7d")
+    browser.wait_for(DRAWN)
+    assert key_number(browser, "acceptance_rate") == expected
+
+
+def test_polling_keeps_elements_focus_and_zoom(browser: Browser, address: str) -> None:
+    """Two polls of unchanged data leave the very same elements, and the focus where it was."""
+    browser.open(f"{address}?period=7d")
+    browser.wait_for(DRAWN)
+    browser.evaluate(
+        "window.polls = 0; const asked = window.fetch; window.fetch = (...all) => {"
+        " if (String(all[0]).startsWith('api/funnel')) window.polls += 1; return asked(...all); };"
+        "window.row = document.querySelector('#feedback tbody tr'); window.card = document.querySelector('.key');"
+        "document.querySelector('#feedback .open').focus();"
+        "Plotly.relayout('series', {'yaxis.range': [0.1, 0.2]}).then(() => 1)"
+    )
+    browser.wait_for("window.polls >= 2")
+    assert browser.evaluate("document.querySelector('#feedback tbody tr') === window.row")
+    assert browser.evaluate("document.querySelector('.key') === window.card")
+    assert browser.evaluate("document.activeElement.className") == "open"
+    assert browser.evaluate("document.getElementById('series').layout.yaxis.range") == [0.1, 0.2]
+
+
+def test_the_keyboard_opens_and_closes_a_generation(browser: Browser, address: str) -> None:
+    """Enter on a row's button opens the drawer with what was captured and what happened; Escape goes back."""
+    browser.open(f"{address}?period=7d&kind=edit")
+    browser.wait_for(DRAWN)
+    browser.evaluate("document.querySelector('#feedback .open').focus()")
+    browser.press("Enter")
+    browser.wait_for("document.querySelectorAll('.timeline li').length > 2")
+    identity = browser.text(".drawer header code")
+    sent: list[Event] = [event for event in history() if event["generation_id"] == identity]
+    assert browser.evaluate("document.querySelectorAll('.timeline li').length") == len({e["event_id"] for e in sent})
+    (generation,) = {event["event_id"]: event for event in sent if event["type"] == "generation"}.values()
+    assert generation["type"] == "generation"
+    assert generation["input"]
+    assert generation["output"]
+    texts = browser.evaluate("[...document.querySelectorAll('.message pre')].map(e => e.textContent)")
+    edit = next(event for event in sent if event["type"] == "edit")
+    assert edit["type"] == "edit"
+    assert texts == [generation["input"][0]["content"], generation["output"][0]["content"], edit["corrected_text"]]
+    browser.press("Escape")
+    browser.wait_for("!document.getElementById('drawer').open")
+    assert browser.evaluate("document.activeElement.className") == "open"
+
+
+def test_a_column_sorts_the_table(browser: Browser, address: str) -> None:
+    """Ascending, descending, and said to screen readers; what has no value comes last."""
+    browser.open(f"{address}?period=7d")
+    browser.wait_for(DRAWN)
+    press = "document.querySelector('[data-sort=retention]').click()"
+    names = "[...document.querySelectorAll('#compare tbody tr')].map(e => e.dataset.group)"
+    browser.evaluate(press)
+    browser.wait_for("document.querySelector('th[aria-sort=descending] [data-sort=retention]')")
+    falling = browser.evaluate(names)
+    browser.evaluate(press)
+    browser.wait_for("document.querySelector('th[aria-sort=ascending] [data-sort=retention]')")
+    rising = browser.evaluate(names)
+    with_value = [name for name in falling if not name.startswith("support")]
+    assert rising[: len(with_value)] == with_value[::-1]
+    assert {name.split()[0] for name in falling[len(with_value) :]} == {"support"}
+
+
+def test_a_term_explains_itself_to_the_keyboard(browser: Browser, address: str) -> None:
+    """Focus shows the definition and ties it to the term; Escape takes it away."""
+    browser.open(f"{address}?period=7d")
+    browser.wait_for(DRAWN)
+    browser.evaluate("document.querySelector('[data-metric=retention] .term').focus()")
+    assert "mostly still there" in browser.text("#tip:not([hidden])")
+    assert browser.evaluate("document.activeElement.getAttribute('aria-describedby')") == "tip"
+    browser.press("Escape")
+    browser.wait_for("document.getElementById('tip').hidden")
+
+
+def _hostile() -> list[dict[str, Any]]:
+    identity = "019f0000-0000-7000-8000-00000000000{}"
+    shared: dict[str, Any] = {
+        "schema_version": 1,
+        "app": "hostile",
+        "environment": HOSTILE,
+        "generation_id": identity.format(0),
+        "user": HOSTILE,
+    }
+    generation: dict[str, Any] = {
+        "type": "generation",
+        "model": HOSTILE,
+        "provider": HOSTILE,
+        "prompt_version": HOSTILE_VERSION,
+        "prompt_name": HOSTILE,
+        "input": [{"role": HOSTILE, "content": HOSTILE}],
+        "output": [{"role": "assistant", "content": "</pre><script>window.pwned=1</script>"}],
+    }
+    said: list[dict[str, Any]] = [
+        {"type": "action", "action": "shown"},
+        {"type": "action", "action": "accept"},
+        {"type": "vote", "value": -1, "comment": HOSTILE},
+        {"type": "edit", "corrected_text": HOSTILE, "comment": "<svg/onload=window.pwned=1>"},
+    ]
+    facts = [generation, *said]
+    return [
+        shared | fact | {"event_id": identity.format(number + 1), "occurred_at": NOW_MS - 60_000 + number}
+        for number, fact in enumerate(facts)
+    ]
+
+
+def test_hostile_text_is_inert(browser: Browser, store: StoreProcess) -> None:
+    """Names, comments and content are shown as they were written: in lists, filters, legends, charts and the drawer."""
+    url = f"{store.url}/page_hostile"
+    events: Any = []
+    # Enough of them for a point in the chart, so that the name gets into its hover text.
+    for copy in range(8):
+        number = f"{copy:02d}"
+        events += [
+            event | {key: event[key][:24] + number + event[key][26:] for key in ("event_id", "generation_id")}
+            for event in _hostile()
+        ]
+    land(url, events)
+    with serving(url) as address:
+        browser.open(f"{address}?period=1h&app=hostile")
+        browser.wait_for(DRAWN)
+        assert browser.text("#feedback .comment") in (HOSTILE, "<svg/onload=window.pwned=1>")
+        assert browser.text("#series-legend li") == HOSTILE_VERSION
+        assert HOSTILE in browser.text("#filter-environment")
+        x, y = browser.evaluate(
+            "(e => { const r = e.getBoundingClientRect(); return [r.left + r.width * 11 / 13, r.top + r.height / 2] })"
+            "(document.querySelector('#series .nsewdrag'))"
+        )
+        browser.hover(x, y)
+        browser.wait_for("document.querySelector('#series .hoverlayer')?.textContent.includes('v9')")
+        assert HOSTILE_VERSION in browser.evaluate("document.querySelector('#series .hoverlayer').textContent")
+        browser.evaluate("document.querySelector('#feedback .open').click()")
+        browser.wait_for("document.querySelectorAll('.timeline li').length === 5")
+        assert "</pre><script>window.pwned=1</script>" in browser.text(".drawer-body")
+        markup = "main img, main b, dialog img, dialog script, dialog b"
+        assert browser.evaluate(f"document.querySelectorAll('{markup}').length") == 0
+        assert browser.evaluate("window.pwned === undefined")
+
+
+def test_an_empty_store_says_what_to_do_and_fills_by_itself(browser: Browser, store: StoreProcess) -> None:
+    """The first event turns the instructions into numbers, without a reload."""
+    url = f"{store.url}/page_empty"
+    migrate(url)
+    with serving(url) as address:
+        browser.open(address)
+        browser.wait_for("!document.getElementById('empty').hidden")
+        assert "keeprate demo" in browser.text("#empty")
+        assert browser.evaluate("document.getElementById('numbers').hidden")
+        land(url, [event for event in history() if event["occurred_at"] > NOW_MS - 86_400_000])
+        browser.wait_for("document.getElementById('empty').hidden && !document.getElementById('numbers').hidden", 60)
+        browser.wait_for(DRAWN)
+        assert key_number(browser, "acceptance_rate").endswith("%")
+
+
+def test_a_selection_without_data_shows_the_way_to_some(browser: Browser, address: str) -> None:
+    """One button leads to everything there is."""
+    browser.open(f"{address}?app=editor&environment=nowhere&period=1h")
+    browser.wait_for("!document.getElementById('empty').hidden")
+    browser.evaluate("document.querySelector('#empty button').click()")
+    browser.wait_for("document.getElementById('empty').hidden")
+    assert browser.evaluate("location.search") == "?period=90d"
+
+
+@pytest.mark.clickhouse
+def test_it_keeps_its_numbers_while_the_store_is_down_and_recovers(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A banner says since when they stand still; it goes when the store is back, and nobody reloads."""
+    with StoreProcess(tmp_path_factory.mktemp("down") / "data") as own:
+        url = f"{own.url}/keeprate"
+        land(url, history())
+        with serving(url) as address:
+            browser.open(f"{address}?period=7d")
+            browser.wait_for(DRAWN)
+            before = key_number(browser, "acceptance_rate")
+            own.stop()
+            browser.wait_for("!document.getElementById('banner').hidden")
+            assert "The store does not answer" in browser.text("#banner")
+            assert key_number(browser, "acceptance_rate") == before
+            own.start()
+            browser.wait_for("document.getElementById('banner').hidden", 60)
+            assert key_number(browser, "acceptance_rate") == before
+    # A browser logs every answer that is an error; those of the outage are the ones that belong here.
+    browser.problems[:] = [problem for problem in browser.problems if "503" not in problem]
+
+
+@pytest.mark.parametrize(("width", "mobile"), [(390, True), (1280, False)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_and_a_desk_in_both_themes(
+    browser: Browser, address: str, width: int, mobile: bool, scheme: str
+) -> None:
+    """Nothing is wider than the window, and text stands out from its ground by 4.5 to 1."""
+    browser.resize(width, 1400, mobile=mobile)
+    browser.prefer(scheme)
+    browser.open(f"{address}?period=7d")
+    browser.wait_for(DRAWN)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    ratios = browser.evaluate(CONTRASTS)
+    assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}
+
+
+CONTRASTS = """(() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const luminance = (colour) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((each) => {
+      const share = each / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let each = element; each; each = each.parentElement) {
+      const colour = getComputedStyle(each).backgroundColor;
+      if (!/, 0\\)$|transparent/.test(colour)) return colour;
+    }
+    return 'white';
+  };
+  const found = {};
+  for (const name of ['.key-value', '.key-interval', '.key-of', '.key-change strong', '.caption', '.chip.negative',
+      '.chip.positive', '.chip.neutral', '.rate-interval', 'footer', '.vitals .term', '.line .soft', 'thead th',
+      '.segments input:checked + span', '.step-head .soft']) {
+    const element = document.querySelector(name);
+    if (!element) continue;
+    const [a, b] = [getComputedStyle(element).color, ground(element)].map(luminance);
+    found[name] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  }
+  return found;
+})()"""
