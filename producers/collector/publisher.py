@@ -16,7 +16,7 @@ from typing import Any, Final
 from keeprate.producers.collector.batches import Record
 from keeprate.producers.collector.errors import UNAVAILABLE, RequestError
 from keeprate.producers.kafka import open_producer, reaction
-from keeprate.schemas.topics import topic_of
+from keeprate.schemas.topics import SOURCES, topic_of
 
 RETRY_AFTER_S: Final = 2
 _POLL_S: Final = 0.1
@@ -148,13 +148,14 @@ class Publisher:
         if not self.waiting:
             self._idle.set()
 
-    async def healthy(self) -> bool:
-        """Whether a broker answers within a second."""
+    async def problem(self) -> str:
+        """What keeps records from being delivered, as far as a broker says within a second; empty when nothing does."""
         try:
-            await asyncio.to_thread(self._producer.list_topics, timeout=1.0)
+            metadata = await asyncio.to_thread(self._producer.list_topics, timeout=1.0)
         except Exception:  # noqa: BLE001 - whatever it is, the answer to "is a broker there" is no
-            return False
-        return True
+            return "no broker answers"
+        missing = [topic.name for topic in SOURCES if topic.name not in metadata.topics]
+        return f"no topic {', '.join(missing)}: keeprate topics create" if missing else ""
 
     async def close(self, timeout_s: float) -> int:
         """Refuse new records and wait for those on their way. Returns how many were never acknowledged."""

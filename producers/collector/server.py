@@ -11,6 +11,7 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -76,38 +77,6 @@ def build(settings: CollectorSettings) -> Starlette:
     """The application. It connects to Kafka when it starts, and leaves no record unacknowledged when it ends."""
     described = document(settings.max_body_bytes)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        publisher = Publisher(
-            settings.brokers,
-            ack_timeout_s=settings.ack_timeout_s,
-            kafka=settings.kafka,
-            on_error=lambda name: metrics.BROKER_ERRORS.labels(name).inc(),
-        )
-        keys = Keys(settings.keys_path) if settings.keys_path else None
-        aliases = Aliases()
-        follower = None
-        if settings.follow_hours:
-            follower = Follower(settings.brokers, aliases, settings.follow_hours, settings.kafka)
-        app.state.follower = follower
-        app.state.collector = collector = Collector(
-            publisher=publisher,
-            keys=keys,
-            salt=keys.salt() if keys else b"",
-            rate=RateLimit(settings.rate_per_s),
-            budget=MemoryBudget(settings.max_memory_bytes),
-            aliases=aliases,
-            max_body_bytes=settings.max_body_bytes,
-            body_timeout_s=settings.body_timeout_s,
-        )
-        metrics.WAITING.set_function(lambda: publisher.waiting)
-        metrics.BODY_BYTES.set_function(lambda: collector.budget.used_bytes)
-        yield
-        if follower is not None:
-            await asyncio.to_thread(follower.close)
-        if left := await publisher.close(settings.drain_timeout_s):
-            log.error("%d events were not acknowledged; their clients were told to send them again", left)
-
     async def openapi(request: Request) -> Response:
         return Response(described, media_type="application/json")
 
@@ -122,17 +91,62 @@ def build(settings: CollectorSettings) -> Starlette:
             Route("/metrics", _metrics),
             Route("/openapi.json", openapi),
         ],
-        middleware=[
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(settings.allow_origins),
-                allow_methods=["POST"],
-                allow_headers=["authorization", "content-type", "content-encoding", "idempotency-key", "x-api-key"],
-                expose_headers=["retry-after"],
-                max_age=86_400,
-            )
-        ],
-        lifespan=lifespan,
+        middleware=[_cross_origin(settings)],
+        lifespan=_lifespan(settings),
+    )
+
+
+def _cross_origin(settings: CollectorSettings) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=list(settings.allow_origins),
+        allow_methods=["POST"],
+        allow_headers=["authorization", "content-type", "content-encoding", "idempotency-key", "x-api-key"],
+        expose_headers=["retry-after"],
+        max_age=86_400,
+    )
+
+
+def _lifespan(settings: CollectorSettings) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        publisher = _publisher(settings)
+        collector = _collector(settings, publisher)
+        follower = None
+        if settings.follow_hours:
+            follower = Follower(settings.brokers, collector.aliases, settings.follow_hours, settings.kafka)
+        app.state.collector, app.state.follower = collector, follower
+        metrics.WAITING.set_function(lambda: publisher.waiting)
+        metrics.BODY_BYTES.set_function(lambda: collector.budget.used_bytes)
+        yield
+        if follower is not None:
+            await asyncio.to_thread(follower.close)
+        if left := await publisher.close(settings.drain_timeout_s):
+            log.error("%d events were not acknowledged; their clients were told to send them again", left)
+
+    return lifespan
+
+
+def _publisher(settings: CollectorSettings) -> Publisher:
+    return Publisher(
+        settings.brokers,
+        ack_timeout_s=settings.ack_timeout_s,
+        kafka=settings.kafka,
+        on_error=lambda name: metrics.BROKER_ERRORS.labels(name).inc(),
+    )
+
+
+def _collector(settings: CollectorSettings, publisher: Publisher) -> Collector:
+    keys = Keys(settings.keys_path) if settings.keys_path else None
+    return Collector(
+        publisher=publisher,
+        keys=keys,
+        salt=keys.salt() if keys else b"",
+        rate=RateLimit(settings.rate_per_s),
+        budget=MemoryBudget(settings.max_memory_bytes),
+        aliases=Aliases(),
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout_s=settings.body_timeout_s,
     )
 
 
@@ -166,8 +180,8 @@ async def _ready(request: Request) -> Response:
     collector: Collector = request.app.state.collector
     if collector.draining:
         return PlainTextResponse("draining\n", 503)
-    if not await collector.publisher.healthy():
-        return PlainTextResponse("no broker answers\n", 503)
+    if problem := await collector.publisher.problem():
+        return PlainTextResponse(f"{problem}\n", 503)
     follower: Follower | None = request.app.state.follower
     if follower is not None and not follower.caught_up.is_set():
         return PlainTextResponse("reading the names of recent generations\n", 503)

@@ -249,12 +249,16 @@ def test_its_own_metrics_account_for_what_it_took(collector: CollectorProcess) -
 
 
 def test_without_a_broker_it_says_so_and_later_delivers(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """503 with Retry-After while Kafka is away; alive, not ready; the same request succeeds once Kafka is back."""
+    """It is alive and not ready without topics; 503 with Retry-After without Kafka, and later the same succeeds."""
     broker = KafkaBroker(tmp_path / "kafka")
     broker.start()
-    create_topics(broker.bootstrap)
-    options = ("--ack-timeout", "1")
-    with CollectorProcess(tmp_path / "collector", broker.bootstrap, "outage", *options) as collector:
+    collector = CollectorProcess(tmp_path / "collector", broker.bootstrap, "outage", "--ack-timeout", "1")
+    collector.start(until="/healthz")
+    try:
+        waiting = httpx.get(f"{collector.url}/readyz")
+        assert (waiting.status_code, "keeprate topics create" in waiting.text) == (503, True)
+        create_topics(broker.bootstrap)
+        collector.process.wait_ready(lambda: collector.answers("/readyz"), 30)
         assert post(collector, "/v1/events", [vote()]).status_code == 202
         broker.kill()
         batch = [vote(event_id=uuid7()) for _ in range(10)]
@@ -273,7 +277,9 @@ def test_without_a_broker_it_says_so_and_later_delivers(kafka: KafkaBroker, tmp_
         wanted = {event["event_id"] for event in batch}
         found = landed(broker.bootstrap, "outage", lambda events: wanted <= {e["event_id"] for e in events})
         assert wanted <= {event["event_id"] for event in found}
-    broker.stop()
+    finally:
+        collector.process.terminate()
+        broker.stop()
 
 
 def test_sigterm_answers_what_is_under_way(kafka: KafkaBroker, tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """API keys and limits."""
 
+import json
 import stat
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from keeprate.deploy.commands.tree import app as commands
 from keeprate.producers.collector.errors import RequestError
-from keeprate.producers.collector.keys import Keys, UnknownKeyError
+from keeprate.producers.collector.keys import FILE_NAME, Keys, UnknownKeyError
 from keeprate.producers.collector.limits import MemoryBudget, RateLimit
 
 
@@ -73,3 +76,24 @@ def test_a_budget_refuses_what_does_not_fit() -> None:
     assert (caught.value.status, budget.used_bytes) == (503, 70)
     budget.give_back(70)
     budget.take(40)
+
+
+def test_the_commands_make_list_and_revoke_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is on standard output alone, so that a script can take it; nothing shows it again."""
+    monkeypatch.setenv("KEEPRATE_DATA_DIR", str(tmp_path))
+    run = CliRunner().invoke
+    made = run(commands, ["keys", "create", "shop", "--label", "web"])
+    text = made.stdout.strip()
+    assert Keys(tmp_path / FILE_NAME).find(text) is not None
+    listed = run(commands, ["keys", "list", "--json"])
+    [entry] = json.loads(listed.stdout)
+    assert (entry["app"], entry["label"], entry["revoked_at"]) == ("shop", "web", None)
+    assert text not in listed.stdout
+    assert "hash" not in entry
+    assert run(commands, ["keys", "revoke", entry["id"]]).exit_code == 0
+    assert "revoked" in run(commands, ["keys", "list"]).stdout
+    assert Keys(tmp_path / FILE_NAME).find(text) is None
+    wrong = run(commands, ["keys", "revoke", "nobody"])
+    assert "keeprate keys list" in str(wrong.exception)
+    refused = run(commands, ["keys", "create", "no spaces please"])
+    assert "APP" in str(refused.exception)
