@@ -1,8 +1,8 @@
 """Log events of VS Code's Copilot Chat to actions, votes and retention checks. Pure.
 
-Copilot reports how much of an edit survived as two similarities, without lengths or a distance. A retention check that
-says "present" needs those, so its checks are sent as unobserved text (reason `similarity_only`) with both similarities:
-they count for `survival_four_gram` and `no_revert`, and never for the rates that compare texts.
+Copilot reports how much of an edit survived as two similarities, without the lengths of the texts. A check that says
+"present" needs those, and the means of METRICS §4 are weighted by them. So its checks are sent as unobserved text, with
+reason `similarity_only` and both similarities: they are kept, and enter no rate.
 """
 
 from typing import Final
