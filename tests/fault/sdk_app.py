@@ -7,6 +7,7 @@ emitted, so whoever kills it knows how many were taken at least.
 import os
 import resource
 import sys
+import time
 import uuid
 
 from keeprate.producers import Keeprate
@@ -39,6 +40,13 @@ def fork_twice(client: Keeprate, count: int) -> None:
     emit_many(client, count)
 
 
+def track(client: Keeprate) -> None:
+    """Have two checks to come, say so, and wait for the end."""
+    client.generation(output="return a + b").accept().track(lambda: None, horizons_s=(3, 4), ref="cell 3")
+    print(1, flush=True)  # noqa: T201
+    time.sleep(60)
+
+
 def main(mode: str, app: str, brokers: str, spool: str, count: str) -> None:
     """Run one mode. `exit` and `fork` end without closing the client."""
     if mode == "no_disk":
@@ -47,6 +55,8 @@ def main(mode: str, app: str, brokers: str, spool: str, count: str) -> None:
     client = Keeprate(app, brokers=brokers, spool_dir=spool)
     if mode == "fork":
         fork_twice(client, int(count))
+    elif mode == "track":
+        track(client)
     else:
         emit_many(client, int(count))
     if mode == "no_disk":

@@ -2,84 +2,32 @@
 
 import random
 import shutil
-import signal
 import subprocess
-import sys
 import threading
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from keeprate.deploy.broker import KafkaBroker
 from keeprate.deploy.topics import create_topics
-from keeprate.producers import Keeprate, Stats
+from keeprate.producers import Check, Keeprate
 from keeprate.producers.client import SEGMENT_BYTES
-from keeprate.schemas.decode import decode
 from keeprate.schemas.ids import uuid7
-from keeprate.schemas.topics import DEFAULT_PARTITIONS, SOURCES
+from tests.fault.sdk_lab import (
+    adopt,
+    balanced,
+    emit_until_killed,
+    events_of,
+    files_in,
+    killed_again_and_again,
+    landed,
+    start_app,
+)
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
-
-
-class Landed(NamedTuple):
-    """What Kafka holds of an app.
-
-    sequences: by producer, every producer_seq as often as it came.
-    order: by key, the events' own numbers in the order of their offsets, repetitions left out.
-    """
-
-    sequences: dict[str, list[int]]
-    order: dict[str, list[int]]
-
-    @property
-    def repeated(self) -> int:
-        """Records beyond the first of each event."""
-        return sum(len(each) - len(set(each)) for each in self.sequences.values())
-
-    def check(self) -> None:
-        """Every producer's numbers begin at 1 and have no gap, and every key's events are in order."""
-        for producer, sequence in self.sequences.items():
-            assert sorted(set(sequence)) == list(range(1, max(sequence) + 1)), producer
-        for key, numbers in self.order.items():
-            assert numbers == sorted(numbers), key
-
-
-def landed(bootstrap: str, app: str) -> Landed:
-    """Read both source topics to their ends."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": str(uuid.uuid4()), "enable.auto.commit": False})
-    sequences: dict[str, list[int]] = defaultdict(list)
-    order: dict[str, list[int]] = defaultdict(list)
-    try:
-        for topic in SOURCES:
-            for partition in range(DEFAULT_PARTITIONS):
-                for event in _read(consumer, topic.name, partition):
-                    if event["app"] != app:
-                        continue
-                    if event["producer_seq"] not in sequences[event["producer_id"]]:
-                        order[event["generation_id"]].append(int((event.get("attributes") or {}).get("n", 0)))
-                    sequences[event["producer_id"]].append(event["producer_seq"])
-    finally:
-        consumer.close()
-    return Landed(sequences, order)
-
-
-def _read(consumer: Consumer, topic: str, partition: int) -> Iterator[Any]:
-    at = TopicPartition(topic, partition)
-    _, end = consumer.get_watermark_offsets(at, timeout=20)
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-    read = 0
-    while read < end:
-        for message in consumer.consume(10_000, timeout=0.3):
-            assert message.error() is None
-            read = (message.offset() or 0) + 1
-            event = decode(message.value())
-            assert message.key() == event["generation_id"].encode()
-            yield event
 
 
 @pytest.fixture(scope="module")
@@ -100,33 +48,6 @@ def app() -> str:
 def spool(tmp_path: Path) -> Path:
     """Where this test's clients spool."""
     return tmp_path / "spool"
-
-
-def start_app(mode: str, app: str, brokers: str, spool: Path, count: int) -> "subprocess.Popen[str]":
-    """The app of sdk_app.py as a process of its own."""
-    command = [sys.executable, "-m", "tests.fault.sdk_app", mode, app, brokers, str(spool), str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def adopt(app: str, brokers: str, spool: Path) -> Stats:
-    """Start the app again, emit one event, deliver everything; the accounts after the end."""
-    client = Keeprate(app, brokers=brokers, spool_dir=spool)
-    client.feedback(uuid7()).shown()
-    # The sender adopts before it sends, so the event's acknowledgement comes after the adoption.
-    assert client.flush(60) == 0
-    client.close()
-    return balanced(client.stats())
-
-
-def balanced(stats: Stats) -> Stats:
-    """The same accounts, once they add up."""
-    assert stats.accepted == stats.delivered + stats.pending + stats.spooled + stats.lost
-    return stats
-
-
-def files_in(spool: Path) -> list[Path]:
-    """What is left in the spool."""
-    return [path for path in spool.rglob("*") if path.is_file()]
 
 
 def test_a_broker_killed_under_load_costs_nothing(own_broker: KafkaBroker, app: str, spool: Path) -> None:
@@ -166,18 +87,7 @@ def test_a_broker_killed_under_load_costs_nothing(own_broker: KafkaBroker, app: 
 def test_a_killed_app_loses_nothing_that_emit_took(own_broker: KafkaBroker, app: str, spool: Path, seed: int) -> None:
     """kill -9 at a random moment: the next start delivers the rest; nothing taken is missing, keys stay in order."""
     rng = random.Random(seed)
-    process = start_app("kill", app, own_broker.bootstrap, spool, 0)
-    assert process.stdout is not None
-    last = 0
-    stop_after = rng.randrange(100, 20_000)
-    for line in process.stdout:
-        last = int(line)
-        if last >= stop_after:
-            process.kill()
-            break
-    rest, _ = process.communicate()
-    last = max([last, *(int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n"))])
-    assert process.returncode == -signal.SIGKILL
+    last = emit_until_killed(app, own_broker.bootstrap, spool, rng.randrange(100, 20_000))
     stats = adopt(app, own_broker.bootstrap, spool)
     assert stats.lost == 0
     found = landed(own_broker.bootstrap, app)
@@ -190,15 +100,7 @@ def test_an_app_killed_while_the_brokers_are_down_keeps_its_events(
     own_broker: KafkaBroker, app: str, spool: Path
 ) -> None:
     """Nobody was there to take them: the next start takes over every event, and the accounts say how many."""
-    process = start_app("kill", app, "127.0.0.1:1", spool, 0)
-    assert process.stdout is not None
-    last = 0
-    for line in process.stdout:
-        last = int(line)
-        if last >= 30_000:
-            process.kill()
-            break
-    process.communicate()
+    last = emit_until_killed(app, "127.0.0.1:1", spool, 30_000)
     # The brokers have moved meanwhile: who adopts is found by the app and its brokers, so the spool is moved with them.
     (old,) = spool.iterdir()
     with Keeprate(app, brokers=own_broker.bootstrap, spool_dir=spool):
@@ -364,3 +266,33 @@ def test_events_wait_for_topics_that_do_not_exist_yet(
         found = landed(bare.bootstrap, app)
         found.check()
         assert found.repeated == 0
+
+
+def test_an_app_killed_again_and_again_loses_nothing(own_broker: KafkaBroker, app: str, spool: Path) -> None:
+    """Each start adopts what the last ones left, and may be killed while it does."""
+    outcome = killed_again_and_again(own_broker.bootstrap, app, spool, random.Random(7))
+    assert outcome.kills >= 3
+    assert (outcome.lost, outcome.doubled) == (0, 0)
+    assert files_in(spool) == []
+
+
+def test_an_app_killed_while_it_tracks_makes_its_checks_after_the_restart(
+    own_broker: KafkaBroker, app: str, spool: Path
+) -> None:
+    """The checks that were to come are read again by their ref, and come late rather than never."""
+    process = start_app("track", app, own_broker.bootstrap, spool, 0)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    process.communicate()
+
+    def reread(check: Check) -> str | None:
+        return "return a - b" if check.ref == "cell 3" else None
+
+    with Keeprate(app, brokers=own_broker.bootstrap, spool_dir=spool, reread=reread):
+        checks: dict[int, Any] = {}
+        while len(checks) < 2:
+            found = [event for event in events_of(own_broker.bootstrap, app) if event["type"] == "retention_check"]
+            checks = {event["horizon_s"]: event for event in found}
+    assert [(check["status"], check["distance"]) for check in checks.values()] == [("present", 1)] * 2
+    assert files_in(spool) == []

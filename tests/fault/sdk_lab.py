@@ -1,0 +1,151 @@
+"""What the faults of the SDK share: an app to kill, what Kafka holds of it, and its next start."""
+
+import random
+import subprocess
+import sys
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from keeprate.producers import Keeprate, Stats
+from keeprate.schemas.decode import decode
+from keeprate.schemas.ids import uuid7
+from keeprate.schemas.topics import DEFAULT_PARTITIONS, SOURCES
+
+
+class Landed(NamedTuple):
+    """What Kafka holds of an app.
+
+    sequences: by producer, every producer_seq as often as it came.
+    order: by key, the events' own numbers in the order of their offsets, repetitions left out.
+    doubled: numbers that two events share, which no producer may do.
+    """
+
+    sequences: dict[str, list[int]]
+    order: dict[str, list[int]]
+    doubled: int
+
+    @property
+    def repeated(self) -> int:
+        """Records beyond the first of each event."""
+        return sum(len(each) - len(set(each)) for each in self.sequences.values())
+
+    @property
+    def gaps(self) -> int:
+        """Numbers below a producer's highest that did not arrive."""
+        return sum(max(each) - len(set(each)) for each in self.sequences.values())
+
+    def check(self) -> None:
+        """Every producer's numbers begin at 1 and have no gap, and every key's events are in order."""
+        assert (self.gaps, self.doubled) == (0, 0)
+        for key, numbers in self.order.items():
+            assert numbers == sorted(numbers), key
+
+
+def landed(bootstrap: str, app: str) -> Landed:
+    """Read both source topics to their ends."""
+    sequences: dict[str, list[int]] = defaultdict(list)
+    order: dict[str, list[int]] = defaultdict(list)
+    identities: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for event in events_of(bootstrap, app):
+        producer, sequence = event["producer_id"], event["producer_seq"]
+        if (producer, sequence) not in identities:
+            order[event["generation_id"]].append(int((event.get("attributes") or {}).get("n", 0)))
+        identities[producer, sequence].add(event["event_id"])
+        sequences[producer].append(sequence)
+    return Landed(sequences, order, sum(len(each) - 1 for each in identities.values()))
+
+
+def events_of(bootstrap: str, app: str) -> Iterator[Any]:
+    """What both source topics hold of an app, partition by partition."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": str(uuid.uuid4()), "enable.auto.commit": False})
+    try:
+        for topic in SOURCES:
+            for partition in range(DEFAULT_PARTITIONS):
+                yield from (event for event in _read(consumer, topic.name, partition) if event["app"] == app)
+    finally:
+        consumer.close()
+
+
+def _read(consumer: Consumer, topic: str, partition: int) -> Iterator[Any]:
+    at = TopicPartition(topic, partition)
+    _, end = consumer.get_watermark_offsets(at, timeout=20)
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+    read = 0
+    while read < end:
+        for message in consumer.consume(10_000, timeout=0.3):
+            assert message.error() is None
+            read = (message.offset() or 0) + 1
+            event = decode(message.value())
+            assert message.key() == event["generation_id"].encode()
+            yield event
+
+
+def start_app(mode: str, app: str, brokers: str, spool: Path, count: int) -> "subprocess.Popen[str]":
+    """The app of sdk_app.py as a process of its own."""
+    command = [sys.executable, "-m", "tests.fault.sdk_app", mode, app, brokers, str(spool), str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def adopt(app: str, brokers: str, spool: Path) -> Stats:
+    """Start the app again, emit one event, deliver everything; the accounts after the end."""
+    client = Keeprate(app, brokers=brokers, spool_dir=spool)
+    client.feedback(uuid7()).shown()
+    # The sender adopts before it sends, so the event's acknowledgement comes after the adoption.
+    assert client.flush(60) == 0
+    client.close()
+    return balanced(client.stats())
+
+
+def balanced(stats: Stats) -> Stats:
+    """The same accounts, once they add up."""
+    assert stats.accepted == stats.delivered + stats.pending + stats.spooled + stats.lost
+    return stats
+
+
+def files_in(spool: Path) -> list[Path]:
+    """What is left in the spool."""
+    return [path for path in spool.rglob("*") if path.is_file()]
+
+
+def emit_until_killed(app: str, brokers: str, spool: Path, count: int) -> int:
+    """Have the app emit, kill it after about so many events; how many it had emitted at least."""
+    process = start_app("kill", app, brokers, spool, 0)
+    assert process.stdout is not None
+    last = 0
+    for line in process.stdout:
+        last = int(line)
+        if last >= count:
+            process.kill()
+            break
+    rest, _ = process.communicate()
+    return max([last, *(int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n"))])
+
+
+class Killed(NamedTuple):
+    """The account of an app that was killed and started again, several times.
+
+    lost: events that were emitted and did not arrive. doubled: numbers that two events share.
+    """
+
+    events: int
+    kills: int
+    lost: int
+    doubled: int
+
+
+def killed_again_and_again(brokers: str, app: str, spool: Path, rng: random.Random) -> Killed:
+    """Each start adopts what the last ones left, and is killed too, until the last one delivers everything."""
+    counts = [emit_until_killed(app, brokers, spool, rng.randrange(100, 15_000)) for _ in range(rng.randrange(3, 6))]
+    lost = adopt(app, brokers, spool).lost
+    found = landed(brokers, app)
+    found.check()
+    # A producer's id begins with its time, so the starts are in this order; the last is the one that was not killed.
+    producers = sorted(found.sequences)
+    arrived = [max(found.sequences[producer]) for producer in producers]
+    lost += sum(max(0, count - highest) for count, highest in zip(counts, arrived, strict=False))
+    return Killed(sum(arrived), len(counts), lost + found.gaps, found.doubled)
