@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -71,12 +72,11 @@ def _no_delivery() -> None:
     kafka.DeadLetterProducer.write = lambda self, letters: None  # type: ignore[method-assign]
 
 
-def _no_token() -> None:
+def _new_tokens() -> None:
     settings = Flush._settings
     Flush._settings = lambda self, to, part: {  # type: ignore[method-assign]
         **settings(self, to, part),
-        "insert_deduplicate": 0,
-        "insert_deduplication_token": "",
+        "insert_deduplication_token": uuid.uuid4().hex,
     }
 
 
@@ -84,7 +84,7 @@ SABOTAGE: dict[str, Callable[[], None]] = {
     "no_intent": _no_intent,
     "commit_first": _commit_first,
     "no_delivery": _no_delivery,
-    "no_token": _no_token,
+    "new_tokens": _new_tokens,
 }
 
 if __name__ == "__main__":

@@ -66,8 +66,8 @@ def test_an_unawaited_dead_letter_is_lost(lab: Lab) -> None:
     assert trial.account().lost
 
 
-def test_without_the_token_rows_are_doubled(lab: Lab) -> None:
-    """The intent alone is not enough: a replay without deduplication inserts the range again."""
+def test_without_a_lasting_token_rows_are_doubled(lab: Lab) -> None:
+    """The intent alone is not enough: a replay under another token inserts the range again."""
     trial = lab.trial(random.randrange(10**6))
-    _killed_after(4, "no_token")(trial)
+    _killed_after(4, "new_tokens")(trial)
     assert trial.account().duplicated
