@@ -60,7 +60,7 @@ def _contest(bench: Bench, cluster: Cluster) -> Iterator[Result]:
             bench.say(f"{name}, run {number + 1} of {bench.runs}")
             try:
                 rates[name].append(run())
-            except (StalledError, WrongError) as error:
+            except (StalledError, WrongError, peers.PeerMissingError) as error:
                 # The others go on: their hour would be lost.
                 bench.say(f"{name} is out: {error}")
                 failures[name] = error
@@ -96,18 +96,20 @@ def _contenders(bench: Bench, cluster: Cluster) -> dict[str, Callable[[], float]
         runs["keeprate"] = lambda: contenders.keeprate(cluster, load, digest, bench.directory / "keeprate", bench.say)
     for name, events in PEER_EVENTS.items():
         if bench.wants(f"join.{name}"):
-            bench.say(f"{name}: building its environment, where there is none yet, and filling its topics")
-            command = getattr(peers, name)()
+            bench.say(f"{name}: filling its topics")
             own = loads.setdefault(events, _load(bench, events))
             contenders.provide(cluster, own, contenders.sources_of(own))
-            runs[name] = _peer(bench, cluster, own, name, command)
+            runs[name] = _peer(bench, cluster, own, name)
     return runs
 
 
-def _peer(
-    bench: Bench, cluster: Cluster, load: Load, name: str, command: tuple[list[str], dict[str, str]]
-) -> Callable[[], float]:
-    return lambda: contenders.peer(cluster, load, name, command, bench.directory / name, bench.say)
+def _peer(bench: Bench, cluster: Cluster, load: Load, name: str) -> Callable[[], float]:
+    def run() -> float:
+        bench.say(f"{name}: building its environment, where there is none yet")
+        command = getattr(peers, name)()
+        return contenders.peer(cluster, load, name, command, bench.directory / name, bench.say)
+
+    return run
 
 
 def _load(bench: Bench, events: int) -> Load:
