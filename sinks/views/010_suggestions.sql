@@ -16,17 +16,11 @@ WITH
         (o.last_at['ignore'], 'ignored'), (o.last_at['supersede'], 'superseded')
     ])[1] AS ended,
     -- Only the last accept has retention checks; those made on another branch say nothing of this one.
-    arrayFilter(
-        (key, check) -> check.accept_seq = o.accept.accept_seq AND check.status != 'unobserved'
-            AND NOT check.branch_changed,
-        mapKeys(o.retention), mapValues(o.retention)
-    ) AS valid_keys,
-    arrayMap(key -> o.retention[key], valid_keys) AS valid_checks,
-    arraySort(
-        (check, key) -> check.elapsed_ms,
-        arrayFilter((check, key) -> key IN ('commit', 'branch_change', 'close', '36000'), valid_checks, valid_keys),
-        arrayFilter(key -> key IN ('commit', 'branch_change', 'close', '36000'), valid_keys)
-    ) AS long_term_checks,
+    check -> check.event_id != '' AND check.accept_seq = o.accept.accept_seq AND check.status != 'unobserved'
+        AND check.branch_changed = 0 AS is_valid,
+    arraySort(check -> check.elapsed_ms, arrayFilter(check -> is_valid(check), [
+        o.retention['commit'], o.retention['branch_change'], o.retention['close'], o.retention['36000']
+    ])) AS long_term_checks,
     long_term_checks[1] AS long_term
 SELECT
     o.app AS app,
@@ -102,8 +96,9 @@ SELECT
     taken OR automatic OR mapContains(o.first_at, 'insert') OR mapContains(o.first_at, 'copy')
         OR mapContains(o.first_at, 'apply') AS used,
     notEmpty(o.corrections) AS corrected,
-    notEmpty(valid_checks) AS checked,
-    arrayExists(check -> check.status = 'removed' OR check.distance > 0, valid_checks) AS changed,
+    arrayExists(check -> is_valid(check), mapValues(o.retention)) AS checked,
+    arrayExists(check -> is_valid(check) AND (check.status = 'removed' OR check.distance > 0), mapValues(o.retention))
+        AS changed,
     used AND NOT corrected AND NOT undone AND NOT changed AS touchless,
     -- A zero-length accept has nothing to retain.
     (taken OR automatic) AND o.accepted_length != 0 AS retainable,
