@@ -16,6 +16,14 @@ Event = dict[str, Any]
 Attributes = Mapping[str, Any]
 
 
+def _with_own(table: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {field: (f"keeprate.{field}", *names) for field, names in table.items()}
+
+
+_NAMES: Final = _with_own(semconv.NAMES)
+_COUNTS: Final = _with_own(semconv.COUNTS)
+
+
 def operation_of(attributes: Attributes) -> str | None:
     """The operation, as this project names it; None when it made no output that a user could keep."""
     given = semconv.first(attributes, semconv.OPERATIONS)
@@ -33,10 +41,10 @@ def is_step(operation: str) -> bool:
 def describe(attributes: Attributes, resource: Attributes, salt: bytes) -> Event:
     """The fields that one attribute fills, without those that nothing was said of."""
     event: Event = {}
-    for field, names in semconv.NAMES.items():
-        event[field] = name_of(semconv.first(attributes, (f"keeprate.{field}", *names)))
-    for field, names in semconv.COUNTS.items():
-        event[field] = count_of(semconv.first(attributes, (f"keeprate.{field}", *names)))
+    for field, names in _NAMES.items():
+        event[field] = name_of(semconv.first(attributes, names))
+    for field, names in _COUNTS.items():
+        event[field] = count_of(semconv.first(attributes, names))
     event["cost_usd"] = _cost(semconv.first(attributes, semconv.COSTS))
     event["time_to_first_token_ms"] = _first_token_ms(attributes)
     event["step"] = name_of(semconv.first(attributes, semconv.STEP_NAMES))
@@ -54,7 +62,7 @@ def whose(attributes: Attributes, resource: Attributes, salt: bytes) -> Event:
     both = {**resource, **attributes}
     event = {
         "environment": name_of(semconv.first(both, semconv.ENVIRONMENTS)),
-        "session": name_of(semconv.first(both, ("keeprate.session", *semconv.NAMES["session"]))),
+        "session": name_of(semconv.first(both, _NAMES["session"])),
         "user": name_of(semconv.first(both, semconv.USER_HASHES)) or hashed_user(both, salt),
     }
     service = {name: str(both[name]) for name in ("service.name", "service.version") if both.get(name)}

@@ -282,10 +282,12 @@ def test_without_a_broker_it_says_so_and_later_delivers(kafka: KafkaBroker, tmp_
         broker.stop()
 
 
-def test_sigterm_answers_what_is_under_way(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """Every event whose client saw 202 is in Kafka, though the process was told to end in the middle."""
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_what_was_accepted_is_in_kafka_however_it_ends(kafka: KafkaBroker, tmp_path: Path, end: signal.Signals) -> None:
+    """Every event whose client saw 202, though the process was told to end, or killed, in the middle."""
     create_topics(kafka.bootstrap)
-    collector = CollectorProcess(tmp_path, kafka.bootstrap, "drained", "--rate", "0")
+    app = f"ended-by-{end.name}"
+    collector = CollectorProcess(tmp_path, kafka.bootstrap, app, "--rate", "0")
     collector.start()
     accepted: list[str] = []
 
@@ -303,10 +305,10 @@ def test_sigterm_answers_what_is_under_way(kafka: KafkaBroker, tmp_path: Path) -
         while sum(done.done() for done in work) < 50:
             time.sleep(0.005)
         assert collector.process._popen is not None
-        collector.process._popen.send_signal(signal.SIGTERM)
-    assert collector.process._popen.wait(30) == 0
-    assert len(accepted) >= 1000
-    found = landed(kafka.bootstrap, "drained", lambda events: set(accepted) <= {e["event_id"] for e in events})
+        collector.process._popen.send_signal(end)
+    assert collector.process._popen.wait(30) == (0 if end is signal.SIGTERM else -signal.SIGKILL)
+    assert len(accepted) >= 500
+    found = landed(kafka.bootstrap, app, lambda events: set(accepted) <= {e["event_id"] for e in events})
     assert set(accepted) <= {event["event_id"] for event in found}
 
 
