@@ -18,13 +18,9 @@ from keeprate.sinks.clickhouse import Client, connect
 
 BASE_MS = 1_764_000_000_000
 PARTITIONS = 4
-# An event to `decode`, and nothing to ClickHouse's JSON parser: the store refuses its row.
-REFUSED_BY_THE_STORE = (
-    b'{"type":"generation","event_id":"0190a000-0000-7000-8000-0000000000aa","schema_version":1,"app":"a",'
-    b'"occurred_at":1764000000000,"generation_id":"0190a000-0000-7000-8000-0000000000ab","parameters":{"x":1e999}}'
-)
 BROKEN: tuple[bytes | None, ...] = (
-    REFUSED_BY_THE_STORE,
+    b'{"type":"generation","event_id":"0190a000-0000-7000-8000-0000000000aa","schema_version":1,"app":"a",'
+    b'"occurred_at":1764000000000,"generation_id":"0190a000-0000-7000-8000-0000000000ab","parameters":{"x":1e999}}',
     b'{"event_id": "cut off',
     b"[1, 2]",
     b"",

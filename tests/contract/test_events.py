@@ -13,6 +13,7 @@ from keeprate.schemas.events import EVENT_TYPES, MAX_EVENT_BYTES, SCHEMA_VERSION
 
 EXAMPLES = Path(json_schema.__file__).parent / "examples"
 FILES = sorted(EXAMPLES.glob("v*/*.json"))
+GENERATION: dict[str, Any] = json.loads((EXAMPLES / "v1/generation.json").read_text())[0]
 ACTION: dict[str, Any] = json.loads((EXAMPLES / "v1/action.json").read_text())[0]
 CHECK: dict[str, Any] = json.loads((EXAMPLES / "v1/retention_check.json").read_text())[0]
 VOTE: dict[str, Any] = json.loads((EXAMPLES / "v1/vote.json").read_text())[0]
@@ -98,6 +99,24 @@ def test_not_a_number_is_refused() -> None:
     """JSON has no NaN, and a mean over one would be lost."""
     with pytest.raises(ContractError, match="score"):
         decode(_bytes({**VOTE, "value": None, "score": float("nan"), "scale_min": 0, "scale_max": 1}))
+
+
+@pytest.mark.parametrize(
+    "number", ["NaN", "-Infinity", "1e999", '[0, {"deep": -1e0400}]', "1" * 400 + ".0", str(2**64), str(-(2**63) - 1)]
+)
+def test_no_number_of_free_form_is_too_large_for_a_reader(number: str) -> None:
+    """What one reader takes and another does not is refused by all, so that stream and facts agree."""
+    value = _bytes(GENERATION | {"parameters": {"x": 0}}).replace(b'{"x": 0}', f'{{"x": {number}}}'.encode())
+    with pytest.raises(ContractError, match="beyond 64 bits"):
+        decode(value)
+
+
+@pytest.mark.parametrize("number", ["1e300", "0.5", "1e-999", str(2**64 - 1), str(-(2**63))])
+def test_other_numbers_of_free_form_are_kept(number: str) -> None:
+    """What only looks like one is no reason to refuse."""
+    value = _bytes(GENERATION | {"parameters": {"x": 0}}).replace(b'{"x": 0}', f'{{"x": {number}}}'.encode())
+    assert decode(value)["type"] == "generation"
+    assert decode(_bytes(GENERATION | {"error_message": "got NaN, Infinity and 1e999"}))["type"] == "generation"
 
 
 @pytest.mark.parametrize(
