@@ -34,9 +34,16 @@ def main() -> int:
                 outcomes.append(survive(lab, name, fault, range(first, first + options.seeds)))
                 console.print(f"  {name}: {'survived' if outcomes[-1].clean else outcomes[-1]}")
     _show(console, outcomes)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
+    _file(outcomes)
     return 0 if all(outcome.clean for outcome in outcomes) else 1
+
+
+def _file(outcomes: list[Outcome]) -> None:
+    """Add to what is on file, by name."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    by_name = {one["fault"]: one for one in known} | {one.fault: asdict(one) for one in outcomes}
+    RESULTS.write_text(json.dumps(list(by_name.values()), indent=1) + "\n")
 
 
 def _show(console: Console, outcomes: list[Outcome]) -> None:

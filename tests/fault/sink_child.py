@@ -69,15 +69,16 @@ def _commit_first() -> None:
 
 
 def _no_delivery() -> None:
-    kafka.DeadLetterProducer.write = lambda self, letters: None  # type: ignore[method-assign]
+    kafka.DeadLetterProducer.write = lambda self, letters, topic="": None  # type: ignore[method-assign]
 
 
 def _new_tokens() -> None:
     settings = Flush._settings
-    Flush._settings = lambda self, to, part: {  # type: ignore[method-assign]
-        **settings(self, to, part),
-        "insert_deduplication_token": uuid.uuid4().hex,
-    }
+
+    def forgetful(self: Flush, to: Destination, part: str) -> dict[str, str | int]:
+        return {**settings(self, to, part), "insert_deduplication_token": uuid.uuid4().hex}
+
+    Flush._settings = forgetful  # type: ignore[method-assign]
 
 
 SABOTAGE: dict[str, Callable[[], None]] = {
