@@ -7,22 +7,29 @@
 I4 can be repaired: the recomputed outcome is inserted, and merges, because outcomes are a join-semilattice.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
-
-from pydantic_core import from_json
+from typing import Final, Literal, Protocol
 
 from keeprate.schemas.decode import ContractError, decode
-from keeprate.schemas.outcome import FIELDS, Outcome, canonical, encode_outcome, fold, key_of, merge
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.partition import TopicPartition
-from keeprate.sinks.rows import OUTCOMES_TABLE, Record
+from keeprate.sinks.recompute import (
+    FACTS,
+    Difference,
+    Page,
+    Selection,
+    compare,
+    events,
+    pages,
+    recomputed,
+    stored,
+    write,
+)
+from keeprate.sinks.rows import Record
 
 Check = Literal["I1", "I2", "I4"]
-_PAGE: Final = 20_000
-_ROWS_AS_LISTS: Final = {"output_format_json_named_tuples_as_objects": 0, "output_format_json_quote_64bit_integers": 0}
 _NO_FACTS: Final = (OUTCOMES.name, DEAD_LETTERS.name)
 
 
@@ -88,30 +95,21 @@ def check_outcomes(store: Client, settled_s: int = 60, repair: bool = False) -> 
     repair: insert the recomputed outcome where the stored one lacks something.
     """
     checked, findings = 0, []
-    for low, high in _pages(store):
-        recomputed = fold(_events(store, low, high))
-        stored = dict(_outcomes(store, low, high))
-        unsettled = _unsettled(store, low, high, settled_s)
-        wrong = {}
-        for key, outcome in recomputed.items():
-            if key.rpartition("/")[0] in unsettled:
-                continue
-            checked += 1
-            held = stored.get(key, {})
-            if held != canonical(outcome):
-                findings.append(Finding("I4", key, _difference(held, outcome)))
-                wrong[key] = outcome
-        findings += [Finding("I4", key, "an outcome without facts") for key in stored.keys() - recomputed.keys()]
-        if repair and wrong:
-            lines = b"".join(encode_outcome(key, outcome) + b"\n" for key, outcome in wrong.items())
-            store.insert_bytes(OUTCOMES_TABLE.name, (), lines, OUTCOMES_TABLE.format, dict(OUTCOMES_TABLE.settings))
+    for page in pages(store, Selection()):
+        said, held = recomputed(events(store, page)), stored(store, page)
+        unsettled = _unsettled(store, page, settled_s)
+        checked += sum(key.rpartition("/")[0] not in unsettled for key in said)
+        wrong = [one for one in compare(held, said) if one.key.rpartition("/")[0] not in unsettled]
+        findings += [Finding("I4", one.key, _detail(one)) for one in wrong]
+        if repair:
+            write(store, {one.key: one.recomputed for one in wrong if one.lacks})
     return checked, findings
 
 
-def _difference(held: Outcome, outcome: Outcome) -> str:
-    fields = sorted(name for name in held.keys() | outcome.keys() if held.get(name) != outcome.get(name))
-    lacks = canonical(merge(held, outcome)) != canonical(held)
-    return f"{'lacks' if lacks else 'has more than'} what the facts say in {', '.join(fields)}"
+def _detail(one: Difference) -> str:
+    if not one.recomputed:
+        return "an outcome without facts"
+    return f"{'lacks' if one.lacks else 'has more than'} what the facts say in {', '.join(one.fields)}"
 
 
 def _unexplained(store: Client) -> Iterator[tuple[str, int, int, int]]:
@@ -150,67 +148,13 @@ def _has_row(store: Client, record: Record) -> bool:
     return bool(store.query(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1", identity))
 
 
-Bound = Mapping[str, Any]
-_IN_PAGE: Final = (
-    "(app, toUInt128(generation_id)) > ({low_app:String}, {low_id:UInt128}) "
-    "AND (app, toUInt128(generation_id)) <= ({high_app:String}, {high_id:UInt128})"
-)
-
-
-def _pages(store: Client) -> Iterator[tuple[Bound, Bound]]:
-    """Bounds of consecutive runs of generations, in the order of the tables."""
-    low: Bound = {"low_app": "", "low_id": 0}
-    while True:
-        keys = store.query(
-            "SELECT app, id FROM ("
-            + " UNION DISTINCT ".join(
-                f"SELECT DISTINCT app, toUInt128(generation_id) AS id FROM {table} "
-                f"WHERE (app, id) > ({{low_app:String}}, {{low_id:UInt128}}) ORDER BY app, id LIMIT {_PAGE}"
-                for table in ("generations", "feedback", "outcomes")
-            )
-            + f") ORDER BY app, id LIMIT {_PAGE}",
-            low,
-        )
-        if not keys:
-            return
-        app, number = keys[-1]
-        yield low, {"high_app": app, "high_id": number}
-        low = {"low_app": app, "low_id": number}
-
-
-def _events(store: Client, low: Bound, high: Bound) -> Iterator[Any]:
-    for table in ("generations", "feedback"):
-        for (text,) in store.query(f"SELECT event FROM {table} WHERE {_IN_PAGE}", {**low, **high}):
-            yield decode(text.encode())
-
-
-def _outcomes(store: Client, low: Bound, high: Bound) -> Iterator[tuple[str, Outcome]]:
-    statement = f"SELECT * FROM outcomes FINAL WHERE {_IN_PAGE}"
-    answer = store.query_bytes(statement, {**low, **high}, settings=_ROWS_AS_LISTS)
-    for line in answer.splitlines():
-        row = from_json(line)
-        yield key_of(row["app"], row["generation_id"], row["choice_index"]), outcome_of(row)
-
-
-def _unsettled(store: Client, low: Bound, high: Bound, settled_s: int) -> set[str]:
+def _unsettled(store: Client, page: Page, settled_s: int) -> set[str]:
     rows: set[str] = set()
-    for table in ("generations", "feedback"):
+    for table in FACTS:
         found = store.query(
-            f"SELECT DISTINCT app, toString(generation_id) FROM {table} WHERE {_IN_PAGE} "
+            f"SELECT DISTINCT app, toString(generation_id) FROM {table} WHERE {page.condition()} "
             "AND stored_at > now64(3) - toIntervalSecond({settled_s:UInt32})",
-            {**low, **high, "settled_s": settled_s},
+            {**page.parameters(), "settled_s": settled_s},
         )
         rows.update(f"{app}/{generation_id}" for app, generation_id in found)
     return rows
-
-
-def outcome_of(row: Mapping[str, Any]) -> Outcome:
-    """The outcome in a row of the table, its tuples as lists: a column that holds its default holds nothing."""
-    outcome = {field.name: row[field.name] for field in FIELDS if not _is_nothing(row[field.name], field.default)}
-    return canonical(outcome)
-
-
-def _is_nothing(value: Any, default: int | None) -> bool:
-    if isinstance(value, list):
-        return not any(value)
-    return value == default if default is not None else not value
