@@ -205,8 +205,7 @@ class Delivery:
             self._rest()
 
     def _is_over(self) -> bool:
-        closes_at = self._closes_at
-        return closes_at is not None and (not self._backlog.waiting or time.monotonic() >= closes_at)
+        return (at := self._closes_at) is not None and (not self._backlog.waiting or time.monotonic() >= at)
 
     def _rest(self) -> None:
         self._idle = True
