@@ -1,6 +1,7 @@
 """The composition root of the stream processors: a Faust app whose one agent feeds the pipeline of the join."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from keeprate.streams.transport import Transport
 FAUST_LOGGER = logging.getLogger("faust.keeprate")
 
 GROUP: Final = "keeprate-join"
+SWEEP_EVERY_S: Final = 0.1
 FAUST_SETTINGS: Final[dict[str, Any]] = {
     "web_enabled": False,
     "topic_allow_declare": False,
@@ -99,9 +101,19 @@ def build(bootstrap: str, data_dir: Path | None, observer: Observer, group: str 
     )
     app.tables.add(table)
     pipeline = Pipeline(
-        delivery, table.partition, lambda message: app.consumer.ack(message), lambda error: app.crash(error), observer
+        delivery,
+        table.partition,
+        lambda message: app.consumer.ack(message),
+        lambda error: app.crash(error),
+        observer,
+        lambda: time.time_ns() // 1_000_000,
     )
     app.drain = pipeline.drain
+
+    async def sweep() -> None:
+        pipeline.sweep()
+
+    app.timer(interval=SWEEP_EVERY_S)(sweep)
 
     @app.agent(_topic(app, GENERATIONS.name, FEEDBACK.name), name="feedback_join", concurrency=1)
     async def feedback_join(stream: Any) -> None:

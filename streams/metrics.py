@@ -52,6 +52,20 @@ ORPHANS: Final = Metric(
     "Outcomes that began without their generation (held), and those it came to later (joined).",
     "held much above joined: generations are not sent, or not with the ids that the feedback has.",
 )
+LATE: Final = Metric(
+    "keeprate_join_late_outcomes_total",
+    "counter",
+    (),
+    "Outcomes that began again with facts so old that what was known before had expired; the store merges them.",
+    "Many: clients send after more than a week, or a clock is wrong.",
+)
+EXPIRED: Final = Metric(
+    "keeprate_join_expired_outcomes_total",
+    "counter",
+    (),
+    "Outcomes that left the worker's state; the store keeps them.",
+    "None for days while events come: event time stands still, so the state grows.",
+)
 LATENCY: Final = Metric(
     "keeprate_join_latency_seconds",
     "histogram",
@@ -98,7 +112,20 @@ PROGRESS: Final = Metric(
     "Standing still: the worker is stuck; it ends itself with the stacks of all threads in its log.",
 )
 METRICS: Final = (
-    *(EVENTS, REFUSED, OUTCOMES, ORPHANS, LATENCY, BATCH_SECONDS, BATCH_RECORDS, LAG, TIME_LAG, PROGRESS),
+    *(
+        EVENTS,
+        REFUSED,
+        OUTCOMES,
+        ORPHANS,
+        LATE,
+        EXPIRED,
+        LATENCY,
+        BATCH_SECONDS,
+        BATCH_RECORDS,
+        LAG,
+        TIME_LAG,
+        PROGRESS,
+    ),
 )
 
 
@@ -130,7 +157,11 @@ class WorkerMetrics:
         self._of(OUTCOMES, "unchanged").inc(step.unchanged)
         self._of(ORPHANS, "held").inc(step.orphans_held)
         self._of(ORPHANS, "joined").inc(step.orphans_joined)
+        self._of(LATE).inc(done.late)
         self._time(done)
+
+    def expired(self, count: int) -> None:
+        self._of(EXPIRED).inc(count)
 
     def judged(self, lag_by_topic: dict[str, int], idle_s: float) -> None:
         """How far behind the worker's own partitions are, and for how long nothing was done about it."""

@@ -16,12 +16,13 @@ What happens to a batch, and what a crash after each step means:
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome
+from keeprate.streams.expiry import SKEW_MS, Watermark, late, latest_ms, stamp, stamped_at_ms, value_of
 from keeprate.streams.feedback_join import Refusal, Sifted, Step, join, sift
 from keeprate.streams.state import Changes, PartitionState
 from keeprate.streams.transport import Batch
@@ -33,6 +34,11 @@ MAX_UNACKNOWLEDGED: Final = 2
 MAX_RECENT: Final = 20_000
 """Outcomes per partition that are kept decoded, roughly: nothing of an unacknowledged batch is dropped."""
 
+SWEEP_OUTCOMES: Final = 2_000
+"""Looked at in one go: some milliseconds."""
+SWEEP_EVERY_MS: Final = 3_600_000
+"""Event time between two walks through a state."""
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -41,6 +47,7 @@ class Done:
     batch: Batch
     sifted: Sifted
     step: Step
+    late: int
     took_s: float
 
 
@@ -48,6 +55,8 @@ class Observer(Protocol):
     """Whoever counts."""
 
     def batch_done(self, done: Done) -> None: ...
+
+    def expired(self, count: int) -> None: ...
 
 
 class Writer(Protocol):
@@ -71,12 +80,16 @@ class Pipeline:
         acknowledge: Callable[[Any], Any],
         fail: Callable[[BaseException], Any],
         observer: Observer,
+        now_ms: Callable[[], int],
     ) -> None:
         self._delivery = delivery
         self._partition = partition
         self._acknowledge = acknowledge
         self._fail = fail
         self._observer = observer
+        self._now_ms = now_ms
+        self._watermarks: dict[int, Watermark] = defaultdict(Watermark)
+        self._sweeps: dict[int, _Sweep] = defaultdict(_Sweep)
         self._recent: dict[int, dict[str, Outcome]] = {}
         self._waiting: deque[asyncio.Task[None]] = deque()
         self._stopped = asyncio.Event()
@@ -97,8 +110,7 @@ class Pipeline:
             await self._stop(error)
             await _forever()
         else:
-            previous = self._waiting[-1] if self._waiting else None
-            self._waiting.append(asyncio.ensure_future(self._land(flight, previous)))
+            self._await(flight)
 
     async def drain(self) -> None:
         """Take no more batches, and finish those that were taken."""
@@ -108,22 +120,58 @@ class Pipeline:
     def forget(self) -> None:
         """Partitions may have changed hands: look everything up again."""
         self._recent.clear()
+        self._watermarks.clear()
+        self._sweeps.clear()
+
+    def sweep(self, limit: int = SWEEP_OUTCOMES) -> None:
+        """Look at the next outcomes of each partition, and let those go that have expired."""
+        if self._stopped.is_set():
+            return
+        for number, watermark in self._watermarks.items():
+            before_ms = watermark.expired_before_ms(self._now_ms())
+            keys = self._sweeps[number].look(self._partition(number), before_ms, limit)
+            expired = [key for key in keys if self._is_over(number, key, before_ms)]
+            if expired:
+                gone: Changes = dict.fromkeys(expired)
+                self._await(_Flight(number, None, gone, self._delivery.write(number, gone, ()), time.monotonic()))
 
     async def _until_waiting(self, count: int) -> None:
         while len(self._waiting) > count and not self._stopped.is_set():
             await asyncio.wait([self._waiting[0]])
 
+    def _await(self, flight: "_Flight") -> None:
+        previous = self._waiting[-1] if self._waiting else None
+        self._waiting.append(asyncio.ensure_future(self._land(flight, previous)))
+
+    def _is_over(self, number: int, key: bytes, before_ms: int) -> bool:
+        """Whether an outcome that has expired in the state has so in fact; then it is also forgotten."""
+        recent = self._recent.get(number, {})
+        name = key.decode()
+        if name in recent and latest_ms(recent[name]) >= before_ms:
+            return False
+        recent.pop(name, None)
+        return True
+
     def _depart(self, message: Any, recent: dict[str, Outcome]) -> "_Flight":
         started_s, number = time.monotonic(), message.partition
         sifted = sift(message.value.records)
-        step = join(_look_up(recent, self._partition(number), list(sifted.facts)), sifted.facts)
+        held = _look_up(recent, self._partition(number), list(sifted.facts))
+        step = join(held, sifted.facts)
+        times_ms = {key: latest_ms(outcome) for key, outcome in step.outcomes.items()}
+        now_ms, watermark = self._now_ms(), self._watermarks[number]
+        late_count = late(times_ms, held, watermark.expired_before_ms(now_ms))
+        watermark.hear(times_ms.values(), now_ms)
         encoded = {key.encode(): encode_outcome(key, outcome) for key, outcome in step.outcomes.items()}
+        latest = now_ms + SKEW_MS
+        pairs = zip(encoded.items(), times_ms.values(), strict=True)
+        stamped = {key: stamp(value, min(at_ms, latest)) for (key, value), at_ms in pairs}
         written = self._delivery.write(number, encoded, sifted.refusals)
         # The next batch has to see what this one found, before it is in the state.
         for key, outcome in step.outcomes.items():
             recent.pop(key, None)
             recent[key] = outcome
-        return _Flight(message, sifted, step, encoded, written, started_s)
+        batch = _Joined(message, sifted, step, late_count)
+        return _Flight(number, batch, stamped, written, started_s)
 
     async def _land(self, flight: "_Flight", previous: asyncio.Task[None] | None) -> None:
         try:
@@ -132,16 +180,22 @@ class Pipeline:
                 await asyncio.wait([previous])
             if self._stopped.is_set():
                 return
-            number = flight.message.partition
-            self._partition(number).write(flight.encoded, offset)
-            self._acknowledge(flight.message)
+            self._partition(flight.number).write(flight.changes, offset)
+            if flight.joined is not None:
+                self._acknowledge(flight.joined.message)
         except Exception as error:  # noqa: BLE001 - as in take
             await self._stop(error)
         else:
-            took_s = time.monotonic() - flight.started_s
-            self._observer.batch_done(Done(flight.message.value, flight.sifted, flight.step, took_s))
+            self._count(flight)
         finally:
             self._waiting.popleft()
+
+    def _count(self, flight: "_Flight") -> None:
+        if (joined := flight.joined) is None:
+            self._observer.expired(len(flight.changes))
+            return
+        took_s = time.monotonic() - flight.started_s
+        self._observer.batch_done(Done(joined.message.value, joined.sifted, joined.step, joined.late, took_s))
 
     async def _stop(self, error: BaseException) -> None:
         if not self._stopped.is_set():
@@ -151,13 +205,41 @@ class Pipeline:
 
 
 @dataclass(frozen=True, slots=True)
-class _Flight:
+class _Joined:
     message: Any
     sifted: Sifted
     step: Step
-    encoded: Changes
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """What is written and not acknowledged yet: a batch, or else tombstones. changes: as they go into the state."""
+
+    number: int
+    joined: _Joined | None
+    changes: Changes
     written: "asyncio.Future[int | None]"
     started_s: float
+
+
+@dataclass
+class _Sweep:
+    """A walk through a partition's state, over and over, each time that event time has come far enough."""
+
+    cursor: bytes = b""
+    began_before_ms: int = -SWEEP_EVERY_MS
+
+    def look(self, state: PartitionState, before_ms: int, limit: int) -> list[bytes]:
+        """The expired keys among the next ones."""
+        if not self.cursor and before_ms < self.began_before_ms + SWEEP_EVERY_MS:
+            return []
+        if not self.cursor:
+            self.began_before_ms = before_ms
+        found = state.scan(self.cursor, limit)
+        # The least key after the last one.
+        self.cursor = found[-1][0] + b"\x00" if len(found) == limit else b""
+        return [key for key, stamped in found if stamped_at_ms(stamped) < before_ms]
 
 
 async def _forever() -> None:
@@ -169,5 +251,9 @@ def _look_up(recent: dict[str, Outcome], state: PartitionState, keys: list[str])
     held = {key: recent[key] for key in keys if key in recent}
     absent = [key for key in keys if key not in held]
     values = state.get_many([key.encode() for key in absent])
-    held.update((key, decode_outcome(value)[1]) for key, value in zip(absent, values, strict=True) if value is not None)
+    held.update(
+        (key, decode_outcome(value_of(value))[1])
+        for key, value in zip(absent, values, strict=True)
+        if value is not None
+    )
     return held

@@ -4,7 +4,9 @@ In memory, or in RocksDB. Either way the changelog is the truth, and the state c
 be durable when it returns, but a partition's changes and their offset are written together or not at all.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -28,7 +30,8 @@ class PartitionState(Protocol):
     def write(self, changes: Changes, offset: int | None) -> None:
         """Apply changes, and move the offset to `offset` unless that is None or behind."""
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]: ...
+    def scan(self, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """The first so many keys from `start` on, in order, with their values."""
 
     def close(self) -> None:
         """Let go of it. What is on disk stays there."""
@@ -39,6 +42,8 @@ class MemoryState:
 
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
+        # The keys in order, while somebody walks through them.
+        self._walk: list[bytes] | None = None
         self.offset: int | None = None
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -52,8 +57,14 @@ class MemoryState:
                 self._values[key] = value
         self.offset = _later(self.offset, offset)
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        return iter(list(self._values.items()))
+    def scan(self, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        if not start or self._walk is None:
+            self._walk = sorted(self._values)
+        place = bisect_left(self._walk, start)
+        keys = self._walk[place : place + limit]
+        if len(keys) < limit:
+            self._walk = None
+        return [(key, self._values[key]) for key in keys if key in self._values]
 
     def close(self) -> None:
         self._values.clear()
@@ -62,6 +73,7 @@ class MemoryState:
 
 # Sorts before every outcome's key, which begins with an app's name.
 _OFFSET_KEY: Final = b"\x00offset"
+_FIRST_KEY: Final = b"\x01"
 
 
 class RocksState:
@@ -100,10 +112,9 @@ class RocksState:
             batch.put(_OFFSET_KEY, str(self.offset).encode())
         self._db.write(batch)
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        for key, value in self._db.items():
-            if key != _OFFSET_KEY:
-                yield key, value
+    def scan(self, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        found = islice(self._db.items(from_key=max(start, _FIRST_KEY)), limit)
+        return list(found)
 
     def close(self) -> None:
         self._db.close()

@@ -7,18 +7,22 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import faust
 from faust.stores.base import Store
 from faust.types import TP
 
 from keeprate.streams.changelog import replay
+from keeprate.streams.expiry import stamp, value_of
 from keeprate.streams.state import MemoryState, PartitionState, RocksState
 from keeprate.streams.transport import records_of
 
 logger = logging.getLogger(__name__)
 _FAUST_LOGGER = logging.getLogger("faust.keeprate")
+
+STATE_FORMAT: Final = 2
+"""In the directory's name: a state of another format is left alone, and recovered anew."""
 
 WriteBack = Callable[[int, dict[bytes, bytes | None]], Any]
 
@@ -51,7 +55,7 @@ class OutcomeStore(Store[bytes, bytes]):
     def partition(self, number: int) -> PartitionState:
         """The state of a partition, opened when it is asked for the first time."""
         if number not in self._states:
-            path = self._data_dir and self._data_dir / self.table_name / str(number)
+            path = self._data_dir and self._data_dir / f"{self.table_name}-{STATE_FORMAT}" / str(number)
             self._states[number] = RocksState(path) if path else MemoryState()
         return self._states[number]
 
@@ -70,11 +74,15 @@ class OutcomeStore(Store[bytes, bytes]):
     def _apply(self, number: int, records: list[Any]) -> None:
         state = self.partition(number)
         keys = list({record.key for record in records})
-        held = dict(zip(keys, state.get_many(keys), strict=True))
+        kept = zip(keys, state.get_many(keys), strict=True)
+        held = {key: None if value is None else value_of(value) for key, value in kept}
         replayed = replay(held, ((record.key, record.value) for record in records))
         self._behind[number].difference_update(keys)
         self._behind[number].update(replayed.behind)
-        state.write(replayed.values, records[-1].offset)
+        written_at_ms = {record.key: record.timestamp for record in records}
+        values = replayed.values.items()
+        stamped = {key: None if value is None else stamp(value, written_at_ms[key]) for key, value in values}
+        state.write(stamped, records[-1].offset)
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
@@ -93,8 +101,8 @@ class OutcomeStore(Store[bytes, bytes]):
                 logger.info(
                     "partition %s: %s outcomes were behind in the changelog; writing them back", number, len(keys)
                 )
-                values = dict(zip(keys, self.partition(number).get_many(keys), strict=True))
-                await self._write_back(number, values)
+                kept = zip(keys, self.partition(number).get_many(keys), strict=True)
+                await self._write_back(number, {key: value_of(value) for key, value in kept if value is not None})
 
     async def need_active_standby_for(self, tp: TP) -> bool:
         return True

@@ -48,7 +48,7 @@ def create_topics(bootstrap: str) -> None:
                 raise
 
 
-def story(rng: random.Random, app: str, suggestions: int) -> list[Event]:
+def story(rng: random.Random, app: str, suggestions: int, base_ms: int = BASE_MS) -> list[Event]:
     """A log of events about so many suggestions, some of them without a generation."""
     log: list[dict[str, Any]] = []
     for index in range(suggestions):
@@ -60,7 +60,7 @@ def story(rng: random.Random, app: str, suggestions: int) -> list[Event]:
         bodies += [{"type": "flag", "label": "wrong", "status": rng.choice(["set", "unset"])}]
         for body in rng.sample(bodies, rng.randrange(1, len(bodies) + 1)):
             envelope = {"event_id": _identity(rng), "schema_version": 1, "app": app, "generation_id": generation}
-            when = {"occurred_at": BASE_MS + index * 100 + rng.randrange(5000), "user": f"u{rng.randrange(3)}"}
+            when = {"occurred_at": base_ms + index * 100 + rng.randrange(5000), "user": f"u{rng.randrange(3)}"}
             log.append(envelope | when | body)
     return [validate(event) for event in log]
 

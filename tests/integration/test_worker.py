@@ -3,13 +3,16 @@
 import random
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from keeprate.deploy.broker import KafkaBroker
 from keeprate.schemas.dead_letters import decode_headers
-from keeprate.schemas.topics import DEAD_LETTERS
+from keeprate.schemas.topics import DAY_MS, DEAD_LETTERS
 from tests.streaming import (
+    BASE_MS,
     POISON,
     RunningWorker,
     create_topics,
@@ -26,11 +29,12 @@ from tests.streaming import (
 pytestmark = pytest.mark.kafka
 
 
-@pytest.fixture
-def bootstrap(kafka) -> str:  # type: ignore[no-untyped-def]
-    address: str = kafka.bootstrap
-    create_topics(address)
-    return address
+@pytest.fixture(scope="module")
+def bootstrap(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker of these tests' own: event time is shared by all who write to a partition."""
+    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
+        create_topics(broker.bootstrap)
+        yield broker.bootstrap
 
 
 @pytest.fixture
@@ -103,3 +107,21 @@ def test_sigterm_finishes_the_batch_and_commits(bootstrap: str, name: str, tmp_p
         worker.process.terminate(deadline_s=30)
         assert worker.process.returncode == 0
     assert lag(bootstrap, name) == 0
+
+
+@pytest.mark.parametrize(("state", "days"), [("memory", 1), ("rocksdb", 2)])
+def test_what_event_time_has_left_behind_leaves_the_state(
+    bootstrap: str, name: str, tmp_path: Path, state: str, days: int
+) -> None:
+    """Outcomes of ten days before get a tombstone once their partition has later events; the later ones stay."""
+    rng = random.Random(19)
+    old = story(rng, f"{name}-old", suggestions=40, base_ms=BASE_MS - 10 * DAY_MS)
+    # Later than what any other test sends, so that event time moves on.
+    new = story(rng, f"{name}-new", suggestions=400, base_ms=BASE_MS + days * DAY_MS)
+    produce(bootstrap, disordered(rng, old))
+    with RunningWorker(bootstrap, tmp_path, name, state):
+        wait_until(lambda: lag(bootstrap, name) == 0)
+        produce(bootstrap, disordered(rng, new))
+        wait_until(lambda: set(outcomes(bootstrap, f"{name}-old").values()) == {None})
+    assert outcomes(bootstrap, f"{name}-new") == expected(new)
+    assert outcomes(bootstrap, f"{name}-old").keys() == expected(old).keys()
