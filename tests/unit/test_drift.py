@@ -1,0 +1,173 @@
+"""The drift detector: golden values, replay, and what each part of the baseline is for."""
+
+from math import exp, log
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keeprate.streams.drift import (
+    CAP,
+    Evidence,
+    Policy,
+    State,
+    Stratum,
+    changed_at,
+    evidence_ratio,
+    forget,
+    score,
+)
+from keeprate.streams.drift_baseline import DAY_S, HOUR_S, Window, fit, inherit
+
+POLICY = Policy()
+P0 = log(0.3 / 0.7)
+
+
+def first_alarm(trials: int, successes: int, batches: int) -> tuple[int, str] | None:
+    state = State()
+    for batch in range(1, batches + 1):
+        state = score(state, batch, [Stratum(trials, successes, P0)], POLICY)
+        for side, evidence in (("fell", state.fell), ("rose", state.rose)):
+            if evidence_ratio(evidence, POLICY) >= 1:
+                return batch, side
+    return None
+
+
+@pytest.mark.parametrize(
+    ("trials", "successes", "alarm"),
+    [(20, 5, (99, "fell")), (4, 0, (16, "fell")), (20, 8, (31, "rose")), (20, 6, None)],
+)
+def test_golden_values(trials: int, successes: int, alarm: tuple[int, str] | None) -> None:
+    """A known baseline of 0.3 and a thousand days between false alarms."""
+    assert first_alarm(trials, successes, 2000) == alarm
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1)), max_size=60), st.data())
+def test_replaying_batches_gives_the_same_state(batches: list[tuple[int, float]], data: st.DataObject) -> None:
+    """From any point before the last batch, any number of times: what was scored is skipped."""
+    log_ = [(n, Stratum(trials, round(trials * share), P0)) for n, (trials, share) in enumerate(batches)]
+    state = State()
+    for n, stratum in log_:
+        state = score(state, n, [stratum], POLICY)
+    again = state
+    for n, stratum in log_[data.draw(st.integers(0, len(log_))) :]:
+        again = score(again, n, [stratum], POLICY)
+    # A trailing batch without trials was never scored, and scoring it still changes nothing.
+    assert again == state
+
+
+@given(st.integers(1, 40), st.integers(0, 40), st.integers(0, 40))
+def test_strata_of_one_rate_score_as_one(trials: int, first: int, second: int) -> None:
+    """Splitting a batch by surface or language changes nothing where the rates are the same."""
+    first, second = min(first, trials), min(second, trials)
+    whole = score(State(), 1, [Stratum(2 * trials, first + second, P0)], POLICY)
+    parts = score(State(), 1, [Stratum(trials, first, P0), Stratum(trials, second, P0)], POLICY)
+    assert parts.fell.log_r == pytest.approx(whole.fell.log_r)
+    assert parts.rose.log_r == pytest.approx(whole.rose.log_r)
+
+
+@given(st.floats(0.02, 0.98), st.integers(1, 12))
+def test_a_batch_multiplies_the_evidence_by_one_on_average(rate: float, trials: int) -> None:
+    """Under the baseline, for every odds ratio: that is what makes the threshold a budget of days."""
+    probabilities = [_binomial(trials, successes, rate) for successes in range(trials + 1)]
+    log_odds = log(rate / (1 - rate))
+    for side in ("fell", "rose"):
+        states = [score(State(), 1, [Stratum(trials, s, log_odds)], POLICY) for s in range(trials + 1)]
+        # After one batch from nothing, R is the likelihood ratio itself.
+        for k in range(5):
+            mean = sum(p * exp(getattr(state, side).log_r[k]) for p, state in zip(probabilities, states, strict=True))
+            assert mean == pytest.approx(1)
+
+
+def _binomial(trials: int, successes: int, rate: float) -> float:
+    ways = 1
+    for n in range(successes):
+        ways = ways * (trials - n) // (n + 1)
+    return float(ways * rate**successes * (1 - rate) ** (trials - successes))
+
+
+def test_an_alarm_clears_after_a_bounded_time() -> None:
+    """The cap keeps a long fall from holding the alarm for ever."""
+    state = State()
+    for batch in range(1, 2001):
+        state = score(state, batch, [Stratum(20, 2, P0)], POLICY)
+    assert evidence_ratio(state.fell, POLICY) == pytest.approx(CAP)
+    normal = 0
+    while evidence_ratio(state.fell, POLICY) >= 1:
+        normal += 1
+        state = score(state, 2000 + normal, [Stratum(20, 6, P0)], POLICY)
+    assert normal * 20 <= 400
+
+
+def test_a_change_is_dated() -> None:
+    """By the odds ratio with the most evidence: 200 normal batches, then a fall."""
+    state = State()
+    for batch in range(1, 251):
+        state = score(state, batch, [Stratum(20, 6 if batch <= 200 else 3, P0)], POLICY)
+    assert evidence_ratio(state.fell, POLICY) >= 1
+    assert changed_at(state.fell) == 201
+    assert forget(state) == State(250, Evidence(), Evidence())
+
+
+def reference(days: int, rate_at: dict[int, tuple[int, int]] | None = None) -> list[Window]:
+    """Twelve windows an hour with 3 of 10; where an hour of the day is named, with its own counts."""
+    windows = []
+    for at_s in range(0, days * DAY_S, 300):
+        trials, successes = (rate_at or {}).get(at_s // HOUR_S % 24, (10, 3))
+        windows.append(Window(at_s, trials, successes))
+    return windows
+
+
+def test_a_steady_reference_is_a_level_with_a_small_margin() -> None:
+    """No profile where there is none, and dispersion 1."""
+    baseline = fit(reference(28))
+    assert baseline is not None
+    assert baseline.log_odds == pytest.approx(P0, abs=1e-4)
+    assert (baseline.dispersion, baseline.cells, baseline.events) == (1.0, {}, 28 * 288 * 10)
+    assert baseline.margin == pytest.approx((1 / (28 * 288 * 10 * 0.21)) ** 0.5, rel=1e-3)
+
+
+def test_a_profile_over_the_day_is_no_drift() -> None:
+    """Six hours of the night at 1 of 10, expected, are no evidence; the same at noon are."""
+    night = dict.fromkeys(range(6), (10, 1))
+    baseline = fit(reference(28, night))
+    assert baseline is not None
+    assert len(baseline.cells) == 168
+    at_night = baseline.stratum(Window(28 * DAY_S + 2 * HOUR_S, 10, 1))
+    at_noon = baseline.stratum(Window(28 * DAY_S + 12 * HOUR_S, 10, 1))
+    assert at_night.log_odds == pytest.approx(log(1 / 9), abs=0.05)
+    assert at_noon.log_odds == pytest.approx(P0, abs=0.05)
+
+
+def test_days_that_wander_cost_evidence_and_not_false_alarms() -> None:
+    """Days of 20 % and 40 % in turn: variance beyond that of the hours is paid for."""
+    windows = [Window(each.at_s, 10, 2 if each.at_s // DAY_S % 2 else 4) for each in reference(28)]
+    steady, wandering = fit(reference(28)), fit(windows)
+    assert steady is not None
+    assert wandering is not None
+    assert wandering.dispersion > 5 * steady.dispersion
+
+
+def test_a_short_reference_has_no_profile_of_the_week() -> None:
+    """Hours of the day from 4 days on, of the week from 14, none before; nothing from nothing."""
+    night = dict.fromkeys(range(6), (10, 1))
+    lengths = {}
+    for days in (3, 4, 14):
+        baseline = fit(reference(days, night))
+        assert baseline is not None
+        lengths[days] = len(baseline.cells)
+    assert lengths == {3: 0, 4: 24, 14: 168}
+    assert fit([]) is None
+    assert fit([Window(0, 0, 0)]) is None
+
+
+def test_a_young_version_has_its_own_level_and_its_parents_profile() -> None:
+    """One day of a better version, seen against the nights of the old one."""
+    parent = fit(reference(28, dict.fromkeys(range(6), (10, 1))))
+    assert parent is not None
+    young = inherit(parent, reference(1, dict.fromkeys(range(24), (10, 5))))
+    assert young is not None
+    assert young.cells == parent.cells
+    assert young.events == 2880
+    assert young.margin > parent.margin
+    assert inherit(parent, []) is None
