@@ -19,8 +19,8 @@ ErrorType = Literal["empty", "too_large", "not_utf8", "not_json", "unknown_versi
 
 EVENT_ADAPTER: Final[TypeAdapter[Event]] = TypeAdapter(CheckedEvent)
 
-# A field of free form may hold any number, and ClickHouse's parser refuses some that Python's takes. Only bytes like
-# these can be one: a look at them spares the walk through nearly every event.
+# A generation's fields of free form may hold any number, and ClickHouse's parser refuses some that Python's takes. Only
+# bytes like these can be one: a look at them spares the walk through most generations.
 _MAYBE_TOO_LARGE: Final = re.compile(rb"NaN|Infinity|[eE]\+?\d{3}|\d{19}")
 
 
@@ -50,7 +50,7 @@ def decode(value: bytes | None) -> Event:
         event = EVENT_ADAPTER.validate_json(value, strict=True)
     except ValidationError as error:
         raise _refusal(value, error) from None
-    if _MAYBE_TOO_LARGE.search(value) is not None and not _readable(event):
+    if event["type"] == "generation" and _MAYBE_TOO_LARGE.search(value) is not None and not _readable(event):
         raise ContractError(
             "invalid", "a number is beyond 64 bits, or NaN or infinite: not every reader of JSON takes it"
         )
