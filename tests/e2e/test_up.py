@@ -1,0 +1,143 @@
+"""`keeprate up --demo` as a user runs it: everything starts, numbers move, Ctrl-C leaves nothing running."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.process import accepts, free_port
+from keeprate.deploy.stack import keeprate
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+NAMES = ("broker", "store", "page", "prometheus")
+
+
+class Up:
+    """A running `keeprate up`."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        self.ports = {name: free_port() for name in NAMES}
+        # The monitor's port is the first of three in a row.
+        self.ports["monitor"] = next(
+            port for port in range(23_000, 60_000, 10) if not any(map(accepts, range(port, port + 3)))
+        )
+        options = [f"--{name}-port={port}" for name, port in self.ports.items()]
+        self.directory = directory
+        self.said = directory.with_suffix(".out")
+        with self.said.open("ab") as said:
+            self.process = subprocess.Popen(
+                keeprate("up", f"--data-dir={directory}", *options, *arguments), stdout=said, stderr=said
+            )
+
+    def get(self, name: str, path: str, body: str | None = None) -> str:
+        """What the part at a port answers."""
+        data = body.encode() if body else None
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}{path}", data, timeout=30) as response:
+            return str(response.read().decode())
+
+    def count(self, table: str) -> int:
+        return int(self.get("store", "/?database=keeprate", f"SELECT count() FROM {table}"))
+
+    def wait(self, condition: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            assert self.process.poll() is None, self.said.read_text()
+            try:
+                if condition():
+                    return
+            except OSError:
+                # Not listening yet.
+                time.sleep(0.1)
+            assert time.monotonic() < deadline, f"{what}: not in time\n{self.said.read_text()}"
+            time.sleep(0.3)
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(90)
+
+    def left_running(self) -> list[str]:
+        """The command lines that still mention the data directory."""
+        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        return [line for line in listed.splitlines() if str(self.directory) in line]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    started: list[Up] = []
+
+    def begin(*arguments: str) -> Up:
+        started.append(Up(tmp_path / "data", *arguments))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        if one.process.poll() is None:
+            one.interrupt()
+
+
+def test_numbers_move_and_nothing_is_left_behind(
+    start: Callable[..., Up], kafka: KafkaBroker, require: Callable[[str], str]
+) -> None:
+    """History, then live, on real Kafka; the page, /metrics and Prometheus answer; a second start keeps the data."""
+    require("prometheus")
+    up = start("--demo", "--broker=kafka")
+    up.wait(lambda: "goes on live" in up.said.read_text(), "the history")
+    up.wait(lambda: up.count("feedback") > 1000, "the history in the store")
+    history = up.count("feedback")
+    up.wait(lambda: up.count("feedback") > history, "live events")
+    up.wait(lambda: "keeprate_suggestions_total" in up.get("monitor", "/metrics"), "metrics")
+    assert "<title>" in up.get("page", "/")
+
+    def healthy() -> bool:
+        targets = json.loads(up.get("prometheus", "/api/v1/targets"))["data"]["activeTargets"]
+        return {target["health"] for target in targets} == {"up"}
+
+    up.wait(healthy, "Prometheus' targets")
+    rules = json.loads(up.get("prometheus", "/api/v1/rules"))["data"]["groups"]
+    assert any(rule["name"] == "Watchdog" for group in rules for rule in group["rules"])
+    assert up.interrupt() == 0, up.said.read_text()
+    assert up.left_running() == []
+    landed = history
+    again = start("--broker=kafka")
+    again.wait(lambda: again.count("feedback") >= landed, "the data of the first run")
+    assert again.interrupt() == 0
+    assert again.left_running() == []
+
+
+def test_a_taken_port_is_named_with_its_remedy(start: Callable[..., Up], kafka: KafkaBroker) -> None:
+    """Nothing is started when a port is taken."""
+    up = start("--broker=kafka", f"--page-port={kafka.port}")
+    assert up.process.wait(60) == 1
+    said = " ".join(up.said.read_text().split())
+    assert f"page {kafka.port}" in said
+    assert "--page-port" in said
+    assert up.left_running() == []
+
+
+def test_memory_is_said_loudly(start: Callable[..., Up]) -> None:
+    """The stand-in for Kafka carries the demo, and says what it is."""
+    up = start("--demo", "--broker=memory")
+    up.wait(lambda: up.count("outcomes") > 0, "outcomes")
+    assert "not for data you mean to keep" in " ".join(up.said.read_text().split())
+    assert up.interrupt() == 0
+
+
+def test_help_is_quick_and_needs_nothing_running() -> None:
+    """`keeprate --help` names every command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "keeprate.deploy.cli", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ,
+    )
+    for command in ("up", "worker", "sink", "store", "monitor", "page", "report", "import", "demo", "dead-letters"):
+        assert command in done.stdout
