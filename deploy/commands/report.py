@@ -88,8 +88,8 @@ def read_scope(
     if bucket and span is None:
         raise ValueError(f"--bucket {bucket}: write a number and min, h, d or w, like 1h or 1d")
     return Scope(
-        since=_moment("--since", since, now),
-        until=_moment("--until", until, now) if until else now,
+        since=read_moment("--since", since, now),
+        until=read_moment("--until", until, now) if until else now,
         as_of=now,
         by=[name.strip() for name in by.split(",") if name.strip()],
         only=chosen,
@@ -97,7 +97,8 @@ def read_scope(
     )
 
 
-def _moment(option: str, text: str, now: datetime) -> datetime:
+def read_moment(option: str, text: str, now: datetime) -> datetime:
+    """The time that an option says: so long before `now`, or a date. Raises ValueError that names the option."""
     if span := _SPAN.fullmatch(text):
         return now - int(span[1]) * _UNITS[span[2]]
     try:
