@@ -7,6 +7,7 @@ State      per partition, the outcome of each suggestion by `outcome.key_of`; ke
 Late       feedback that comes before its generation is held as an orphan, an outcome without `generation`, and is
            joined when the generation arrives; a fact about an outcome that has left the state starts a partial one,
            which merges with the rest in the store
+Limit      what would make an outcome larger than MAX_OUTCOME_BYTES is refused; the outcome stays as it was
 Delivery   at least once: a batch that is read again after a crash merges into the same outcomes, by the law of
            `outcome.merge`, so nothing is lost and nothing counts twice
 
@@ -14,14 +15,18 @@ Pure: no clock, no input or output. The shell decides when to read, look up, wri
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from keeprate.schemas.dead_letters import DeadLetter, Headers, dead_letter
 from keeprate.schemas.decode import ContractError, decode
 from keeprate.schemas.events import Event
-from keeprate.schemas.outcome import Outcome, lift, merge
+from keeprate.schemas.lift import lift
+from keeprate.schemas.outcome import Outcome, merge
+
+MAX_OUTCOME_BYTES: Final = 1 << 20
+"""A suggestion that thousands voted on. Each change writes the whole outcome, and Kafka takes no record of any size."""
 
 
 class Record(Protocol):
@@ -107,6 +112,20 @@ def refuse(record: Record, error: ContractError) -> Refusal:
         error, "join", record.topic, record.partition, record.offset, timestamp_ms, tuple(record.headers)
     )
     return Refusal(record, letter)
+
+
+def refuse_overflow(records: Iterable[Record], keys: Set[str]) -> list[Refusal]:
+    """The refusals of the records that speak of suggestions whose outcomes would become too large."""
+    error = ContractError("too_large", f"the suggestion's outcome would exceed {MAX_OUTCOME_BYTES} bytes")
+    refusals = []
+    for record in records:
+        try:
+            event = decode(record.value)
+        except ContractError:
+            continue
+        if any(key in keys for key, _ in lift(event)):
+            refusals.append(refuse(record, error))
+    return refusals
 
 
 def join(held: Mapping[str, Outcome], facts: Mapping[str, Outcome]) -> Step:

@@ -23,7 +23,7 @@ from typing import Any, Final, Protocol
 
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome
 from keeprate.streams.expiry import SKEW_MS, Watermark, late, latest_ms, stamp, stamped_at_ms, value_of
-from keeprate.streams.feedback_join import Refusal, Sifted, Step, join, sift
+from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES, Refusal, Sifted, Step, join, refuse_overflow, sift
 from keeprate.streams.state import Changes, PartitionState
 from keeprate.streams.transport import Batch
 
@@ -157,11 +157,13 @@ class Pipeline:
         sifted = sift(message.value.records)
         held = _look_up(recent, self._partition(number), list(sifted.facts))
         step = join(held, sifted.facts)
+        encoded = {key.encode(): encode_outcome(key, outcome) for key, outcome in step.outcomes.items()}
+        if max(map(len, encoded.values()), default=0) > MAX_OUTCOME_BYTES:
+            _keep_small(encoded, step, sifted, message.value.records)
         times_ms = {key: latest_ms(outcome) for key, outcome in step.outcomes.items()}
         now_ms, watermark = self._now_ms(), self._watermarks[number]
         late_count = late(times_ms, held, watermark.expired_before_ms(now_ms))
         watermark.hear(times_ms.values(), now_ms)
-        encoded = {key.encode(): encode_outcome(key, outcome) for key, outcome in step.outcomes.items()}
         latest = now_ms + SKEW_MS
         pairs = zip(encoded.items(), times_ms.values(), strict=True)
         stamped = {key: stamp(value, min(at_ms, latest)) for (key, value), at_ms in pairs}
@@ -240,6 +242,14 @@ class _Sweep:
         # The least key after the last one.
         self.cursor = found[-1][0] + b"\x00" if len(found) == limit else b""
         return [key for key, stamped in found if stamped_at_ms(stamped) < before_ms]
+
+
+def _keep_small(encoded: dict[bytes, bytes], step: Step, sifted: Sifted, records: list[Any]) -> None:
+    """Take outcomes that are too large out of a batch again, and refuse the records that would have made them so."""
+    large = {key.decode() for key, value in encoded.items() if len(value) > MAX_OUTCOME_BYTES}
+    for key in large:
+        del encoded[key.encode()], step.outcomes[key]
+    sifted.refusals.extend(refuse_overflow(records, large))
 
 
 async def _forever() -> None:

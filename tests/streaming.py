@@ -5,6 +5,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,8 +17,10 @@ from confluent_kafka.cimpl import NewTopic
 from keeprate.deploy.process import ChildProcess
 from keeprate.schemas.decode import encode, validate
 from keeprate.schemas.events import Event
-from keeprate.schemas.outcome import encode_outcome, fold
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, PARTITIONER, SOURCES, topic_of
+from keeprate.streams.transport import Batch
 
 BASE_MS = 1_764_000_000_000
 POISON = (
@@ -34,6 +37,27 @@ POISON = (
 
 Sourced = tuple[str, bytes | None, bytes | None]
 """Topic, key and value of one source record."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A record as Kafka's clients show it."""
+
+    value: bytes | None
+    offset: int
+    topic: str = "keeprate.feedback"
+    partition: int = 0
+    timestamp: int = 0
+    key: bytes | None = None
+    headers: tuple[Any, ...] = ()
+
+
+@dataclass
+class Message:
+    """What the transport hands to the pipeline, as far as the pipeline looks at it."""
+
+    value: Batch
+    partition: int = 0
 
 
 def create_topics(bootstrap: str) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
-from keeprate.schemas.outcome import decode_outcome, encode_outcome, fold, merge_all
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import decode_outcome, encode_outcome, merge_all
 from keeprate.schemas.topics import topic_of
 from keeprate.streams.changelog import replay
 from keeprate.streams.expiry import stamp, value_of
@@ -19,20 +20,7 @@ from keeprate.streams.pipeline import Done, Pipeline
 from keeprate.streams.state import Changes, MemoryState
 from keeprate.streams.transport import Batch
 from tests.strategies import logs, shuffled_with_duplicates
-from tests.streaming import POISON
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A record as Kafka's clients show it."""
-
-    value: bytes | None
-    offset: int
-    topic: str = "keeprate.feedback"
-    partition: int = 0
-    timestamp: int = 0
-    key: bytes | None = None
-    headers: tuple[Any, ...] = ()
+from tests.streaming import POISON, Message, Stored
 
 
 def stored(events: Iterable[Event]) -> list[Stored]:
@@ -195,12 +183,6 @@ class Disk:
         self.write = process.store
         self.scan = process.world.state.scan
         self.close = process.world.state.close
-
-
-@dataclass
-class Message:
-    value: Batch
-    partition: int = 0
 
 
 async def live(process: Process, batches: list[list[Stored]]) -> None:

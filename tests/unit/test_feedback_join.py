@@ -1,0 +1,133 @@
+"""Facts about what the join does at its edges."""
+
+import asyncio
+from typing import Any
+
+from keeprate.schemas.decode import encode
+from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES
+from keeprate.streams.pipeline import Done, Pipeline
+from keeprate.streams.state import MemoryState
+from keeprate.streams.transport import Batch
+from tests.streaming import Message, Stored
+
+GENERATION = "0198c0de-0000-7000-8000-000000000001"
+NOW_MS = 1_764_000_000_000
+
+
+def vote(number: int, generation: str = GENERATION) -> bytes:
+    """One user's vote; each makes the outcome some hundred bytes larger."""
+    envelope = {"schema_version": 1, "occurred_at": NOW_MS, "app": "chat", "generation_id": generation}
+    event_id = f"0198c0de-0000-7000-8000-{number:012d}"
+    return encode(envelope | {"event_id": event_id, "type": "vote", "value": 1, "user": f"{number:0200d}"})
+
+
+class Recorder:
+    """Takes the place of Kafka and of the counters, and answers at once."""
+
+    def __init__(self) -> None:
+        self.written: dict[bytes, bytes | None] = {}
+        self.refused: list[Any] = []
+        self.acknowledged: list[int] = []
+        self.done: list[Done] = []
+        self.gone = 0
+        self.failed: list[BaseException] = []
+        self.error: Exception | None = None
+
+    def write(self, partition: int, outcomes: Any, refusals: Any) -> "asyncio.Future[int | None]":
+        future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        if self.error is not None:
+            future.set_exception(self.error)
+            return future
+        self.written |= outcomes
+        self.refused += refusals
+        future.set_result(None)
+        return future
+
+    async def fail(self, error: BaseException) -> None:
+        self.failed.append(error)
+
+    def batch_done(self, done: Done) -> None:
+        self.done.append(done)
+
+    def expired(self, count: int) -> None:
+        self.gone += count
+
+    def pipeline(self, state: MemoryState, now_ms: int = NOW_MS) -> Pipeline:
+        acknowledge = self.acknowledged.append
+        return Pipeline(
+            self, lambda number: state, lambda m: acknowledge(m.value.next_offset), self.fail, self, lambda: now_ms
+        )
+
+
+def batch(values: list[bytes], start: int = 0) -> Message:
+    """A message of the transport."""
+    return Message(Batch(start, [Stored(value, start + place) for place, value in enumerate(values)]))
+
+
+def test_an_outcome_that_would_be_too_large_stays_as_it_was() -> None:
+    """The records that would have made it so are refused; others of the same batch are joined."""
+
+    async def scenario() -> Recorder:
+        recorder, state = Recorder(), MemoryState()
+        pipeline = recorder.pipeline(state)
+        count = MAX_OUTCOME_BYTES // 250
+        await pipeline.take(batch([vote(number) for number in range(count // 2)]))
+        other = GENERATION.replace("1", "2")
+        more = [vote(number) for number in range(count // 2, count * 2)]
+        await pipeline.take(batch([*more, vote(0, other)], start=count))
+        await pipeline.drain()
+        assert len(recorder.refused) == len(more)
+        return recorder
+
+    recorder = asyncio.run(scenario())
+    assert {refusal.letter.error_type for refusal in recorder.refused} == {"too_large"}
+    assert all(len(value or b"") <= MAX_OUTCOME_BYTES for value in recorder.written.values())
+    assert len(recorder.written) == 2
+    assert len(recorder.acknowledged) == 2
+
+
+def test_after_a_failure_nothing_is_acknowledged() -> None:
+    """Neither the batch that failed nor one after it, and the process is told once."""
+
+    async def scenario() -> Recorder:
+        recorder, state = Recorder(), MemoryState()
+        pipeline = recorder.pipeline(state)
+        await pipeline.take(batch([vote(1)]))
+        await asyncio.sleep(0.01)
+        recorder.error = RuntimeError("the broker did not take it")
+        await pipeline.take(batch([vote(2)], start=1))
+        await asyncio.sleep(0.01)
+        recorder.error = None
+        waiting = asyncio.ensure_future(pipeline.take(batch([vote(3)], start=2)))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        waiting.cancel()
+        return recorder
+
+    recorder = asyncio.run(scenario())
+    assert recorder.acknowledged == [1]
+    assert [str(error) for error in recorder.failed] == ["the broker did not take it"]
+
+
+def test_a_fact_that_comes_after_its_outcome_expired_begins_a_partial_one() -> None:
+    """What has expired is removed by a tombstone; a late fact is counted, and is not lost."""
+
+    async def scenario() -> Recorder:
+        recorder, state = Recorder(), MemoryState()
+        pipeline = recorder.pipeline(state, now_ms=NOW_MS + 30 * 86_400_000)
+        await pipeline.take(batch([vote(1)]))
+        later = vote(2, GENERATION.replace("1", "2")).replace(
+            str(NOW_MS).encode(), str(NOW_MS + 20 * 86_400_000).encode()
+        )
+        await pipeline.take(batch([later], start=1))
+        await asyncio.sleep(0.01)
+        pipeline.sweep()
+        await asyncio.sleep(0.01)
+        assert (recorder.gone, len(state.scan(b"", 10))) == (1, 1)
+        assert list(recorder.written.values()).count(None) == 1
+        await pipeline.take(batch([vote(3)], start=2))
+        await pipeline.drain()
+        assert len(state.scan(b"", 10)) == 2
+        return recorder
+
+    assert [done.late for done in asyncio.run(scenario()).done] == [0, 0, 1]
