@@ -13,7 +13,8 @@ from keeprate.deploy.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.dead_letters import dead_letter, encode_headers
 from keeprate.schemas.decode import ContractError, encode, validate
-from keeprate.schemas.outcome import FIELDS, encode_outcome, fold
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import FIELDS, encode_outcome
 from keeprate.sinks.clickhouse import (
     BatchRejectedError,
     Client,
@@ -25,6 +26,7 @@ from keeprate.sinks.clickhouse import (
 from keeprate.sinks.flush import INSERT_SETTINGS
 from keeprate.sinks.migrate import migrate, scripts
 from keeprate.sinks.rows import sort
+from tests.landing import REFUSED_BY_THE_STORE
 from tests.unit.sinks.records import FakeRecord
 
 
@@ -80,6 +82,15 @@ def test_an_event_that_the_engine_cannot_read_is_refused(client: Client, monkeyp
     monkeypatch.setattr("keeprate.sinks.rows.decode", json.loads)
     with pytest.raises(BatchRejectedError) as error:
         _insert(client, "keeprate.generations", [FakeRecord(0, value)])
+    assert error.value.name == "VIOLATED_CONSTRAINT"
+    assert client.query("SELECT count() FROM generations") == [(0,)]
+
+
+def test_an_event_that_only_the_engine_cannot_read_is_refused(client: Client) -> None:
+    """Of a field that comes twice one parser takes the last and one the first: the row is refused, its id not lost."""
+    assert sort("keeprate.generations", 0, [FakeRecord(0, REFUSED_BY_THE_STORE)]).rejects == []
+    with pytest.raises(BatchRejectedError) as error:
+        _insert(client, "keeprate.generations", [FakeRecord(0, REFUSED_BY_THE_STORE)])
     assert error.value.name == "VIOLATED_CONSTRAINT"
     assert client.query("SELECT count() FROM generations") == [(0,)]
 
