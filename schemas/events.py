@@ -86,6 +86,7 @@ class Envelope(TypedDict):
 _closed = with_config(ConfigDict(extra="forbid"))
 
 
+# Lists fail fast: a record of a megabyte can hold a million faults, and one is enough to refuse it.
 class Message(TypedDict):
     """One message of an input or output, in the shape that model providers share."""
 
@@ -110,12 +111,12 @@ class Generation(Envelope):
     prompt_version: NotRequired[Name | None]
     prompt_variables: NotRequired[dict[str, Any] | None]
     context_strategy: NotRequired[Annotated[Name, Field(description="how the data in the prompt was selected")] | None]
-    context_sources: NotRequired[list[Text] | None]
-    tools_offered: NotRequired[list[Name] | None]
-    tools_called: NotRequired[list[Name] | None]
+    context_sources: NotRequired[Annotated[list[Text], Field(fail_fast=True)] | None]
+    tools_offered: NotRequired[Annotated[list[Name], Field(fail_fast=True)] | None]
+    tools_called: NotRequired[Annotated[list[Name], Field(fail_fast=True)] | None]
     content_mode: NotRequired[Literal["full", "hashed", "off"] | None]
-    input: NotRequired[list[Message] | None]
-    output: NotRequired[Annotated[list[Message], Field(description="one message per choice")] | None]
+    input: NotRequired[Annotated[list[Message], Field(fail_fast=True)] | None]
+    output: NotRequired[Annotated[list[Message], Field(fail_fast=True, description="one message per choice")] | None]
     choice_count: NotRequired[Annotated[int, Field(ge=1, le=64)] | None]
     parameters: NotRequired[dict[str, Any] | None]
     input_tokens: NotRequired[Count | None]

@@ -15,7 +15,8 @@ from pydantic_core import from_json
 
 from keeprate.schemas.decode import decode
 from keeprate.schemas.events import Event
-from keeprate.schemas.outcome import FIELDS, Outcome, canonical, encode_outcome, fold, key_of, merge
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import FIELDS, Outcome, canonical, encode_outcome, key_of, merge
 from keeprate.sinks.clickhouse import Client, to_ms
 from keeprate.sinks.rows import OUTCOMES_TABLE
 

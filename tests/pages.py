@@ -15,7 +15,8 @@ from keeprate.deploy.page.source import Source
 from keeprate.deploy.process import accepts, free_port
 from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
-from keeprate.schemas.outcome import encode_outcome, fold
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import topic_of
 from keeprate.sinks.clickhouse import connect
 from keeprate.sinks.migrate import migrate

@@ -9,7 +9,8 @@ from typing import Final
 
 from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
-from keeprate.schemas.outcome import encode_outcome, fold, lift
+from keeprate.schemas.lift import fold, lift
+from keeprate.schemas.outcome import encode_outcome
 from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.migrate import apply, scripts
 

@@ -15,7 +15,8 @@ from typing import Final
 from keeprate.deploy.demo.simulate import simulate
 from keeprate.deploy.demo.story import DAY_MS, World
 from keeprate.schemas.decode import decode, encode
-from keeprate.schemas.outcome import encode_outcome, fold
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import SOURCES, topic_of
 
 SEED: Final = 20_260_301

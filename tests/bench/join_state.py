@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from keeprate.deploy.topics import create_topics
 from keeprate.schemas.decode import decode, encode
-from keeprate.schemas.outcome import encode_outcome, fold, key_of, parse_key
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import encode_outcome, key_of, parse_key
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, GENERATIONS, OUTCOMES
 from tests.bench.join_contenders import WrongError, workers
 from tests.bench.join_kafka import Cluster, Record

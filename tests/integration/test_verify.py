@@ -8,7 +8,8 @@ import pytest
 
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import decode, encode
-from keeprate.schemas.outcome import encode_outcome, fold
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import encode_outcome
 from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.flush import INSERT_SETTINGS, LEDGER_COLUMNS
 from keeprate.sinks.migrate import migrate

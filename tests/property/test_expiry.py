@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeprate.schemas.outcome import fold
+from keeprate.schemas.lift import fold
 from keeprate.streams.expiry import (
     IDLE_MS,
     KEEP_MS,

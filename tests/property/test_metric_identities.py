@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeprate.schemas.events import Event, is_late_check
-from keeprate.schemas.outcome import FIELDS, Outcome, fold
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import FIELDS, Outcome
 from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.queries import Rate, Scope

@@ -12,17 +12,8 @@ from pydantic_core import from_json
 
 from keeprate.schemas.decode import decode, encode
 from keeprate.schemas.events import Event
-from keeprate.schemas.outcome import (
-    FIELDS,
-    KEY_COLUMNS,
-    Outcome,
-    decode_outcome,
-    encode_outcome,
-    fold,
-    lift,
-    merge,
-    merge_all,
-)
+from keeprate.schemas.lift import fold, lift
+from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS, Outcome, decode_outcome, encode_outcome, merge, merge_all
 from tests.strategies import events, logs, shuffled_with_duplicates
 
 MERGED = (
