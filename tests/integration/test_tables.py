@@ -86,8 +86,8 @@ def test_an_event_that_the_engine_cannot_read_is_refused(client: Client, monkeyp
     assert client.query("SELECT count() FROM generations") == [(0,)]
 
 
-def test_an_event_that_only_the_engine_cannot_read_is_refused(client: Client) -> None:
-    """Of a field that comes twice one parser takes the last and one the first: the row is refused, its id not lost."""
+def test_an_event_without_an_identity_is_refused(client: Client) -> None:
+    """ClickHouse reads the JSON by itself. What it could not read has no id there, and would merge with others alike."""
     assert sort("keeprate.generations", 0, [FakeRecord(0, REFUSED_BY_THE_STORE)]).rejects == []
     with pytest.raises(BatchRejectedError) as error:
         _insert(client, "keeprate.generations", [FakeRecord(0, REFUSED_BY_THE_STORE)])
