@@ -21,9 +21,8 @@ pytestmark = pytest.mark.browser
 DASH = NONE = "\u2013"
 HOSTILE = "<img src=x onerror='window.pwned=1'>"
 HOSTILE_VERSION = "<b onmouseover='window.pwned=1'>v9</b> %{x} {{7*7}}"
-DRAWN = (
-    "document.querySelectorAll('#feedback tbody tr').length > 0 && document.querySelectorAll('.main-svg').length > 3"
-)
+PARTS = (".key", "#funnel li", "#compare tbody tr", "#feedback tbody tr", "#lag > *", "#series svg", "#retention svg")
+DRAWN = f"{json.dumps(PARTS)}.every(each => document.querySelector(each))"
 
 
 @pytest.fixture(scope="module")
@@ -169,10 +168,10 @@ def test_a_column_sorts_the_table(browser: Browser, address: str) -> None:
     press = "document.querySelector('[data-sort=retention]').click()"
     names = "[...document.querySelectorAll('#compare tbody tr')].map(e => e.dataset.group)"
     browser.evaluate(press)
-    browser.wait_for("document.querySelector('th[aria-sort=descending] [data-sort=retention]')")
+    browser.wait_for("!!document.querySelector('th[aria-sort=descending] [data-sort=retention]')")
     falling = browser.evaluate(names)
     browser.evaluate(press)
-    browser.wait_for("document.querySelector('th[aria-sort=ascending] [data-sort=retention]')")
+    browser.wait_for("!!document.querySelector('th[aria-sort=ascending] [data-sort=retention]')")
     rising = browser.evaluate(names)
     with_value = [name for name in falling if not name.startswith("support")]
     assert rising[: len(with_value)] == with_value[::-1]
@@ -239,10 +238,10 @@ def test_hostile_text_is_inert(browser: Browser, store: StoreProcess) -> None:
         assert browser.text("#feedback .comment") in (HOSTILE, "<svg/onload=window.pwned=1>")
         assert browser.text("#series-legend li") == HOSTILE_VERSION
         assert HOSTILE in browser.text("#filter-environment")
-        x, y = browser.evaluate(
-            "(e => { const r = e.getBoundingClientRect(); return [r.left + r.width * 11 / 13, r.top + r.height / 2] })"
-            "(document.querySelector('#series .nsewdrag'))"
-        )
+        point = "document.querySelector('#series .scatterlayer .point')"
+        browser.wait_for(f"!!{point}")
+        middle = "(r => [r.left + r.width / 2, r.top + r.height / 2])"
+        x, y = browser.evaluate(f"{middle}({point}.getBoundingClientRect())")
         browser.hover(x, y)
         browser.wait_for("document.querySelector('#series .hoverlayer')?.textContent.includes('v9')")
         assert HOSTILE_VERSION in browser.evaluate("document.querySelector('#series .hoverlayer').textContent")

@@ -59,7 +59,7 @@ function lines(group, series, { level, banded }) {
 function ceiling(series) {
   const points = series.groups.flatMap((group) => group.points).filter(enough);
   const tops = points.map((point) => Math.min(point.high, point.value + 0.1));
-  return Math.min(1, Math.max(0.05, 1.08 * Math.max(0, ...tops)));
+  return Math.min(1.03, Math.max(0.05, 1.08 * Math.max(0, ...tops)));
 }
 
 function latest(group) {
