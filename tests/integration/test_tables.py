@@ -87,7 +87,7 @@ def test_an_event_that_the_engine_cannot_read_is_refused(client: Client, monkeyp
 
 
 def test_an_event_without_an_identity_is_refused(client: Client) -> None:
-    """ClickHouse reads the JSON by itself. What it could not read has no id there, and would merge with others alike."""
+    """What ClickHouse could not read has no id there, and would merge with other rows like it."""
     assert sort("keeprate.generations", 0, [FakeRecord(0, REFUSED_BY_THE_STORE)]).rejects == []
     with pytest.raises(BatchRejectedError) as error:
         _insert(client, "keeprate.generations", [FakeRecord(0, REFUSED_BY_THE_STORE)])
