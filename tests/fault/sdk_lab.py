@@ -3,13 +3,14 @@
 import random
 import subprocess
 import sys
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from keeprate.producers import Keeprate, Stats
 from keeprate.schemas.decode import decode
@@ -73,7 +74,7 @@ def events_of(bootstrap: str, app: str) -> Iterator[Any]:
 
 def _read(consumer: Consumer, topic: str, partition: int) -> Iterator[Any]:
     at = TopicPartition(topic, partition)
-    _, end = consumer.get_watermark_offsets(at, timeout=20)
+    end = _end(consumer, at)
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
     read = 0
     while read < end:
@@ -124,6 +125,21 @@ def emit_until_killed(app: str, brokers: str, spool: Path, count: int) -> int:
             break
     rest, _ = process.communicate()
     return max([last, *(int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n"))])
+
+
+def _end(consumer: Consumer, at: TopicPartition) -> int:
+    """The offset behind the last record."""
+    give_up_at = time.monotonic() + 20
+    while True:
+        try:
+            _, end = consumer.get_watermark_offsets(at, timeout=20)
+        except KafkaException as error:
+            # For a moment after a topic is created, or its broker restarted, nobody leads the partition.
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.2)
+        else:
+            return end
 
 
 class Killed(NamedTuple):
