@@ -20,7 +20,7 @@ function theme() {
 /** Draws or redraws a chart. `layout(theme)` gives what differs from the shared layout. */
 export async function draw(element, traces, layout) {
   const colours = theme();
-  const axis = { gridcolor: colours.line, zerolinecolor: colours.line, linecolor: colours.line, tickfont: { color: colours.soft, size: 12 }, fixedrange: false, automargin: false };
+  const axis = { gridcolor: colours.line, zerolinecolor: colours.line, linecolor: colours.line, tickfont: { color: colours.soft, size: 12 }, spikecolor: colours.soft, spikethickness: 1, spikedash: "dot" };
   const own = layout(colours);
   const shared = {
     paper_bgcolor: "rgba(0,0,0,0)",

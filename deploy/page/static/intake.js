@@ -10,13 +10,13 @@ export function drawIntake(intake) {
     if (!byId(id).firstChild) byId(id).replaceChildren(term(name));
   }
   block(byId("orphans"), orphanRows(intake.orphans), "Every feedback found its generation.");
-  block(byId("lag"), lagRows(intake.lag), "Nothing has landed in this period.");
+  block(byId("lag"), lagRows(intake.lag), "Nothing has landed in the last quarter of an hour.", "");
   block(byId("dead-letters"), letterRows(intake.dead_letters), "No record was refused.");
 }
 
-function block(parent, items, nothing) {
-  const shown = items.length ? items : [{ key: "", nothing }];
-  reconcile(parent, shown, (item) => item.key, (item) => (item.nothing ? h("p", { class: "nothing good", text: item.nothing }) : line(item)));
+function block(parent, items, nothing, mood = "good") {
+  const shown = items.length ? items : [{ key: "", nothing, mood }];
+  reconcile(parent, shown, (item) => item.key, (item) => (item.nothing ? h("p", { class: `nothing ${item.mood}`, text: item.nothing }) : line(item)));
 }
 
 function line({ title, value, note, detail }) {
