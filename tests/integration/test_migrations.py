@@ -1,0 +1,80 @@
+"""A store of every older version, with data in it, comes up to this version and keeps them."""
+
+import json
+import random
+import uuid
+
+import pytest
+
+from keeprate.deploy.store import StoreProcess
+from keeprate.schemas.decode import decode, encode
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import encode_outcome
+from keeprate.sinks.clickhouse import Client, connect
+from keeprate.sinks.flush import INSERT_SETTINGS
+from keeprate.sinks.migrate import apply, migrate, pending, scripts
+from keeprate.sinks.rows import Record, sort
+from keeprate.sinks.verify import check_outcomes
+from tests.streaming import story
+from tests.unit.sinks.records import FakeRecord
+
+MIGRATIONS = [script for script in scripts() if script.kind == "migration"]
+OUTCOMES_SINCE = 2
+
+
+def _land(client: Client, topic: str, values: list[bytes]) -> None:
+    records: list[Record] = [FakeRecord(number, value, source=topic) for number, value in enumerate(values)]
+    for table, rows in sort(topic, 0, records).tables.items():
+        if len(rows):
+            settings = {**INSERT_SETTINGS, **dict(table.settings)}
+            client.insert_bytes(table.name, table.columns, b"".join(rows.encoded), table.format, settings)
+
+
+def _everything(client: Client) -> dict[str, list[str]]:
+    """Each row of the tables of facts and outcomes, as text, without when it was stored."""
+    tables = [name for (name,) in client.query("SELECT name FROM system.tables WHERE database = currentDatabase()")]
+    wanted = [name for name in ("generations", "feedback", "outcomes") if name in tables]
+    return {
+        name: sorted(
+            json.dumps({key: value for key, value in json.loads(line).items() if key != "stored_at"}, sort_keys=True)
+            for line in client.query_bytes(f"SELECT * FROM {name} FINAL").splitlines()
+        )
+        for name in wanted
+    }
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS) + 1))
+def test_a_store_of_an_older_version_keeps_its_rows(store: StoreProcess, version: int) -> None:
+    """Rows that an older version wrote are there after the upgrade, and the sink's rows still fit the tables."""
+    database = f"upgrade_{uuid.uuid4().hex[:8]}"
+    values = [encode(event) for event in story(random.Random(version), "editor", 20)]
+    outcomes = [encode_outcome(*item) for item in fold(map(decode, values)).items()]
+    with connect(store.url, "default") as client:
+        client.command(f"CREATE DATABASE {database}")
+    with connect(f"{store.url}/{database}") as client:
+        apply(client, MIGRATIONS[:version])
+        _land(client, "keeprate.feedback", values)
+        if version >= OUTCOMES_SINCE:
+            _land(client, "keeprate.outcomes", outcomes)
+        before = _everything(client)
+        applied = migrate(f"{store.url}/{database}")
+        assert [script.name for script in applied if script.kind == "migration"] == [
+            script.name for script in MIGRATIONS[version:]
+        ]
+        after = _everything(client)
+        assert {name: after[name] for name in before} == before
+        _land(client, "keeprate.outcomes", outcomes)
+        assert check_outcomes(client, settled_s=0)[1] == []
+
+
+def test_a_migration_that_was_cut_off_is_run_again(store: StoreProcess) -> None:
+    """A process that died between two statements leaves a migration that the next one completes."""
+    url = f"{store.url}/cut_{uuid.uuid4().hex[:8]}"
+    with connect(store.url, "default") as client:
+        client.command(f"CREATE DATABASE {url.rpartition('/')[2]}")
+    with connect(url) as client:
+        apply(client, [])
+        client.command(MIGRATIONS[0].statements[0])
+        assert MIGRATIONS[0] in pending(scripts(), {})
+        assert migrate(url)[0] == MIGRATIONS[0]
+        assert client.query("SELECT count() FROM feedback") == [(0,)]
