@@ -8,8 +8,18 @@ import uuid
 FOREIGN_NAMESPACE = uuid.UUID("6f1f2f5e-3a0c-5d0b-9a52-7b1d0c6c1a10")
 """The UUIDv5 namespace of foreign ids. Changing it would give every foreign id a second identity."""
 
-_lock = threading.Lock()
+# Reentrant, for a signal handler that emits; new in a forked child, where a thread that held it does not exist.
+_lock = threading.RLock()
 _last: tuple[int, int] = (0, 0)
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def uuid7(at_ms: int | None = None) -> str:

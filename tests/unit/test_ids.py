@@ -1,0 +1,58 @@
+"""Identities: their form, their order, and what a fork does to them."""
+
+import os
+import signal
+import threading
+import uuid
+
+import pytest
+
+from keeprate.schemas import ids
+from keeprate.schemas.ids import foreign_id, uuid7, uuid7_at_ms
+
+
+def test_an_id_is_a_uuid_of_version_7() -> None:
+    """Version, variant and time are where RFC 9562 has them."""
+    identity = uuid.UUID(uuid7(1_764_000_000_123))
+    assert (identity.version, identity.variant) == (7, uuid.RFC_4122)
+    assert uuid7_at_ms(str(identity)) == 1_764_000_000_123
+    assert str(identity) == str(identity).lower()
+
+
+def test_ids_of_one_process_ascend_and_never_repeat() -> None:
+    """Also beyond the 4096 that a millisecond's counter holds."""
+    made = [uuid7() for _ in range(20_000)]
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
+
+
+def test_a_foreign_id_is_the_same_each_time_and_the_apps_own() -> None:
+    """A provider's response id maps to one identity within an app, and to another in another app."""
+    assert foreign_id("chat", "resp_1") == foreign_id("chat", "resp_1") != foreign_id("editor", "resp_1")
+    assert uuid.UUID(foreign_id("chat", "resp_1")).version == 5
+    assert uuid7_at_ms(foreign_id("chat", "resp_1")) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_forked_while_a_thread_makes_an_id_can_make_one() -> None:
+    """The lock that the other thread holds does not exist in the child."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with ids._lock:
+            held.set()
+            done.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(30)
+    child = os.fork()
+    if child == 0:
+        # An alarm ends a child that hangs: SIGALRM's default action.
+        signal.alarm(10)
+        uuid7()
+        os._exit(0)
+    done.set()
+    holder.join()
+    assert os.waitpid(child, 0)[1] == 0
