@@ -147,8 +147,8 @@ class Consumer:
 
         cached: as the last fetch told it, without asking; (-1001, -1001) when there was none.
         """
-        timeout_s = 0.0 if cached else _CALL_TIMEOUT_S
-        low, high = _called(lambda: self._driver.get_watermark_offsets(Position(*at), timeout_s, cached=cached))
+        timeout_s, ask = (0.0, _called) if cached else (_CALL_TIMEOUT_S, _patiently)
+        low, high = ask(lambda: self._driver.get_watermark_offsets(Position(*at), timeout_s, cached=cached))
         return int(low), int(high)
 
     def commit(self, at: TopicPartition, offset: int, metadata: str = "") -> None:

@@ -23,7 +23,7 @@ from keeprate.sinks.clickhouse import Client, StoreUnavailableError
 from keeprate.sinks.flush import Destination, Flush
 from keeprate.sinks.intent import Intent
 from keeprate.sinks.kafka import Consumer
-from keeprate.sinks.kafka_errors import BrokerError, BrokerUnavailableError, FencedError
+from keeprate.sinks.kafka_errors import BrokerError, BrokerUnavailableError, FencedError, OffsetLostError
 from keeprate.sinks.partition import FlushPolicy, PartitionBuffer, TopicPartition
 from keeprate.sinks.retry import delay_s
 
@@ -37,10 +37,15 @@ _REASSIGNMENT_TIMEOUT_S: Final = 120
 
 @dataclass(frozen=True)
 class SinkPolicy:
-    """flush: when to cut a batch. budget_s: how long a revoked or ending sink may take to finish what it began."""
+    """What an operator decides.
+
+    flush: when to cut a batch. budget_s: how long a revoked or ending sink may take to finish what it began. skip_lost:
+    go on after offsets that the topic no longer holds, with a range in the ledger that says they are absent.
+    """
 
     flush: FlushPolicy = field(default_factory=FlushPolicy)
     budget_s: float = 10.0
+    skip_lost: bool = False
 
 
 class Observer(Protocol):
@@ -151,8 +156,8 @@ class Sink:
         code = error.code if isinstance(error, StoreUnavailableError) else None
         pause_s = delay_s(code, flush.attempts)
         flush.retry_at_s = self._clock() + pause_s
-        if flush.at not in self._waiting:
-            self._waiting[flush.at] = flush
+        self._waiting[flush.at] = flush
+        if flush.attempts == 1:
             self._consumer.pause(flush.at)
         logger.warning(
             "%s/%d: step %d waits %.1f s after attempt %d: %s",
@@ -172,11 +177,30 @@ class Sink:
         for at, (committed, metadata) in self._consumer.committed(partitions).items():
             start = self._start(at) if committed is None else committed
             intent = Intent.decode(metadata, start)
+            held = self._held(at, start)
+            if held != start:
+                intent = None
+                self._waiting[at] = Flush(at, Intent(start, held - 1, self._revision), [])
             if intent is not None:
                 logger.info("%s/%d: replaying %d to %d", *at, intent.first, intent.last)
-            self._buffers[at] = PartitionBuffer(start, intent)
-            starts[at] = start
+            self._buffers[at] = PartitionBuffer(held, intent)
+            starts[at] = held
         return starts
+
+    def _held(self, at: TopicPartition, start: int) -> int:
+        """The first offset from `start` on that the topic holds. Raises OffsetLostError where that is a jump."""
+        first, end = self._consumer.watermarks(at)
+        if start > end:
+            raise OffsetLostError(
+                f"{at[0]}/{at[1]}: {start} is next, and the topic ends at {end}: it was made anew. "
+                "Land it under a new --group"
+            )
+        if start < first and not self._policy.skip_lost:
+            raise OffsetLostError(
+                f"{at[0]}/{at[1]}: retention removed offsets {start} to {first - 1} before they were landed. "
+                "--skip-lost goes on without them and notes them in the ledger as absent"
+            )
+        return max(start, first)
 
     def _start(self, at: TopicPartition) -> int:
         """Where a partition without a committed offset begins: after what the ledger has, else at its first record.

@@ -15,6 +15,9 @@ def sink(
         str | None, typer.Option(help="a name that no other sink has: under it, a restart gets its partitions at once")
     ] = None,
     linger_s: Annotated[float, typer.Option(help="how long a record waits for others to land with", min=0.05)] = 1.0,
+    skip_lost: Annotated[
+        bool, typer.Option(help="go on after records that retention removed unread; the ledger has them as absent")
+    ] = False,
     metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
@@ -37,7 +40,7 @@ def sink(
                 brokers=brokers or defaults.brokers,
                 store_url=store or defaults.store_url,
                 group=group,
-                policy=SinkPolicy(FlushPolicy(linger_s=linger_s)),
+                policy=SinkPolicy(FlushPolicy(linger_s=linger_s), skip_lost=skip_lost),
                 metrics_port=metrics_port,
                 kafka={"group.instance.id": instance} if instance else {},
             )

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -22,7 +23,7 @@ from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK
 from keeprate.sinks.clickhouse import connect
 from keeprate.sinks.migrate import migrate
 from tests.fault.proxy import FaultyStore
-from tests.landing import PARTITIONS, Account, Source, account, wait_landed
+from tests.landing import PARTITIONS, Account, Source, account, end_offsets, wait_landed
 
 
 class Lab:
@@ -115,6 +116,13 @@ class Trial:
         self.wait(lambda: not child.running, timeout_s)
         self.kills += child.returncode == -9
         return int(child.returncode or 0)
+
+    def remove_unread(self) -> None:
+        """Remove all that is in the topic now, as retention does."""
+        admin = AdminClient({"bootstrap.servers": self.lab.broker.bootstrap})
+        ends = end_offsets(self.lab.broker.bootstrap, (self.topic,))
+        for removed in admin.delete_records([TopicPartition(*at, end) for at, end in ends.items()]).values():
+            removed.result(20)
 
     def wait_landed(self, timeout_s: float = 90) -> None:
         """Return once the group has committed the end of every partition."""

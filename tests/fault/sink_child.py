@@ -33,7 +33,11 @@ def main(options: dict[str, Any]) -> None:
             store_url=options["store_url"],
             group=options["group"],
             topics=(options["topic"], DEAD_LETTERS.name),
-            policy=SinkPolicy(FlushPolicy(linger_s=0.1, max_rows=options.get("max_rows", 200)), budget_s=2.0),
+            policy=SinkPolicy(
+                FlushPolicy(linger_s=0.1, max_rows=options.get("max_rows", 200)),
+                budget_s=2.0,
+                skip_lost=options.get("skip_lost", False),
+            ),
             kafka=kafka_settings,
         ),
         _signal_at(options.get("at"), options["topic"]),

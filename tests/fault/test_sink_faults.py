@@ -71,3 +71,23 @@ def test_without_a_lasting_token_rows_are_doubled(lab: Lab) -> None:
     trial = lab.trial(random.randrange(10**6))
     _killed_after(4, "new_tokens")(trial)
     assert trial.account().duplicated
+
+
+def test_records_that_retention_removed_unread_stop_the_sink(lab: Lab) -> None:
+    """It never jumps by itself. Told to go on, it has the lost offsets in the ledger as absent."""
+    trial = lab.trial(random.randrange(10**6))
+    trial.load(LOAD)
+    trial.sink(instance="one")
+    trial.wait_landed()
+    trial.end()
+    trial.load(LOAD)
+    trial.remove_unread()
+    stopped = trial.sink(instance="one")
+    assert trial.wait_ended(stopped) != 0
+    assert "retention removed offsets" in stopped.log_tail()
+    trial.load(LOAD)
+    trial.sink(instance="one", skip_lost=True)
+    trial.wait_landed()
+    found = trial.account()
+    assert found.unaccounted == []
+    assert len(found.lost) == LOAD
