@@ -4,7 +4,8 @@ Entry points:
     `catalogue`  every metric once: name, kind, labels, meaning, remedy
     `closing`    closes the batches that are complete, and folds their labels
     `totals`     the counters: sums over closed batches
-    `baselines`  the rates to expect
+    `expected`   the rates to expect
+    `drifting`   the drift detector at work
     `exporter`   reads in the background and answers scrapes from what was read last
 
 Invariant: a scrape asks neither the store nor Kafka.

@@ -151,8 +151,45 @@ BASELINE_EVENTS: Final = Metric(
     "Below 300 there is no baseline of its own; that of the prompt's other versions stands in.",
 )
 
+DRIFT_EVIDENCE: Final = Metric(
+    "keeprate_drift_evidence_ratio",
+    "gauge",
+    (*PROMPT, "metric", "direction"),
+    "How much speaks for a change of a rate, down or up. From 1 on it is an alarm; one in a thousand days is false.",
+    "1 or more: docs/runbook.md, by the metric.",
+)
+DRIFT_STATE: Final = Metric(
+    "keeprate_drift_state",
+    "gauge",
+    (*PROMPT, "metric", "state"),
+    "1 for where a series stands: warming, inherited (its prompt's profile), own, frozen (change suspected), alarm.",
+    "Warming for days: fewer than 300 events. Frozen for weeks: decide whether the change is the new normal.",
+)
+DRIFT_DISPERSION: Final = Metric(
+    "keeprate_drift_dispersion_ratio",
+    "gauge",
+    (*PROMPT, "metric"),
+    "How much more the counts vary than independent events would; evidence is divided by it.",
+    "Large: few users make most of the events, or days differ much; changes are found later.",
+)
+DRIFT_CHANGED_AT: Final = Metric(
+    "keeprate_drift_change_timestamp_seconds",
+    "gauge",
+    (*PROMPT, "metric", "direction"),
+    "When a change probably began, while it is in alarm.",
+    "Look for what was released then.",
+)
+DRIFT_UPDATED_AT: Final = Metric(
+    "keeprate_drift_last_update_timestamp_seconds",
+    "gauge",
+    ("app",),
+    "The newest batch of an app that the detector has scored.",
+    "Old while batches close: the monitor's log says why.",
+)
+
 METRICS: Final = (
     *(GENERATIONS, SUGGESTIONS, RETENTION_CHECKS, FEEDBACK_EVENTS, DURATION, FIRST_TOKEN, EDIT_DISTANCE, TOKENS),
     *(PIPELINE_EVENTS, EVENT_TIME_LAG, WATERMARK, CONSUMER_LAG, END_OFFSET, COMMITTED_OFFSET, BATCHES),
     *(LAST_SUCCESS, LABEL_OVERFLOW, BASELINE_RATIO, BASELINE_EVENTS),
+    *(DRIFT_EVIDENCE, DRIFT_STATE, DRIFT_DISPERSION, DRIFT_CHANGED_AT, DRIFT_UPDATED_AT),
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, start_http_server
 
+from keeprate.deploy.monitor.drift_source import DriftSource
 from keeprate.deploy.monitor.exporter import Exporter, KafkaSource, StoreSource
 from keeprate.deploy.offsets import Offsets
 from keeprate.sinks.clickhouse import connect
@@ -19,7 +20,9 @@ class PortTakenError(Exception):
 def exporter(store_url: str, brokers: str, every_s: float) -> Exporter:
     """An exporter of one store and one Kafka, not started. Connects when it first reads."""
     kafka = KafkaSource(Offsets(brokers))
-    return Exporter([kafka, StoreSource(lambda: connect(store_url), lambda: kafka.lag_messages)], every_s)
+    # The detector has a connection and a thread of its own: what it catches up on keeps no counter waiting.
+    store = StoreSource(lambda: connect(store_url), lambda: kafka.lag_messages)
+    return Exporter([kafka, store, DriftSource(lambda: connect(store_url))], every_s)
 
 
 def serve(
