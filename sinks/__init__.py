@@ -1,1 +1,17 @@
-"""Landing: Kafka records into ClickHouse, exactly accounted, and the views and queries that read them."""
+"""Landing: Kafka records into ClickHouse, exactly accounted, and the views and queries that read them.
+
+Entry points, write side:
+    `run`           a sink as a process, put together from settings
+    `sink`          the member of a consumer group; `flush` is its protocol, step by step
+    `rows`          from a record to a row, a reject or nothing: pure
+    `verify`        does the store hold what Kafka held, and do outcomes say what facts say
+    `dead_letters`  what was refused, why, and what was done about it
+    `migrate`       the tables (`migrations/`) and the views (`views/`), brought up to this version
+    `clickhouse`    the door to the store; `kafka` is the one to the broker
+
+Read side: `queries` and `evidence` ask the views; `batches`, `baselines` and `watermarks` hold what the monitor counted.
+
+**Invariant:** an offset is committed past only when its record is a row, an acknowledged dead letter, or a tombstone.
+**Invariant:** between the commit of an intent and that of its end, no other range of the partition is begun.
+**Invariant:** nothing here imports producers, streams or deploy.
+"""

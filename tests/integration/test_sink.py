@@ -2,12 +2,14 @@
 
 import random
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.sinks.clickhouse import connect
@@ -38,13 +40,19 @@ def test_every_record_is_a_row_or_a_dead_letter(broker: KafkaBroker, database: s
     """Good and broken records, and a stop by SIGTERM: nothing is lost, doubled or unaccounted for."""
     source = Source(broker.bootstrap, seed=1)
     source.write(5000)
-    with sink_process(broker.bootstrap, database, tmp_path / "sink.log") as sink:
+    port = free_port()
+    with sink_process(broker.bootstrap, database, tmp_path / "sink.log", "--metrics-port", str(port)) as sink:
         wait_landed(broker.bootstrap, "keeprate-sink", ALL_LANDED)
+        scraped = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
         assert sink.terminate(20) == 0
     found = account(database, broker.bootstrap, "keeprate-sink")
     assert found.clean, found
     assert found.rows + found.dead_letters == 5000
     assert found.dead_letters > len(BROKEN)
+    counted = {line.split()[0]: float(line.split()[1]) for line in scraped.splitlines() if not line.startswith("#")}
+    # A dead letter counts where its record was refused, and as a row where its letter is landed.
+    assert counted['keeprate_pipeline_events_total{result="dead_letter",stage="store"}'] == found.dead_letters
+    assert counted['keeprate_pipeline_events_total{result="ok",stage="store"}'] == 5000
 
 
 def test_a_sink_killed_at_random_loses_and_doubles_nothing(broker: KafkaBroker, database: str, tmp_path: Path) -> None:
