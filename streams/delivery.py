@@ -5,6 +5,7 @@ than Faust's own producer, which sends them one by one.
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -51,6 +52,8 @@ class Delivery:
                 "queue.buffering.max.messages": 1_000_000,
                 "message.max.bytes": int(DEAD_LETTERS.config["max.message.bytes"]),
                 "message.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),
+                # Through our own log, and heard when polled.
+                "logger": logging.getLogger("rdkafka"),
                 **(settings or {}),
             }
         )

@@ -79,6 +79,8 @@ class _BatchRecord:
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that runs aiokafka's consumer."""
 
+    logger = logging.getLogger("faust.keeprate")
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         # Requests on one connection wait for each other, and a fetch that finds nothing holds up a start by this much.
@@ -166,13 +168,15 @@ class Consumer(driver.Consumer):
                 await self.seek(tp, offset)
 
     async def perform_seek(self) -> None:
-        """Go back to what was committed, or to the beginning."""
+        """Go back to what was committed, or to the beginning. Raises RecordsLostError when that is gone."""
         await super().perform_seek()
         sources = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
-        unknown = [tp for tp in sources if not self._committed_offset[tp]]
-        beginnings = await self.earliest_offsets(*unknown) if unknown else {}
+        beginnings = await self.earliest_offsets(*sources) if sources else {}
         for tp in sources:
-            offset = self._committed_offset[tp] or beginnings.get(tp) or 0
+            committed, beginning = self._committed_offset[tp], beginnings[tp]
+            if committed and committed < beginning:
+                raise RecordsLostError(tp, committed, beginning)
+            offset = committed or beginning
             self._expected[tp] = self._next[tp] = offset
             # Faust leaves a partition without a committed offset where the fetches have brought it.
             await self.seek(tp, offset)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -70,6 +70,14 @@ def create_topics(bootstrap: str) -> None:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+
+
+def remove_records(bootstrap: str, topic: str) -> None:
+    """Remove all that a topic holds, as its retention would."""
+    ends = [TopicPartition(topic, number, OFFSET_END) for number in range(DEFAULT_PARTITIONS)]
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for future in admin.delete_records(ends).values():
+        future.result(30)
 
 
 def story(rng: random.Random, app: str, suggestions: int, base_ms: int = BASE_MS) -> list[Event]:

@@ -24,7 +24,7 @@ def worker(
     brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
     group: Annotated[str, typer.Option(help="workers of one group share the partitions")] = "keeprate-join",
     standby_replicas: Annotated[int, typer.Option(help="other workers that keep a copy of the state")] = 0,
-    metrics_port: Annotated[int | None, typer.Option(help="serve /metrics and /health there, on loopback")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
     """Join generations and feedback into outcomes, until Ctrl-C or SIGTERM.

@@ -10,7 +10,7 @@ import pytest
 
 from keeprate.deploy.broker import KafkaBroker
 from keeprate.schemas.dead_letters import decode_headers
-from keeprate.schemas.topics import DAY_MS, DEAD_LETTERS
+from keeprate.schemas.topics import DAY_MS, DEAD_LETTERS, GENERATIONS
 from tests.streaming import (
     BASE_MS,
     POISON,
@@ -22,6 +22,7 @@ from tests.streaming import (
     outcomes,
     produce,
     read,
+    remove_records,
     story,
     wait_until,
 )
@@ -125,3 +126,22 @@ def test_what_event_time_has_left_behind_leaves_the_state(
         wait_until(lambda: set(outcomes(bootstrap, f"{name}-old").values()) == {None})
     assert outcomes(bootstrap, f"{name}-new") == expected(new)
     assert outcomes(bootstrap, f"{name}-old").keys() == expected(old).keys()
+
+
+def test_records_that_retention_removed_are_not_skipped_in_silence(
+    tmp_path_factory: pytest.TempPathFactory, name: str, tmp_path: Path
+) -> None:
+    """A worker that comes back after its next records are gone says which, and stops."""
+    rng = random.Random(23)
+    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
+        create_topics(broker.bootstrap)
+        with RunningWorker(broker.bootstrap, tmp_path, name) as worker:
+            produce(broker.bootstrap, disordered(rng, story(rng, name, suggestions=100)))
+            wait_until(lambda: lag(broker.bootstrap, name) == 0)
+            worker.process.terminate(deadline_s=30)
+            produce(broker.bootstrap, disordered(rng, story(rng, name, suggestions=100)))
+            remove_records(broker.bootstrap, GENERATIONS.name)
+            worker.process.start()
+            wait_until(lambda: not worker.process.running)
+            assert worker.process.returncode not in (0, None)
+            assert "retention removed offsets" in worker.log.read_text()
