@@ -9,7 +9,7 @@ Entry points, write side:
     `migrate`       the tables (`migrations/`) and the views (`views/`), brought up to this version
     `clickhouse`    the door to the store; `kafka` is the one to the broker
 
-Read side: `queries` and `evidence` ask the views; `batches`, `baselines` and `watermarks` hold what the monitor counted.
+Read side: `queries` and `evidence` ask the views; `batches`, `baselines`, `watermarks` hold what the monitor counted.
 
 **Invariant:** an offset is committed past only when its record is a row, an acknowledged dead letter, or a tombstone.
 **Invariant:** between the commit of an intent and that of its end, no other range of the partition is begun.

@@ -4,6 +4,7 @@ A partition buffers records until they are a batch; the batch becomes a range of
 a crash the range is given (the intent), and the batch is complete when it is reached.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,11 +20,15 @@ class FlushPolicy:
 
     linger_s: how long the oldest record waits. It is most of the time from Kafka to a visible row.
     max_rows, max_bytes: a batch must stay below one block of ClickHouse, so that it lands whole or not at all.
+    held_rows, held_bytes: of all buffers together; beyond, the largest of them are due. This bounds memory, however many
+    partitions a member has to catch up with.
     """
 
     linger_s: float = 1.0
     max_rows: int = 50_000
     max_bytes: int = 32 << 20
+    held_rows: int = 100_000
+    held_bytes: int = 64 << 20
 
 
 DEFAULT_POLICY: Final = FlushPolicy()
@@ -76,3 +81,18 @@ class PartitionBuffer:
 
     def _last_offset(self) -> int:
         return self.records[-1].offset() if self.records else -1
+
+
+def crowding(buffers: Mapping[TopicPartition, PartitionBuffer], policy: FlushPolicy) -> set[TopicPartition]:
+    """The largest buffers, to be cut though they are not due, when all together hold too much: down to half of it."""
+    rows = sum(len(buffer.records) for buffer in buffers.values())
+    size_bytes = sum(buffer.size_bytes for buffer in buffers.values())
+    if rows <= policy.held_rows and size_bytes <= policy.held_bytes:
+        return set()
+    chosen = set()
+    for at, buffer in sorted(buffers.items(), key=lambda item: -item[1].size_bytes):
+        if rows <= policy.held_rows / 2 and size_bytes <= policy.held_bytes / 2:
+            break
+        chosen.add(at)
+        rows, size_bytes = rows - len(buffer.records), size_bytes - buffer.size_bytes
+    return chosen

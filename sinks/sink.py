@@ -24,7 +24,7 @@ from keeprate.sinks.flush import Destination, Flush
 from keeprate.sinks.intent import Intent
 from keeprate.sinks.kafka import Consumer
 from keeprate.sinks.kafka_errors import BrokerError, BrokerUnavailableError, FencedError, OffsetLostError
-from keeprate.sinks.partition import FlushPolicy, PartitionBuffer, TopicPartition
+from keeprate.sinks.partition import FlushPolicy, PartitionBuffer, TopicPartition, crowding
 from keeprate.sinks.retry import delay_s
 
 logger = logging.getLogger(__name__)
@@ -121,8 +121,9 @@ class Sink:
 
     def _flush_due(self, partitions: Sequence[TopicPartition], draining: bool = False) -> None:
         """Run waiting and due flushes until one has to wait: while a store hangs, the member must still poll."""
+        crowding_ones = crowding(self._buffers, self._policy.flush)
         for at in partitions:
-            while (flush := self._next_flush(at, draining)) is not None:
+            while (flush := self._next_flush(at, draining or at in crowding_ones)) is not None:
                 if not self._try(flush):
                     return
 

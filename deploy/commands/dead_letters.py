@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 dead_letters = typer.Typer(help="Records that were refused, and why.", no_args_is_help=True)
 
-Store = Annotated[str | None, typer.Option(help="the store's URL [default: KEEPRATE_STORE_URL]")]
+Store = Annotated[str | None, typer.Option(help="the store's URL (default: KEEPRATE_STORE_URL)")]
 Topic = Annotated[str, typer.Option(help="only of this topic")]
 Stage = Annotated[str, typer.Option(help="only those that `join` or `sink` refused")]
 ErrorType = Annotated[str, typer.Option(help="only of this type, as not_json or invalid")]
@@ -93,7 +93,7 @@ def show(
 @dead_letters.command()
 def replay(
     store: Store = None,
-    brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
+    brokers: Annotated[str | None, typer.Option(help="bootstrap servers (default: KEEPRATE_BROKERS)")] = None,
     topic: Topic = "",
     stage: Stage = "",
     error_type: ErrorType = "",

@@ -8,8 +8,8 @@ from keeprate.deploy.settings import from_environment
 
 
 def sink(
-    brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
-    store: Annotated[str | None, typer.Option(help="the store's URL [default: KEEPRATE_STORE_URL]")] = None,
+    brokers: Annotated[str | None, typer.Option(help="bootstrap servers (default: KEEPRATE_BROKERS)")] = None,
+    store: Annotated[str | None, typer.Option(help="the store's URL (default: KEEPRATE_STORE_URL)")] = None,
     group: Annotated[str, typer.Option(help="sinks of one group share the partitions")] = "keeprate-sink",
     instance: Annotated[
         str | None, typer.Option(help="a name that no other sink has: under it, a restart gets its partitions at once")

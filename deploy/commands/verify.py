@@ -10,8 +10,8 @@ from keeprate.deploy.settings import from_environment
 
 
 def verify(
-    store: Annotated[str | None, typer.Option(help="the store's URL [default: KEEPRATE_STORE_URL]")] = None,
-    brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
+    store: Annotated[str | None, typer.Option(help="the store's URL (default: KEEPRATE_STORE_URL)")] = None,
+    brokers: Annotated[str | None, typer.Option(help="bootstrap servers (default: KEEPRATE_BROKERS)")] = None,
     offline: Annotated[bool, typer.Option(help="do not look at Kafka's records: duplicates look like losses")] = False,
     settled_s: Annotated[int, typer.Option(help="leave out generations that got a fact so recently", min=0)] = 60,
     repair: Annotated[bool, typer.Option(help="insert recomputed outcomes where stored ones lack something")] = False,

@@ -1,7 +1,7 @@
 """When a partition cuts a range, and which records are in it."""
 
 from keeprate.sinks.intent import Intent
-from keeprate.sinks.partition import FlushPolicy, PartitionBuffer
+from keeprate.sinks.partition import FlushPolicy, PartitionBuffer, crowding
 from tests.unit.sinks.records import FakeRecord
 
 POLICY = FlushPolicy(linger_s=1.0, max_rows=3, max_bytes=1000)
@@ -63,3 +63,13 @@ def test_a_replay_whose_last_record_was_compacted_away_ends_with_the_partition()
     buffer.reached(8)
     assert buffer.due(0.0, POLICY)
     assert buffer.cut("r")[0].last == 7
+
+
+def test_buffers_that_hold_too_much_together_give_up_the_largest() -> None:
+    """Down to half of what may be held, so that memory is bounded and batches stay large."""
+    policy = FlushPolicy(held_rows=10, max_rows=100)
+    buffers = {("t", n): _with(PartitionBuffer(0), *range(size)) for n, size in enumerate((1, 6, 3))}
+    assert crowding(buffers, policy) == set()
+    _with(buffers["t", 0], 1)
+    assert crowding(buffers, policy) == {("t", 1)}
+    assert crowding(buffers, FlushPolicy(held_bytes=43)) == {("t", 1)}
