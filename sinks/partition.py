@@ -20,8 +20,8 @@ class FlushPolicy:
 
     linger_s: how long the oldest record waits. It is most of the time from Kafka to a visible row.
     max_rows, max_bytes: a batch must stay below one block of ClickHouse, so that it lands whole or not at all.
-    held_rows, held_bytes: of all buffers together; beyond, the largest of them are due. This bounds memory, however many
-    partitions a member has to catch up with.
+    held_rows, held_bytes: of all buffers together; beyond, the largest of them are due. This bounds memory, however
+    many partitions a member has to catch up with.
     """
 
     linger_s: float = 1.0
