@@ -76,7 +76,7 @@ class Selection:
 
     app: str = ""
     environment: str = ""
-    period: str = "24h"
+    period: str = "7d"
     by: str = "prompt_version"
     horizon_s: int = 300
     metric: str = "acceptance_rate"
@@ -126,7 +126,7 @@ def parse(parameters: Mapping[str, str]) -> Selection:
     return Selection(
         app=parameters.get("app", ""),
         environment=parameters.get("environment", ""),
-        period=_one_of("period", parameters.get("period", "24h"), PERIODS),
+        period=_one_of("period", parameters.get("period", "7d"), PERIODS),
         by=_one_of("by", parameters.get("by", ""), DIMENSIONS),
         horizon_s=_horizon(parameters.get("horizon", "300")),
         metric=_one_of("metric", parameters.get("metric", "acceptance_rate"), METRICS),

@@ -102,20 +102,20 @@ def test_numbers_on_the_page_are_those_of_the_queries(browser: Browser, address:
 
 def test_a_filter_changes_every_number_and_the_address(browser: Browser, address: str, store_url: str) -> None:
     """And a reload shows the same again, so that a link can be sent."""
-    browser.open(f"{address}?period=7d")
+    browser.open(f"{address}?period=30d")
     browser.wait_for(DRAWN)
     everything = key_number(browser, "acceptance_rate")
     choose = "(s => { s.value = 'support'; s.dispatchEvent(new Event('change')) })"
     browser.evaluate(f"{choose}(document.getElementById('filter-app'))")
-    (row,) = acceptance(store_url, parse({"period": "7d", "app": "support"}).scope("now", NOW))
+    (row,) = acceptance(store_url, parse({"period": "30d", "app": "support"}).scope("now", NOW))
     expected = percent(row.value)
     assert expected != everything
     selector = "[data-metric=acceptance_rate] .key-value"
     browser.wait_for(f"document.querySelector('{selector}').textContent === {json.dumps(expected)}")
     apps = "[...document.querySelectorAll('#feedback td:nth-child(2)')]"
     browser.wait_for(f"{apps}.every(each => each.textContent === 'support')")
-    assert browser.evaluate("location.search") == "?app=support&period=7d"
-    browser.open(f"{address}?app=support&period=7d")
+    assert browser.evaluate("location.search") == "?app=support&period=30d"
+    browser.open(f"{address}?app=support&period=30d")
     browser.wait_for(DRAWN)
     assert key_number(browser, "acceptance_rate") == expected
 

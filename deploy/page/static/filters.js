@@ -6,7 +6,7 @@ import { horizon } from "./format.js";
 const DEFAULTS = {
   app: "",
   environment: "",
-  period: "24h",
+  period: "7d",
   by: "prompt_version",
   horizon: "",
   metric: "acceptance_rate",
