@@ -6,6 +6,7 @@ Step by step for each app and kind: from the end of what is closed, to what the 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from keeprate.deploy.monitor.labels import Admission, fold
@@ -16,6 +17,8 @@ from keeprate.sinks.watermarks import MEMORY, Progress
 
 CAUGHT_UP_MESSAGES: Final = 1000
 MAX_HORIZONS: Final = 8
+MAX_SPANS_AT_ONCE: Final = 60
+"""Weeks of history take many: between two reads only so many are closed, so that what is exported stays fresh."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,23 @@ def kinds_of(client: Client, app: str, watermark: datetime) -> list[str]:
     return ["acceptance", "feedback", *(f"{RETENTION}{each}" for each in found[:MAX_HORIZONS]), "generation"]
 
 
-def close(client: Client, progress: Mapping[str, Progress], admission: Admission) -> int:
-    """Close and keep every batch that is complete; how many spans that were. Raises StoreError between two spans."""
-    closed = batches.closed_until(client)
+def close(
+    client: Client, progress: Mapping[str, Progress], admission: Admission, max_spans: int = MAX_SPANS_AT_ONCE
+) -> int:
+    """Close and keep batches that are complete; how many spans that were: `max_spans` where there may be more.
+
+    Raises StoreError between two spans.
+    """
     number = 0
+    for span in islice(_closable(client, progress), max_spans):
+        counts = batches.count(client, span.kind, span.app, span.since, span.until)
+        batches.store(client, span.kind, span.app, span.since, span.until, fold(counts, admission))
+        number += 1
+    return number
+
+
+def _closable(client: Client, progress: Mapping[str, Progress]) -> Iterator[Span]:
+    closed = batches.closed_until(client)
     for app, reached in progress.items():
         # Generations wait the shortest and close last: while none of theirs can close, nothing else need be asked.
         until = batches.closable_until("generation", reached.watermark)
@@ -68,8 +84,5 @@ def close(client: Client, progress: Mapping[str, Progress], admission: Admission
             continue
         for kind in kinds_of(client, app, reached.watermark):
             since = closed.get((kind, app)) or batches.first_generation_at(client, app)
-            for span in spans(kind, app, since, reached.watermark) if since else ():
-                counts = batches.count(client, kind, app, span.since, span.until)
-                batches.store(client, kind, app, span.since, span.until, fold(counts, admission))
-                number += 1
-    return number
+            if since is not None:
+                yield from spans(kind, app, since, reached.watermark)
