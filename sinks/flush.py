@@ -11,6 +11,9 @@ A flush that fails with StoreUnavailableError or BrokerUnavailableError is run a
 failed. A process that dies after 1 leaves the intent, and the next owner runs the same flush from 1. What was inserted
 already is recognised by its token; a dead letter may be written twice, and its row has the refused record's identity.
 
+Who is forgotten (`schemas.forgotten`) may change between two tries of a range, and its rows' bytes with it. The token
+stays: rows that landed before were rewritten where they are, and rows that did not land yet land without the person.
+
 **Invariant:** between 1 and 6 no other range of the partition is begun.
 **Invariant:** a record is committed past only when it is a row, an acknowledged dead letter, or counted as filtered.
 """
@@ -21,6 +24,7 @@ from typing import Any, Final, Protocol
 
 from keeprate.schemas.dead_letters import dead_letter, encode_headers
 from keeprate.schemas.decode import ContractError
+from keeprate.schemas.forgotten import NOBODY, Forgotten
 from keeprate.schemas.topics import DEAD_LETTERS
 from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError
 from keeprate.sinks.intent import Intent, token
@@ -86,7 +90,7 @@ class Destination:
     """What a flush acts through.
 
     sink: the group's name, which is also the ledger's. at_step: called as `(step, topic, partition)` after each step;
-    it must not raise.
+    it must not raise. forgotten: who is, now; the same object while nobody was added. It may raise StoreError.
     """
 
     sink: str
@@ -95,6 +99,7 @@ class Destination:
     store: Inserts
     schema_revision: int
     at_step: Callable[[int, TopicPartition], None] = lambda step, at: None
+    forgotten: Callable[[], Forgotten] = lambda: NOBODY
 
 
 @dataclass
@@ -110,6 +115,7 @@ class Flush:
     batch: Batch = field(default_factory=Batch)
     refused: list[tuple[Record, ContractError]] = field(default_factory=list)
     _inserted: set[str] = field(default_factory=set)
+    _forgotten: Forgotten = NOBODY
 
     def run(self, to: Destination) -> None:
         """Do what is left of the protocol. Raises StoreError or BrokerError; the class says what to do about it."""
@@ -134,12 +140,16 @@ class Flush:
         to.commits.commit(self.at, self.intent.first, self.intent.encode())
 
     def _2_sort(self, to: Destination) -> None:
-        self.batch = sort(*self.at, self.records)
+        self._forgotten = to.forgotten()
+        self.batch = sort(*self.at, self.records, self._forgotten)
 
     def _3_dead_letter(self, to: Destination) -> None:
         self._write_letters(to, self.batch.rejects)
 
     def _4_insert(self, to: Destination) -> None:
+        if not self._inserted and to.forgotten() is not self._forgotten:
+            # It waited since: the rows were made for those who were forgotten then.
+            self._2_sort(to)
         for table, rows in self.batch.tables.items():
             if len(rows):
                 self._insert(to, table, rows, 0, len(rows))

@@ -3,6 +3,10 @@
 source topics   decoded to be judged, then the record's own bytes go on: the table reads its columns out of them
 outcomes        an outcome's bytes are its row already (JSONEachRow)
 dead letters    every record is a row, whatever it holds: nothing refuses a dead letter
+
+Of a person who is forgotten, what `schemas.forgotten` leaves of a record goes on instead.
+
+**Invariant:** who is forgotten changes a row's content, never whether a record is a row.
 """
 
 import struct
@@ -11,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from keeprate.schemas.dead_letters import decode_headers
-from keeprate.schemas.decode import ContractError, decode
-from keeprate.schemas.outcome import decode_outcome, parse_key
+from keeprate.schemas.decode import ContractError, decode, encode
+from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten
+from keeprate.schemas.outcome import decode_outcome, encode_outcome, parse_key
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -83,13 +88,13 @@ class Batch:
         return self.tables.setdefault(table, Rows())
 
 
-def sort(topic: str, partition: int, records: Sequence[Record]) -> Batch:
-    """Judge the records of one partition. Deterministic: the same records give the same batch in every process."""
+def sort(topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten = NOBODY) -> Batch:
+    """Judge the records of one partition. Deterministic: the same arguments give the same batch in every process."""
     if topic == OUTCOMES.name:
-        return _sort_outcomes(records)
+        return _sort_outcomes(records, forgotten)
     if topic == DEAD_LETTERS.name:
-        return _sort_dead_letters(partition, records)
-    return _sort_facts(topic, partition, records)
+        return _sort_dead_letters(partition, records, forgotten)
+    return _sort_facts(topic, partition, records, forgotten)
 
 
 # DateTime64 holds more years than Python's dates, and a record's time is whatever its producer said.
@@ -98,7 +103,7 @@ _fact_tail = struct.Struct("<Qq").pack
 _letter_tail = struct.Struct("<qHQq").pack
 
 
-def _sort_facts(topic: str, partition: int, records: Sequence[Record]) -> Batch:
+def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten) -> Batch:
     batch = Batch()
     generations, feedback = batch.rows_of(GENERATIONS_TABLE), batch.rows_of(FEEDBACK_TABLE)
     where = _text(topic.encode()) + struct.pack("<H", partition)
@@ -111,12 +116,14 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record]) -> Batch:
             continue
         # By its type, not by its topic: the join takes an event from either, and both must agree.
         rows = generations if event["type"] == "generation" else feedback
+        if forgotten and (left := forgotten.event(event)) is not event:
+            value = encode(left)
         rows.records.append(record)
         rows.encoded.append(b"".join((_text(value or b""), where, _fact_tail(record.offset(), _time_ms(record)))))
     return batch
 
 
-def _sort_outcomes(records: Sequence[Record]) -> Batch:
+def _sort_outcomes(records: Sequence[Record], forgotten: Forgotten) -> Batch:
     batch = Batch()
     rows = batch.rows_of(OUTCOMES_TABLE)
     for record in records:
@@ -126,8 +133,11 @@ def _sort_outcomes(records: Sequence[Record]) -> Batch:
             batch.filtered += 1
             continue
         try:
-            parse_key(decode_outcome(value)[0])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            key, outcome = decode_outcome(value)
+            app, generation_id, _ = parse_key(key)
+            if forgotten and (left := forgotten.outcome(app, generation_id, outcome)) is not outcome:
+                value = encode_outcome(key, left)
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             batch.rejects.append((record, ContractError("invalid", f"not an outcome: {error}")))
             continue
         rows.records.append(record)
@@ -135,16 +145,16 @@ def _sort_outcomes(records: Sequence[Record]) -> Batch:
     return batch
 
 
-def _sort_dead_letters(partition: int, records: Sequence[Record]) -> Batch:
+def _sort_dead_letters(partition: int, records: Sequence[Record], forgotten: Forgotten) -> Batch:
     batch = Batch()
     rows = batch.rows_of(DEAD_LETTERS_TABLE)
     for record in records:
         rows.records.append(record)
-        rows.encoded.append(_letter_row(partition, record))
+        rows.encoded.append(_letter_row(partition, record, forgotten))
     return batch
 
 
-def _letter_row(partition: int, record: Record) -> bytes:
+def _letter_row(partition: int, record: Record, forgotten: Forgotten) -> bytes:
     where = (DEAD_LETTERS.name, partition, record.offset(), _time_ms(record))
     why = ("", "invalid", "")
     own = record.headers() or ()
@@ -159,13 +169,16 @@ def _letter_row(partition: int, record: Record) -> bytes:
     except ContractError as error:
         # Somebody else wrote into the topic. It is kept as what it is, under its own offset.
         reason = str(error)
+    key, value = record.key(), record.value()
+    if forgotten and forgotten.bytes_hold_user([key or b"", value or b"", *(header or b"" for _, header in own)]):
+        key, value, own, reason = None, None, (), ERASED
     return b"".join(
         (
             _text(where[0].encode()),
             struct.pack("<HQ", where[1], where[2]),
             *(_text(part.encode("utf-8", "replace")) for part in (*why, reason)),
-            _nullable(record.key()),
-            _nullable(record.value()),
+            _nullable(key),
+            _nullable(value),
             _varint(len(own)),
             *(_text(name.encode()) + _nullable(value) for name, value in own),
             _letter_tail(where[3], partition, record.offset(), _time_ms(record)),

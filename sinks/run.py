@@ -11,6 +11,7 @@ from typing import Any, Final
 from keeprate.schemas.events import SCHEMA_VERSION
 from keeprate.sinks.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
 from keeprate.sinks.flush import Destination, Flush
+from keeprate.sinks.forget import watch
 from keeprate.sinks.kafka import Consumer, DeadLetterProducer
 from keeprate.sinks.kafka_errors import BrokerError
 from keeprate.sinks.migrate import applied, pending, revision, scripts
@@ -70,7 +71,15 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
         observer, inserts = _observed(settings, consumer, store)
         sink = Sink(
             consumer,
-            Destination(settings.group, consumer, DeadLetterProducer(settings.brokers), inserts, revision(), at_step),
+            Destination(
+                settings.group,
+                consumer,
+                DeadLetterProducer(settings.brokers),
+                inserts,
+                revision(),
+                at_step,
+                watch(store),
+            ),
             sink_revision(),
             observer,
             settings.policy,

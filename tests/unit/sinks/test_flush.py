@@ -1,12 +1,13 @@
 """The six steps of a flush: their order, what they write, and where a retry goes on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from keeprate.schemas.dead_letters import decode_headers
+from keeprate.schemas.forgotten import NOBODY, Forgotten, digest
 from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError, StoreUnavailableError
 from keeprate.sinks.flush import LEDGER_COLUMNS, Destination, Flush
 from keeprate.sinks.intent import Intent
@@ -32,6 +33,7 @@ class Doubles:
     fail: dict[str, list[Exception]] = field(default_factory=dict)
     refuse: bytes = b"\0never\0"
     away_at_insert: int = 0
+    data: bytes = b""
 
     def commit(self, at: TopicPartition, offset: int, metadata: str = "") -> None:
         self._call(f"commit {offset}" + (" intent" if metadata else ""))
@@ -49,6 +51,7 @@ class Doubles:
         if self.refuse in data:
             raise BatchRejectedError("refused", 117, "INCORRECT_DATA")
         self.tokens.append(str(settings["insert_deduplication_token"]))
+        self.data += data
 
     def insert(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], settings: Mapping[str, str | int]
@@ -145,6 +148,21 @@ def test_a_dead_letter_that_is_not_taken_stops_before_the_rows() -> None:
     with pytest.raises(DeliveryError):
         flush.run(to)
     assert doubles.calls == ["commit 0 intent", "letters"]
+
+
+def test_a_flush_that_waited_lands_without_who_was_forgotten_meanwhile() -> None:
+    """Its rows are made anew, under the same token, and its dead letters are not written again."""
+    who = NOBODY
+    doubles = Doubles(fail={"insert feedback": [StoreUnavailableError("away")]})
+    flush, to = _flush(doubles, GOOD.replace(b'"app"', b'"user":"u1","app"') % 1, b"broken")
+    to = replace(to, forgotten=lambda: who)
+    with pytest.raises(StoreUnavailableError):
+        flush.run(to)
+    who = Forgotten({("", digest("u1")): "forgotten-1"})
+    flush.run(to)
+    assert b"forgotten-1" in doubles.data
+    assert b"u1" not in doubles.data
+    assert doubles.calls.count("letters") == 1
 
 
 def test_a_refused_dead_letter_stops_the_sink() -> None:

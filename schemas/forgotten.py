@@ -1,0 +1,175 @@
+"""What stays of an event, an outcome or a dead letter of a person who is forgotten. Pure.
+
+Content goes: texts, messages, variables, attributes, names of documents, and ids that lead to other systems. What is
+counted stays: times, kinds, lengths, distances, verdicts. The user becomes a pseudonym drawn at random, one for each
+user and session, so that two of them never become one and every count of users stays what it was.
+
+    an event of the person    it names the user as its user or annotator, or it names no user and is of a session of
+                              theirs, or of a generation of theirs
+
+**Invariant:** an event lifts to the same outcome, up to the names, before and after: forgetting and merging commute.
+**Invariant:** what is kept is named; a field that is added to an event goes until somebody decides that it may stay.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from keeprate.schemas.events import Event
+from keeprate.schemas.outcome import EVALUATION, GENERATION, SEPARATOR, Outcome
+
+KEPT: Final = frozenset((
+    *("event_id", "schema_version", "occurred_at", "app", "environment", "generation_id", "choice_index", "revision"),
+    # Random numbers of a process: the accounts need them.
+    *("producer_id", "producer_seq", "type"),
+    *("operation", "surface", "language", "trigger", "provider", "model", "prompt_name", "prompt_version"),
+    *("context_strategy", "tools_offered", "tools_called", "input_tokens", "output_tokens", "cost_usd", "latency_ms"),
+    *("time_to_first_token_ms", "finish_reason", "error_type", "outcome", "parent_generation_id", "step"),
+    *("experiment", "variant", "action", "length", "lines", "dwell_ms", "accept_seq", "accept_mode", "formatted"),
+    *("label", "status", "severity", "valence", "value", "score", "scale_min", "scale_max", "origin"),
+    *("original_length", "corrected_length", "current_length", "distance", "horizon_s", "moment", "elapsed_ms"),
+    *("reason", "original_lexemes", "lexeme_distance", "four_gram", "no_revert", "retained_length", "total_length"),
+    *("branch_changed", "range_clipped", "name", "annotator_kind"),
+))  # fmt: skip
+"""Of an event of the person, as they are."""
+REPLACED: Final = frozenset((
+    "user", "session", "annotator", "attributes", "choice_count", "content_mode", "corrected_text"
+))  # fmt: skip
+"""Of these something else stays, where a count or a rule of the contract needs it."""
+MARK: Final = "keeprate.forgotten"
+"""The attribute that says why an event has no content; its value is the pseudonym."""
+MAX_CHOICES: Final = 64
+ERASED: Final = "forgotten: the record held a user who is forgotten"
+"""The reason of a dead letter whose bytes are gone."""
+
+_USER, _SESSION, _TRACE, _ANNOTATOR = (
+    columns.index(f"{name} String")
+    for columns, name in (
+        (GENERATION, "user"),
+        (GENERATION, "session"),
+        (GENERATION, "trace_id"),
+        (EVALUATION, "annotator"),
+    )
+)
+# A broken record is searched for anything that can be a user: words, and whatever stands between quotes.
+TOKENS: Final = (r"[A-Za-z0-9_.@+:-]+", r'"([^"\\]*)"')
+_TOKENS: Final = tuple(re.compile(pattern.encode()) for pattern in TOKENS)
+
+
+def digest(*parts: str) -> str:
+    """How a user or session is known here once they are forgotten: SHA-256 in hexadecimal, the parts joined."""
+    return hashlib.sha256(SEPARATOR.join(parts).encode()).hexdigest()
+
+
+def session_pseudonym(person: str, session: str) -> str:
+    """The name of a session of the person with this pseudonym."""
+    return f"{person}-{digest(person, session)[:12]}"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Everybody who is forgotten.
+
+    users: pseudonym by (app, digest of the user); app '' is every app.
+    sessions: pseudonym by `digest(app, session)`.
+    generations: the person's pseudonym by (app, generation_id).
+    """
+
+    users: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    sessions: Mapping[str, str] = field(default_factory=dict)
+    generations: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.users)
+
+    def user(self, app: str, user: str | None) -> str | None:
+        """The user's pseudonym; None for anybody else."""
+        if not user:
+            return None
+        known = digest(user)
+        return self.users.get((app, known)) or self.users.get(("", known))
+
+    def session(self, app: str, session: str | None) -> str | None:
+        """The session's pseudonym; None for one of anybody else."""
+        return self.sessions.get(digest(app, session)) if session else None
+
+    def event(self, event: Event) -> Event:
+        """What stays of an event; the same object where it is not the person's."""
+        app, user, annotator = event["app"], event.get("user"), event.get("annotator")
+        named, judged = self.user(app, user), self.user(app, str(annotator or ""))
+        session = self.session(app, event.get("session")) if named or not user else None
+        owner = None if user else self.generations.get((app, event["generation_id"]))
+        person = named or session or judged or owner
+        if person is None:
+            return event
+        replaced = {
+            "user": named or user,
+            # A session that others have too is not the person's alone, and says nothing once the user is another.
+            "session": session or (None if named else event.get("session")),
+            "annotator": judged or annotator,
+            "attributes": {MARK: person},
+            **_stubs(event),
+        }
+        body: Any = {name: value for name, value in (event | replaced).items() if name in KEPT | REPLACED}
+        return {name: value for name, value in body.items() if value is not None}  # type: ignore[return-value]
+
+    def outcome(self, app: str, generation_id: str, outcome: Outcome) -> Outcome:
+        """What stays of an outcome; the same object where it holds nothing of the person."""
+        changed: Outcome = {}
+        register = outcome.get("generation")
+        if register is not None:
+            changed["generation"] = self._generation(app, generation_id, register)
+        for name, rename in (("votes", self._who), ("corrections", self._who), ("flags", self._flag)):
+            if name in outcome:
+                changed[name] = {rename(app, key): value for key, value in outcome[name].items()}
+        if "evaluations" in outcome:
+            changed["evaluations"] = dict(self._evaluation(app, *item) for item in outcome["evaluations"].items())
+        return outcome if all(outcome[name] == value for name, value in changed.items()) else outcome | changed
+
+    def bytes_hold_user(self, parts: list[bytes]) -> bool:
+        """Whether bytes that may be no event hold a forgotten user; with a name of the app, where it is of one app."""
+        text = b" ".join(parts)
+        tokens = {token.decode("utf-8", "replace") for pattern in _TOKENS for token in pattern.findall(text)}
+        digests = {digest(token) for token in tokens}
+        return any(known in digests and (not app or app.encode() in text) for app, known in self.users)
+
+    def _generation(self, app: str, generation_id: str, register: list[Any]) -> list[Any]:
+        user, session = register[_USER], register[_SESSION]
+        named = self.user(app, user)
+        known = self.session(app, session) if named or not user else None
+        changed = list(register)
+        changed[_USER] = named or user
+        changed[_SESSION] = known or ("" if named else session)
+        if named or (not user and (known or (app, generation_id) in self.generations)):
+            changed[_TRACE] = ""
+        return changed
+
+    def _who(self, app: str, key: str) -> str:
+        return self.user(app, key) or self.session(app, key) or key
+
+    def _flag(self, app: str, key: str) -> str:
+        label, _, who = key.partition(SEPARATOR)
+        return f"{label}{SEPARATOR}{self._who(app, who)}"
+
+    def _evaluation(self, app: str, key: str, register: list[Any]) -> tuple[str, list[Any]]:
+        judged = self.user(app, register[_ANNOTATOR])
+        if judged is None:
+            return key, register
+        changed = list(register)
+        changed[_ANNOTATOR] = judged
+        return key.removesuffix(register[_ANNOTATOR]) + judged, changed
+
+
+NOBODY: Final = Forgotten()
+
+
+def _stubs(event: Event) -> dict[str, Any]:
+    """What has to stand where content was, so that the event is valid and counts as before."""
+    if event["type"] == "generation":
+        implied = (event.get("choice_count") or 1, len(event.get("output") or ()), (event.get("choice_index") or 0) + 1)
+        return {"choice_count": min(max(implied), MAX_CHOICES), "content_mode": "off"}
+    if event["type"] == "edit":
+        return {"corrected_text": "" if event.get("distance") is None else None}
+    return {}

@@ -1,0 +1,204 @@
+"""What `schemas.forgotten` does to an event, an outcome and a dead letter, in ClickHouse's words. Pure.
+
+The statements rewrite rows where they are, because only a mutation leaves no moment in which a row is missing, or there
+twice, or merged with what it was. They hold digests and pseudonyms only: ClickHouse keeps the text of a mutation.
+Parameters of every statement: person (the digest of the user), app ('' for all), pseudonym.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from keeprate.schemas.forgotten import ERASED, KEPT, MARK, MAX_CHOICES, TOKENS
+from keeprate.schemas.outcome import EVALUATION, GENERATION
+
+TABLES: Final = ("generations", "feedback", "outcomes", "dead_letters")
+_FACTS: Final = ("generations", "feedback")
+_SEPARATOR: Final = "char(31)"
+
+
+def _digest(*parts: str) -> str:
+    joined = f"concat({f', {_SEPARATOR}, '.join(parts)})" if len(parts) > 1 else parts[0]
+    return f"lower(hex(SHA256({joined})))"
+
+
+def _is_user(value: str) -> str:
+    return f"({value} != '' AND {_digest(value)} = {{person:String}})"
+
+
+_IN_APP: Final = "({app:String} = '' OR app = {app:String})"
+_SESSION_NAME: Final = (
+    "concat({{pseudonym:String}}, '-', "
+    "substring(lower(hex(SHA256(concat({{pseudonym:String}}, char(31), {0})))), 1, 12))"
+)
+_EVERY_FACT: Final = " UNION ALL ".join(f"SELECT app::String AS app, user, session FROM {table}" for table in _FACTS)
+# Of somebody else's events too, a session is not the person's.
+_SESSIONS: Final = (
+    f"SELECT app, session FROM ({_EVERY_FACT}) WHERE {_IN_APP} AND session IN (SELECT session FROM ({_EVERY_FACT}) "
+    f"WHERE {_IN_APP} AND session != '' AND {_is_user('user')}) GROUP BY app, session "
+    f"HAVING countIf({_is_user('user')}) > 0 AND countIf(user != '' AND NOT {_is_user('user')}) = 0"
+)
+_GENERATIONS: Final = (
+    f"SELECT DISTINCT app::String AS app, toString(generation_id) AS id FROM generations "
+    f"WHERE {_IN_APP} AND {_is_user('user')}"
+)
+_KNOWN: Final = "SELECT {0} FROM forgotten WHERE person = {{person:String}} AND kind = '{1}'"
+
+LEARN: Final = (
+    "INSERT INTO forgotten (kind, app, key, pseudonym, person) "
+    f"SELECT 'session', app, {_digest('app', 'session')} AS key, {_SESSION_NAME.format('session')}, {{person:String}} "
+    f"FROM ({_SESSIONS}) WHERE key NOT IN (SELECT key FROM forgotten WHERE kind = 'session')",
+    "INSERT INTO forgotten (kind, app, key, pseudonym, person) "
+    f"SELECT 'generation', app, id, {{pseudonym:String}}, {{person:String}} FROM ({_GENERATIONS}) "
+    "WHERE (app, id) NOT IN (SELECT app, key FROM forgotten WHERE kind = 'generation')",
+)
+"""Note which sessions and generations are the person's, before their rows no longer say so."""
+
+
+class Statements:
+    """The statements of one pass. looks: also take what LEARN would note, for a look that notes nothing."""
+
+    def __init__(self, looks: bool = False) -> None:
+        sessions, generations = _KNOWN.format("key", "session"), _KNOWN.format("app, key", "generation")
+        if looks:
+            sessions += f" UNION ALL SELECT {_digest('app', 'session')} FROM ({_SESSIONS})"
+            generations += f" UNION ALL {_GENERATIONS}"
+        self._sessions = sessions
+        self._generations = generations
+
+    def count(self, table: str) -> str:
+        """How many rows hold something of the person."""
+        return f"SELECT count() FROM {table} WHERE {self.where(table)}"
+
+    def rewrite(self, table: str) -> str:
+        """Take the person out of a table. Returns when it is done."""
+        changes = {"outcomes": self._outcome, "dead_letters": _letter}.get(table, lambda: self._fact(table))()
+        assignments = ", ".join(f"{column} = {value}" for column, value in changes.items())
+        return f"ALTER TABLE {table} UPDATE {assignments} WHERE {self.where(table)} SETTINGS mutations_sync = 2"
+
+    def where(self, table: str) -> str:
+        """Whether a row of the table holds something of the person."""
+        if table == "outcomes":
+            return f"{_IN_APP} AND ({self._in_outcome()})"
+        if table == "dead_letters":
+            return _in_letter()
+        parts = [_is_user("user")] + [_is_user("annotator")] * (table == "feedback")
+        mark = f"JSONExtractString(event, 'attributes', '{MARK}')"
+        unmarked = f"NOT startsWith({mark}, {{pseudonym:String}})"
+        nameless = f"user = '' AND ({self._is_session('session')} OR ({self._is_owned()} AND {unmarked}))"
+        return f"{_IN_APP} AND ({' OR '.join(parts)} OR ({nameless}))"
+
+    def _is_session(self, value: str) -> str:
+        return f"({value} != '' AND {_digest('app', value)} IN ({self._sessions}))"
+
+    def _is_owned(self) -> str:
+        return f"(app::String, toString(generation_id)) IN ({self._generations})"
+
+    def _session_after(self, user: str, session: str) -> str:
+        is_known = f"({user} = '' OR {_is_user(user)}) AND {self._is_session(session)}"
+        return f"multiIf({is_known}, {_SESSION_NAME.format(session)}, {_is_user(user)}, '', {session})"
+
+    def _who(self, value: str) -> str:
+        known = f"{self._is_session(value)}, {_SESSION_NAME.format(value)}"
+        return f"multiIf({_is_user(value)}, {{pseudonym:String}}, {known}, {value})"
+
+    def _fact(self, table: str) -> dict[str, str]:
+        user, session = _user_after("user"), self._session_after("user", "session")
+        gone: dict[str, str] = dict.fromkeys(("external_id", "trace_id", "span_id"), "''")
+        if table == "generations":
+            choices = (
+                f"toUInt16(least({MAX_CHOICES}, greatest(ifNull(choice_count, 1), JSONLength(event, 'output'), "
+                "choice_index + 1)))"
+            )
+            stubs = [f"concat('\"choice_count\":', toString({choices}))", '\'"content_mode":"off"\'']
+            gone |= {"context_sources": "[]", "content_mode": "'off'", "choice_count": choices}
+        else:
+            stubs = ["if(type = 'edit' AND distance IS NULL, '\"corrected_text\":\"\"', '')"]
+            stubs += [_text("annotator", _user_after("annotator"))]
+            gone |= {"comment": "''", "annotator": _user_after("annotator")}
+        # The name that is marked tells rows of a session from those of the user, as in Python.
+        mark = f"if(user = '' AND {self._is_session('session')}, {session}, {{pseudonym:String}})"
+        stubs += [_text("user", user), _text("session", session)]
+        stubs += [f"concat('\"attributes\":{{\"{MARK}\":', toJSONString({mark}), '}}')"]
+        return {"event": _event(stubs), "user": user, "session": session, **gone}
+
+    def _in_outcome(self) -> str:
+        user, session = "generation.user", "generation.session"
+        nameless = f"{self._is_session(session)} OR ({self._is_owned()} AND generation.trace_id != '')"
+        maps = [
+            f"arrayExists(k -> {_is_user(key)} OR {self._is_session(key)}, mapKeys({name}))"
+            for name, key in (("votes", "k"), ("corrections", "k"), ("flags", _FLAGGER))
+        ]
+        judged = f"arrayExists(e -> {_is_user('e.annotator')}, mapValues(evaluations))"
+        return " OR ".join((_is_user(user), f"({user} = '' AND ({nameless}))", *maps, judged))
+
+    def _outcome(self) -> dict[str, str]:
+        user, session = "generation.user", "generation.session"
+        owned = f"({user} = '' AND ({self._is_session(session)} OR {self._is_owned()}))"
+        after = {
+            "user": _user_after(user),
+            "session": self._session_after(user, session),
+            "trace_id": f"if({_is_user(user)} OR {owned}, '', generation.trace_id)",
+        }
+        names = [column.split()[0] for column in GENERATION]
+        register = ", ".join(after.get(name, f"generation.{name}") for name in names)
+        flag_key = f"concat(substring(k, 1, position(k, {_SEPARATOR})), {self._who(_FLAGGER)})"
+        annotator = _user_after("e.annotator")
+        parts = ", ".join(
+            annotator if name == "annotator" else f"e.{name}" for name in (column.split()[0] for column in EVALUATION)
+        )
+        evaluation_key = f"arrayStringConcat([e.name, e.annotator_kind, {annotator}], {_SEPARATOR})"
+        return {
+            "generation": f"tuple({register})",
+            "votes": _renamed("votes", self._who("k")),
+            "corrections": _renamed("corrections", self._who("k")),
+            "flags": _renamed("flags", flag_key),
+            "evaluations": f"mapFromArrays(arrayMap(e -> {evaluation_key}, mapValues(evaluations)), "
+            f"arrayMap(e -> tuple({parts}), mapValues(evaluations)))",
+        }
+
+
+_FLAGGER: Final = f"substring(k, position(k, {_SEPARATOR}) + 1)"
+
+
+def _user_after(value: str) -> str:
+    return f"if({_is_user(value)}, {{pseudonym:String}}, {value})"
+
+
+def _renamed(column: str, key: str) -> str:
+    return f"mapFromArrays(arrayMap(k -> {key}, mapKeys({column})), mapValues({column}))"
+
+
+def _text(name: str, value: str) -> str:
+    """A member of the event's JSON; '' where there is nothing to say."""
+    return f"if({value} = '', '', concat('\"{name}\":', toJSONString({value})))"
+
+
+def _event(stubs: Iterable[str]) -> str:
+    """The members that stay, as they were sent, and those that stand in for others."""
+    kept = ", ".join(f"'{name}'" for name in sorted(KEPT))
+    members = (
+        "arrayMap(m -> concat(toJSONString(m.1), ':', m.2), "
+        f"arrayFilter(m -> m.1 IN ({kept}) AND m.2 != 'null', JSONExtractKeysAndValuesRaw(event)))"
+    )
+    added = f"arrayFilter(s -> s != '', [{', '.join(stubs)}])"
+    return f"concat('{{', arrayStringConcat(arrayConcat({members}, {added}), ','), '}}')"
+
+
+def _in_letter() -> str:
+    headers = "arrayStringConcat(arrayMap(h -> ifNull(h.2, ''), headers), ' ')"
+    text = f"concat(ifNull(key, ''), ' ', ifNull(value, ''), ' ', {headers})"
+    patterns = [pattern.replace("\\", "\\\\").replace("'", "\\'") for pattern in TOKENS]
+    tokens = ", ".join(f"extractAll({text}, '{pattern}')" for pattern in patterns)
+    held = f"arrayExists(t -> {_is_user('t')}, arrayDistinct(arrayConcat({tokens})))"
+    return f"({{app:String}} = '' OR position({text}, {{app:String}}) > 0) AND {held}"
+
+
+def _letter() -> dict[str, str]:
+    return {"key": "NULL", "value": "NULL", "headers": "[]", "reason": f"'{ERASED}'"}
+
+
+CLOSE_LETTERS: Final = (
+    "INSERT INTO dead_letter_actions (topic, partition, offset, recorded_at, action, note) "
+    f"SELECT topic, partition, offset, recorded_at, 'dropped', 'forgotten' FROM dead_letters FINAL WHERE {_in_letter()}"
+)
+"""Nothing is left of them to replay."""

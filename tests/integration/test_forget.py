@@ -1,0 +1,289 @@
+"""Forgetting in the real engine: the statements do what `schemas.forgotten` does, and the command around them."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from pydantic_core import from_json
+
+from keeprate.deploy.process import free_port
+from keeprate.deploy.store import StoreProcess
+from keeprate.schemas.dead_letters import dead_letter, encode_headers
+from keeprate.schemas.decode import ContractError, decode, encode
+from keeprate.schemas.events import Event
+from keeprate.schemas.forgotten import ERASED, digest
+from keeprate.schemas.lift import fold, lift
+from keeprate.schemas.outcome import canonical, encode_outcome
+from keeprate.sinks import recompute
+from keeprate.sinks.clickhouse import Client, StoreUnavailableError, connect
+from keeprate.sinks.forget import REFRESH_S, Person, count, find, forget, load, receipts, watch
+from keeprate.sinks.forget_sql import TABLES
+from keeprate.sinks.migrate import migrate
+from keeprate.sinks.rows import sort
+from tests.facts import Facts
+from tests.people import PSEUDONYM, SECRET, USER, forgotten, personal_logs
+from tests.reading import load_all
+from tests.unit.sinks.records import FakeRecord
+
+
+@pytest.fixture(scope="module")
+def shared(store: StoreProcess) -> Iterator[Client]:
+    """One database for many small logs."""
+    url = f"{store.url}/people_{uuid.uuid4().hex[:8]}"
+    migrate(url)
+    with connect(url) as own:
+        yield own
+
+
+@pytest.fixture
+def url(store: StoreProcess) -> str:
+    """A database of the test's own, migrated."""
+    url = f"{store.url}/forget_{uuid.uuid4().hex[:8]}"
+    migrate(url)
+    return url
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    """A connection to it."""
+    with connect(url) as own:
+        yield own
+
+
+def _events(client: Client) -> dict[str, Event]:
+    """Every stored event, by id."""
+    rows = [row for table in recompute.FACTS for row in client.query(f"SELECT event FROM {table} FINAL")]
+    return {event["event_id"]: event for event in (decode(text.encode()) for (text,) in rows)}
+
+
+def _columns(client: Client, table: str) -> list[dict[str, Any]]:
+    """The rows without the event's own bytes."""
+    answer = client.query_bytes(f"SELECT * EXCEPT event FROM {table} FINAL ORDER BY app, generation_id, event_id")
+    return [from_json(line) for line in answer.splitlines()]
+
+
+def _load(client: Client, log: list[Event]) -> None:
+    """Facts as a sink lands them, and each fact's part of an outcome as a row of its own."""
+    for table in (*TABLES, "forgotten"):
+        client.command(f"TRUNCATE TABLE {table}")
+    load_all(client, log)
+    client.command("TRUNCATE TABLE outcomes")
+    for event in log:
+        recompute.write(client, dict(lift(event)))
+
+
+def _stored(client: Client) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for page in recompute.pages(client, recompute.Selection()):
+        found |= recompute.stored(client, page)
+    return found
+
+
+def _without_nulls(event: Event) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if value is not None}
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(personal_logs())
+@pytest.mark.parametrize("app", ["", "chat"])
+def test_the_statements_do_what_the_sink_does(shared: Client, app: str, log: list[Event]) -> None:
+    """Events, their columns and outcomes are rewritten to what `Forgotten` makes of them, and the note is the same."""
+    _load(shared, log)
+    person = Person(app, digest(USER), PSEUDONYM)
+    looked = count(shared, Person(app, person.digest))
+    columns = ("kind", "app", "key", "pseudonym", "person")
+    shared.insert("forgotten", columns, [("user", app, person.digest, PSEUDONYM, person.digest)])
+    receipt = forget(shared, person, "test", settle_s=0)
+    assert (receipt.rows if receipt else dict.fromkeys(TABLES, 0)) == looked
+    who = load(shared)
+    assert who == forgotten(log, app=app)
+    assert _events(shared) == {event["event_id"]: _without_nulls(who.event(event)) for event in log}
+    rewritten = {table: _columns(shared, table) for table in recompute.FACTS}
+    assert _stored(shared) == {key: canonical(outcome) for key, outcome in fold(map(who.event, log)).items()}
+    assert not any(count(shared, person).values())
+    # What a sink lands of the same records has the same columns.
+    load_all(shared, [who.event(event) for event in log])
+    for table, rows in rewritten.items():
+        for ours, theirs in zip(rows, _columns(shared, table), strict=True):
+            assert _comparable(ours) == _comparable(theirs)
+
+
+def _comparable(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in ("offset", "stored_at")}
+
+
+def _sink(topic: str, records: list[FakeRecord], client: Client) -> None:
+    """Land records as a sink does that knows who is forgotten."""
+    for table, rows in sort(topic, 0, records, load(client)).tables.items():
+        if len(rows):
+            data = b"".join(rows.encoded)
+            client.insert_bytes(table.name, table.columns, data, table.format, dict(table.settings))
+
+
+def _everything(client: Client) -> str:
+    """All text that the tables hold."""
+    return "".join(client.query_bytes(f"SELECT * FROM {table}").decode() for table in (*TABLES, "forgotten"))
+
+
+def _story() -> list[Event]:
+    """A person's suggestion that somebody else judges, and a suggestion of somebody else."""
+    facts = Facts()
+    return [
+        facts.generation("a", user="person-77", session="sitting-1", input=[{"role": "user", "content": SECRET}]),
+        facts.action("a", "accept", length=4, session="sitting-1"),
+        facts.vote("a", 1, user="person-77", comment=SECRET),
+        facts.vote("a", -1, user="u2", comment="too long"),
+        facts.check("a", 30, "abcd", current_text=SECRET),
+        facts.generation("b", user="u2", input=[{"role": "user", "content": "kept"}]),
+    ]
+
+
+def test_what_arrives_later_brings_nothing_back(client: Client) -> None:
+    """The log read again from the start, a late event, and the join's outcome land without the person."""
+    log = _story()
+    load_all(client, log)
+    assert forget(client, find(client, "person-77"), "test", settle_s=0) is not None
+    before = _events(client), _stored(client)
+    late = Facts()
+    late_vote = late.vote(
+        "a", 0, at=9000, user="person-77", comment=SECRET, event_id="0198c0de-0000-7000-8000-0000000000ff"
+    )
+    for topic, events in (("keeprate.generations", log[:1]), ("keeprate.feedback", log[1:5])):
+        _sink(topic, [FakeRecord(n, encode(event), source=topic) for n, event in enumerate(events)], client)
+    assert _events(client) == before[0]
+    joined = fold([*log, late_vote])
+    _sink("keeprate.feedback", [FakeRecord(9, encode(late_vote))], client)
+    _sink("keeprate.outcomes", [FakeRecord(n, encode_outcome(*item)) for n, item in enumerate(joined.items())], client)
+    text = _everything(client)
+    assert "secret" not in text
+    assert "person-77" not in text
+    assert "sitting-1" not in text
+    after = _stored(client)
+    key = f"app/{log[0]['generation_id']}/0"
+    # The late vote is the person's second word, not a second person's.
+    assert len(after[key]["votes"]) == 2
+    assert after == recompute.recomputed(iter(_events(client).values()))
+
+
+def _letter(topic_offset: int, value: bytes | None, reason: str = "required, and absent") -> FakeRecord:
+    headers = encode_headers(
+        dead_letter(
+            ContractError("invalid", reason, "app"), "sink", "keeprate.feedback", 0, topic_offset, 1, [("h", b"x")]
+        )
+    )
+    return FakeRecord(topic_offset, value, own_headers=headers, source="keeprate.dead-letters")
+
+
+def test_dead_letters_lose_their_bytes_and_stay_counted(client: Client) -> None:
+    """Those stored and those that come: no key, bytes, headers or reason; closed, because nothing is left to replay."""
+    held, of_others = b'{"user": "person-77", "cut": \xff', b'{"user": "person-770"}'
+    _sink("keeprate.dead-letters", [_letter(1, held, "person-77 is no app"), _letter(2, of_others)], client)
+    assert count(client, find(client, "person-77"))["dead_letters"] == 1
+    forget(client, find(client, "person-77"), "test", settle_s=0)
+    _sink("keeprate.dead-letters", [_letter(3, held), _letter(4, None)], client)
+    rows = client.query(
+        "SELECT offset, error_type, reason, isNull(value), length(headers) FROM dead_letters ORDER BY offset"
+    )
+    assert rows == [
+        (1, "invalid", ERASED, 1, 0),
+        (2, "invalid", "required, and absent", 0, 1),
+        (3, "invalid", ERASED, 1, 0),
+        (4, "invalid", "required, and absent", 1, 1),
+    ]
+    assert client.query("SELECT offset, action::String, note FROM dead_letter_actions") == [(1, "dropped", "forgotten")]
+
+
+def test_numbers_by_user_stay_what_they_were(client: Client) -> None:
+    """Funnel, user hours and votes before and after, of METRICS' kind: not one changes."""
+    log = [
+        event
+        for n, user in enumerate(["person-77", "u2", "u3", "person-77"])
+        for facts in (Facts(),)
+        for event in (
+            facts.generation(f"s{n}", user=user, at=n * 1_000_000, event_id=f"0198c0de-0000-7000-8000-00000000000{n}"),
+            facts.action(
+                f"s{n}", "shown", at=n * 1_000_000, length=5, event_id=f"0198c0de-0000-7000-8000-00000000001{n}"
+            ),
+            facts.vote(f"s{n}", 1, user=user, event_id=f"0198c0de-0000-7000-8000-00000000002{n}"),
+        )
+    ]
+    load_all(client, log)
+    query = (
+        "SELECT count(), uniqExact(user), uniqExact(user, toStartOfHour(cohort_at)), sum(shown), sum(length(votes)) "
+        "FROM suggestions"
+    )
+    before = client.query(query)
+    forget(client, find(client, "person-77"), "test", settle_s=0)
+    assert client.query(query) == before
+    assert not client.query("SELECT 1 FROM suggestions WHERE user = 'person-77'")
+
+
+def test_again_changes_nothing_and_a_narrower_note_is_not_needed(client: Client) -> None:
+    """The second time there is no receipt; one for an app is covered by one for all; pseudonyms stay."""
+    load_all(client, _story())
+    forget(client, find(client, "person-77"), "test", settle_s=0)
+    noted = find(client, "person-77")
+    assert noted.pseudonym
+    assert find(client, "person-77", "app").pseudonym == noted.pseudonym
+    events = _events(client)
+    assert forget(client, noted, "test", settle_s=0) is None
+    assert forget(client, find(client, "person-77", "app"), "test", settle_s=0) is None
+    assert _events(client) == events
+    assert len(receipts(client)) == 1
+
+
+def test_one_app_is_forgotten_and_others_are_not(client: Client) -> None:
+    """The same hash in another app stays."""
+    others = Facts("other")
+    mine = Facts("app")
+    log = [mine.generation("a"), others.generation("b", event_id="0198c0de-0000-7000-8000-000000000001")]
+    load_all(client, log)
+    forget(client, find(client, "u1", "app"), "test", settle_s=0)
+    left = {event["app"]: event["user"] for event in _events(client).values()}
+    assert left["other"] == "u1"
+    assert str(left["app"]).startswith("forgotten-")
+
+
+def test_an_insert_tried_again_after_forgetting_adds_nothing(client: Client) -> None:
+    """A batch that landed before its sink died is recognised by its token, although its bytes are others now."""
+    facts = [FakeRecord(n, encode(event)) for n, event in enumerate(_story()[1:5])]
+    token: dict[str, str | int] = {"insert_deduplication_token": "one", "insert_deduplicate": 1, "async_insert": 0}
+    client.command("SYSTEM STOP MERGES feedback")
+
+    def land() -> None:
+        for table, rows in sort("keeprate.feedback", 0, facts, load(client)).tables.items():
+            if len(rows):
+                client.insert_bytes(table.name, table.columns, b"".join(rows.encoded), table.format, token)
+
+    land()
+    client.command("SYSTEM START MERGES feedback")
+    forget(client, find(client, "person-77"), "test", settle_s=0)
+    client.command("SYSTEM STOP MERGES feedback")
+    land()
+    assert client.query("SELECT count() FROM feedback") == [(4,)]
+    assert "person-77" not in _everything(client)
+    client.command("SYSTEM START MERGES feedback")
+
+
+def test_a_sink_learns_of_it_in_time_and_does_not_guess(client: Client) -> None:
+    """The set is the same object until somebody is added, and no older than REFRESH_S; no answer is an error."""
+    now_s = 100.0
+    current = watch(client, lambda: now_s)
+    nobody = current()
+    assert not nobody
+    forget(client, find(client, "u1"), "test", settle_s=0)
+    now_s += REFRESH_S - 0.1
+    assert current() is nobody
+    now_s += 0.1
+    known = current()
+    assert known.user("any", "u1")
+    now_s += REFRESH_S
+    assert current() is known
+
+
+def test_without_the_store_nobody_is_assumed_to_be_known() -> None:
+    """A sink that cannot ask lands nothing."""
+    with pytest.raises(StoreUnavailableError), connect(f"http://127.0.0.1:{free_port()}/x") as away:
+        watch(away)()

@@ -1,0 +1,91 @@
+"""What stays of a person's events and outcomes: everything that is counted, and nothing that they wrote."""
+
+from typing import get_type_hints
+
+from hypothesis import given
+
+from keeprate.schemas.decode import decode, encode, validate
+from keeprate.schemas.events import (
+    Action,
+    Edit,
+    Envelope,
+    Evaluation,
+    Event,
+    Flag,
+    Generation,
+    RetentionCheck,
+    Vote,
+)
+from keeprate.schemas.forgotten import KEPT, NOBODY, REPLACED
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import canonical, parse_key
+from tests.people import USER, forgotten, personal_logs
+
+GONE = {
+    "external_id", "trace_id", "span_id", "prompt_variables", "context_sources", "input", "output", "parameters",
+    "error_message", "comment", "current_text", "explanation",
+}  # fmt: skip
+
+
+def test_every_field_of_an_event_is_kept_replaced_or_gone() -> None:
+    """Whoever adds a field decides: it goes by itself, and has to be named here."""
+    types = (Envelope, Generation, Action, Flag, Vote, Edit, RetentionCheck, Evaluation)
+    fields = {name for kind in types for name in get_type_hints(kind)}
+    assert fields == KEPT | REPLACED | GONE
+    assert len(fields) == len(KEPT) + len(REPLACED) + len(GONE)
+
+
+@given(personal_logs())
+def test_forgetting_and_folding_commute(log: list[Event]) -> None:
+    """The outcomes of what is left of the events are what is left of the outcomes."""
+    who = forgotten(log)
+    left = {key: canonical(outcome) for key, outcome in fold(map(who.event, log)).items()}
+    assert left == {key: canonical(who.outcome(*parse_key(key)[:2], o)) for key, o in fold(log).items()}
+
+
+@given(personal_logs())
+def test_what_stays_is_valid_and_holds_nothing_of_the_person(log: list[Event]) -> None:
+    """Neither the user, nor a session of theirs, nor a text; somebody else's event stays as it was."""
+    who = forgotten(log)
+    for event in log:
+        left = who.event(event)
+        if left is event:
+            assert USER not in (event.get("user"), event.get("annotator"))
+            continue
+        assert decode(encode(left)) == left == validate(dict(left))
+        assert "secret" not in str(left)
+        assert USER not in (left.get("user"), left.get("annotator"))
+        assert who.session(event["app"], left.get("session")) is None
+        assert who.event(left) == left
+
+
+@given(personal_logs())
+def test_no_two_people_become_one(log: list[Event]) -> None:
+    """Counts by user, by session, and of votes and flags by who gave them stay what they were."""
+    who = forgotten(log)
+    before, after = fold(log), fold(map(who.event, log))
+    assert before.keys() == after.keys()
+    for key, outcome in before.items():
+        for name in ("votes", "flags", "corrections", "evaluations"):
+            assert len(outcome.get(name, {})) == len(after[key].get(name, {}))
+    identities = {(event["app"], event.get("user") or event.get("session")) for event in log}
+    assert len({(e["app"], e.get("user") or e.get("session")) for e in map(who.event, log)}) == len(identities)
+
+
+@given(personal_logs())
+def test_nobody_forgotten_changes_nothing(log: list[Event]) -> None:
+    """The same objects come back, so a sink pays nothing until somebody is forgotten."""
+    assert all(NOBODY.event(event) is event for event in log)
+    for key, outcome in fold(log).items():
+        assert NOBODY.outcome(*parse_key(key)[:2], outcome) is outcome
+
+
+def test_a_broken_record_holds_a_user_as_a_word_or_between_quotes() -> None:
+    """A part of a longer word is somebody else; one app's user is nobody in a record that does not name the app."""
+    who, in_chat = forgotten([]), forgotten([], app="chat")
+    assert who.bytes_hold_user([b'{"user": "u1", \xff'])
+    assert who.bytes_hold_user([b"key", b"user=u1&x"])
+    assert not who.bytes_hold_user([b'{"user": "u11"}'])
+    assert not in_chat.bytes_hold_user([b'{"user": "u1", "app": "editor"'])
+    assert in_chat.bytes_hold_user([b'{"user": "u1", "app": "chat"'])
+    assert forgotten([], "jörg müller").bytes_hold_user(['{"user":"jörg müller"'.encode()])
