@@ -160,7 +160,10 @@ def _rewrite(store: Client, person: Person) -> dict[str, int]:
 
 
 def _receipt(store: Client, person: Person, rows: dict[str, int], version: str) -> Receipt:
-    receipt = Receipt(str(uuid.uuid4()), datetime.now(UTC), person.digest, person.app, rows, version)
+    now = datetime.now(UTC)
+    # As exact as the column is, so that the receipt that is returned is the one that is listed.
+    at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    receipt = Receipt(str(uuid.uuid4()), at, person.digest, person.app, rows, version)
     columns = ("receipt_id", "forgotten_at", "person", "app", "rows", "version")
     values = (receipt.receipt_id, receipt.forgotten_at, receipt.person, receipt.app, rows, version)
     store.insert("forget_receipts", columns, [values])

@@ -6,6 +6,7 @@ from keeprate.deploy.commands.collector import collector
 from keeprate.deploy.commands.dead_letters import dead_letters
 from keeprate.deploy.commands.demo import demo
 from keeprate.deploy.commands.exports import import_langfuse, import_otel
+from keeprate.deploy.commands.forget import forget
 from keeprate.deploy.commands.imports import imports
 from keeprate.deploy.commands.keys import keys
 from keeprate.deploy.commands.migrate import migrate
@@ -33,6 +34,7 @@ app.callback()(lambda: None)
 app.command()(collector)
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(demo)
+app.command()(forget)
 imports.command("langfuse")(import_langfuse)
 imports.command("otel")(import_otel)
 app.add_typer(imports, name="import")

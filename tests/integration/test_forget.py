@@ -1,5 +1,6 @@
 """Forgetting in the real engine: the statements do what `schemas.forgotten` does, and the command around them."""
 
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from pydantic_core import from_json
+from typer.testing import CliRunner
 
+from keeprate.deploy.commands.tree import app as commands
 from keeprate.deploy.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.dead_letters import dead_letter, encode_headers
@@ -287,3 +290,36 @@ def test_without_the_store_nobody_is_assumed_to_be_known() -> None:
     """A sink that cannot ask lands nothing."""
     with pytest.raises(StoreUnavailableError), connect(f"http://127.0.0.1:{free_port()}/x") as away:
         watch(away)()
+
+
+def _run(url: str, *arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(commands, ["forget", "--store", url, *arguments])
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def test_the_command_looks_first_and_leaves_a_receipt(url: str, client: Client) -> None:
+    """A dry run counts and changes nothing; --yes rewrites as many; the receipt names no user."""
+    load_all(client, _story())
+    before = _everything(client)
+    planned = json.loads(_run(url, "--user", "person-77", "--json"))
+    assert planned["rows"] == {"generations": 1, "feedback": 3, "outcomes": 1, "dead_letters": 0}
+    assert "add --yes" in _run(url, "--user", "person-77")
+    assert _everything(client) == before
+    done = json.loads(_run(url, "--user", "person-77", "--yes", "--settle-s", "0", "--json"))
+    assert done["receipt"]["rows"] == planned["rows"]
+    assert done["kafka_days"]["keeprate.feedback"] == 30
+    (listed,) = map(json.loads, _run(url, "--list", "--json").splitlines())
+    assert listed == done["receipt"]
+    assert listed["person"] == digest("person-77")
+    assert "person-77" not in _everything(client) + _run(url, "--list")
+    assert "nothing left to do" in _run(url, "--user", "person-77", "--yes")
+    assert len(_run(url, "--list").splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["--list", "--user", "u1"]])
+def test_the_command_wants_a_user_or_the_list(url: str, arguments: list[str]) -> None:
+    """One of the two, and it says so."""
+    result = CliRunner().invoke(commands, ["forget", "--store", url, *arguments])
+    assert result.exit_code == 2
+    assert "--user" in result.output
