@@ -63,7 +63,8 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
     Waits for a store that is not up yet. Raises SchemaMismatchError, BrokerError and TopicsMissingError.
     """
     stopping = _Stopping()
-    with _store(settings.store_url, stopping) as store:
+    store, ends = _store(settings, stopping)
+    with store:
         consumer = Consumer(settings.brokers, settings.group, settings.kafka)
         missing = consumer.missing(settings.topics)
         if missing:
@@ -83,7 +84,7 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
             sink_revision(),
             observer,
             settings.policy,
-            ledger_ends(store, settings.group),
+            ends,
         )
         stopping.call(sink.stop)
         sink.run(settings.topics)
@@ -105,15 +106,18 @@ def _observed(settings: SinkSettings, consumer: Consumer, store: Client) -> tupl
     return metrics, metrics.timed(store)
 
 
-def _store(url: str, stopping: "_Stopping") -> Client:
-    """The store once it answers, its tables as this version needs them. Raises SchemaMismatchError."""
+def _store(settings: SinkSettings, stopping: "_Stopping") -> tuple[Client, dict[TopicPartition, int]]:
+    """The store once it answers, its tables as this version needs them, and where its ledger ends.
+
+    Raises SchemaMismatchError.
+    """
     attempt = 0
     while True:
         attempt += 1
         try:
-            store = connect(url, answer_timeout_s=_ANSWER_TIMEOUT_S)
+            store = connect(settings.store_url, answer_timeout_s=_ANSWER_TIMEOUT_S)
             _check_tables(store)
-            return store
+            return store, ledger_ends(store, settings.group)
         except StoreUnavailableError as error:
             pause_s = delay_s(error.code, attempt)
             logger.warning("the store is away, asking again in %.1f s: %s", pause_s, error)
