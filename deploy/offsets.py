@@ -41,8 +41,9 @@ class Offsets:
             committed = {group: self._committed(group) for group in self._groups()}
             partitions = {each for offsets in committed.values() for each in offsets}
             beginnings, ends = self._offsets(partitions, earliest=True), self._offsets(partitions, earliest=False)
-        except KafkaException as error:
-            raise OffsetsError(str(error)) from error
+        except (KafkaException, TimeoutError) as error:
+            # A broker that is away lets the future's own time run out, or the request's: whichever is first.
+            raise OffsetsError(str(error) or f"no answer within {_TIMEOUT_S:.0f} s") from error
         return sums(committed, beginnings, ends)
 
     def _groups(self) -> list[str]:

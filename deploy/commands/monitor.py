@@ -22,7 +22,7 @@ def monitor(
     """
     # Loaded here, so that `keeprate --help` needs neither Kafka's nor ClickHouse's driver.
     from keeprate.deploy.monitor import configuration
-    from keeprate.deploy.monitor.serving import PortTakenError, serve
+    from keeprate.deploy.monitor.serving import PortTakenError, SourceLostError, serve
 
     if rules:
         typer.echo(configuration())
@@ -33,4 +33,7 @@ def monitor(
         serve(host, port, every, store or env.store_url, brokers or env.brokers, lambda: typer.echo(url, err=True))
     except PortTakenError as error:
         typer.echo(f"keeprate monitor: {error}: choose another with --port", err=True)
+        raise typer.Exit(1) from None
+    except SourceLostError as error:
+        typer.echo(f"keeprate monitor: {error}", err=True)
         raise typer.Exit(1) from None

@@ -134,6 +134,11 @@ class Exporter(Collector):
         for thread in self._threads:
             thread.join()
 
+    @property
+    def running(self) -> bool:
+        """Whether every source is still being read: a defect ends its thread, and should end the process."""
+        return all(thread.is_alive() for thread in self._threads)
+
     def collect(self) -> Iterator[Family]:
         """What was read last. Never waits."""
         for families in list(self._read.values()):

@@ -17,6 +17,10 @@ class PortTakenError(Exception):
     """Nothing was started: the address cannot be listened at."""
 
 
+class SourceLostError(Exception):
+    """A defect ended the reading of a source. The process should end too, so that somebody starts it again."""
+
+
 def exporter(store_url: str, brokers: str, every_s: float) -> Exporter:
     """An exporter of one store and one Kafka, not started. Connects when it first reads."""
     kafka = KafkaSource(Offsets(brokers))
@@ -28,7 +32,10 @@ def exporter(store_url: str, brokers: str, every_s: float) -> Exporter:
 def serve(
     host: str, port: int, every_s: float, store_url: str, brokers: str, on_ready: Callable[[], None] = lambda: None
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Neither the store nor Kafka must be up yet. Raises PortTakenError."""
+    """Serve until SIGTERM or SIGINT. Neither the store nor Kafka must be up yet.
+
+    Raises PortTakenError and SourceLostError.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -43,7 +50,10 @@ def serve(
         raise PortTakenError(f"{host}:{port} cannot be listened at ({error.strerror})") from error
     running.start()
     on_ready()
-    stopping.wait()
+    while running.running and not stopping.wait(1):
+        pass
     server.shutdown()
     thread.join()
     running.stop()
+    if not stopping.is_set():
+        raise SourceLostError("a source is not read any more; the log says why")

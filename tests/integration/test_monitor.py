@@ -17,11 +17,13 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
 from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.commands.tree import app
 from keeprate.deploy.monitor.catalogue import METRICS
 from keeprate.deploy.monitor.configure import write_configuration
-from keeprate.deploy.offsets import Offsets, Progress
+from keeprate.deploy.offsets import Offsets, OffsetsError, Progress
 from keeprate.deploy.process import ChildProcess, accepts, free_port
 from keeprate.deploy.stack import keeprate
 from keeprate.deploy.store import StoreProcess
@@ -167,6 +169,19 @@ def _query(port: int, expression: str) -> list[dict[str, Any]]:
 
 def _rule_states(port: int) -> set[str]:
     return {rule["health"] for group in _api(port, "rules")["groups"] for rule in group["rules"]}
+
+
+def test_a_broker_that_is_away_is_an_error_to_retry() -> None:
+    """Not one that ends the thread that reads it."""
+    with pytest.raises(OffsetsError):
+        Offsets(f"127.0.0.1:{free_port()}").read()
+
+
+def test_a_port_that_is_taken_is_refused(port: int) -> None:
+    """With what to do about it."""
+    result = CliRunner().invoke(app, ["monitor", "--port", str(port)])
+    assert result.exit_code == 1
+    assert "choose another with --port" in result.stderr
 
 
 @pytest.mark.kafka
