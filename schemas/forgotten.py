@@ -55,12 +55,24 @@ _USER, _SESSION, _TRACE, _ANNOTATOR = (
 )
 # A broken record is searched for anything that can be a user: words, and whatever stands between quotes.
 TOKENS: Final = (r"[A-Za-z0-9_.@+:-]+", r'"([^"\\]*)"')
+# Also of a record that is broken elsewhere: within a string of JSON the quotes would have a backslash.
+PRODUCER_ID: Final = r'"producer_id"\s*:\s*"([^"\\]*)"'
+PRODUCER_SEQ: Final = r'"producer_seq"\s*:\s*(\d{1,18})'
+_PRODUCER: Final = tuple(re.compile(pattern.encode()) for pattern in (PRODUCER_ID, PRODUCER_SEQ))
 _TOKENS: Final = tuple(re.compile(pattern.encode()) for pattern in TOKENS)
 
 
 def digest(*parts: str) -> str:
     """How a user or session is known here once they are forgotten: SHA-256 in hexadecimal, the parts joined."""
     return hashlib.sha256(SEPARATOR.join(parts).encode()).hexdigest()
+
+
+def refused_stub(value: bytes | None) -> bytes | None:
+    """What stays of a refused record's bytes: who sent it and its number, for the accounts. None without them."""
+    found = [pattern.search(value or b"") for pattern in _PRODUCER]
+    if found[0] is None or found[1] is None:
+        return None
+    return b'{"producer_id":"%b","producer_seq":%b}' % (found[0][1], found[1][1])
 
 
 def session_pseudonym(person: str, session: str) -> str:

@@ -8,7 +8,7 @@ Parameters of every statement: person (the digest of the user), app ('' for all)
 from collections.abc import Iterable
 from typing import Final
 
-from keeprate.schemas.forgotten import ERASED, KEPT, MARK, MAX_CHOICES, TOKENS
+from keeprate.schemas.forgotten import ERASED, KEPT, MARK, MAX_CHOICES, PRODUCER_ID, PRODUCER_SEQ, TOKENS
 from keeprate.schemas.outcome import EVALUATION, GENERATION
 
 TABLES: Final = ("generations", "feedback", "outcomes", "dead_letters")
@@ -187,14 +187,22 @@ def _event(stubs: Iterable[str]) -> str:
 def _in_letter() -> str:
     headers = "arrayStringConcat(arrayMap(h -> ifNull(h.2, ''), headers), ' ')"
     text = f"concat(ifNull(key, ''), ' ', ifNull(value, ''), ' ', {headers})"
-    patterns = [pattern.replace("\\", "\\\\").replace("'", "\\'") for pattern in TOKENS]
-    tokens = ", ".join(f"extractAll({text}, '{pattern}')" for pattern in patterns)
+    tokens = ", ".join(f"extractAll({text}, {quoted(pattern)})" for pattern in TOKENS)
     held = f"arrayExists(t -> {_is_user('t')}, arrayDistinct(arrayConcat({tokens})))"
     return f"({{app:String}} = '' OR position({text}, {{app:String}}) > 0) AND {held}"
 
 
 def _letter() -> dict[str, str]:
-    return {"key": "NULL", "value": "NULL", "headers": "[]", "reason": f"'{ERASED}'"}
+    producer, seq = (f"extract(ifNull(value, ''), {quoted(pattern)})" for pattern in (PRODUCER_ID, PRODUCER_SEQ))
+    stub = f"concat('{{\"producer_id\":\"', {producer}, '\",\"producer_seq\":', {seq}, '}}')"
+    value = f"if({producer} = '' OR {seq} = '', NULL, {stub})"
+    return {"key": "NULL", "value": value, "headers": "[]", "reason": f"'{ERASED}'"}
+
+
+def quoted(text: str) -> str:
+    """A literal of ClickHouse's."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 CLOSE_LETTERS: Final = (

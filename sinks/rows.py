@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from keeprate.schemas.dead_letters import decode_headers
 from keeprate.schemas.decode import ContractError, decode, encode
-from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten
+from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten, refused_stub
 from keeprate.schemas.outcome import decode_outcome, encode_outcome, parse_key
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
 
@@ -171,7 +171,7 @@ def _letter_row(partition: int, record: Record, forgotten: Forgotten) -> bytes:
         reason = str(error)
     key, value = record.key(), record.value()
     if forgotten and forgotten.bytes_hold_user([key or b"", value or b"", *(header or b"" for _, header in own)]):
-        key, value, own, reason = None, None, (), ERASED
+        key, value, own, reason = None, refused_stub(value), (), ERASED
     return b"".join(
         (
             _text(where[0].encode()),

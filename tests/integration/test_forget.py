@@ -180,20 +180,21 @@ def _letter(topic_offset: int, value: bytes | None, reason: str = "required, and
 
 
 def test_dead_letters_lose_their_bytes_and_stay_counted(client: Client) -> None:
-    """Those stored and those that come: no key, bytes, headers or reason; closed, because nothing is left to replay."""
-    held, of_others = b'{"user": "person-77", "cut": \xff', b'{"user": "person-770"}'
+    """Stored or to come: no key, headers or reason, and of the bytes the producer's number. Stored ones are closed."""
+    held = b'{"user": "person-77", "producer_id": "p1", "producer_seq": 7, "cut": \xff'
+    of_others = b'{"user": "person-770"}'
     _sink("keeprate.dead-letters", [_letter(1, held, "person-77 is no app"), _letter(2, of_others)], client)
     assert count(client, find(client, "person-77"))["dead_letters"] == 1
     forget(client, find(client, "person-77"), "test", settle_s=0)
-    _sink("keeprate.dead-letters", [_letter(3, held), _letter(4, None)], client)
-    rows = client.query(
-        "SELECT offset, error_type, reason, isNull(value), length(headers) FROM dead_letters ORDER BY offset"
-    )
+    _sink("keeprate.dead-letters", [_letter(3, held), _letter(4, None), _letter(5, b'"person-77"')], client)
+    rows = client.query("SELECT offset, error_type, reason, value, length(headers) FROM dead_letters ORDER BY offset")
+    number = '{"producer_id":"p1","producer_seq":7}'
     assert rows == [
-        (1, "invalid", ERASED, 1, 0),
-        (2, "invalid", "required, and absent", 0, 1),
-        (3, "invalid", ERASED, 1, 0),
-        (4, "invalid", "required, and absent", 1, 1),
+        (1, "invalid", ERASED, number, 0),
+        (2, "invalid", "required, and absent", of_others.decode(), 1),
+        (3, "invalid", ERASED, number, 0),
+        (4, "invalid", "required, and absent", None, 1),
+        (5, "invalid", ERASED, None, 0),
     ]
     assert client.query("SELECT offset, action::String, note FROM dead_letter_actions") == [(1, "dropped", "forgotten")]
 
