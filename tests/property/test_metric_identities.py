@@ -18,7 +18,7 @@ from keeprate.sinks.queries import Rate, Scope
 from tests.reading import load, load_facts, reading
 from tests.strategies import BASE_MS, logs, shuffled_with_duplicates
 
-pytestmark = pytest.mark.clickhouse
+pytestmark = [pytest.mark.clickhouse, pytest.mark.slow]
 
 BASE_AT = datetime.fromtimestamp(BASE_MS / 1000, UTC)
 # The accepts of the strategy lie within 5 s: by 431 s some have matured for the horizon of 120 s and some have not.

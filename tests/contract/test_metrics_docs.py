@@ -1,0 +1,63 @@
+"""docs/metrics.md says what every view, column and rate means."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keeprate.sinks import queries
+from keeprate.sinks.clickhouse import Client
+from tests.integration.test_worked_example import SCOPE
+from tests.reading import load, reading
+from tests.worked_example import worked_example
+
+pytestmark = pytest.mark.clickhouse
+TEXT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+NAMED = set(re.findall(r"`([a-z_0-9]+)`", TEXT))
+VIEWS = ("suggestions", "cohort", "funnel", "rates", "user_rates", "retention", "retention_rates")
+FEEDBACK_VIEWS = ("feedback_counts", "feedback_rates", "judge_rates")
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with reading() as client:
+        load(client, worked_example())
+        yield client
+
+
+def columns_of(client: Client, view: str) -> list[str]:
+    """The columns of a view's own answer: ClickHouse lists none for a view with parameters."""
+    if view == "suggestions":
+        return [name for (name,) in client.query("SELECT name FROM system.columns WHERE table = 'suggestions'")]
+    arguments = {"user_rates": queries._SETTLED, "funnel": queries._SETTLED, "rates": queries._SETTLED}
+    arguments |= {"retention": queries._MATURED, "retention_rates": queries._MATURED}
+    query = f"SELECT * FROM {view}({arguments.get(view, queries._COMMON)}) LIMIT 1"
+    answer = client.query_bytes(query, SCOPE.parameters(), "JSONCompactEachRowWithNames")
+    return list(json.loads(answer.splitlines()[0]))
+
+
+def test_every_view_is_explained(client: Client) -> None:
+    """A view that the page does not name is not there for its readers."""
+    listed = client.query("SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'")
+    assert {name for (name,) in listed} == {*VIEWS, *FEEDBACK_VIEWS}
+    assert {name for (name,) in listed} <= NAMED
+
+
+@pytest.mark.parametrize("view", [*VIEWS, *FEEDBACK_VIEWS])
+def test_every_column_is_explained(client: Client, view: str) -> None:
+    """A column that the page does not name cannot be trusted by who reads it."""
+    columns = columns_of(client, view)
+    assert len(columns) > 10
+    assert set(columns) - NAMED - set(queries.DIMENSIONS) == set()
+
+
+def test_every_rate_is_explained(client: Client) -> None:
+    """By the name that it has in the views."""
+    rows = [
+        *queries.rates(client, SCOPE),
+        *queries.retention_rates(client, SCOPE),
+        *queries.feedback_rates(client, SCOPE),
+    ]
+    assert {row.metric for row in rows} - NAMED == set()
