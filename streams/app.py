@@ -89,17 +89,7 @@ def build(bootstrap: str, data_dir: Path | None, observer: Observer, group: str 
         **(FAUST_SETTINGS | {"datadir": data_dir or Path(".")} | settings),
     )
     delivery = Delivery(bootstrap)
-    table = OutcomeTable(
-        app,
-        name="outcomes",
-        schema=RawSchema(),
-        changelog_topic=_topic(app, OUTCOMES.name, acks=False, internal=True, maxsize=64),
-        recovery_buffer_size=8,
-        data_dir=data_dir,
-        write_back=lambda partition, values: delivery.write(partition, values, ()),
-        on_rebalance=lambda: pipeline.forget(),
-    )
-    app.tables.add(table)
+    table = _table(app, delivery, data_dir, lambda: pipeline.forget())
     pipeline = Pipeline(
         delivery,
         table.partition,
@@ -108,19 +98,37 @@ def build(bootstrap: str, data_dir: Path | None, observer: Observer, group: str 
         observer,
         lambda: time.time_ns() // 1_000_000,
     )
+    _connect(app, pipeline)
+    return app
+
+
+def _table(app: App, delivery: Delivery, data_dir: Path | None, on_rebalance: Callable[[], None]) -> OutcomeTable:
+    table = OutcomeTable(
+        app,
+        name="outcomes",
+        schema=RawSchema(),
+        changelog_topic=_topic(app, OUTCOMES.name, acks=False, internal=True, maxsize=64),
+        recovery_buffer_size=8,
+        data_dir=data_dir,
+        write_back=lambda partition, values: delivery.write(partition, values, ()),
+        on_rebalance=on_rebalance,
+    )
+    app.tables.add(table)
+    return table
+
+
+def _connect(app: App, pipeline: Pipeline) -> None:
     app.drain = pipeline.drain
-
-    async def sweep() -> None:
-        pipeline.sweep()
-
-    app.timer(interval=SWEEP_EVERY_S)(sweep)
 
     @app.agent(_topic(app, GENERATIONS.name, FEEDBACK.name), name="feedback_join", concurrency=1)
     async def feedback_join(stream: Any) -> None:
         async for event in stream.noack().events():
             await pipeline.take(event.message)
 
-    return app
+    async def sweep() -> None:
+        pipeline.sweep()
+
+    app.timer(interval=SWEEP_EVERY_S)(sweep)
 
 
 def _topic(app: App, *names: str, **kwargs: Any) -> Any:

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from keeprate.schemas.dead_letters import encode_headers
 from keeprate.schemas.topics import ALL, DEAD_LETTERS, OUTCOMES, PARTITIONER, SOURCES
 from keeprate.streams.feedback_join import Refusal
-from keeprate.streams.state import Changes
+from keeprate.streams.state import Changes, Offsets
 
 DELIVERY_TIMEOUT_S: Final = 60.0
 """How long librdkafka tries. It bounds how late a write of a worker that lost its partitions can still arrive."""
@@ -59,11 +59,11 @@ class Delivery:
         )
         threading.Thread(target=self._listen, name="delivery", daemon=True).start()
 
-    def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[int | None]":
+    def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[Offsets]":
         """Hand a batch's outcomes and dead letters to librdkafka, which keeps their order; needs a running loop.
 
-        The future is done when the broker has acknowledged every one: with the offset of the last outcome, None when
-        there was none. It raises DeliveryError, and then any part of the batch may have been written.
+        The future is done when the broker has acknowledged every one: with the outcomes' first and last offset, None
+        when there were none. It raises DeliveryError, and then any part of the batch may have been written.
         """
         receipt = _Receipt(asyncio.get_running_loop())
         for key, value in outcomes.items():
@@ -96,19 +96,20 @@ class _Receipt:
     """What the broker said of one batch. Written by the listening thread, and by whoever hands records over."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.future: asyncio.Future[int | None] = loop.create_future()
+        self.future: asyncio.Future[Offsets] = loop.create_future()
         self.expected = 0
         self._loop = loop
         self._lock = threading.Lock()
         self._sealed = False
         self._answered = 0
-        self._last_offset: int | None = None
+        self._offsets: Offsets = None
         self._errors: list[KafkaError] = []
 
     def outcome(self, error: KafkaError | None, message: Message) -> None:
         offset = message.offset()
         if error is None and offset is not None:
-            self._last_offset = max(offset, self._last_offset or 0)
+            first, last = self._offsets or (offset, offset)
+            self._offsets = min(first, offset), max(last, offset)
         self.dead_letter(error, message)
 
     def dead_letter(self, error: KafkaError | None, message: Message) -> None:
@@ -139,7 +140,7 @@ class _Receipt:
         if self._errors:
             self.future.set_exception(DeliveryError(self._errors[0].name(), len(self._errors)))
         else:
-            self.future.set_result(self._last_offset)
+            self.future.set_result(self._offsets)
 
 
 def missing_topics(bootstrap: str, timeout_s: float = 30.0) -> list[str]:

@@ -24,14 +24,14 @@ from typing import Any, Final, Protocol
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome
 from keeprate.streams.expiry import SKEW_MS, Watermark, late, latest_ms, stamp, stamped_at_ms, value_of
 from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES, Refusal, Sifted, Step, join, refuse_overflow, sift
-from keeprate.streams.state import Changes, PartitionState
+from keeprate.streams.state import Changes, NotOursError, Offsets, PartitionState, reached
 from keeprate.streams.transport import Batch
 
 logger = logging.getLogger(__name__)
 
 MAX_UNACKNOWLEDGED: Final = 2
 """Batches that wait for acknowledgements while the next one is worked on."""
-MAX_RECENT: Final = 20_000
+MAX_RECENT: Final = 5_000
 """Outcomes per partition that are kept decoded, roughly: nothing of an unacknowledged batch is dropped."""
 
 SWEEP_OUTCOMES: Final = 2_000
@@ -62,7 +62,7 @@ class Observer(Protocol):
 class Writer(Protocol):
     """What `delivery.Delivery` offers."""
 
-    def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[int | None]": ...
+    def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[Offsets]": ...
 
 
 class Pipeline:
@@ -106,6 +106,8 @@ class Pipeline:
             await _forever()
         try:
             flight = self._depart(message, recent)
+        except NotOursError as error:
+            logger.info("%s; its new owner reads the batch", error)
         except Exception as error:  # noqa: BLE001 - whatever it is, going on would skip the batch
             await self._stop(error)
             await _forever()
@@ -177,14 +179,17 @@ class Pipeline:
 
     async def _land(self, flight: "_Flight", previous: asyncio.Task[None] | None) -> None:
         try:
-            offset = await flight.written
+            written = await flight.written
             if previous is not None:
                 await asyncio.wait([previous])
             if self._stopped.is_set():
                 return
-            self._partition(flight.number).write(flight.changes, offset)
+            state = self._partition(flight.number)
+            state.write(flight.changes, reached(state.offset, written))
             if flight.joined is not None:
                 self._acknowledge(flight.joined.message)
+        except NotOursError as error:
+            logger.info("%s; its new owner reads the batch again", error)
         except Exception as error:  # noqa: BLE001 - as in take
             await self._stop(error)
         else:
@@ -221,7 +226,7 @@ class _Flight:
     number: int
     joined: _Joined | None
     changes: Changes
-    written: "asyncio.Future[int | None]"
+    written: "asyncio.Future[Offsets]"
     started_s: float
 
 

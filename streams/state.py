@@ -14,6 +14,25 @@ Changes = Mapping[bytes, bytes | None]
 """New value by key; None removes the key."""
 
 
+Offsets = tuple[int, int] | None
+"""First and last offset in the changelog of what was written in one go; None when nothing was."""
+
+
+def reached(offset: int | None, written: Offsets) -> int | None:
+    """The offset up to which a state is complete once what was written is in it; None to leave it where it is.
+
+    Another worker's records may stand before ours, in a changelog that has two writers for a moment. The offset stays
+    before them then, so that the next recovery reads them.
+    """
+    if written is None or (offset is not None and written[0] != offset + 1):
+        return None
+    return written[1]
+
+
+class NotOursError(Exception):
+    """The partition has gone to another worker: leave the batch to it, acknowledge nothing."""
+
+
 class StateLockedError(Exception):
     """Another process has the state directory open: the worker refuses to start. Give each worker its own."""
 

@@ -15,7 +15,7 @@ from faust.types import TP
 
 from keeprate.streams.changelog import replay
 from keeprate.streams.expiry import stamp, value_of
-from keeprate.streams.state import MemoryState, PartitionState, RocksState
+from keeprate.streams.state import MemoryState, NotOursError, PartitionState, RocksState, reached
 from keeprate.streams.transport import records_of
 
 logger = logging.getLogger(__name__)
@@ -48,12 +48,15 @@ class OutcomeStore(Store[bytes, bytes]):
         self._data_dir = data_dir
         self._write_back = write_back
         self._tell_rebalance = on_rebalance
+        self._ours: set[int] = set()
         self._states: dict[int, PartitionState] = {}
         # Keys whose last record in the changelog holds less than what is known.
         self._behind: dict[int, set[bytes]] = defaultdict(set)
 
     def partition(self, number: int) -> PartitionState:
-        """The state of a partition, opened when it is asked for the first time."""
+        """The state of a partition, opened when it is asked for the first time. Raises NotOursError."""
+        if number not in self._ours:
+            raise NotOursError(f"partition {number} is not ours any more")
         if number not in self._states:
             path = self._data_dir and self._data_dir / f"{self.table_name}-{STATE_FORMAT}" / str(number)
             self._states[number] = RocksState(path) if path else MemoryState()
@@ -89,8 +92,8 @@ class OutcomeStore(Store[bytes, bytes]):
     ) -> None:
         self._tell_rebalance()
         topic = self.table.changelog_topic.get_topic_name()
-        ours = {tp.partition for tp in assigned if tp.topic == topic}
-        for number in [number for number in self._states if number not in ours]:
+        self._ours = {tp.partition for tp in assigned if tp.topic == topic}
+        for number in [number for number in self._states if number not in self._ours]:
             self._states.pop(number).close()
             self._behind.pop(number, None)
 
@@ -102,7 +105,9 @@ class OutcomeStore(Store[bytes, bytes]):
                     "partition %s: %s outcomes were behind in the changelog; writing them back", number, len(keys)
                 )
                 kept = zip(keys, self.partition(number).get_many(keys), strict=True)
-                await self._write_back(number, {key: value_of(value) for key, value in kept if value is not None})
+                state = self.partition(number)
+                whole: dict[bytes, bytes | None] = {key: value_of(value) for key, value in kept if value is not None}
+                state.write({}, reached(state.offset, await self._write_back(number, whole)))
 
     async def need_active_standby_for(self, tp: TP) -> bool:
         return True

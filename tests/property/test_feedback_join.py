@@ -17,7 +17,7 @@ from keeprate.streams.changelog import replay
 from keeprate.streams.expiry import stamp, value_of
 from keeprate.streams.feedback_join import Refusal, join, sift
 from keeprate.streams.pipeline import Done, Pipeline
-from keeprate.streams.state import Changes, MemoryState
+from keeprate.streams.state import Changes, MemoryState, Offsets, reached
 from keeprate.streams.transport import Batch
 from tests.strategies import logs, shuffled_with_duplicates
 from tests.streaming import POISON, Message, Stored
@@ -96,6 +96,14 @@ def test_a_changelog_with_late_writes_recovers_to_all_that_is_known(data: st.Dat
     assert recovered.behind == {key for key, value in encoded(log).items() if last[key] != value}
 
 
+@given(st.none() | st.integers(0, 50), st.integers(0, 50), st.integers(0, 9))
+def test_an_offset_never_passes_what_another_worker_wrote(offset: int | None, first: int, more: int) -> None:
+    """It moves on only over records that are all ours."""
+    assert reached(offset, None) is None
+    moved = reached(offset, (first, first + more))
+    assert moved == (first + more if offset is None or first == offset + 1 else None)
+
+
 class Crash(Exception):
     """The process ends here."""
 
@@ -138,15 +146,16 @@ class Process:
 
     # What the pipeline asks of its surroundings, each with a crash before every single effect.
 
-    def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[int | None]":
-        future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+    def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[Offsets]":
+        future: asyncio.Future[Offsets] = asyncio.get_running_loop().create_future()
         for item in outcomes.items():
             self.effect()
             self.world.changelog.append(item)
         for refusal in refusals:
             self.effect()
             self.world.refused.append(refusal.letter.offset)
-        future.set_result(len(self.world.changelog) - 1 if outcomes else None)
+        end = len(self.world.changelog)
+        future.set_result((end - len(outcomes), end - 1) if outcomes else None)
         return future
 
     def partition(self, number: int) -> "Process":
@@ -178,11 +187,14 @@ class Disk:
 
     def __init__(self, process: Process) -> None:
         self.process = process
-        self.offset = process.world.state.offset
         self.get_many = process.get_many
         self.write = process.store
         self.scan = process.world.state.scan
         self.close = process.world.state.close
+
+    @property
+    def offset(self) -> int | None:
+        return self.process.world.state.offset
 
 
 async def live(process: Process, batches: list[list[Stored]]) -> None:

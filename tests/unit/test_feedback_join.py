@@ -6,7 +6,7 @@ from typing import Any
 from keeprate.schemas.decode import encode
 from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES
 from keeprate.streams.pipeline import Done, Pipeline
-from keeprate.streams.state import MemoryState
+from keeprate.streams.state import MemoryState, Offsets
 from keeprate.streams.transport import Batch
 from tests.streaming import Message, Stored
 
@@ -33,8 +33,8 @@ class Recorder:
         self.failed: list[BaseException] = []
         self.error: Exception | None = None
 
-    def write(self, partition: int, outcomes: Any, refusals: Any) -> "asyncio.Future[int | None]":
-        future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+    def write(self, partition: int, outcomes: Any, refusals: Any) -> "asyncio.Future[Offsets]":
+        future: asyncio.Future[Offsets] = asyncio.get_running_loop().create_future()
         if self.error is not None:
             future.set_exception(self.error)
             return future

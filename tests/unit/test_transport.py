@@ -1,0 +1,127 @@
+"""Facts about how the batching consumer counts offsets, with a log in the place of Kafka."""
+
+import asyncio
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from keeprate.streams.transport import Batch, Consumer, OutOfOrderError, RecordsLostError
+from tests.streaming import Stored
+
+SOURCE = TP("keeprate.feedback", 0)
+
+
+class Counting(Consumer):
+    """The consumer with only what its counters need; seeks are noted instead of made."""
+
+    def __init__(self, beginning: int = 0) -> None:
+        self._expected = {SOURCE: 0}
+        self._next = {SOURCE: 0}
+        self._jumps = {}
+        self._rewind = False
+        self._acked = defaultdict(list)
+        self._unacked_messages = set()
+        self._n_acked = 0
+        self.beginning = beginning
+        self.seeks: list[int] = []
+
+    def _is_changelog_tp(self, tp: TP) -> bool:
+        return False
+
+    async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
+        return dict.fromkeys(partitions, self.beginning)
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        self.seeks.append(offset)
+
+    def fetched(self, first: int, last: int) -> Batch | None:
+        """The batch that is made of a fetch."""
+        records = [Stored(b"", offset) for offset in range(first, last + 1)]
+        return asyncio.run(self._batch(SOURCE, records))
+
+
+class Delivered:
+    """A Faust message as far as acknowledging looks at it."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.tp, self.value, self.acked = SOURCE, batch, False
+
+
+def batch(start: int, last: int) -> Any:
+    """A message with these offsets."""
+    return Delivered(Batch(start, [Stored(b"", offset) for offset in range(start, last + 1)]))
+
+
+def test_batches_follow_each_other_without_a_gap() -> None:
+    """Each begins where the one before ended."""
+    consumer = Counting()
+    first, second = consumer.fetched(0, 9), consumer.fetched(10, 14)
+    assert first is not None
+    assert second is not None
+    assert (first.start, first.next_offset, second.start, second.next_offset) == (0, 10, 10, 15)
+
+
+def test_a_fetch_that_skipped_records_is_made_again() -> None:
+    """The records are dropped and the fetch goes back; the same jump a second time is the log's own."""
+    consumer = Counting()
+    assert consumer.fetched(5, 9) is None
+    assert consumer.seeks == [0]
+    again = consumer.fetched(5, 9)
+    assert again is not None
+    assert (again.start, again.next_offset) == (0, 10)
+
+
+def test_a_fetch_from_before_a_seek_is_dropped() -> None:
+    """What was read already is not read twice."""
+    consumer = Counting()
+    consumer.fetched(0, 9)
+    assert consumer.fetched(0, 9) is None
+
+
+def test_a_jump_over_removed_records_stops_the_worker() -> None:
+    """The error says from where to where."""
+    with pytest.raises(RecordsLostError, match="offsets 0 to 4 "):
+        Counting(beginning=5).fetched(5, 9)
+
+
+def test_only_acknowledged_batches_are_committed() -> None:
+    """The offset to commit is the one after the last acknowledged record, once."""
+    consumer = Counting()
+    consumer.ack(batch(0, 9))
+    consumer.ack(batch(10, 14))
+    assert consumer._new_offset(SOURCE) == 15
+    assert consumer._new_offset(SOURCE) is None
+
+
+def test_a_batch_is_not_acknowledged_before_its_predecessor() -> None:
+    """Faust would commit past the one that is missing."""
+    consumer = Counting()
+    consumer.ack(batch(0, 9))
+    with pytest.raises(OutOfOrderError):
+        consumer.ack(batch(20, 29))
+    assert consumer._new_offset(SOURCE) == 10
+
+
+def test_what_a_resume_threw_away_is_fetched_again() -> None:
+    """Faust empties its queues when it resumes: fetches go back to the first batch that was not acknowledged."""
+    consumer = Counting()
+    consumer.fetched(0, 9)
+    consumer.ack(batch(0, 9))
+    consumer.fetched(10, 19)
+    consumer.can_resume_flow, consumer.suspend_flow = asyncio.Event(), asyncio.Event()
+    consumer.resume_flow()
+    asyncio.run(consumer._rewind_fetches())
+    assert consumer.seeks == [10]
+    again = consumer.fetched(10, 19)
+    assert again is not None
+    assert again.start == 10
+
+
+def test_a_batch_that_is_read_again_moves_nothing_back() -> None:
+    """A second acknowledgement of old records leaves the offset where it was."""
+    consumer = Counting()
+    consumer.ack(batch(0, 9))
+    consumer.ack(batch(0, 4))
+    assert consumer._new_offset(SOURCE) == 10
