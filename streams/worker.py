@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import faust
 
-from keeprate.schemas.topics import OUTCOMES
+from keeprate.schemas.topics import FEEDBACK
 from keeprate.streams.app import GROUP, App, build
 from keeprate.streams.delivery import missing_topics
 from keeprate.streams.liveness import Liveness
@@ -107,7 +107,7 @@ class Watch:
 
     async def tell_partitions(self, *args: Any, **kwargs: Any) -> None:
         assignment = self._app.consumer.assignment()
-        ours = sorted({tp.partition for tp in assignment if tp.topic == OUTCOMES.name})
+        ours = sorted({tp.partition for tp in assignment if tp.topic == FEEDBACK.name})
         logger.info("partitions that are ours: %s", ", ".join(map(str, ours)) or "none")
 
     async def judge(self) -> None:
