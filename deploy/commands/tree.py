@@ -12,6 +12,7 @@ from keeprate.deploy.commands.keys import keys
 from keeprate.deploy.commands.migrate import migrate
 from keeprate.deploy.commands.monitor import monitor
 from keeprate.deploy.commands.page import page
+from keeprate.deploy.commands.reconcile import reconcile
 from keeprate.deploy.commands.replay import replay
 from keeprate.deploy.commands.report import report
 from keeprate.deploy.commands.sink import sink
@@ -45,6 +46,7 @@ app.command()(store)
 app.command()(sink)
 app.add_typer(topics, name="topics")
 app.command()(page)
+app.command()(reconcile)
 app.command()(replay)
 app.command()(report)
 app.command()(up)
