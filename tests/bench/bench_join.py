@@ -34,7 +34,7 @@ NAMES: Final = {
     "join.quix": "Quix Streams 3.28.1, RocksDB",
     "join.faust_plain": "a plain Faust agent with a table in memory",
     "join.bytes_per_pending": "state on disk for each pending suggestion, compacted",
-    **{f"join.processes_{count}": f"keeprate, {count} partitions and processes" for count in SCALES},
+    **{f"scaling.{count}": f"keeprate, {count} partitions and processes" for count in SCALES},
     "join.recovery": f"from an empty disk to the first new outcome, {RECOVERED:,} pending",
     "join.recovery_10m": f"the same with {RECOVERED_LARGE:,} pending; only when asked for by name, five minutes",
 }
@@ -130,7 +130,7 @@ def _fill(bench: Bench, cluster: Cluster, load: Load, partitions: int) -> None:
 
 
 def _scaling(bench: Bench, cluster: Cluster) -> Iterator[Result]:
-    asked = [count for count in SCALES if bench.wants(f"join.processes_{count}")]
+    asked = [count for count in SCALES if bench.wants(f"scaling.{count}")]
     if not asked:
         return
     load = _load(bench, EVENTS)
@@ -142,7 +142,7 @@ def _scaling(bench: Bench, cluster: Cluster) -> Iterator[Result]:
         for number in range(bench.runs):
             bench.say(f"{count} partitions and processes, run {number + 1} of {bench.runs}")
             values.append(contenders.keeprate(cluster, load, digest, home, bench.say, processes=count))
-        yield result(f"join.processes_{count}", "events/s", values)
+        yield result(f"scaling.{count}", "events/s", values)
 
 
 def _recovery(bench: Bench, cluster: Cluster) -> Iterator[Result]:
