@@ -186,11 +186,16 @@ class Consumer(driver.Consumer):
         tp, batch = message.tp, message.value
         if message.acked or not isinstance(batch, Batch):
             return False
-        if batch.start > self._next.get(tp, batch.start):
+        if tp not in self._next:
+            # The partition was revoked while the batch was in hand: its next owner reads it again and commits.
+            message.acked = True
+            self._unacked_messages.discard(message)
+            return False
+        if batch.start > self._next[tp]:
             raise OutOfOrderError(f"{tp}: batch at {batch.start}, but the next to be done is {self._next[tp]}")
         message.acked = True
         self._unacked_messages.discard(message)
-        self._next[tp] = max(batch.next_offset, self._next.get(tp, 0))
+        self._next[tp] = max(batch.next_offset, self._next[tp])
         self._acked[tp] = [self._next[tp]]
         self._n_acked += len(batch.records)
         return True

@@ -125,3 +125,15 @@ def test_a_batch_that_is_read_again_moves_nothing_back() -> None:
     consumer.ack(batch(0, 9))
     consumer.ack(batch(0, 4))
     assert consumer._new_offset(SOURCE) == 10
+
+
+def test_a_batch_of_a_revoked_partition_commits_nothing() -> None:
+    """It was in hand when the partition went: its next owner reads it again, and an offset of ours would mislead it."""
+    consumer = Counting()
+    consumer.fetched(0, 9)
+    consumer._expected.clear()
+    consumer._next.clear()
+    assert consumer.ack(batch(0, 9)) is False
+    assert consumer._new_offset(SOURCE) is None
+    asyncio.run(consumer._rewind_fetches())
+    assert consumer.seeks == []
