@@ -58,7 +58,7 @@ def _all_rates(client: Client, scope: Scope) -> list[Rate]:
     ]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.data())
 def test_order_and_duplication_change_no_number(engine: Client, data: st.DataObject) -> None:
     """A log has the same rates shuffled and repeated, and merged by ClickHouse instead of Python."""
@@ -69,7 +69,7 @@ def test_order_and_duplication_change_no_number(engine: Client, data: st.DataObj
     assert (_all_rates(engine, scope), queries.funnel(engine, scope), queries.retention(engine, scope)) == expected
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(logs(60), scopes())
 def test_identities(engine: Client, log: list[Event], scope: Scope) -> None:
     """Every rate is its quotient, lies in its interval, and the identities of the funnel and of retention hold."""
@@ -131,7 +131,7 @@ def _retention_order(rows: list[queries.RetentionRate]) -> None:
         assert rates["efficiency"].numerator == rates["persistence_rate"].numerator
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(logs(60))
 def test_counts_are_the_oracles(engine: Client, log: list[Event]) -> None:
     """A plain reading of METRICS, suggestion by suggestion in Python, counts the same."""
