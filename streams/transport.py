@@ -131,7 +131,7 @@ class Consumer(driver.Consumer):
             return None
         if first > expected and not await self._is_kafkas(tp, expected, first):
             # A fetch crossed a seek, and what it skipped must not be committed past.
-            await self.seek(tp, expected)
+            await self.seek_wait({tp: expected})
             return None
         self._expected[tp] = next_offset
         return Batch(expected, records)
@@ -162,24 +162,27 @@ class Consumer(driver.Consumer):
 
     async def _rewind_fetches(self) -> None:
         self._rewind = False
-        for tp, offset in self._next.items():
-            if self._expected[tp] != offset:
-                self._expected[tp] = offset
-                await self.seek(tp, offset)
+        behind = {tp: offset for tp, offset in self._next.items() if self._expected[tp] != offset}
+        self._expected.update(behind)
+        if behind:
+            await self.seek_wait(behind)
 
     async def perform_seek(self) -> None:
         """Go back to what was committed, or to the beginning. Raises RecordsLostError when that is gone."""
         await super().perform_seek()
         sources = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
         beginnings = await self.earliest_offsets(*sources) if sources else {}
+        offsets = {}
         for tp in sources:
             committed, beginning = self._committed_offset[tp], beginnings[tp]
             if committed and committed < beginning:
                 raise RecordsLostError(tp, committed, beginning)
-            offset = committed or beginning
-            self._expected[tp] = self._next[tp] = offset
-            # Faust leaves a partition without a committed offset where the fetches have brought it.
-            await self.seek(tp, offset)
+            offsets[tp] = committed or beginning
+        self._expected.update(offsets)
+        self._next.update(offsets)
+        # Faust leaves a partition without a committed offset where the fetches have brought it. And its plain `seek`
+        # reaches into aiokafka from the wrong thread, which now and then ends in a KeyError there.
+        await self.seek_wait(offsets)
 
     def ack(self, message: Any) -> bool:
         """Mark a batch as done. Raises OutOfOrderError when one before it is not."""

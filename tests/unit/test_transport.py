@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -33,8 +34,8 @@ class Counting(Consumer):
     async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
         return dict.fromkeys(partitions, self.beginning)
 
-    async def seek(self, partition: TP, offset: int) -> None:
-        self.seeks.append(offset)
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        self.seeks += partitions.values()
 
     def fetched(self, first: int, last: int) -> Batch | None:
         """The batch that is made of a fetch."""
