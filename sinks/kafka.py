@@ -261,7 +261,8 @@ class DeadLetterProducer:
 def _raise_or_log(error: KafkaError, where: str) -> None:
     if error.code() in _LOST:
         raise OffsetLostError(f"{where}: {error.str()}", error.name())
-    if error.fatal() or error.code() in _NOT_ALLOWED:
+    # A fatal error of the client comes as a message whose own error is not marked as fatal.
+    if error.fatal() or error.code() == KafkaError._FATAL or error.code() in _NOT_ALLOWED:
         raise BrokerError(f"{where}: {error.str()}", error.name())
     logger.warning("%s: %s", where, error.str())
 

@@ -23,7 +23,7 @@ from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK
 from keeprate.sinks.clickhouse import connect
 from keeprate.sinks.migrate import migrate
 from tests.fault.proxy import FaultyStore
-from tests.landing import PARTITIONS, Account, Source, account, end_offsets, wait_landed
+from tests.landing import PARTITIONS, Account, Source, account, committed_offsets, end_offsets, wait_landed
 
 
 class Lab:
@@ -123,6 +123,17 @@ class Trial:
         ends = end_offsets(self.lab.broker.bootstrap, (self.topic,))
         for removed in admin.delete_records([TopicPartition(*at, end) for at, end in ends.items()]).values():
             removed.result(20)
+
+    def supervise(self, **options: Any) -> None:
+        """Start a sink anew whenever it has ended, as its supervisor does, until all is landed."""
+        topics = (self.topic, DEAD_LETTERS.name)
+        deadline = time.monotonic() + 120
+        bootstrap = self.lab.broker.bootstrap
+        while committed_offsets(bootstrap, self.group, topics) != end_offsets(bootstrap, topics):
+            assert time.monotonic() < deadline, self.logs()
+            if not any(child.running for child in self.sinks):
+                self.sink(**options)
+            time.sleep(0.5)
 
     def wait_landed(self, timeout_s: float = 90) -> None:
         """Return once the group has committed the end of every partition."""
