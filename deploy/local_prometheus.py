@@ -1,38 +1,22 @@
-"""Prometheus as a part of the local stack: the shipped rules, with the targets that run here."""
+"""Prometheus as a part of the local stack: the shipped configuration and rules, with the targets that run here."""
 
-import json
 from pathlib import Path
-from typing import Any
 
+from keeprate.deploy.monitor.configure import write_configuration
 from keeprate.deploy.settings import HOST
 from keeprate.deploy.stack import Part, Ports, url
 
-RULES = Path(__file__).resolve().parent / "prometheus" / "rules.yml"
 RETENTION = "15d"
 
 
-def configuration(ports: Ports) -> dict[str, Any]:
-    """Prometheus' settings: the jobs that the rules know, on this stack's ports, scraped as often as one watches."""
+def prometheus_part(program: str, directory: Path, ports: Ports) -> Part:
+    """Write the configuration into `directory`, where its data lies too, and say how to run it."""
     jobs = {
         "keeprate-monitor": ports.monitor,
         "keeprate-worker": ports.worker_metrics,
         "keeprate-sink": ports.sink_metrics,
     }
-    return {
-        "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
-        "rule_files": [str(RULES)],
-        "scrape_configs": [
-            {"job_name": name, "static_configs": [{"targets": [f"{HOST}:{port}"]}]} for name, port in jobs.items()
-        ],
-    }
-
-
-def prometheus_part(program: str, directory: Path, ports: Ports) -> Part:
-    """Write the settings into `directory`, where its data lies too, and say how to run it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    config = directory / "prometheus.yml"
-    # JSON is YAML.
-    config.write_text(json.dumps(configuration(ports), indent=2))
+    config = write_configuration(directory, {job: f"{HOST}:{port}" for job, port in jobs.items()})
     options = {
         "config.file": config,
         "storage.tsdb.path": directory / "data",
