@@ -37,7 +37,7 @@ def import_langfuse(
     """Import Langfuse's exports: observations, traces and scores, from its tables, its API or its blob storage.
 
     Give all files of one project at once: scores find their observations in whichever file they are. Generations,
-    agents, chains and tools become generations; scores become votes, corrections or evaluations (docs/imports.md).
+    agents, chains and tools become generations; scores become votes, corrections or evaluations (docs/importing.md).
     """
     from keeprate.producers.imports import langfuse
     from keeprate.producers.imports.rows import read_rows

@@ -2,7 +2,7 @@
 
 Pure. Rows of every export are read the same way: names in camelCase or snake_case, values as JSON or as CSV's text. An
 observation has the identity that the collector gives the span of the same trace and id, so history that is imported and
-spans that go on arriving meet. The table of docs/imports.md is the contract, field by field.
+spans that go on arriving meet. The table of docs/importing.md is the contract, field by field.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

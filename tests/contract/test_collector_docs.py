@@ -53,6 +53,6 @@ def test_the_current_attribute_of_a_field_is_described(name: str) -> None:
 
 def test_votes_of_langfuse_are_described() -> None:
     """The names that make a score a vote."""
-    text = (DOCS / "imports.md").read_text("utf-8")
+    text = (DOCS / "importing.md").read_text("utf-8")
     assert all(name.replace("_", "-") in text for name in langfuse.VOTE_NAMES)
     assert all(kind in text for kind in langfuse.OPERATIONS)
