@@ -19,6 +19,9 @@ ErrorType = Literal["empty", "too_large", "not_utf8", "not_json", "unknown_versi
 
 EVENT_ADAPTER: Final[TypeAdapter[Event]] = TypeAdapter(CheckedEvent)
 
+NIL_ID: Final = "00000000-0000-0000-0000-000000000000"
+"""What ClickHouse shows where it has no id, so it can be none."""
+
 # A generation's fields of free form may hold any number, and ClickHouse's parser refuses some that Python's takes. Only
 # bytes like these can be one: a look at them spares the walk through most generations.
 _MAYBE_TOO_LARGE: Final = re.compile(rb"NaN|Infinity|[eE]\+?\d{3}|\d{19}")
@@ -54,6 +57,13 @@ def decode(value: bytes | None) -> Event:
         raise ContractError(
             "invalid", "a number is beyond 64 bits, or NaN or infinite: not every reader of JSON takes it"
         )
+    return _identified(event)
+
+
+def _identified(event: Event) -> Event:
+    if event["event_id"] == NIL_ID or event["generation_id"] == NIL_ID:
+        field = "event_id" if event["event_id"] == NIL_ID else "generation_id"
+        raise ContractError("invalid", "the nil UUID identifies nothing: make an id for each", field)
     return event
 
 
@@ -70,7 +80,7 @@ def _readable(value: object) -> bool:
 def validate(event: object) -> Event:
     """The same check for an event that is still a Python object. Raises ContractError."""
     try:
-        return EVENT_ADAPTER.validate_python(event, strict=True)
+        return _identified(EVENT_ADAPTER.validate_python(event, strict=True))
     except ValidationError as error:
         raise _refusal(event, error) from None
 

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from keeprate.schemas import json_schema
-from keeprate.schemas.decode import ContractError, decode, encode
+from keeprate.schemas.decode import NIL_ID, ContractError, decode, encode
 from keeprate.schemas.events import EVENT_TYPES, MAX_EVENT_BYTES, SCHEMA_VERSION, is_late_check
 
 EXAMPLES = Path(json_schema.__file__).parent / "examples"
@@ -70,6 +70,8 @@ def test_golden_examples_decode_and_agree_with_the_schema(path: Path) -> None:
         (_bytes(ACTION | {"action": "aceept"}), "invalid", "action", "x_"),
         (_bytes(ACTION | {"app": "a/b"}), "invalid", "app", "pattern"),
         (_bytes(ACTION | {"generation_id": "1"}), "invalid", "generation_id", "pattern"),
+        (_bytes(ACTION | {"generation_id": NIL_ID}), "invalid", "generation_id", "nil UUID"),
+        (_bytes(ACTION | {"event_id": NIL_ID}), "invalid", "event_id", "nil UUID"),
         (_bytes(ACTION | {"occurred_at": 1764000000.5}), "invalid", "occurred_at", "integer"),
         (_bytes(ACTION | {"occurred_at": 0}), "invalid", "occurred_at", "greater"),
         (_bytes({key: value for key, value in ACTION.items() if key != "app"}), "invalid", "app", "required"),
