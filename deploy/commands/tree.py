@@ -27,6 +27,8 @@ app = typer.Typer(
     help="Keeprate tells a team what its users keep of what its model wrote.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
+    # Not rich: there, the brackets of "[default: …]" are markup and vanish.
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
