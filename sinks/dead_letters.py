@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
+from keeprate.schemas.forgotten import ERASED
 from keeprate.sinks.clickhouse import Client
 
 _COLUMNS = (
@@ -120,13 +121,16 @@ class RecordWriter(Protocol):
 
 
 def open_records(store: Client, only: Filter, limit: int) -> list[Letter]:
-    """Refused records that are open, the oldest first, each once though both stages refused it."""
+    """Refused records that are open, the oldest first, each once though both stages refused it.
+
+    Not those of a person who is forgotten: nothing is left of them to replay.
+    """
     condition, parameters = only.where()
     rows = store.query_dicts(
-        f"SELECT {_COLUMNS}, {_BYTES} FROM dead_letters FINAL WHERE {condition} "
+        f"SELECT {_COLUMNS}, {_BYTES} FROM dead_letters FINAL WHERE {condition} AND reason != {{erased:String}} "
         "ORDER BY topic, partition, offset, recorded_at, stage LIMIT 1 BY topic, partition, offset, recorded_at "
         "LIMIT {limit:UInt32}",
-        {**parameters, "limit": limit},
+        {**parameters, "limit": limit, "erased": ERASED},
     )
     return [_letter(row) for row in rows]
 

@@ -21,6 +21,7 @@ from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import canonical, encode_outcome
 from keeprate.sinks import recompute
 from keeprate.sinks.clickhouse import Client, StoreUnavailableError, connect
+from keeprate.sinks.dead_letters import Filter, open_records
 from keeprate.sinks.forget import REFRESH_S, Person, count, find, forget, load, receipts, watch
 from keeprate.sinks.forget_sql import TABLES
 from keeprate.sinks.migrate import migrate
@@ -196,6 +197,7 @@ def test_dead_letters_lose_their_bytes_and_stay_counted(client: Client) -> None:
         (4, "invalid", "required, and absent", None, 1),
         (5, "invalid", ERASED, None, 0),
     ]
+    assert [letter.offset for letter in open_records(client, Filter(), 10)] == [2, 4]
     assert client.query("SELECT offset, action::String, note FROM dead_letter_actions") == [(1, "dropped", "forgotten")]
 
 
