@@ -36,8 +36,8 @@ MAX_RECENT: Final = 5_000
 
 SWEEP_OUTCOMES: Final = 2_000
 """Looked at in one go: some milliseconds."""
-SWEEP_EVERY_MS: Final = 3_600_000
-"""Event time between two walks through a state."""
+SWEEP_EVERY_MS: Final = 12 * 3_600_000
+"""Event time between two walks through a state. A replay of a day takes seconds, and should not walk all the time."""
 
 
 @dataclass(frozen=True, slots=True)
