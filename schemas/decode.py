@@ -5,7 +5,6 @@ takes the same decisions as the run before it.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Final, Literal
@@ -13,7 +12,15 @@ from typing import Any, Final, Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from keeprate.schemas.events import ACTIONS, EVENT_TYPES, MAX_EVENT_BYTES, SCHEMA_VERSION, CheckedEvent, Event
+from keeprate.schemas.events import (
+    ACTIONS,
+    EVENT_TYPES,
+    MAX_EVENT_BYTES,
+    SCHEMA_VERSION,
+    CheckedEvent,
+    Event,
+    Generation,
+)
 
 ErrorType = Literal["empty", "too_large", "not_utf8", "not_json", "unknown_version", "unknown_type", "invalid"]
 
@@ -21,10 +28,7 @@ EVENT_ADAPTER: Final[TypeAdapter[Event]] = TypeAdapter(CheckedEvent)
 
 NIL_ID: Final = "00000000-0000-0000-0000-000000000000"
 """What ClickHouse shows where it has no id, so it can be none."""
-
-# A generation's fields of free form may hold any number, and ClickHouse's parser refuses some that Python's takes. Only
-# bytes like these can be one: a look at them spares the walk through most generations.
-_MAYBE_TOO_LARGE: Final = re.compile(rb"NaN|Infinity|[eE]\+?\d{3}|\d{19}")
+_UNREADABLE: Final = "a number is beyond 64 bits, or NaN or infinite: not every reader of JSON takes it"
 
 
 class ContractError(ValueError):
@@ -53,18 +57,29 @@ def decode(value: bytes | None) -> Event:
         event = EVENT_ADAPTER.validate_json(value, strict=True)
     except ValidationError as error:
         raise _refusal(value, error) from None
-    if event["type"] == "generation" and _MAYBE_TOO_LARGE.search(value) is not None and not _readable(event):
-        raise ContractError(
-            "invalid", "a number is beyond 64 bits, or NaN or infinite: not every reader of JSON takes it"
-        )
-    return _identified(event)
+    return _checked(event)
 
 
-def _identified(event: Event) -> Event:
+def _checked(event: Event) -> Event:
+    if event["type"] == "generation":
+        _check_free_form(event)
     if event["event_id"] == NIL_ID or event["generation_id"] == NIL_ID:
         field = "event_id" if event["event_id"] == NIL_ID else "generation_id"
         raise ContractError("invalid", "the nil UUID identifies nothing: make an id for each", field)
     return event
+
+
+def _check_free_form(event: Generation) -> None:
+    """Refuse the numbers that ClickHouse's parser refuses: only fields of free form can hold them."""
+    for field in (event.get("parameters"), event.get("prompt_variables")):
+        if field and not _readable(field):
+            raise ContractError("invalid", _UNREADABLE)
+    for messages in (event.get("input"), event.get("output")):
+        for message in messages or ():
+            content, calls = message["content"], message.get("tool_calls")
+            # Nearly every content is text, and a look at its type is all it costs.
+            if (type(content) is not str and not _readable(content)) or (calls and not _readable(calls)):
+                raise ContractError("invalid", _UNREADABLE)
 
 
 def _readable(value: object) -> bool:
@@ -80,7 +95,7 @@ def _readable(value: object) -> bool:
 def validate(event: object) -> Event:
     """The same check for an event that is still a Python object. Raises ContractError."""
     try:
-        return _identified(EVENT_ADAPTER.validate_python(event, strict=True))
+        return _checked(EVENT_ADAPTER.validate_python(event, strict=True))
     except ValidationError as error:
         raise _refusal(event, error) from None
 
