@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def demo(
     days: Annotated[int, typer.Option(min=1, max=365, help="Days of history; of the first start.")] = 21,
-    events: Annotated[int, typer.Option(min=100, help="Events of that history, about; of the first start.")] = 18_000,
+    events: Annotated[int, typer.Option(min=100, help="Events of that history, about; of the first start.")] = 50_000,
     rate: Annotated[float, typer.Option(min=0.01, help="Live events a second, on average over a week.")] = 4.0,
     seed: Annotated[int, typer.Option(help="Another seed is another world; both may run side by side.")] = 1,
     speed: Annotated[
