@@ -151,6 +151,9 @@ def _acceptance(report: Report) -> Table:
     table = _table(report, "Acceptance", *names, *(name.replace("_", " ") for name in _ACCEPTANCE), "coverage")
     rates = _by_segment(report.rates)
     for row in report.funnel:
+        if not row.opportunities and report.scope.by:
+            # Orphans alone: they have no dimensions yet, and a note counts them.
+            continue
         own = {rate.metric: rate for rate in rates[row.bucket_at, tuple(row.dimensions.values())]}
         counts = [f"{getattr(row, name):,}" for name in names]
         cells = [rate_cell(own[name]) for name in _ACCEPTANCE]
