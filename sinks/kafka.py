@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka import Consumer as Driver
 from confluent_kafka import TopicPartition as Position
+from confluent_kafka.admin import AdminClient
 
 from keeprate.schemas.topics import DEAD_LETTERS, PARTITIONER
 from keeprate.sinks.kafka_errors import (
@@ -23,6 +24,7 @@ from keeprate.sinks.rows import Record
 
 logger = logging.getLogger(__name__)
 _CALL_TIMEOUT_S: Final = 15.0
+_NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 _PATIENCE_S: Final = 60.0
 _DELIVERY_TIMEOUT_S: Final = 60.0
 
@@ -74,11 +76,26 @@ class Consumer:
                 # What librdkafka reads ahead, for each partition.
                 "queued.min.messages": 20_000,
                 "queued.max.messages.kbytes": 16_384,
+                # With enough read ahead it stops fetching for so long, by default for a second, in which it runs dry.
+                "fetch.queue.backoff.ms": 10,
                 "fetch.wait.max.ms": 100,
                 **(settings or {}),
             },
             logger=logger,
         )
+        self._admin = AdminClient({"bootstrap.servers": brokers, "client.id": "keeprate-sink"})
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """Kafka's id of each topic that is there and has one. Raises BrokerUnavailableError."""
+        found = {}
+        asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_CALL_TIMEOUT_S)
+        for topic, answer in asked.items():
+            try:
+                found[topic] = str(answer.result().topic_id)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise _classify(error.args[0]) from error
+        return {topic: topic_id for topic, topic_id in found.items() if topic_id != _NO_ID}
 
     def missing(self, topics: Sequence[str]) -> list[str]:
         """Which of the topics do not exist. Raises BrokerUnavailableError."""
