@@ -102,6 +102,11 @@ class Consumer:
         found = _called(lambda: self._driver.list_topics(timeout=_CALL_TIMEOUT_S)).topics
         return [topic for topic in topics if topic not in found]
 
+    def partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
+        """The partitions of those of the topics that exist. Raises BrokerUnavailableError."""
+        found = _called(lambda: self._driver.list_topics(timeout=_CALL_TIMEOUT_S)).topics
+        return [(topic, number) for topic in topics if topic in found for number in sorted(found[topic].partitions)]
+
     def subscribe(
         self,
         topics: Sequence[str],

@@ -31,12 +31,17 @@ _ROWS_AS_LISTS: Final = {"output_format_json_named_tuples_as_objects": 0, "outpu
 
 @dataclass(frozen=True)
 class Selection:
-    """Which generations: of these apps, these ids, with an event that occurred in [since, until). Empty means all."""
+    """Which generations: of these apps, these ids, with an event that occurred in [since, until). Empty means all.
+
+    shares, share: of all those, one in `shares`, by a hash of the id; `share` says which.
+    """
 
     apps: Sequence[str] = ()
     generations: Sequence[str] = ()
     since: datetime | None = None
     until: datetime | None = None
+    shares: int = 1
+    share: int = 0
 
     @property
     def spans_time(self) -> bool:
@@ -46,13 +51,16 @@ class Selection:
         """What `condition` and `in_span` refer to."""
         span = {"since_ms": self.since, "until_ms": self.until}
         times = {name: to_ms(moment) for name, moment in span.items() if moment is not None}
-        return {"only_ids": list(self.generations), **times}
+        return {"only_ids": list(self.generations), "shares": self.shares, "share": self.share % self.shares, **times}
 
     def condition(self) -> str:
         """Of a row's identity alone."""
-        if not self.generations:
-            return "1"
-        return "toUInt128(generation_id) IN (SELECT toUInt128(toUUID(arrayJoin({only_ids:Array(String)}))))"
+        parts = []
+        if self.generations:
+            parts += ["toUInt128(generation_id) IN (SELECT toUInt128(toUUID(arrayJoin({only_ids:Array(String)}))))"]
+        if self.shares > 1:
+            parts += ["cityHash64(generation_id) % {shares:UInt64} = {share:UInt64}"]
+        return " AND ".join(parts) or "1"
 
     def in_span(self) -> str:
         """Of a fact's time."""
@@ -114,13 +122,21 @@ class Difference:
         return canonical(merge(self.stored, self.recomputed)) != self.recomputed
 
 
-def pages(store: Client, selection: Selection, rows: int = PAGE_ROWS, size_bytes: int = PAGE_BYTES) -> Iterator[Page]:
+def pages(
+    store: Client,
+    selection: Selection,
+    rows: int = PAGE_ROWS,
+    size_bytes: int = PAGE_BYTES,
+    ids: tuple[int, int] = (0, _LAST_ID),
+) -> Iterator[Page]:
     """Consecutive pages of what is selected, in the order of the tables. Also of outcomes that have no facts, unless
     a time selects: nothing dates these.
+
+    ids: the first and the last number that a generation may have.
     """
     for app in selection.apps or _apps(store):
-        after = -1
-        while (last := _page_end(store, selection, app, after, rows, size_bytes)) is not None:
+        after = ids[0] - 1
+        while (last := _page_end(store, selection, app, (after, ids[1]), rows, size_bytes)) is not None:
             yield Page(selection, app, after + 1, last)
             after = last
 
@@ -187,9 +203,12 @@ def _within(first: str, last: str) -> str:
     return f"app = {{app:String}} AND toUInt128(generation_id) BETWEEN {{{first}:UInt128}} AND {{{last}:UInt128}}"
 
 
-def _page_end(store: Client, selection: Selection, app: str, after: int, rows: int, size_bytes: int) -> int | None:
-    """The number of the last generation of the page that begins behind `after`; None where there is none."""
-    if after >= _LAST_ID:
+def _page_end(
+    store: Client, selection: Selection, app: str, between: tuple[int, int], rows: int, size_bytes: int
+) -> int | None:
+    """The number of the last generation of the page that begins behind the first of two; None where there is none."""
+    after, end = between
+    if after >= end:
         return None
     where = f"{_within('first', 'end')} AND {selection.condition()}"
     heads = {
@@ -209,7 +228,7 @@ def _page_end(store: Client, selection: Selection, app: str, after: int, rows: i
         "SELECT count(), min(id), maxIf(id, running <= {size_bytes:UInt64} AND id <= bound) FROM ("
         "SELECT id, sum(size) OVER (ORDER BY id) AS running, min(known) OVER () AS bound "
         f"FROM ({' UNION ALL '.join(parts)}))",
-        {**selection.parameters(), "app": app, "first": after + 1, "end": _LAST_ID, "size_bytes": size_bytes},
+        {**selection.parameters(), "app": app, "first": after + 1, "end": end, "size_bytes": size_bytes},
     )
     count, lowest, highest = found[0]
     return max(int(lowest), int(highest)) if count else None
