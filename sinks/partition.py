@@ -27,8 +27,8 @@ class FlushPolicy:
     linger_s: float = 1.0
     max_rows: int = 50_000
     max_bytes: int = 32 << 20
-    held_rows: int = 100_000
-    held_bytes: int = 64 << 20
+    held_rows: int = 200_000
+    held_bytes: int = 128 << 20
 
 
 DEFAULT_POLICY: Final = FlushPolicy()

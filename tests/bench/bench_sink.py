@@ -20,7 +20,7 @@ from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.flush import INSERT_SETTINGS, Destination, Flush
 from keeprate.sinks.kafka import Consumer, DeadLetterProducer
 from keeprate.sinks.migrate import migrate, revision
-from keeprate.sinks.partition import FlushPolicy, TopicPartition
+from keeprate.sinks.partition import DEFAULT_POLICY, TopicPartition
 from keeprate.sinks.rows import FEEDBACK_TABLE, Record, sort
 from keeprate.sinks.run import Unobserved, sink_revision
 from keeprate.sinks.sink import Sink, SinkPolicy
@@ -35,7 +35,7 @@ NAMES: Final = {
 
 EVENTS: Final = 400_000
 ROW_INSERTS: Final = 300
-BATCH_ROWS: Final = 50_000
+BATCH_ROWS: Final = DEFAULT_POLICY.max_rows
 
 
 class _Memory:
@@ -121,7 +121,7 @@ def _keeprate(client: Client, brokers: str, taken: list[bytes]) -> float:
     group = f"bench-{time.monotonic_ns()}"
     consumer = Consumer(brokers, group)
     to = Destination(group, consumer, DeadLetterProducer(brokers), client, revision())
-    watch.sink = Sink(consumer, to, sink_revision(), watch, SinkPolicy(FlushPolicy(linger_s=1.0, max_rows=BATCH_ROWS)))
+    watch.sink = Sink(consumer, to, sink_revision(), watch, SinkPolicy())
     watch.sink.run((FEEDBACK.name,))
     return len(taken) / watch.took_s
 
