@@ -62,21 +62,27 @@ class Suspects:
                 self.beyond[place] += 1
 
 
-def suspects(store: Client, selection: Selection, partitions: int = DEFAULT_PARTITIONS) -> Suspects:
+def suspects(
+    store: Client, selection: Selection, partitions: int = DEFAULT_PARTITIONS, settled_s: int = 60
+) -> Suspects:
     """Everything selected that has one side only.
 
-    Where a time selects, outcomes without facts are those whose id, a UUIDv7, is of that time.
+    settled_s: leave out generations that got a fact so recently. Where a time selects, outcomes without facts are those
+    whose id, a UUIDv7, is of that time.
     """
     found = Suspects()
     for page in pages(store, selection):
-        with_facts, outcomes = _facts(store, page), _outcomes(store, page)
-        for place in with_facts.values():
-            found.facts[place] += 1
-        found.add(found.missing, {each: at for each, at in with_facts.items() if each not in outcomes})
+        with_facts, fresh = _facts(store, page, settled_s)
+        outcomes = _outcomes(store, page)
+        for generation, place in with_facts.items():
+            found.facts[place] += generation not in fresh
+        found.add(found.missing, {each: at for each, at in with_facts.items() if each not in outcomes.keys() | fresh})
         if not selection.spans_time:
             found.add(found.orphans, _dated(outcomes, with_facts, partitions))
     for page in _pages_by_id(store, selection):
-        found.add(found.orphans, _dated(_outcomes(store, page), _facts(store, page), partitions))
+        # Outcomes first: a fact that lands in between is no orphan's.
+        outcomes = _outcomes(store, page)
+        found.add(found.orphans, _dated(outcomes, _facts(store, page, settled_s)[0], partitions))
     return found
 
 
@@ -113,19 +119,23 @@ def _pages_by_id(store: Client, selection: Selection) -> Iterator[Page]:
         yield from pages(store, replace(selection, since=None, until=None), ids=ids)
 
 
-def _facts(store: Client, page: Page) -> dict[Generation, Place]:
+def _facts(store: Client, page: Page, settled_s: int) -> tuple[dict[Generation, Place], set[Generation]]:
+    """The generations of a page that have facts, and those of them that got one just now."""
     # A refused record may be a row all the same: what the join refuses, the sink may take.
     union = " UNION ALL ".join(
-        f"SELECT generation_id, partition, occurred_at, (topic, partition, offset) IN (SELECT topic, partition, offset "
-        f"FROM dead_letters WHERE stage != 'sink') AS refused FROM {table} WHERE {page.condition()}"
+        "SELECT generation_id, partition, occurred_at, stored_at, (topic, partition, offset) IN ("
+        "SELECT topic, partition, offset FROM dead_letters WHERE stage != 'sink') AS refused "
+        f"FROM {table} WHERE {page.condition()}"
         for table in FACTS
     )
     rows = store.query(
-        f"SELECT toString(generation_id), min(partition), toDate(min(occurred_at)) FROM ({union}) "
+        "SELECT toString(generation_id), min(partition), toDate(min(occurred_at)), "
+        f"max(stored_at) > now64(3) - toIntervalSecond({{settled_s:UInt32}}) FROM ({union}) "
         "WHERE NOT refused GROUP BY generation_id",
-        page.parameters(),
+        {**page.parameters(), "settled_s": settled_s},
     )
-    return {(page.app, str(generation)): (int(partition), day) for generation, partition, day in rows}
+    found = {(page.app, str(generation)): (int(partition), day) for generation, partition, day, _ in rows}
+    return found, {(page.app, str(generation)) for generation, _, _, fresh in rows if fresh}
 
 
 def _outcomes(store: Client, page: Page) -> dict[Generation, int]:

@@ -3,17 +3,24 @@
     I1  every offset that the ledger accounts for is a row or a dead letter, or its event is a row under another offset
     I2  the ledger's ranges tile each partition without gap or overlap, and their counts sum to their lengths
     I4  every outcome is the fold of its facts (schemas.outcome)
+    I6  committed offsets, and the versions in the ledger, never go back (backwards)
+    I7  every generation with a fact has an outcome, and the other way round (agreement)
 
-I4 can be repaired: the recomputed outcome is inserted, and merges, because outcomes are a join-semilattice.
+Here are the first three; `verification` runs all. I4 can be repaired: the recomputed outcome is inserted, and merges,
+because outcomes are a join-semilattice.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Final, Protocol
 
 from keeprate.schemas.decode import ContractError, decode
-from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
-from keeprate.sinks.clickhouse import Client
+from keeprate.schemas.outcome import Outcome, canonical, merge, parse_key
+from keeprate.schemas.topics import DEAD_LETTERS, DEFAULT_PARTITIONS, OUTCOMES
+from keeprate.sinks.clickhouse import Client, to_ms
+from keeprate.sinks.finding import Finding
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.recompute import (
     FACTS,
@@ -29,17 +36,11 @@ from keeprate.sinks.recompute import (
 )
 from keeprate.sinks.rows import Record
 
-Check = Literal["I1", "I2", "I4"]
 _NO_FACTS: Final = (OUTCOMES.name, DEAD_LETTERS.name)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One violation. where: the partition and offsets, or the outcome's key."""
-
-    check: Check
-    where: str
-    detail: str
+_STORED_SINCE: Final = "stored_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')"
+MAX_GAPS: Final = 1000
+MAX_SUSPECTS: Final = 2000
+_CHUNK_IDS: Final = 200
 
 
 class RecordReader(Protocol):
@@ -48,15 +49,16 @@ class RecordReader(Protocol):
     def read(self, at: TopicPartition, first: int, last: int) -> list[Record]: ...
 
 
-def check_ledger(store: Client) -> list[Finding]:
-    """I2, for every sink."""
+def check_ledger(store: Client, since: datetime | None = None) -> list[Finding]:
+    """I2, for every sink. since: for ranges that were stored from then on."""
     rows = store.query_dicts(
         "SELECT sink, topic, partition, first_offset, last_offset, rows + dead_letters + filtered + absent AS counted, "
         "lagInFrame(last_offset, 1) OVER ranges AS before, row_number() OVER ranges AS number "
-        "FROM (SELECT * FROM ledger FINAL) "
+        f"FROM (SELECT * FROM ledger FINAL) WHERE {_STORED_SINCE} "
         "WINDOW ranges AS (PARTITION BY sink, topic, partition ORDER BY first_offset "
         "ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) "
-        "QUALIFY counted != last_offset - first_offset + 1 OR (number > 1 AND first_offset != before + 1)"
+        "QUALIFY counted != last_offset - first_offset + 1 OR (number > 1 AND first_offset != before + 1)",
+        _since(since),
     )
     return [
         Finding(
@@ -68,14 +70,28 @@ def check_ledger(store: Client) -> list[Finding]:
     ]
 
 
-def check_accounting(store: Client, reader: RecordReader | None) -> list[Finding]:
+def accounted(store: Client, since: datetime | None = None) -> tuple[int, int]:
+    """How many ranges the ledger has, and how many offsets of facts they account for."""
+    ((ranges, offsets),) = store.query(
+        "SELECT count(), sumIf(last_offset - first_offset + 1, topic NOT IN {others:Array(String)}) "
+        f"FROM (SELECT * FROM ledger FINAL) WHERE {_STORED_SINCE}",
+        {"others": list(_NO_FACTS), **_since(since)},
+    )
+    return int(ranges), int(offsets)
+
+
+def check_accounting(
+    store: Client, reader: RecordReader | None, since: datetime | None = None, max_gaps: int | None = None
+) -> list[Finding]:
     """I1, for the topics of facts.
+
+    since: for ranges that were stored from then on. max_gaps: so many runs of offsets are looked at in Kafka at most.
 
     A duplicate of an event merges into one row, so an offset without a row is read from Kafka again and its event is
     looked for. Without a reader, or where Kafka no longer holds it, such offsets are reported as they are.
     """
     findings = []
-    for topic, partition, first, last in _unexplained(store):
+    for topic, partition, first, last in islice(_unexplained(store, since), max_gaps):
         where = f"{topic}/{partition} {first}-{last}"
         held = reader.read((topic, partition), first, last) if reader is not None else []
         if len(held) < last - first + 1:
@@ -89,21 +105,92 @@ def check_accounting(store: Client, reader: RecordReader | None) -> list[Finding
     return findings
 
 
-def check_outcomes(store: Client, settled_s: int = 60, repair: bool = False) -> tuple[int, list[Finding]]:
+def check_outcomes(
+    store: Client,
+    settled_s: int = 60,
+    repair: bool = False,
+    selection: Selection | None = None,
+    second_look: Callable[[Sequence[Difference]], list[Difference]] | None = None,
+) -> tuple[int, list[Finding]]:
     """I4, for every generation that got no fact in the last `settled_s` seconds. Returns how many outcomes it checked.
 
     repair: insert the recomputed outcome where the stored one lacks something.
+    second_look: given the first `MAX_SUSPECTS` differences, returns those that last: `look_again`.
     """
     checked, findings = 0, []
-    for page in pages(store, Selection()):
+    suspected: list[Difference] = []
+    for page in pages(store, selection or Selection()):
         said, held = recomputed(events(store, page)), stored(store, page)
         unsettled = _unsettled(store, page, settled_s)
         checked += sum(key.rpartition("/")[0] not in unsettled for key in said)
         wrong = [one for one in compare(held, said) if one.key.rpartition("/")[0] not in unsettled]
-        findings += [Finding("I4", one.key, _detail(one)) for one in wrong]
+        if second_look is None:
+            findings += _findings(wrong)
+        suspected += wrong[: MAX_SUSPECTS - len(suspected)]
         if repair:
             write(store, {one.key: one.recomputed for one in wrong if one.lacks})
+    if second_look is not None and suspected:
+        findings = _findings(second_look(suspected))
     return checked, findings
+
+
+def look_again(
+    store: Client,
+    suspected: Sequence[Difference],
+    settled: Callable[[], Collection[int]],
+    partitions: int = DEFAULT_PARTITIONS,
+) -> list[Difference]:
+    """The differences that are none of a pipeline at work.
+
+    settled: waits, and returns the partitions of which all that was written before its call is landed. What facts said
+    before must be in the outcomes behind the wait, and what outcomes held before must be in the facts behind it.
+    """
+    arrived = settled()
+    placed = _partitions_of(store, suspected, partitions)
+    held, said = _both(store, suspected)
+    lasting = []
+    for one in suspected:
+        now_held, now_said = held.get(one.key, {}), said.get(one.key, {})
+        if placed[parse_key(one.key)[1]] not in arrived or now_held == now_said:
+            continue
+        if canonical(merge(now_held, one.recomputed)) != now_held:
+            lasting.append(Difference(one.key, now_held, one.recomputed))
+        elif canonical(merge(now_said, one.stored)) != now_said:
+            lasting.append(Difference(one.key, one.stored, now_said))
+    return lasting
+
+
+def _both(store: Client, suspected: Sequence[Difference]) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
+    by_app: dict[str, set[str]] = defaultdict(set)
+    for one in suspected:
+        app, generation_id, _ = parse_key(one.key)
+        by_app[app].add(generation_id)
+    held: dict[str, Outcome] = {}
+    said: dict[str, Outcome] = {}
+    for app, chosen in by_app.items():
+        ids = sorted(chosen)
+        for first in range(0, len(ids), _CHUNK_IDS):
+            for page in pages(store, Selection(apps=[app], generations=ids[first : first + _CHUNK_IDS])):
+                held |= stored(store, page)
+                said |= recomputed(events(store, page))
+    return held, said
+
+
+def _partitions_of(store: Client, suspected: Sequence[Difference], partitions: int) -> dict[str, int]:
+    """By generation_id, which is the key of its records."""
+    ids = sorted({parse_key(one.key)[1] for one in suspected})
+    found: dict[str, int] = {}
+    for first in range(0, len(ids), _CHUNK_IDS):
+        rows = store.query(
+            "SELECT arrayJoin({ids:Array(String)}) AS id, kafkaMurmurHash(id) % {partitions:UInt32}",
+            {"ids": ids[first : first + _CHUNK_IDS], "partitions": partitions},
+        )
+        found |= {str(generation_id): int(partition) for generation_id, partition in rows}
+    return found
+
+
+def _findings(differences: Sequence[Difference]) -> list[Finding]:
+    return [Finding("I4", one.key, _detail(one)) for one in differences]
 
 
 def _detail(one: Difference) -> str:
@@ -112,12 +199,13 @@ def _detail(one: Difference) -> str:
     return f"{'lacks' if one.lacks else 'has more than'} what the facts say in {', '.join(one.fields)}"
 
 
-def _unexplained(store: Client) -> Iterator[tuple[str, int, int, int]]:
+def _unexplained(store: Client, since: datetime | None) -> Iterator[tuple[str, int, int, int]]:
     """Offsets within the ledger's ranges at which there is neither a row nor a dead letter: topic, partition, range."""
     ends = store.query(
         "SELECT topic, partition, min(first_offset), max(last_offset) FROM ledger "
-        "WHERE topic NOT IN {others:Array(String)} GROUP BY topic, partition ORDER BY topic, partition",
-        {"others": list(_NO_FACTS)},
+        f"WHERE topic NOT IN {{others:Array(String)}} AND {_STORED_SINCE} "
+        "GROUP BY topic, partition ORDER BY topic, partition",
+        {"others": list(_NO_FACTS), **_since(since)},
     )
     for topic, partition, first, last in ends:
         gaps = store.query(
@@ -158,3 +246,7 @@ def _unsettled(store: Client, page: Page, settled_s: int) -> set[str]:
         )
         rows.update(f"{app}/{generation_id}" for app, generation_id in found)
     return rows
+
+
+def _since(moment: datetime | None) -> dict[str, int]:
+    return {"since_ms": to_ms(moment) if moment else 0}

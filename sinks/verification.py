@@ -1,0 +1,136 @@
+"""All checks of the store and of Kafka in one pass: what `keeprate verify` runs once, and the monitor again and again.
+
+**Invariant:** a busy pipeline is no fault. What could be on its way is left out, or looked at again when it is there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from keeprate.schemas.topics import DEFAULT_PARTITIONS
+from keeprate.sinks.agreement import Agreement, judge, suspects
+from keeprate.sinks.backwards import (
+    JOIN_GROUP,
+    SOURCE_NAMES,
+    GroupPartition,
+    Position,
+    check_history,
+    check_offsets,
+    offset_findings,
+)
+from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.finding import Finding
+from keeprate.sinks.positions import Positions
+from keeprate.sinks.recompute import Selection, count_facts
+from keeprate.sinks.settling import PATIENCE_S, settled_partitions
+from keeprate.sinks.verify import (
+    MAX_GAPS,
+    RecordReader,
+    accounted,
+    check_accounting,
+    check_ledger,
+    check_outcomes,
+    look_again,
+)
+
+ALL: Final = Selection()
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """Kafka as the checks ask it. patience_s: how long to wait for what is on its way."""
+
+    reader: RecordReader
+    positions: Positions
+    join_group: str = JOIN_GROUP
+    patience_s: float = PATIENCE_S
+
+    def settled(self, store: Client) -> frozenset[int]:
+        """See `settled_partitions`."""
+        return settled_partitions(store, self.positions, self.patience_s, self.join_group)
+
+    def partitions(self) -> int:
+        """How many partitions the topics of facts have."""
+        return len({partition for _, partition in self.positions.ends(SOURCE_NAMES)}) or DEFAULT_PARTITIONS
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What to check: events that occurred, and ranges that were stored, in [since, until); None means all.
+
+    settled_s: leave out generations that got a fact so recently. repair: insert recomputed outcomes.
+    max_facts: of more than so many facts only a share, which the hash of a generation's id chooses. turn: which share.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    settled_s: int = 60
+    repair: bool = False
+    max_facts: int | None = None
+    turn: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was compared and what was found. shares: one in so many generations was looked at."""
+
+    findings: list[Finding]
+    positions: list[Position]
+    agreements: list[Agreement]
+    ranges: int
+    offsets: int
+    outcomes: int
+    shares: int
+
+
+def verify(
+    store: Client, kafka: Kafka | None, scope: Scope | None = None, earlier: Mapping[GroupPartition, int] | None = None
+) -> Report:
+    """Run every check. Changes nothing unless `scope.repair`.
+
+    kafka: None where there is none to ask: then duplicates look like losses, offsets are not compared, and facts alone
+    say what is settled. earlier: what was committed at the last time. Raises StoreError and BrokerError.
+    """
+    scope = scope or Scope()
+    ranges, offsets = accounted(store, scope.since)
+    gaps = MAX_GAPS if scope.max_facts else None
+    findings = check_ledger(store, scope.since) + check_history(store, scope.since)
+    findings += check_accounting(store, kafka.reader if kafka else None, scope.since, gaps)
+    found = check_offsets(store, kafka.positions, kafka.join_group) if kafka else []
+    findings += offset_findings(found, earlier)
+    selection = _selection(store, scope)
+    agreements, differing = _agreement(store, kafka, selection, scope.settled_s)
+    outcomes, wrong = _outcomes(store, kafka, selection, scope)
+    findings = sorted([*findings, *differing, *wrong], key=lambda finding: finding.check)
+    return Report(findings, found, agreements, ranges, offsets, outcomes, selection.shares)
+
+
+def _selection(store: Client, scope: Scope) -> Selection:
+    selection = Selection(since=scope.since, until=scope.until)
+    if scope.max_facts is None:
+        return selection
+    shares = max(1, -(-count_facts(store, selection) // scope.max_facts))
+    return Selection(since=scope.since, until=scope.until, shares=shares, share=scope.turn % shares)
+
+
+def _agreement(
+    store: Client, kafka: Kafka | None, selection: Selection, settled_s: int
+) -> tuple[list[Agreement], list[Finding]]:
+    partitions = kafka.partitions() if kafka else DEFAULT_PARTITIONS
+    found = suspects(store, selection, partitions, settled_s)
+    return judge(store, found, partial(kafka.settled, store) if kafka else lambda: frozenset(range(2**16)))
+
+
+def _outcomes(store: Client, kafka: Kafka | None, selection: Selection, scope: Scope) -> tuple[int, list[Finding]]:
+    if kafka is None or scope.repair:
+        # Repairing is safe while records are on their way, and leaves nothing to look at again.
+        return check_outcomes(store, scope.settled_s, scope.repair, selection)
+    settled, partitions = partial(kafka.settled, store), kafka.partitions()
+    return check_outcomes(
+        store,
+        scope.settled_s,
+        selection=selection,
+        second_look=lambda suspected: look_again(store, suspected, settled, partitions),
+    )
