@@ -112,7 +112,7 @@ class Forgotten:
         app, user, annotator = event["app"], event.get("user"), event.get("annotator")
         named, judged = self.user(app, user), self.user(app, str(annotator or ""))
         session = self.session(app, event.get("session")) if named or not user else None
-        owner = None if user else self.generations.get((app, event["generation_id"]))
+        owner = None if user else self._owner(event)
         person = named or session or judged or owner
         if person is None:
             return event
@@ -126,6 +126,12 @@ class Forgotten:
         }
         body: Any = {name: value for name, value in (event | replaced).items() if name in KEPT | REPLACED}
         return {name: value for name, value in body.items() if value is not None}  # type: ignore[return-value]
+
+    def _owner(self, event: Event) -> str | None:
+        """Whose generation it is of; None where the mark says that nothing is left to forget."""
+        owner = self.generations.get((event["app"], event["generation_id"]))
+        marked = (event.get("attributes") or {}).get(MARK, "")
+        return None if owner and marked.startswith(owner) else owner
 
     def outcome(self, app: str, generation_id: str, outcome: Outcome) -> Outcome:
         """What stays of an outcome; the same object where it holds nothing of the person."""

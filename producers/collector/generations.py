@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, Final
 
 from keeprate.producers.collector import messages, semconv
@@ -168,7 +169,8 @@ def _parameters(attributes: Attributes) -> Event | None:
     for name, value in attributes.items():
         if name.startswith(prefix) and name.removeprefix(prefix) not in semconv.NOT_PARAMETERS:
             given[name.removeprefix(prefix)] = value
-    return given or None
+    # OTLP may carry NaN and infinity, which JSON has no words for.
+    return {name: value for name, value in given.items() if not isinstance(value, float) or isfinite(value)} or None
 
 
 def _dictionary(value: Any) -> Event | None:
