@@ -96,8 +96,9 @@ def test_the_demo_tells_its_history_once(broker: KafkaBroker, tmp_path: Path) ->
     assert first.returncode == 0, first.stderr
     landed = records(broker)
     bad = [value for value in landed if not _is_event(value)]
-    assert 2000 < len(landed) < 4000
-    assert 3 < len(bad) < 12
+    # About: how much three days hold depends on which days of the week they are.
+    assert 1500 < len(landed) < 6000
+    assert 3 < len(bad) < 20
     ids = {decode(value)["event_id"] for value in landed if _is_event(value)}
 
     assert keeprate(broker, tmp_path, "demo", *options).returncode == 0

@@ -2,7 +2,6 @@
 
 import random
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,13 +55,14 @@ def test_outcomes_are_those_of_a_single_thread(bootstrap: str, name: str, tmp_pa
 
 
 def test_every_refused_record_is_a_dead_letter(bootstrap: str, name: str, tmp_path: Path) -> None:
-    """A dead letter has the record's bytes, its place and the reason; one for each refused record."""
+    """A dead letter has the record's bytes, its place and the reason; each refused record has one, or more alike."""
     records = [("keeprate.feedback", name.encode(), value) for value in POISON]
     produce(bootstrap, records)
     with RunningWorker(bootstrap, tmp_path, name):
         wait_until(lambda: lag(bootstrap, name) == 0)
     letters = [letter for letter in read(bootstrap, DEAD_LETTERS.name) if letter.key() == name.encode()]
-    assert Counter(letter.value() for letter in letters) == Counter(POISON)
+    # At least once: a batch that a rebalance gave back is refused again, and the table keeps one row of a place.
+    assert {letter.value() for letter in letters} == set(POISON)
     places = [decode_headers(letter.headers()) for letter in letters]
     assert {(place.stage, place.topic) for place in places} == {("join", "keeprate.feedback")}
     assert len({(place.partition, place.offset) for place in places}) == len(POISON)
