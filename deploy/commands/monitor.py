@@ -11,6 +11,9 @@ def monitor(
     host: Annotated[str, typer.Option(help="Address to listen at.")] = settings.HOST,
     port: Annotated[int, typer.Option(help="Port to listen at.", min=1, max=65_535)] = settings.MONITOR_PORT,
     every: Annotated[float, typer.Option(help="Seconds between two reads of the store and of Kafka.", min=0.5)] = 10,
+    verify_every: Annotated[
+        float, typer.Option(help="Seconds between two verifications of the last hours; 0 turns them off.", min=0)
+    ] = 600,
     store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
     brokers: Annotated[str, typer.Option(help="Bootstrap servers; default: KEEPRATE_BROKERS.")] = "",
     rules: Annotated[bool, typer.Option("--rules", help="Print where the rules for Prometheus lie, and end.")] = False,
@@ -30,7 +33,8 @@ def monitor(
     env = settings.from_environment()
     url = f"http://{host}:{port}/metrics"
     try:
-        serve(host, port, every, store or env.store_url, brokers or env.brokers, lambda: typer.echo(url, err=True))
+        urls = store or env.store_url, brokers or env.brokers
+        serve(host, port, every, *urls, lambda: typer.echo(url, err=True), verify_every)
     except PortTakenError as error:
         typer.echo(f"keeprate monitor: {error}: choose another with --port", err=True)
         raise typer.Exit(1) from None

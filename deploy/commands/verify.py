@@ -1,7 +1,7 @@
 """`keeprate verify`: does the store hold what Kafka held, and do the outcomes say what the facts say?"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -97,7 +97,7 @@ def _position(each: Any) -> tuple[object, ...]:
     return each.group, each.topic, each.partition, last_range, *offsets
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> Iterator[str]:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> Iterator[str]:
     """Columns as wide as their widest cell."""
     cells = [head, *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]

@@ -187,9 +187,61 @@ DRIFT_UPDATED_AT: Final = Metric(
     "Old while batches close: the monitor's log says why.",
 )
 
+VERIFY_FINDINGS: Final = Metric(
+    "keeprate_verify_findings",
+    "gauge",
+    ("invariant",),
+    "Violations that the last verification found: I1 accounting, I2 ledger, I4 outcomes, I6 order, I7 agreement.",
+    "Above 0: docs/runbook.md, KeeprateVerifyFailed; keeprate verify lists them.",
+)
+VERIFY_CHECKED: Final = Metric(
+    "keeprate_verify_checked",
+    "gauge",
+    ("subject",),
+    "How much the last verification compared: ranges, offsets, positions, generations and outcomes.",
+    "0 while events arrive: the sinks land nothing, or the join is behind.",
+)
+VERIFY_WAITING: Final = Metric(
+    "keeprate_verify_waiting",
+    "gauge",
+    (),
+    "Generations that differed and were not judged, because their partition had not caught up.",
+    "Above 0 for long: a consumer lags, see keeprate_kafka_consumer_lag_messages.",
+)
+VERIFY_SHARES: Final = Metric(
+    "keeprate_verify_shares",
+    "gauge",
+    (),
+    "One in so many generations was compared; the next verification takes others.",
+    "Large: there is more than one pass may read; run keeprate verify at a quiet hour.",
+)
+VERIFY_DURATION: Final = Metric(
+    "keeprate_verify_duration_seconds",
+    "gauge",
+    (),
+    "How long the last verification took, in a thread of its own.",
+    "Near the interval: verify less often with --verify-every.",
+)
+VERIFY_INTERVAL: Final = Metric(
+    "keeprate_verify_interval_seconds",
+    "gauge",
+    (),
+    "How often it is verified: --verify-every.",
+    "Not there: the monitor runs with --verify-every 0.",
+)
+VERIFY_SUCCESS: Final = Metric(
+    "keeprate_verify_last_success_timestamp_seconds",
+    "gauge",
+    (),
+    "When a verification last came to its end, whatever it found.",
+    "Old: the monitor's log says what could not be read.",
+)
+
 METRICS: Final = (
     *(GENERATIONS, SUGGESTIONS, RETENTION_CHECKS, FEEDBACK_EVENTS, DURATION, FIRST_TOKEN, EDIT_DISTANCE, TOKENS),
     *(PIPELINE_EVENTS, EVENT_TIME_LAG, WATERMARK, CONSUMER_LAG, END_OFFSET, COMMITTED_OFFSET, BATCHES),
     *(LAST_SUCCESS, LABEL_OVERFLOW, BASELINE_RATIO, BASELINE_EVENTS),
     *(DRIFT_EVIDENCE, DRIFT_STATE, DRIFT_DISPERSION, DRIFT_CHANGED_AT, DRIFT_UPDATED_AT),
+    *(VERIFY_FINDINGS, VERIFY_CHECKED, VERIFY_WAITING, VERIFY_SHARES),
+    *(VERIFY_DURATION, VERIFY_INTERVAL, VERIFY_SUCCESS),
 )

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from keeprate.deploy.monitor.drift_source import DriftSource
 from keeprate.deploy.monitor.exporter import Exporter, KafkaSource, StoreSource
+from keeprate.deploy.monitor.verifying import Verifier
 from keeprate.deploy.offsets import Offsets
 from keeprate.sinks.clickhouse import connect
 
@@ -30,11 +31,17 @@ def exporter(store_url: str, brokers: str, every_s: float) -> Exporter:
 
 
 def serve(
-    host: str, port: int, every_s: float, store_url: str, brokers: str, on_ready: Callable[[], None] = lambda: None
+    host: str,
+    port: int,
+    every_s: float,
+    store_url: str,
+    brokers: str,
+    on_ready: Callable[[], None] = lambda: None,
+    verify_every_s: float = 0,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Neither the store nor Kafka must be up yet.
 
-    Raises PortTakenError and SourceLostError.
+    verify_every_s: how often to verify the recent past; 0 for never. Raises PortTakenError and SourceLostError.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stopping = threading.Event()
@@ -44,16 +51,22 @@ def serve(
     registry = CollectorRegistry()
     # Registering collects once, for the names; nothing has been read yet, and scrapes do not depend on them.
     registry.register(running)
+    verifier = Verifier(store_url, brokers, verify_every_s) if verify_every_s else None
+    if verifier is not None:
+        registry.register(verifier)
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
         raise PortTakenError(f"{host}:{port} cannot be listened at ({error.strerror})") from error
-    running.start()
+    parts = (running,) if verifier is None else (running, verifier)
+    for part in parts:
+        part.start()
     on_ready()
-    while running.running and not stopping.wait(1):
+    while all(part.running for part in parts) and not stopping.wait(1):
         pass
     server.shutdown()
     thread.join()
-    running.stop()
+    for part in parts:
+        part.stop()
     if not stopping.is_set():
         raise SourceLostError("a source is not read any more; the log says why")
