@@ -1,4 +1,4 @@
-"""What the verifier exports: zeros before the first pass, then its numbers, and the last ones while nothing can be read."""
+"""What the verifier exports: zeros before the first pass, then its numbers, and the last while nothing can be read."""
 
 from datetime import date
 
