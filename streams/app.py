@@ -98,7 +98,7 @@ def build(bootstrap: str, data_dir: Path | None, observer: Observer, group: str 
         observer,
         lambda: time.time_ns() // 1_000_000,
     )
-    _connect(app, pipeline)
+    _connect(app, pipeline, delivery)
     return app
 
 
@@ -117,7 +117,7 @@ def _table(app: App, delivery: Delivery, data_dir: Path | None, on_rebalance: Ca
     return table
 
 
-def _connect(app: App, pipeline: Pipeline) -> None:
+def _connect(app: App, pipeline: Pipeline, delivery: Delivery) -> None:
     app.drain = pipeline.drain
 
     @app.agent(_topic(app, GENERATIONS.name, FEEDBACK.name), name="feedback_join", concurrency=1)
@@ -126,6 +126,8 @@ def _connect(app: App, pipeline: Pipeline) -> None:
             await pipeline.take(event.message)
 
     async def sweep() -> None:
+        # While nothing is written, nothing else hears librdkafka's log.
+        delivery.poll()
         pipeline.sweep()
 
     app.timer(interval=SWEEP_EVERY_S)(sweep)

@@ -1,12 +1,14 @@
 """Writing to Kafka so that it is known to be written: every record's acknowledgement is awaited.
 
+Acknowledgements are heard on the event loop. A thread of their own would take the interpreter away from it, or wait for
+it, once for every record.
+
 The only module of this package that knows confluent_kafka. librdkafka sends a batch of small records many times faster
 than Faust's own producer, which sends them one by one.
 """
 
 import asyncio
 import logging
-import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -21,7 +23,9 @@ from keeprate.streams.state import Changes, Offsets
 DELIVERY_TIMEOUT_S: Final = 60.0
 """How long librdkafka tries. It bounds how late a write of a worker that lost its partitions can still arrive."""
 
-_POLL_S: Final = 0.1
+_POLL_S: Final = 0.002
+"""Between two looks for acknowledgements, while some are awaited."""
+_FULL_POLL_S: Final = 0.1
 
 
 class DeliveryError(Exception):
@@ -38,7 +42,7 @@ class DeliveryError(Exception):
 
 
 class Delivery:
-    """One producer for the changelog and the dead letters, with a thread that hears what became of each record."""
+    """One producer for the changelog and the dead letters, which hears what became of each record."""
 
     def __init__(self, bootstrap: str, settings: Mapping[str, Any] | None = None) -> None:
         self._producer = Producer(
@@ -57,7 +61,8 @@ class Delivery:
                 **(settings or {}),
             }
         )
-        threading.Thread(target=self._listen, name="delivery", daemon=True).start()
+        self._awaited: set[asyncio.Future[Offsets]] = set()
+        self._listening: asyncio.Task[None] | None = None
 
     def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[Offsets]":
         """Hand a batch's outcomes and dead letters to librdkafka, which keeps their order; needs a running loop.
@@ -65,7 +70,7 @@ class Delivery:
         The future is done when the broker has acknowledged every one: with the outcomes' first and last offset, None
         when there were none. It raises DeliveryError, and then any part of the batch may have been written.
         """
-        receipt = _Receipt(asyncio.get_running_loop())
+        receipt = _Receipt(asyncio.get_running_loop().create_future())
         for key, value in outcomes.items():
             self._produce(receipt, OUTCOMES.name, value, key, partition=partition, on_delivery=receipt.outcome)
         for refusal in refusals:
@@ -74,7 +79,12 @@ class Delivery:
                 receipt, DEAD_LETTERS.name, record.value, record.key, headers=headers, on_delivery=receipt.dead_letter
             )
         receipt.seal()
+        self._await(receipt.future)
         return receipt.future
+
+    def poll(self) -> None:
+        """Hear what librdkafka has to say: acknowledgements, and its log. To be called now and then."""
+        self._producer.poll(0)
 
     def _produce(self, receipt: "_Receipt", *args: Any, **kwargs: Any) -> None:
         receipt.expected += 1
@@ -82,65 +92,64 @@ class Delivery:
             try:
                 return self._producer.produce(*args, **kwargs)
             except BufferError:
-                self._producer.poll(_POLL_S)
+                self._producer.poll(_FULL_POLL_S)
             except KafkaException as error:
                 receipt.refused(error.args[0])
                 return None
 
-    def _listen(self) -> None:
-        while True:
-            self._producer.poll(_POLL_S)
+    def _await(self, future: "asyncio.Future[Offsets]") -> None:
+        if future.done():
+            return
+        self._awaited.add(future)
+        future.add_done_callback(self._awaited.discard)
+        if self._listening is None or self._listening.done():
+            self._listening = asyncio.ensure_future(self._listen())
+
+    async def _listen(self) -> None:
+        while self._awaited:
+            self.poll()
+            await asyncio.sleep(_POLL_S)
 
 
 class _Receipt:
-    """What the broker said of one batch. Written by the listening thread, and by whoever hands records over."""
+    """What the broker said of one batch."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.future: asyncio.Future[Offsets] = loop.create_future()
+    def __init__(self, future: "asyncio.Future[Offsets]") -> None:
+        self.future = future
         self.expected = 0
-        self._loop = loop
-        self._lock = threading.Lock()
         self._sealed = False
         self._answered = 0
-        self._offsets: Offsets = None
+        self._offsets: list[int] = []
         self._errors: list[KafkaError] = []
 
     def outcome(self, error: KafkaError | None, message: Message) -> None:
-        offset = message.offset()
-        if error is None and offset is not None:
-            first, last = self._offsets or (offset, offset)
-            self._offsets = min(first, offset), max(last, offset)
+        if error is None and (offset := message.offset()) is not None:
+            self._offsets.append(offset)
         self.dead_letter(error, message)
 
     def dead_letter(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._errors.append(error)
-        self._answer(1)
+        self._answered += 1
+        self._finish_when_complete()
 
     def refused(self, error: KafkaError) -> None:
         """A record that librdkafka did not take, and so will not answer for."""
         self._errors.append(error)
-        self._answer(1)
+        self._answered += 1
 
     def seal(self) -> None:
         """All records are handed over."""
         self._sealed = True
-        self._answer(0)
+        self._finish_when_complete()
 
-    def _answer(self, count: int) -> None:
-        with self._lock:
-            self._answered += count
-            complete = self._sealed and self._answered == self.expected
-        if complete:
-            self._loop.call_soon_threadsafe(self._finish)
-
-    def _finish(self) -> None:
-        if self.future.done():
+    def _finish_when_complete(self) -> None:
+        if not self._sealed or self._answered < self.expected or self.future.done():
             return
         if self._errors:
             self.future.set_exception(DeliveryError(self._errors[0].name(), len(self._errors)))
         else:
-            self.future.set_result(self._offsets)
+            self.future.set_result((min(self._offsets), max(self._offsets)) if self._offsets else None)
 
 
 def missing_topics(bootstrap: str, timeout_s: float = 30.0) -> list[str]:
