@@ -87,7 +87,7 @@ def run(settings: WorkerSettings) -> None:
     Watch(app, metrics)
     # What lives from here on dies young or holds no cycles; a full collection would walk through all recent outcomes.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(500_000, 20, 100)
     worker: Any = Worker(app, quiet=True, loglevel=settings.log_level, redirect_stdouts=False)
     worker.spinner = None
     worker.execute_from_commandline()
