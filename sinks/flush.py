@@ -58,6 +58,7 @@ LEDGER_COLUMNS: Final = (
     "filtered",
     "absent",
     "schema_revision",
+    "topic_id",
 )
 
 
@@ -91,6 +92,7 @@ class Destination:
 
     sink: the group's name, which is also the ledger's. at_step: called as `(step, topic, partition)` after each step;
     it must not raise. forgotten: who is, now; the same object while nobody was added. It may raise StoreError.
+    topic_ids: Kafka's id of each topic as the ledger has it; the sink adds those that it meets.
     """
 
     sink: str
@@ -100,6 +102,7 @@ class Destination:
     schema_revision: int
     at_step: Callable[[int, TopicPartition], None] = lambda step, at: None
     forgotten: Callable[[], Forgotten] = lambda: NOBODY
+    topic_ids: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -158,7 +161,7 @@ class Flush:
         first, last = self.intent.first, self.intent.last
         absent = last - first + 1 - len(self.records)
         counts = (self.rows, self.dead_letters, self.batch.filtered, absent)
-        row = (to.sink, *self.at, first, last, *counts, to.schema_revision)
+        row = (to.sink, *self.at, first, last, *counts, to.schema_revision, to.topic_ids.get(self.at[0], ""))
         to.store.insert("ledger", LEDGER_COLUMNS, [row], self._settings(to, "ledger"))
 
     def _6_commit(self, to: Destination) -> None:

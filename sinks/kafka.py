@@ -12,19 +12,12 @@ from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin import AdminClient
 
 from keeprate.schemas.topics import DEAD_LETTERS, PARTITIONER
-from keeprate.sinks.kafka_errors import (
-    BrokerError,
-    BrokerUnavailableError,
-    DeliveryError,
-    FencedError,
-    OffsetLostError,
-)
+from keeprate.sinks.kafka_errors import BrokerError, BrokerUnavailableError, DeliveryError, FencedError, OffsetLostError
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.rows import Record
 
 logger = logging.getLogger(__name__)
 _CALL_TIMEOUT_S: Final = 15.0
-_NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 _PATIENCE_S: Final = 60.0
 _DELIVERY_TIMEOUT_S: Final = 60.0
 
@@ -86,16 +79,16 @@ class Consumer:
         self._admin = AdminClient({"bootstrap.servers": brokers, "client.id": "keeprate-sink"})
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
-        """Kafka's id of each topic that is there and has one. Raises BrokerUnavailableError."""
+        """Kafka's id of each topic that is there. Raises BrokerUnavailableError."""
         found = {}
         asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_CALL_TIMEOUT_S)
         for topic, answer in asked.items():
             try:
-                found[topic] = str(answer.result().topic_id)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise _classify(error.args[0]) from error
-        return {topic: topic_id for topic, topic_id in found.items() if topic_id != _NO_ID}
+                found[topic] = str(_called(answer.result).topic_id)
+            except BrokerUnavailableError as error:
+                if error.code != "UNKNOWN_TOPIC_OR_PART":
+                    raise
+        return found
 
     def missing(self, topics: Sequence[str]) -> list[str]:
         """Which of the topics do not exist. Raises BrokerUnavailableError."""
@@ -156,12 +149,10 @@ class Consumer:
         """
         positions = [Position(topic, partition) for topic, partition in partitions]
         found = _patiently(lambda: self._driver.committed(positions, timeout=_CALL_TIMEOUT_S))
+        offsets = [None if position.offset == OFFSET_INVALID else position.offset for position in found]
         return {
-            (position.topic, position.partition): (
-                None if position.offset == OFFSET_INVALID else position.offset,
-                position.metadata or "",
-            )
-            for position in found
+            (position.topic, position.partition): (offset, position.metadata or "")
+            for position, offset in zip(found, offsets, strict=True)
         }
 
     def watermarks(self, at: TopicPartition, cached: bool = False) -> tuple[int, int]:

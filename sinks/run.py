@@ -12,6 +12,7 @@ from keeprate.schemas.events import SCHEMA_VERSION
 from keeprate.sinks.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
 from keeprate.sinks.flush import Destination, Flush
 from keeprate.sinks.forget import watch
+from keeprate.sinks.identity import ledger_topic_ids
 from keeprate.sinks.kafka import Consumer, DeadLetterProducer
 from keeprate.sinks.kafka_errors import BrokerError
 from keeprate.sinks.migrate import applied, pending, revision, scripts
@@ -80,6 +81,7 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
                 revision(),
                 at_step,
                 watch(store),
+                ledger_topic_ids(store, settings.group),
             ),
             sink_revision(),
             observer,

@@ -21,11 +21,13 @@ from typing import Final, Protocol
 from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES
 from keeprate.sinks.clickhouse import Client, StoreUnavailableError
 from keeprate.sinks.flush import Destination, Flush
+from keeprate.sinks.identity import learn
 from keeprate.sinks.intent import Intent
-from keeprate.sinks.kafka import Consumer
+from keeprate.sinks.kafka import Consumer, End
 from keeprate.sinks.kafka_errors import BrokerError, BrokerUnavailableError, FencedError, OffsetLostError
 from keeprate.sinks.partition import FlushPolicy, PartitionBuffer, TopicPartition, crowding
 from keeprate.sinks.retry import delay_s
+from keeprate.sinks.rows import Record
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ class Sink:
         self._buffers: dict[TopicPartition, PartitionBuffer] = {}
         self._waiting: dict[TopicPartition, Flush] = {}
         self._fenced_at_s: dict[TopicPartition, float] = {}
+        self._unverified = False
         self._stopping = False
 
     def stop(self) -> None:
@@ -97,7 +100,8 @@ class Sink:
             self._consumer.subscribe(topics, self._assigned, self._revoked)
             while not self._stopping:
                 self.turn()
-            self._finish(list(self._buffers), self._clock() + self._policy.budget_s, draining=True)
+            if self._verified():
+                self._finish(list(self._buffers), self._clock() + self._policy.budget_s, draining=True)
         finally:
             # Nothing is begun while leaving: what is in hand is read again by the next owner.
             self._buffers.clear()
@@ -106,7 +110,7 @@ class Sink:
 
     def turn(self) -> None:
         """Read once and run what is due."""
-        records, ends = self._consumer.poll(_POLL_RECORDS, _POLL_S)
+        records, ends = self._poll()
         now_s = self._clock()
         for record in records:
             buffer = self._buffers.get((record.topic(), record.partition()))
@@ -115,9 +119,36 @@ class Sink:
         for end in ends:
             if (buffer := self._buffers.get((end.topic, end.partition))) is not None:
                 buffer.reached(end.offset)
-        self._flush_due(list(self._buffers))
+        self._unverified = self._unverified or bool(records)
+        if self._verified():
+            self._flush_due(list(self._buffers))
         self._check_fenced(now_s)
         self._observer.polled({at: buffer.next_offset for at, buffer in self._buffers.items()}, now_s)
+
+    def _poll(self) -> tuple[list[Record], list[End]]:
+        try:
+            return self._consumer.poll(_POLL_RECORDS, _POLL_S)
+        except OffsetLostError:
+            # Of a topic that was made anew, Kafka says no more than that the offset is out of range.
+            self._unverified = True
+            self._verified()
+            raise
+
+    def _verified(self) -> bool:
+        """Whether every record in hand is of the topic that the ledger knows by its name. Raises OffsetLostError.
+
+        Kafka is asked after the records came: they are older than the answer.
+        """
+        topics = sorted({topic for topic, _ in self._buffers})
+        if self._unverified and topics:
+            try:
+                found = self._consumer.topic_ids(topics)
+            except BrokerUnavailableError as error:
+                logger.warning("whether topics were made anew is not known: %s", error)
+                return False
+            learn(self._to.topic_ids, found)
+            self._unverified = len(found) < len(topics)
+        return not self._unverified
 
     def _flush_due(self, partitions: Sequence[TopicPartition], draining: bool = False) -> None:
         """Run waiting and due flushes until one has to wait: while a store hangs, the member must still poll."""
@@ -129,6 +160,8 @@ class Sink:
 
     def _next_flush(self, at: TopicPartition, draining: bool) -> Flush | None:
         buffer, waiting = self._buffers.get(at), self._waiting.get(at)
+        if self._unverified:
+            return None
         if waiting is not None:
             return waiting if self._clock() >= waiting.retry_at_s else None
         if buffer is None or not buffer.due(self._clock(), self._policy.flush, draining):
@@ -175,6 +208,7 @@ class Sink:
     def _assigned(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         starts = {}
         self._fenced_at_s.clear()
+        self._unverified = True
         for at, (committed, metadata) in self._consumer.committed(partitions).items():
             start = self._start(at) if committed is None else committed
             intent = Intent.decode(metadata, start)
@@ -211,7 +245,7 @@ class Sink:
         return self._ledger_ends.get(at) or self._consumer.watermarks(at)[0]
 
     def _revoked(self, partitions: list[TopicPartition], lost: bool) -> None:
-        if not lost:
+        if not lost and self._verified():
             self._finish([at for at in partitions if at in self._waiting], self._clock() + self._policy.budget_s)
         for at in partitions:
             if at in self._buffers:

@@ -46,7 +46,7 @@ def _land(client: Client, values: Sequence[bytes], topic: str = TOPIC, first: in
 
 
 def _account(client: Client, first: int, last: int, rows: int) -> None:
-    client.insert("ledger", LEDGER_COLUMNS, [("s", TOPIC, 0, first, last, rows, 0, 0, last - first + 1 - rows, 3)])
+    client.insert("ledger", LEDGER_COLUMNS, [("s", TOPIC, 0, first, last, rows, 0, 0, last - first + 1 - rows, 3, "")])
 
 
 def _land_outcomes(client: Client, values: Sequence[bytes]) -> None:
@@ -80,7 +80,7 @@ def test_gaps_overlaps_and_wrong_sums_of_the_ledger_are_found(client: Client) ->
     """Each of the three is named with its range."""
     for first, last, rows in ((0, 9, 10), (11, 20, 10), (20, 30, 11)):
         _account(client, first, last, rows)
-    client.insert("ledger", LEDGER_COLUMNS, [("s", TOPIC, 0, 31, 40, 3, 0, 0, 0, 3)])
+    client.insert("ledger", LEDGER_COLUMNS, [("s", TOPIC, 0, 31, 40, 3, 0, 0, 0, 3, "")])
     assert [finding.where.split()[-1] for finding in check_ledger(client)] == ["11-20", "20-30", "31-40"]
 
 

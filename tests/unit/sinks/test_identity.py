@@ -1,0 +1,29 @@
+"""Topics that are made anew under their names."""
+
+import pytest
+
+from keeprate.sinks.identity import NO_ID, learn
+from keeprate.sinks.kafka_errors import OffsetLostError
+
+
+def test_a_topic_that_was_not_known_is_learnt() -> None:
+    """A first id is taken, and the same one again is no news."""
+    known: dict[str, str] = {}
+    learn(known, {"t": "one"})
+    learn(known, {"t": "one"})
+    assert known == {"t": "one"}
+
+
+def test_another_id_stops_the_sink() -> None:
+    """The error names topic, both ids and the remedy, and the known id stays."""
+    known = {"t": "one"}
+    with pytest.raises(OffsetLostError, match=r"t: it was made anew.* one, Kafka as two.* new --group"):
+        learn(known, {"t": "two"})
+    assert known == {"t": "one"}
+
+
+def test_a_broker_without_ids_tells_nothing() -> None:
+    """Its answer is neither learnt nor held against the ledger."""
+    known = {"t": "one"}
+    learn(known, {"t": NO_ID, "u": NO_ID})
+    assert known == {"t": "one"}
