@@ -164,25 +164,31 @@ class Account:
 SOURCES = (GENERATIONS.name, FEEDBACK.name)
 
 
-def account(store_url: str, bootstrap: str, group: str, topics: Sequence[str] = SOURCES) -> Account:
+def account(
+    store_url: str, bootstrap: str, group: str, topics: Sequence[str] = SOURCES, merged: bool = False, since_ms: int = 0
+) -> Account:
     """I1 and I2: every offset below the end is a row or a dead letter, once, and the ledger tiles and sums.
 
-    Reads rows without FINAL: stop merges before the test, so that a second row of an event cannot hide.
+    Reads rows without FINAL: stop merges before the test, so that a second row of an event cannot hide. merged: reads
+    them with FINAL, as every view does. since_ms: when the topics were made; older dead letters are of others.
     """
     found = Account()
     ends = end_offsets(bootstrap, topics)
     with connect(store_url) as store:
         seen: Counter[tuple[str, int, int]] = Counter()
-        only = {"topics": list(topics)}
+        only = {"topics": list(topics), "since_ms": since_ms}
+        final = "FINAL" if merged else ""
         for table in ("generations", "feedback"):
             rows = store.query(
-                f"SELECT topic, partition, offset FROM {table} WHERE topic IN {{topics:Array(String)}}", only
+                f"SELECT topic, partition, offset FROM {table} {final} WHERE topic IN {{topics:Array(String)}}",
+                only,
             )
             seen.update((str(topic), int(partition), int(offset)) for topic, partition, offset in rows)
             found.rows += len(rows)
         letters = store.query(
             "SELECT topic, partition, offset FROM dead_letters FINAL "
-            "WHERE stage = 'sink' AND topic IN {topics:Array(String)}",
+            "WHERE stage = 'sink' AND topic IN {topics:Array(String)} "
+            "AND recorded_at >= fromUnixTimestamp64Milli({since_ms:Int64})",
             only,
         )
         seen.update((str(topic), int(partition), int(offset)) for topic, partition, offset in letters)
@@ -190,17 +196,17 @@ def account(store_url: str, bootstrap: str, group: str, topics: Sequence[str] = 
         for (topic, partition), end in ends.items():
             found.lost += [(topic, partition, n) for n in range(end) if not seen[topic, partition, n]]
         found.duplicated = [where for where, times in seen.items() if times > 1]
-        found.unaccounted = ledger_faults(store, group, ends)
+        found.unaccounted = ledger_faults(store, group, ends, merged)
     return found
 
 
-def ledger_faults(store: Client, group: str, ends: dict[tuple[str, int], int]) -> list[str]:
+def ledger_faults(store: Client, group: str, ends: dict[tuple[str, int], int], merged: bool = False) -> list[str]:
     """I2: where the ledger's ranges leave a gap, overlap, or do not sum to their length."""
     faults = []
     expected = dict.fromkeys(ends, 0)
     for topic, partition, first, last, *counts in store.query(
-        "SELECT topic, partition, first_offset, last_offset, rows, dead_letters, filtered, absent FROM ledger "
-        "WHERE sink = {sink:String} ORDER BY topic, partition, first_offset",
+        "SELECT topic, partition, first_offset, last_offset, rows, dead_letters, filtered, absent "
+        f"FROM ledger{' FINAL' * merged} WHERE sink = {{sink:String}} ORDER BY topic, partition, first_offset",
         {"sink": group},
     ):
         if (topic, partition) not in ends:

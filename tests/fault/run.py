@@ -5,14 +5,15 @@ import json
 import random
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.fault.lab import Lab, Outcome, survive
-from tests.fault.sink_faults import FAULTS
+from keeprate.deploy.process import ProcessError
+from tests.fault.cells import cells
+from tests.fault.lab import Outcome, Skipped
 
 RESULTS = Path(".bench") / "faults.json"
 
@@ -27,15 +28,31 @@ def main() -> int:
     first = random.randrange(10**6) if options.first_seed is None else options.first_seed
     console = Console()
     console.print(f"seeds {first} to {first + options.seeds - 1}")
-    outcomes = []
-    with tempfile.TemporaryDirectory(prefix="keeprate-faults-") as directory, Lab(Path(directory)) as lab:
-        for name, fault in FAULTS.items():
-            if options.only in name:
-                outcomes.append(survive(lab, name, fault, range(first, first + options.seeds)))
+    outcomes: list[Outcome] = []
+    try:
+        unhealed = _run(console, options.only, range(first, first + options.seeds), outcomes)
+    finally:
+        # Also of a run that is broken off.
+        _show(console, outcomes)
+    return 0 if not unhealed and all(outcome.clean for outcome in outcomes) else 1
+
+
+def _run(console: Console, only: str, seeds: range, outcomes: list[Outcome]) -> list[str]:
+    """Add each cell's outcome. Returns the cells that did not heal in time, and so have none."""
+    unhealed = []
+    with tempfile.TemporaryDirectory(prefix="keeprate-faults-") as directory:
+        for name, cell in cells(Path(directory), only):
+            try:
+                outcomes.append(cell(seeds))
+            except Skipped as reason:
+                console.print(f"  {name}: skipped, {reason}")
+            except (AssertionError, ProcessError) as error:
+                console.print(f"  {name}: not healed: {error}", markup=False)
+                unhealed.append(name)
+            else:
                 console.print(f"  {name}: {'survived' if outcomes[-1].clean else outcomes[-1]}")
-    _show(console, outcomes)
-    _file(outcomes)
-    return 0 if all(outcome.clean for outcome in outcomes) else 1
+                _file(outcomes)
+    return unhealed
 
 
 def _file(outcomes: list[Outcome]) -> None:
@@ -47,7 +64,7 @@ def _file(outcomes: list[Outcome]) -> None:
 
 
 def _show(console: Console, outcomes: list[Outcome]) -> None:
-    table = Table("fault", *(name for name in asdict(outcomes[0]) if name != "fault"))
+    table = Table(*(each.name for each in fields(Outcome)))
     for outcome in outcomes:
         table.add_row(*(str(value) for value in asdict(outcome).values()))
     console.print(table)

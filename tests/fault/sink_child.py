@@ -13,10 +13,11 @@ from typing import Any
 
 from keeprate.schemas.topics import DEAD_LETTERS
 from keeprate.sinks import kafka
+from keeprate.sinks import run as sink_run
 from keeprate.sinks.flush import Destination, Flush
 from keeprate.sinks.partition import FlushPolicy, TopicPartition
 from keeprate.sinks.run import SinkSettings, log_to_stderr, run
-from keeprate.sinks.sink import SinkPolicy
+from keeprate.sinks.sink import Sink, SinkPolicy
 
 
 def main(options: dict[str, Any]) -> None:
@@ -27,6 +28,8 @@ def main(options: dict[str, Any]) -> None:
     kafka_settings = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
     if options.get("instance"):
         kafka_settings["group.instance.id"] = options["instance"]
+    if "revision" in options:
+        sink_run.sink_revision = lambda: str(options["revision"])
     run(
         SinkSettings(
             brokers=options["brokers"],
@@ -85,11 +88,17 @@ def _new_tokens() -> None:
     Flush._settings = forgetful  # type: ignore[method-assign]
 
 
+def _any_topic() -> None:
+    Sink._verified = lambda self: True  # type: ignore[method-assign]
+    Sink._unverified = property(lambda self: False, lambda self, value: None)  # type: ignore[assignment]
+
+
 SABOTAGE: dict[str, Callable[[], None]] = {
     "no_intent": _no_intent,
     "commit_first": _commit_first,
     "no_delivery": _no_delivery,
     "new_tokens": _new_tokens,
+    "any_topic": _any_topic,
 }
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ import os
 import signal
 import time
 
-from keeprate.sinks.clickhouse import connect
-from tests.fault.lab import Fault, Trial
+from tests.fault.lab import Fault, Trial, stop_merges
+from tests.landing import PARTITIONS
 
 LOAD = 800
 
@@ -14,7 +14,7 @@ def _killed_at(step: int) -> Fault:
     def fault(trial: Trial) -> None:
         for _ in range(3):
             trial.load(LOAD)
-            child = trial.sink(at=(step, trial.rng.randint(1, 5), "SIGKILL"), instance="one")
+            child = trial.sink(at=(step, trial.rng.randint(1, PARTITIONS), "SIGKILL"), instance="one")
             trial.wait_ended(child)
         trial.sink(instance="one")
 
@@ -60,9 +60,7 @@ def store_killed(trial: Trial) -> None:
         trial.load(LOAD // 4)
         trial.lab.store.start()
         # What stopped the merges was in the process that was killed.
-        with connect(f"{trial.lab.store.url}/{trial.database}") as client:
-            for table in ("generations", "feedback", "ledger"):
-                client.command(f"SYSTEM STOP MERGES {table}")
+        stop_merges(trial.store_url)
 
 
 def rebalanced_between_intent_and_insert(trial: Trial) -> None:
@@ -89,6 +87,24 @@ def zombie(trial: Trial) -> None:
     os.kill(pid, signal.SIGCONT)
     trial.load(LOAD)
     trial.wait(lambda: second.running)
+
+
+def _upgraded_after(step: int) -> Fault:
+    """A sink of an older revision dies after a step, and the new one replays its range, as its own decisions."""
+
+    def fault(trial: Trial) -> None:
+        trial.merged = step >= 4
+        for _ in range(2):
+            trial.load(LOAD)
+            child = trial.sink(at=(step, trial.rng.randint(1, PARTITIONS), "SIGKILL"), instance="one", revision="1.0")
+            trial.wait_ended(child)
+            assert trial.intents(" 1.0"), "the older sink left no intent"
+            trial.sink(instance="one")
+            trial.wait_landed()
+            trial.end()
+        trial.sink(instance="one")
+
+    return fault
 
 
 def members_come_and_go(trial: Trial) -> None:
@@ -141,4 +157,7 @@ FAULTS: dict[str, Fault] = {
     "zombie wakes after its partitions moved": zombie,
     "members come and go": members_come_and_go,
     "broker killed": broker_killed,
+    "upgrade between intent and insert": _upgraded_after(1),
+    "upgrade between insert and ledger": _upgraded_after(4),
+    "upgrade between ledger and commit": _upgraded_after(5),
 }

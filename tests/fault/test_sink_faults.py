@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from keeprate.deploy.broker import KafkaBroker
-from tests.fault.lab import Fault, Lab, Trial, survive
-from tests.fault.sink_faults import FAULTS, LOAD
+from tests.fault.cells import SINK_FAULTS
+from tests.fault.lab import Fault, Lab, Skipped, Trial, survive
+from tests.fault.sink_faults import LOAD
 
 pytestmark = [pytest.mark.slow, pytest.mark.clickhouse]
 
@@ -20,11 +21,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory, kafka: KafkaBroker) -> Iterato
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("name", "fault"), FAULTS.items(), ids=FAULTS)
+@pytest.mark.parametrize(("name", "fault"), SINK_FAULTS.items(), ids=SINK_FAULTS)
 def test_every_record_lands_once_whatever_happens(lab: Lab, name: str, fault: Fault) -> None:
     """Rows, dead letters and the ledger account for each offset once after the fault has healed."""
     seed = random.randrange(10**6)
-    outcome = survive(lab, name, fault, [seed])
+    print(f"seed {seed}")  # noqa: T201 - pytest shows it with a failure
+    try:
+        outcome = survive(lab, name, fault, [seed])
+    except Skipped as reason:
+        pytest.skip(str(reason))
     assert outcome.clean, (seed, outcome)
 
 

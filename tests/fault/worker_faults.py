@@ -47,6 +47,7 @@ class Arena:
     records: list[Sourced] = field(init=False)
     workers: list[RunningWorker] = field(init=False)
     exits: int = 0
+    kills: int = 0
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -74,6 +75,11 @@ class Arena:
         thread = threading.Thread(target=send)
         thread.start()
         return thread
+
+    def kill(self, worker: RunningWorker) -> None:
+        """SIGKILL, counted."""
+        worker.process.kill()
+        self.kills += 1
 
     def pause(self) -> None:
         """A moment of work."""
@@ -128,7 +134,7 @@ def worker_killed(arena: Arena) -> None:
     """kill -9 of one of two workers, again and again, each time started again."""
     for _ in range(3):
         victim = arena.rng.choice(arena.workers)
-        victim.process.kill()
+        arena.kill(victim)
         arena.pause()
         victim.process.start()
         arena.pause()
@@ -137,7 +143,7 @@ def worker_killed(arena: Arena) -> None:
 def both_killed(arena: Arena) -> None:
     """kill -9 of both at once."""
     for worker in arena.workers:
-        worker.process.kill()
+        arena.kill(worker)
     arena.pause()
     for worker in arena.workers:
         worker.process.start()
@@ -164,6 +170,7 @@ def worker_suspended(arena: Arena) -> None:
 def broker_killed(arena: Arena) -> None:
     """kill -9 of the only broker, and its return."""
     arena.broker.kill()
+    arena.kills += 1
     arena.pause()
     arena.broker.start()
 
@@ -171,7 +178,7 @@ def broker_killed(arena: Arena) -> None:
 def state_deleted(arena: Arena) -> None:
     """The state's directory is gone when the worker comes back."""
     worker = arena.workers[0]
-    worker.process.kill()
+    arena.kill(worker)
     shutil.rmtree(worker.log.parent / "state", ignore_errors=True)
     worker.process.start()
 
