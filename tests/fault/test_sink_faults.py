@@ -96,3 +96,19 @@ def test_records_that_retention_removed_unread_stop_the_sink(lab: Lab) -> None:
     found = trial.account()
     assert found.unaccounted == []
     assert len(found.lost) == LOAD
+
+
+def test_without_the_topics_ids_a_longer_topic_is_jumped_over(lab: Lab) -> None:
+    """A sink that takes a topic for the one before it begins in its middle and says nothing."""
+    trial = lab.trial(random.randrange(10**6))
+    trial.load(LOAD)
+    trial.sink(instance="one")
+    trial.wait_landed()
+    trial.end()
+    trial.make_topic_anew()
+    trial.load(LOAD * 2)
+    trial.sink(instance="one", sabotage=["any_topic"])
+    trial.wait_landed()
+    found = trial.account()
+    # Of the old topic and the new one together, all but the new one's first LOAD records.
+    assert found.rows + found.dead_letters < LOAD * 2.5
