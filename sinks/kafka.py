@@ -204,7 +204,8 @@ class Reader:
         self._driver.assign([Position(*at, first)])
         found: list[Record] = []
         while True:
-            messages = self._driver.consume(1000, _CALL_TIMEOUT_S)
+            # One at a time: more would wait for that many, and at the end of a topic for the whole timeout.
+            messages = self._driver.consume(1, _CALL_TIMEOUT_S)
             if not messages:
                 raise BrokerUnavailableError(f"{at[0]}/{at[1]}: no record and no end within {_CALL_TIMEOUT_S} s")
             for message in messages:
