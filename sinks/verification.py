@@ -26,7 +26,7 @@ from keeprate.sinks.positions import Positions
 from keeprate.sinks.recompute import Selection, count_facts
 from keeprate.sinks.settling import PATIENCE_S, settled_partitions
 from keeprate.sinks.verify import (
-    MAX_GAPS,
+    MAX_OFFSETS,
     RecordReader,
     accounted,
     check_accounting,
@@ -95,9 +95,9 @@ def verify(
     """
     scope = scope or Scope()
     ranges, offsets = accounted(store, scope.since)
-    gaps = MAX_GAPS if scope.max_facts else None
+    looked_at = MAX_OFFSETS if scope.max_facts else None
     findings = check_ledger(store, scope.since) + check_history(store, scope.since)
-    findings += check_accounting(store, kafka.reader if kafka else None, scope.since, gaps)
+    findings += check_accounting(store, kafka.reader if kafka else None, scope.since, looked_at)
     found = check_offsets(store, kafka.positions, kafka.join_group) if kafka else []
     findings += offset_findings(found, earlier)
     selection = _selection(store, scope)

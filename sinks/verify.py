@@ -13,7 +13,6 @@ because outcomes are a join-semilattice.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Final, Protocol
 
 from keeprate.schemas.decode import ContractError, decode
@@ -38,7 +37,7 @@ from keeprate.sinks.rows import Record
 
 _NO_FACTS: Final = (OUTCOMES.name, DEAD_LETTERS.name)
 _STORED_SINCE: Final = "stored_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')"
-MAX_GAPS: Final = 1000
+MAX_OFFSETS: Final = 5000
 MAX_SUSPECTS: Final = 2000
 _CHUNK_IDS: Final = 200
 
@@ -81,17 +80,17 @@ def accounted(store: Client, since: datetime | None = None) -> tuple[int, int]:
 
 
 def check_accounting(
-    store: Client, reader: RecordReader | None, since: datetime | None = None, max_gaps: int | None = None
+    store: Client, reader: RecordReader | None, since: datetime | None = None, max_offsets: int | None = None
 ) -> list[Finding]:
     """I1, for the topics of facts.
 
-    since: for ranges that were stored from then on. max_gaps: so many runs of offsets are looked at in Kafka at most.
+    since: for ranges that were stored from then on. max_offsets: so many are looked at in Kafka at most.
 
     A duplicate of an event merges into one row, so an offset without a row is read from Kafka again and its event is
     looked for. Without a reader, or where Kafka no longer holds it, such offsets are reported as they are.
     """
     findings = []
-    for topic, partition, first, last in islice(_unexplained(store, since), max_gaps):
+    for topic, partition, first, last in _bounded(_unexplained(store, since), max_offsets):
         where = f"{topic}/{partition} {first}-{last}"
         held = reader.read((topic, partition), first, last) if reader is not None else []
         if len(held) < last - first + 1:
@@ -197,6 +196,18 @@ def _detail(one: Difference) -> str:
     if not one.recomputed:
         return "an outcome without facts"
     return f"{'lacks' if one.lacks else 'has more than'} what the facts say in {', '.join(one.fields)}"
+
+
+def _bounded(gaps: Iterator[tuple[str, int, int, int]], max_offsets: int | None) -> Iterator[tuple[str, int, int, int]]:
+    """The first gaps, of not more than so many offsets together."""
+    left = max_offsets
+    for topic, partition, first, last in gaps:
+        if left is not None:
+            last = min(last, first + left - 1)
+            left -= last - first + 1
+        yield topic, partition, first, last
+        if left == 0:
+            return
 
 
 def _unexplained(store: Client, since: datetime | None) -> Iterator[tuple[str, int, int, int]]:

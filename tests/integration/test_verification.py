@@ -24,6 +24,7 @@ from keeprate.sinks.recompute import Selection, count_facts
 from keeprate.sinks.rows import Record, sort
 from keeprate.sinks.settling import settled_partitions
 from keeprate.sinks.verification import Kafka, Scope, verify
+from keeprate.sinks.verify import check_accounting
 from keeprate.streams.app import GROUP
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
@@ -217,3 +218,12 @@ def test_shares_are_disjoint_and_together_all(client: Client, values: list[bytes
     facts = [sum(line.facts for line in report.agreements) for report in passes]
     assert sum(facts) == sum(line.facts for line in everything.agreements)
     assert passes[0].outcomes < everything.outcomes
+
+
+def test_a_bounded_account_looks_at_so_many_offsets(client: Client, values: list[bytes]) -> None:
+    """The first of them, across gaps; what it does not look at it does not report."""
+    land(client, values[:1])
+    account(client, 0, 20)
+    records = [FakeRecord(n, values[n]) for n in range(21)]
+    (finding,) = check_accounting(client, Laid(records=records), max_offsets=5)
+    assert finding.where == f"{TOPIC}/0 1-5"
