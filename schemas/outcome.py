@@ -185,6 +185,7 @@ def _max_map(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
 
 
 _FUNCTIONS: Final[dict[str, Callable[[Any, Any], Any]]] = {"max": _max, "min_map": _min_map, "max_map": _max_map}
+_NAMES: Final = tuple(field.name for field in FIELDS)
 _MERGES: Final = {field.name: _FUNCTIONS[field.merge] for field in FIELDS}
 
 
@@ -198,11 +199,12 @@ def merge_all(outcomes: Iterable[Mapping[str, Any]]) -> Outcome:
 
 def canonical(outcome: Mapping[str, Any]) -> Outcome:
     """The same outcome with its fields and keys in one order, so that equal outcomes have equal bytes."""
-    return {
-        field.name: dict(sorted(value.items())) if isinstance(value, dict) else value
-        for field in FIELDS
-        if (value := outcome.get(field.name)) is not None
-    }
+    ordered: Outcome = {}
+    for name in _NAMES:
+        if (value := outcome.get(name)) is not None:
+            # Most maps hold one key, and are in order as they are.
+            ordered[name] = dict(sorted(value.items())) if type(value) is dict and len(value) > 1 else value
+    return ordered
 
 
 def encode_outcome(key: str, outcome: Mapping[str, Any]) -> bytes:
