@@ -6,23 +6,19 @@ range.
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.kafka_errors import OffsetLostError
 
-NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
-"""What a broker that knows no ids says: sixteen zeros."""
-
 
 def learn(known: dict[str, str], found: Mapping[str, str]) -> None:
-    """Add the ids of topics that were not known. Raises OffsetLostError for a topic whose id is another one now.
+    """Add the ids of topics that were not known, "" being none. Raises OffsetLostError for one that has another now.
 
     There is no going on within the group: the ledger accounts for these offsets already, and its tokens would have the
     store take new rows for those that are there.
     """
     for topic, topic_id in found.items():
-        if topic_id != NO_ID and known.setdefault(topic, topic_id) != topic_id:
+        if topic_id and known.setdefault(topic, topic_id) != topic_id:
             raise OffsetLostError(
                 f"{topic}: it was made anew: the ledger knows it as {known[topic]}, Kafka as {topic_id}. "
                 "Land it under a new --group"
