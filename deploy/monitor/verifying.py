@@ -1,6 +1,7 @@
 """Verifying the recent past now and then, in a thread of its own, and exporting what was found.
 
-A pass is bounded: hours of ranges, a share of the generations where they are many, and seconds of waiting for what lags.
+A pass is bounded: hours of ranges, a share of the generations where they are many, and seconds of waiting for what
+lags.
 """
 
 import logging
