@@ -64,7 +64,7 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
     Waits for a store that is not up yet. Raises SchemaMismatchError, BrokerError and TopicsMissingError.
     """
     stopping = _Stopping()
-    store, ends = _store(settings, stopping)
+    store, ends, topic_ids = _store(settings, stopping)
     with store:
         consumer = Consumer(settings.brokers, settings.group, settings.kafka)
         missing = consumer.missing(settings.topics)
@@ -81,7 +81,7 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
                 revision(),
                 at_step,
                 watch(store),
-                ledger_topic_ids(store, settings.group),
+                topic_ids,
             ),
             sink_revision(),
             observer,
@@ -108,8 +108,8 @@ def _observed(settings: SinkSettings, consumer: Consumer, store: Client) -> tupl
     return metrics, metrics.timed(store)
 
 
-def _store(settings: SinkSettings, stopping: "_Stopping") -> tuple[Client, dict[TopicPartition, int]]:
-    """The store once it answers, its tables as this version needs them, and where its ledger ends.
+def _store(settings: SinkSettings, stopping: "_Stopping") -> tuple[Client, dict[TopicPartition, int], dict[str, str]]:
+    """The store once it answers, its tables as this version needs them, where its ledger ends and its topics' ids.
 
     Raises SchemaMismatchError.
     """
@@ -119,7 +119,7 @@ def _store(settings: SinkSettings, stopping: "_Stopping") -> tuple[Client, dict[
         try:
             store = connect(settings.store_url, answer_timeout_s=_ANSWER_TIMEOUT_S)
             _check_tables(store)
-            return store, ledger_ends(store, settings.group)
+            return store, ledger_ends(store, settings.group), ledger_topic_ids(store, settings.group)
         except StoreUnavailableError as error:
             pause_s = delay_s(error.code, attempt)
             logger.warning("the store is away, asking again in %.1f s: %s", pause_s, error)
