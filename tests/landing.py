@@ -18,13 +18,13 @@ from keeprate.sinks.clickhouse import Client, connect
 
 BASE_MS = 1_764_000_000_000
 PARTITIONS = 4
-# The nil UUID is an identity to `decode`, and to the store the mark of an event that it could not read.
-REFUSED_BY_THE_STORE = (
+# What ClickHouse shows where it could read no id.
+NIL_IDENTITY = (
     b'{"event_id":"00000000-0000-0000-0000-000000000000","type":"generation","schema_version":1,"app":"a",'
     b'"occurred_at":1764000000000,"generation_id":"0190a000-0000-7000-8000-0000000000ab"}'
 )
 BROKEN: tuple[bytes | None, ...] = (
-    REFUSED_BY_THE_STORE,
+    NIL_IDENTITY,
     b'{"type":"generation","event_id":"0190a000-0000-7000-8000-0000000000aa","schema_version":1,"app":"a",'
     b'"occurred_at":1764000000000,"generation_id":"0190a000-0000-7000-8000-0000000000ab","parameters":{"x":1e999}}',
     b'{"event_id": "cut off',

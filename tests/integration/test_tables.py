@@ -26,7 +26,7 @@ from keeprate.sinks.clickhouse import (
 from keeprate.sinks.flush import INSERT_SETTINGS
 from keeprate.sinks.migrate import migrate, scripts
 from keeprate.sinks.rows import sort
-from tests.landing import REFUSED_BY_THE_STORE
+from tests.landing import NIL_IDENTITY
 from tests.unit.sinks.records import FakeRecord
 
 
@@ -75,22 +75,18 @@ def test_the_columns_of_a_fact_are_what_the_event_says(client: Client, kind: str
             assert column == event[name], name
 
 
-def test_an_event_that_the_engine_cannot_read_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+UNREADABLE = encode(_examples("generation")[0] | {"parameters": {"x": 1}}).replace(b'{"x":1}', b'{"x":1e999}')
+
+
+@pytest.mark.parametrize("value", [UNREADABLE, NIL_IDENTITY], ids=["beyond a double", "nil identity"])
+def test_an_event_that_the_engine_cannot_read_is_refused(
+    client: Client, monkeypatch: pytest.MonkeyPatch, value: bytes
+) -> None:
     """Were `decode` ever to let through what ClickHouse's parser does not take, the row is refused, not emptied."""
-    value = encode(_examples("generation")[0] | {"parameters": {"x": 1}}).replace(b'{"x":1}', b'{"x":1e999}')
     assert len(sort("keeprate.generations", 0, [FakeRecord(0, value)]).rejects) == 1
     monkeypatch.setattr("keeprate.sinks.rows.decode", json.loads)
     with pytest.raises(BatchRejectedError) as error:
         _insert(client, "keeprate.generations", [FakeRecord(0, value)])
-    assert error.value.name == "VIOLATED_CONSTRAINT"
-    assert client.query("SELECT count() FROM generations") == [(0,)]
-
-
-def test_an_event_without_an_identity_is_refused(client: Client) -> None:
-    """What ClickHouse could not read has no id there, and would merge with other rows like it."""
-    assert sort("keeprate.generations", 0, [FakeRecord(0, REFUSED_BY_THE_STORE)]).rejects == []
-    with pytest.raises(BatchRejectedError) as error:
-        _insert(client, "keeprate.generations", [FakeRecord(0, REFUSED_BY_THE_STORE)])
     assert error.value.name == "VIOLATED_CONSTRAINT"
     assert client.query("SELECT count() FROM generations") == [(0,)]
 
