@@ -153,7 +153,7 @@ class UserRate(Segment):
 
 @dataclass(frozen=True)
 class Funnel(Segment):
-    """Counts of distinct suggestions (METRICS §2), and of generations for the opportunities."""
+    """Counts of distinct suggestions (docs/metrics.md), and of generations for the opportunities."""
 
     opportunities: int
     opportunities_settled: int
@@ -184,7 +184,7 @@ class Funnel(Segment):
 
 @dataclass(frozen=True)
 class Retention(Segment):
-    """Counts of accepted suggestions at a horizon (METRICS §4). `accepted` is A: those old enough."""
+    """Counts of accepted suggestions at a horizon (docs/metrics.md). `accepted` is A: those old enough."""
 
     horizon_s: int
     opportunities: int
@@ -213,7 +213,7 @@ def funnel(client: Client, scope: Scope) -> list[Funnel]:
 
 
 def rates(client: Client, scope: Scope, metrics: Sequence[str] = ()) -> list[Rate]:
-    """The pooled rates of METRICS §3; all of them, or those named."""
+    """The pooled rates of docs/metrics.md; all of them, or those named."""
     return _read(client, Rate, f"rates({_SETTLED})", scope, metrics)
 
 
@@ -228,12 +228,12 @@ def retention(client: Client, scope: Scope) -> list[Retention]:
 
 
 def retention_rates(client: Client, scope: Scope, metrics: Sequence[str] = ()) -> list[RetentionRate]:
-    """The rates of METRICS §4."""
+    """The rates of retention of docs/metrics.md."""
     return _read(client, RetentionRate, f"retention_rates({_MATURED})", scope, metrics)
 
 
 def feedback_rates(client: Client, scope: Scope, metrics: Sequence[str] = ()) -> list[FeedbackRate]:
-    """The rates of METRICS §5, flags per label and actions per action."""
+    """The rates of feedback of docs/metrics.md, flags per label and actions per action."""
     return _read(client, FeedbackRate, f"feedback_rates({_COMMON})", scope, metrics)
 
 

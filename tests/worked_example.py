@@ -1,4 +1,4 @@
-"""METRICS §7 as events, and as the numbers that the views must give of them.
+"""The worked example as events, and as the numbers that the views must give of them.
 
 Pure and deterministic: the same app gives the same events, and another app another, disjoint set.
 """

@@ -1,7 +1,7 @@
 """Log events of VS Code's Copilot Chat to actions, votes and retention checks. Pure.
 
 Copilot reports how much of an edit survived as two similarities, without the lengths of the texts. A check that says
-"present" needs those, and the means of METRICS §4 are weighted by them. So its checks are sent as unobserved text, with
+"present" needs those, and its means are weighted by them. So its checks are sent as unobserved text, with
 reason `similarity_only` and both similarities: they are kept, and enter no rate.
 """
 

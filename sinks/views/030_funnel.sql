@@ -1,4 +1,4 @@
--- METRICS §2: counts of distinct suggestions per bucket and segment. Orphans are counted, and in nothing else.
+-- Counts of distinct suggestions per bucket and segment. Orphans are counted, and in nothing else.
 CREATE OR REPLACE VIEW funnel AS
 WITH
     {as_of:DateTime64(3, 'UTC')} - toIntervalSecond({settle_s:UInt32}) AS settled_before,

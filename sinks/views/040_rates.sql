@@ -1,4 +1,4 @@
--- METRICS §3: one row per rate, with numerator, denominator, coverage and interval; NULL where the denominator is 0.
+-- One row per rate, with numerator, denominator, coverage and interval; NULL where the denominator is 0.
 CREATE OR REPLACE VIEW rates AS
 WITH
     -- A share of counts: its trials are its denominator.

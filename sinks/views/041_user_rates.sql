@@ -1,4 +1,4 @@
--- The rates of METRICS §3 per user, then their mean and median over the users with a denominator: other names, because
+-- The pooled rates per user, then their mean and median over the users with a denominator: other names, because
 -- they weigh users alike where the pooled rates weigh suggestions alike.
 CREATE OR REPLACE VIEW user_rates AS
 SELECT

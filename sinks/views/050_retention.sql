@@ -1,4 +1,4 @@
--- METRICS §4: counts per horizon, bucket and segment; horizons = []: those that each app's checks have. One row of the
+-- Counts per horizon, bucket and segment; horizons = []: those that each app's checks have. One row of the
 -- inner query is one suggestion at one horizon, in one state.
 CREATE OR REPLACE VIEW retention AS
 WITH

@@ -1,4 +1,4 @@
--- METRICS §4: one row per rate and horizon, with numerator, denominator, coverage and interval.
+-- One row per rate and horizon, with numerator, denominator, coverage and interval.
 CREATE OR REPLACE VIEW retention_rates AS
 WITH
     (name, k, n, covered) -> tuple(name, toFloat64(k), toFloat64(n), toFloat64(covered), toFloat64(accepted),

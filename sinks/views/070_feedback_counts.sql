@@ -1,4 +1,4 @@
--- METRICS §5: generations by the latest state of their votes, flags, corrections and actions.
+-- Generations by the latest state of their votes, flags, corrections and actions.
 -- The inner query makes one row per generation: a vote on another choice by the same user replaces the earlier one.
 CREATE OR REPLACE VIEW feedback_counts AS
 SELECT

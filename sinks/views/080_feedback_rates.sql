@@ -1,4 +1,4 @@
--- METRICS §5: one row per rate; `label` holds the flag's label or the action where the rate has one, else ''.
+-- One row per rate; `label` holds the flag's label or the action where the rate has one, else ''.
 CREATE OR REPLACE VIEW feedback_rates AS
 WITH
     (name, label, k, n, covered, whole) -> tuple(name, toFloat64(k), toFloat64(n), toFloat64(covered), toFloat64(whole),

@@ -1,4 +1,4 @@
--- METRICS §5: each LLM judge against people, on the suggestions that both judged under one name. The latest human
+-- Each LLM judge against people, on the suggestions that both judged under one name. The latest human
 -- evaluation is the truth; precision and recall are per label, one against the rest. A bare value is its own label.
 CREATE OR REPLACE VIEW judge_rates AS
 WITH

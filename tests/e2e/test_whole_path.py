@@ -30,7 +30,7 @@ def emit(pipeline: Pipeline, log: list[Event]) -> None:
 
 
 def test_every_number_of_the_worked_example_comes_back(pipeline: Pipeline) -> None:
-    """METRICS §7, emitted in the order of life."""
+    """The worked example, emitted in the order of life."""
     emit(pipeline, worked_example())
     pipeline.settle()
     with connect(pipeline.store_url) as store:

@@ -56,7 +56,7 @@ def totals_of(client: Client) -> Counter[tuple[str, str]]:
 
 
 def test_the_worked_example_adds_up_to_its_numbers(client: Client) -> None:
-    """6 accepted of 10 shown, and the retention of METRICS §7, as counts of closed batches."""
+    """6 accepted of 10 shown, and the retention of the worked example, as counts of closed batches."""
     load_all(client, worked_example())
     close(client, reached("worked-example", LATER), Admission())
     counts = totals_of(client)

@@ -1,4 +1,4 @@
-"""METRICS §2-§6 case by case: what each kind of fact does to the numbers of the views."""
+"""Case by case: what each kind of fact does to the numbers of the views."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""METRICS §7: the worked example, from events over the merge in ClickHouse to the views. Every number is exact."""
+"""The worked example, from events over the merge in ClickHouse to the views. Every number is exact."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
