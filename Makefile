@@ -31,9 +31,10 @@ setup: $(SETUP) ## create .venv from the lock file
 up: $(SETUP) ## start the local stack with a demo; Ctrl-C stops it
 	@$(BIN)/keeprate up --demo
 
+# Most tests of faults wait for a broker or a session: two at a time use the cores better.
 test: $(SETUP) system-packages ## run the checks and every test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 check: $(SETUP) ## lint, types, import directions
 	$(BIN)/ruff check .
