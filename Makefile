@@ -31,10 +31,9 @@ setup: $(SETUP) ## create .venv from the lock file
 up: $(SETUP) ## start the local stack with a demo; Ctrl-C stops it
 	@$(BIN)/keeprate up --demo
 
-# Most tests of faults wait for a broker or a session: two at a time use the cores better.
 test: $(SETUP) system-packages ## run the checks and every test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest
 
 check: $(SETUP) ## lint, types, import directions
 	$(BIN)/ruff check .
