@@ -12,6 +12,21 @@ from tests.fault.sink_faults import LOAD
 
 pytestmark = [pytest.mark.slow, pytest.mark.clickhouse]
 
+# What goes the way of another one that runs here; `make fault` makes these too.
+LEFT_TO_MAKE_FAULT = {
+    "store: too many parts",
+    "store: read only",
+    "upgrade between insert and ledger",
+    "upgrade between ledger and commit",
+    "topic made anew, shorter, no sink running",
+    "topic made anew, shorter, under a sink",
+    "network: broker slow",
+    "network: broker resets",
+    "network: store slow",
+    "network: store cut off",
+}
+HERE = {name: fault for name, fault in SINK_FAULTS.items() if name not in LEFT_TO_MAKE_FAULT}
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, kafka: KafkaBroker) -> Iterator[Lab]:
@@ -20,8 +35,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory, kafka: KafkaBroker) -> Iterato
         yield made
 
 
+def test_what_is_left_to_make_fault_exists() -> None:
+    """A cell that is renamed comes back here."""
+    assert LEFT_TO_MAKE_FAULT <= set(SINK_FAULTS)
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("name", "fault"), SINK_FAULTS.items(), ids=SINK_FAULTS)
+@pytest.mark.parametrize(("name", "fault"), HERE.items(), ids=HERE)
 def test_every_record_lands_once_whatever_happens(lab: Lab, name: str, fault: Fault) -> None:
     """Rows, dead letters and the ledger account for each offset once after the fault has healed."""
     seed = random.randrange(10**6)
