@@ -117,4 +117,5 @@ SELECT
     o.corrections AS corrections,
     o.retention AS retention,
     o.evaluations AS evaluations
-FROM outcomes AS o FINAL
+-- Whole tuples first: a subcolumn that is read under FINAL is merged as a column of its own, not as part of its register.
+FROM (SELECT * FROM outcomes FINAL) AS o

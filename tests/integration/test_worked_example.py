@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 
+from keeprate.schemas.lift import lift
+from keeprate.schemas.outcome import Outcome, encode_outcome, merge
 from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client
 from tests.reading import load, load_facts, reading
@@ -54,3 +57,20 @@ def test_an_app_without_events_has_no_rows(store: Client) -> None:
     assert queries.rates(store, scope) == []
     assert queries.retention_rates(store, scope) == []
     assert queries.feedback_rates(store, scope) == []
+
+
+def test_states_that_grow_over_several_parts_are_read_whole(engine: Client) -> None:
+    """Orphans that are joined later: a register is read as a whole, not each of its elements by itself."""
+    log = [event for number in range(30) for event in worked_example(f"app-{number}")]
+    Random(0).shuffle(log)
+    states: dict[str, Outcome] = {}
+    rows = []
+    for event in log:
+        for key, fact in lift(event):
+            states[key] = merge(states.get(key, {}), fact)
+            rows.append(encode_outcome(key, states[key]))
+    engine.command("TRUNCATE TABLE outcomes")
+    settings = {"input_format_json_named_tuples_as_objects": 0}
+    for first in range(0, len(rows), 300):
+        engine.insert_bytes("outcomes", (), b"\n".join(rows[first : first + 300]), "JSONEachRow", settings)
+    assert [numbers(engine, f"app-{number}") for number in range(30)] == [NUMBERS] * 30
