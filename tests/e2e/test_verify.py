@@ -55,7 +55,10 @@ def commit(pipeline: Pipeline, group: str, topic: str, partition: int, offset: i
 
 def test_a_pipeline_at_work_has_no_findings_and_every_fault_is_found(pipeline: Pipeline) -> None:
     """While events are on their way and when it is quiet; then one fault after the other, on a stopped pipeline."""
-    for number in range(8):
+    # Two ranges of each partition at least: a group that stands at its only range's beginning has not gone back.
+    emit(pipeline, worked_example("app-0"))
+    pipeline.settle()
+    for number in range(1, 8):
         emit(pipeline, worked_example(f"app-{number}"))
         if number % 4 == 3:
             assert found(verify(pipeline)) == []
