@@ -20,6 +20,7 @@ FAUST_LOGGER = logging.getLogger("faust.keeprate")
 
 GROUP: Final = "keeprate-join"
 SWEEP_EVERY_S: Final = 0.1
+WATCH_RECOVERY_EVERY_S: Final = 1.0
 FAUST_SETTINGS: Final[dict[str, Any]] = {
     "web_enabled": False,
     "topic_allow_declare": False,
@@ -54,6 +55,14 @@ class PromptTableManager(TableManager):
     async def on_start(self) -> None:
         await self._update_channels()
         await self.recovery.start()
+        self.add_future(self._tell_recovery())
+
+    async def _tell_recovery(self) -> None:
+        # Not a timer of the app: those begin when the first recovery is over.
+        app: Any = self.app
+        while not self.should_stop:
+            app.watch_recovery(self.recovery.in_recovery, self.recovery.active_remaining_total())
+            await self.sleep(WATCH_RECOVERY_EVERY_S)
 
     async def on_stop(self) -> None:
         """Finish the batches in hand before their state is closed."""
@@ -63,11 +72,15 @@ class PromptTableManager(TableManager):
 
 
 class App(faust.App):
-    """A Faust app on the batching transport."""
+    """A Faust app on the batching transport.
+
+    watch_recovery: is told now and then whether a recovery is going on, and how many records it has left.
+    """
 
     logger = FAUST_LOGGER
 
     drain: Callable[[], Awaitable[None]]
+    watch_recovery: Callable[[bool, int], None] = staticmethod(lambda going_on, left: None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, TableManager=PromptTableManager, **kwargs)

@@ -104,6 +104,20 @@ TIME_LAG: Final = Metric(
     "Age of the newest joined record, by Kafka's time, when it was joined.",
     "Large with no lag in messages: nothing arrives.",
 )
+RECOVERY_LEFT: Final = Metric(
+    "keeprate_join_recovery_remaining_records",
+    "gauge",
+    (),
+    "Records of the changelog that are still to be read before the worker joins again; 0 when it does.",
+    "Standing still: the broker does not answer; after two minutes the worker ends itself.",
+)
+RECOVERY_SECONDS: Final = Metric(
+    "keeprate_join_recovery_duration_seconds",
+    "gauge",
+    (),
+    "How long the last recovery of state took, or has taken so far.",
+    "Longer than your patience: keep the --data-dir between starts, or use --standby-replicas 1.",
+)
 PROGRESS: Final = Metric(
     "keeprate_join_last_progress_timestamp_seconds",
     "gauge",
@@ -124,6 +138,8 @@ METRICS: Final = (
         BATCH_RECORDS,
         LAG,
         TIME_LAG,
+        RECOVERY_LEFT,
+        RECOVERY_SECONDS,
         PROGRESS,
     ),
 )
@@ -168,6 +184,11 @@ class WorkerMetrics:
         for topic, lag in lag_by_topic.items():
             self._of(LAG, self._group, topic).set(lag)
         self._of(PROGRESS).set(time.time() - idle_s)
+
+    def recovering(self, left: int, took_s: float) -> None:
+        """How many records a recovery has left, and how long the last one took."""
+        self._of(RECOVERY_LEFT).set(left)
+        self._of(RECOVERY_SECONDS).set(took_s)
 
     def _time(self, done: Done) -> None:
         records, now_s = done.batch.records, time.time()

@@ -21,11 +21,13 @@ from keeprate.streams.app import GROUP, App, build
 from keeprate.streams.delivery import missing_topics
 from keeprate.streams.liveness import Liveness
 from keeprate.streams.metrics import WorkerMetrics
+from keeprate.streams.recovery import Recovery
 
 logger = logging.getLogger(__name__)
 
 WATCH_EVERY_S: Final = 2.0
 TELL_EVERY_S: Final = 30.0
+TELL_RECOVERY_EVERY_S: Final = 5.0
 STUCK_AFTER_S: Final = 120.0
 """Longer than a delivery may take: a broker that is away is an error with a name of its own."""
 STUCK_EXIT_CODE: Final = 70
@@ -100,7 +102,9 @@ class Watch:
         self._app = app
         self._metrics = metrics
         self._liveness = Liveness(STUCK_AFTER_S)
+        self._recovery = Recovery(STUCK_AFTER_S, TELL_RECOVERY_EVERY_S)
         self._told = 0
+        app.watch_recovery = self.judge_recovery
         app.on_rebalance_complete.connect(self.tell_partitions)
         app.timer(interval=WATCH_EVERY_S)(self.judge)
         app.timer(interval=TELL_EVERY_S)(self.tell_work)
@@ -113,15 +117,22 @@ class Watch:
     async def judge(self) -> None:
         """Ends the process when it does not get on, with the stacks of all threads on stderr."""
         lag = self._lag()
-        # A recovery has its own pace, and Faust tells of one that makes no progress.
+        # What there is to recover comes first, and is judged by itself.
         to_do = 0 if self._app.rebalancing else sum(lag.values())
         if not self._liveness.judge(time.monotonic(), self._metrics.records, to_do):
-            logger.critical("%s records to do, and none was done for %.0f s", to_do, STUCK_AFTER_S)
-            faulthandler.dump_traceback(all_threads=True)
-            os._exit(STUCK_EXIT_CODE)
+            _end_stuck(f"{to_do} records to do")
+        self._metrics.judged(lag, self._liveness.idle_s(time.monotonic()))
+
+    def judge_recovery(self, going_on: bool, left: int) -> None:
+        """Tells of a recovery, and ends the process when it does not get on."""
+        now_s, recovery = time.monotonic(), self._recovery
+        if not recovery.judge(now_s, going_on, left):
+            _end_stuck(f"{left} records to recover")
         # When even this does not run again, the event loop itself is blocked.
         faulthandler.dump_traceback_later(STUCK_AFTER_S, exit=True)
-        self._metrics.judged(lag, self._liveness.idle_s(time.monotonic()))
+        if line := recovery.tell(now_s):
+            logger.info(line)
+        self._metrics.recovering(recovery.left, recovery.took_s)
 
     async def tell_work(self) -> None:
         metrics = self._metrics
@@ -134,6 +145,12 @@ class Watch:
         consumer: Any = self._app.consumer
         lag: dict[str, int] = consumer.lag()
         return lag
+
+
+def _end_stuck(to_do: str) -> None:
+    logger.critical("%s, and none was done for %.0f s", to_do, STUCK_AFTER_S)
+    faulthandler.dump_traceback(all_threads=True)
+    os._exit(STUCK_EXIT_CODE)
 
 
 def _log_to_stderr(level: str) -> None:
