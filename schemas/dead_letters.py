@@ -48,6 +48,11 @@ class DeadLetter:
     timestamp_ms: int = -1
     headers: Headers = ()
 
+    @property
+    def text(self) -> str:
+        """What was wrong, with the field at fault."""
+        return f"{self.field}: {self.reason}" if self.field else self.reason
+
 
 def dead_letter(
     error: ContractError,

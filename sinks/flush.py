@@ -25,7 +25,8 @@ from typing import Any, Final, Protocol
 from keeprate.schemas.dead_letters import dead_letter, encode_headers
 from keeprate.schemas.decode import ContractError
 from keeprate.schemas.forgotten import NOBODY, Forgotten
-from keeprate.schemas.topics import DEAD_LETTERS
+from keeprate.schemas.refusal_limit import RefusalLimit
+from keeprate.schemas.topics import DEAD_LETTERS, SOURCES
 from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError
 from keeprate.sinks.intent import Intent, token
 from keeprate.sinks.partition import TopicPartition
@@ -60,6 +61,7 @@ LEDGER_COLUMNS: Final = (
     "schema_revision",
     "topic_id",
 )
+_SOURCES: Final = tuple(topic.name for topic in SOURCES)
 
 
 class Commits(Protocol):
@@ -93,6 +95,7 @@ class Destination:
     sink: the group's name, which is also the ledger's. at_step: called as `(step, topic, partition)` after each step;
     it must not raise. forgotten: who is, now; the same object while nobody was added. It may raise StoreError.
     topic_ids: Kafka's id of each topic as the ledger has it; the sink adds those that it meets.
+    limit: of the events that may become dead letters.
     """
 
     sink: str
@@ -103,6 +106,7 @@ class Destination:
     at_step: Callable[[int, TopicPartition], None] = lambda step, at: None
     forgotten: Callable[[], Forgotten] = lambda: NOBODY
     topic_ids: dict[str, str] = field(default_factory=dict)
+    limit: RefusalLimit = field(default_factory=RefusalLimit)
 
 
 @dataclass
@@ -121,7 +125,10 @@ class Flush:
     _forgotten: Forgotten = NOBODY
 
     def run(self, to: Destination) -> None:
-        """Do what is left of the protocol. Raises StoreError or BrokerError; the class says what to do about it."""
+        """Do what is left of the protocol.
+
+        Raises StoreError, BrokerError or TooManyRefusedError; the class says what to do about it.
+        """
         self.attempts += 1
         steps = (self._1_intend, self._2_sort, self._3_dead_letter, self._4_insert, self._5_account, self._6_commit)
         while self.step < len(steps):
@@ -147,7 +154,10 @@ class Flush:
         self.batch = sort(*self.at, self.records, self._forgotten)
 
     def _3_dead_letter(self, to: Destination) -> None:
-        self._write_letters(to, self.batch.rejects)
+        rejects = self.batch.rejects
+        if self.at[0] in _SOURCES:
+            to.limit.judge(len(self.records), len(rejects), str(rejects[-1][1]) if rejects else "")
+        self._write_letters(to, rejects)
 
     def _4_insert(self, to: Destination) -> None:
         if not self._inserted and to.forgotten() is not self._forgotten:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from keeprate.schemas.events import SCHEMA_VERSION
+from keeprate.schemas.refusal_limit import DEFAULT_SHARE, RefusalLimit
 from keeprate.sinks.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
 from keeprate.sinks.flush import Destination, Flush
 from keeprate.sinks.forget import watch
@@ -33,7 +34,11 @@ class TopicsMissingError(BrokerError):
 
 @dataclass(frozen=True)
 class SinkSettings:
-    """What a sink needs. kafka: settings of librdkafka for the consumer, on top of the sink's own."""
+    """What a sink needs.
+
+    max_refused_share: of the last events, before it stops.
+    kafka: settings of librdkafka for the consumer, on top of the sink's own.
+    """
 
     brokers: str
     store_url: str
@@ -41,6 +46,7 @@ class SinkSettings:
     topics: Sequence[str] = TOPICS
     policy: SinkPolicy = field(default_factory=SinkPolicy)
     metrics_port: int | None = None
+    max_refused_share: float = DEFAULT_SHARE
     kafka: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -61,7 +67,8 @@ def sink_revision() -> str:
 def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] = lambda step, at: None) -> None:
     """Run a sink until SIGTERM or SIGINT, then land what is in hand and return.
 
-    Waits for a store that is not up yet. Raises SchemaMismatchError, BrokerError and TopicsMissingError.
+    Waits for a store that is not up yet. Raises SchemaMismatchError, BrokerError, TopicsMissingError and
+    TooManyRefusedError.
     """
     stopping = _Stopping()
     store, ends, topic_ids = _store(settings, stopping)
@@ -82,6 +89,7 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
                 at_step,
                 watch(store),
                 topic_ids,
+                RefusalLimit(settings.max_refused_share),
             ),
             sink_revision(),
             observer,

@@ -9,6 +9,7 @@ from typing import Any, Final
 import faust
 from faust.tables import TableManager
 
+from keeprate.schemas.refusal_limit import DEFAULT_SHARE, RefusalLimit
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, OUTCOMES
 from keeprate.streams.delivery import Delivery
 from keeprate.streams.pipeline import Observer, Pipeline
@@ -89,11 +90,19 @@ class App(faust.App):
         return Transport(self.conf.broker_consumer, self)
 
 
-def build(bootstrap: str, data_dir: Path | None, observer: Observer, group: str = GROUP, **settings: Any) -> App:
+def build(
+    bootstrap: str,
+    data_dir: Path | None,
+    observer: Observer,
+    group: str = GROUP,
+    max_refused_share: float = DEFAULT_SHARE,
+    **settings: Any,
+) -> App:
     """The processors as an app that is not started.
 
     data_dir: where RocksDB keeps the state; None keeps it in memory.
     observer: is told of every batch that is through.
+    max_refused_share: of the last events, before the app stops.
     settings: Faust's own, over those chosen here.
     """
     app = App(
@@ -110,6 +119,7 @@ def build(bootstrap: str, data_dir: Path | None, observer: Observer, group: str 
         lambda error: app.crash(error),
         observer,
         lambda: time.time_ns() // 1_000_000,
+        RefusalLimit(max_refused_share),
     )
     _connect(app, pipeline, delivery)
     return app

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome
+from keeprate.schemas.refusal_limit import RefusalLimit
 from keeprate.streams.expiry import SKEW_MS, Watermark, late, latest_ms, stamp, stamped_at_ms, value_of
 from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES, Refusal, Sifted, Step, join, refuse_overflow, sift
 from keeprate.streams.state import Changes, NotOursError, Offsets, PartitionState, reached
@@ -81,6 +82,7 @@ class Pipeline:
         fail: Callable[[BaseException], Any],
         observer: Observer,
         now_ms: Callable[[], int],
+        limit: RefusalLimit,
     ) -> None:
         self._delivery = delivery
         self._partition = partition
@@ -88,6 +90,7 @@ class Pipeline:
         self._fail = fail
         self._observer = observer
         self._now_ms = now_ms
+        self._limit = limit
         self._watermarks: dict[int, Watermark] = defaultdict(Watermark)
         self._sweeps: dict[int, _Sweep] = defaultdict(_Sweep)
         self._recent: dict[int, dict[str, Outcome]] = {}
@@ -157,6 +160,8 @@ class Pipeline:
     def _depart(self, message: Any, recent: dict[str, Outcome]) -> "_Flight":
         started_s, number = time.monotonic(), message.partition
         sifted = sift(message.value.records)
+        refusals = sifted.refusals
+        self._limit.judge(len(message.value.records), len(refusals), refusals[-1].letter.text if refusals else "")
         held = _look_up(recent, self._partition(number), list(sifted.facts))
         step = join(held, sifted.facts)
         encoded = {key.encode(): encode_outcome(key, outcome) for key, outcome in step.outcomes.items()}

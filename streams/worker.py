@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import faust
 
+from keeprate.schemas.refusal_limit import DEFAULT_SHARE
 from keeprate.schemas.topics import FEEDBACK
 from keeprate.streams.app import GROUP, App, build
 from keeprate.streams.delivery import missing_topics
@@ -40,6 +41,7 @@ class WorkerSettings:
 
     data_dir: where the state is kept; None keeps it in memory, to be recovered from the changelog at each start.
     standby_replicas: how many other workers keep a copy of each partition's state.
+    max_refused_share: of the last events, before it stops.
     """
 
     brokers: str
@@ -47,6 +49,7 @@ class WorkerSettings:
     group: str = GROUP
     standby_replicas: int = 0
     metrics_port: int | None = None
+    max_refused_share: float = DEFAULT_SHARE
     log_level: str = "INFO"
 
 
@@ -84,6 +87,7 @@ def run(settings: WorkerSettings) -> None:
         settings.data_dir,
         metrics,
         settings.group,
+        settings.max_refused_share,
         table_standby_replicas=settings.standby_replicas,
     )
     Watch(app, metrics)

@@ -24,6 +24,9 @@ def worker(
     brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
     group: Annotated[str, typer.Option(help="workers of one group share the partitions")] = "keeprate-join",
     standby_replicas: Annotated[int, typer.Option(help="other workers that keep a copy of the state")] = 0,
+    max_refused_share: Annotated[
+        float, typer.Option(help="stop when more of the last events are refused than this; 1: never", min=0, max=1)
+    ] = 0.9,
     metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
@@ -46,6 +49,7 @@ def worker(
                 group=group,
                 standby_replicas=standby_replicas,
                 metrics_port=metrics_port,
+                max_refused_share=max_refused_share,
                 log_level=log_level.upper(),
             )
         )

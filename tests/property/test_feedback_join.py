@@ -12,6 +12,7 @@ from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import decode_outcome, encode_outcome, merge_all
+from keeprate.schemas.refusal_limit import RefusalLimit
 from keeprate.schemas.topics import topic_of
 from keeprate.streams.changelog import replay
 from keeprate.streams.expiry import stamp, value_of
@@ -200,7 +201,8 @@ class Disk:
 async def live(process: Process, batches: list[list[Stored]]) -> None:
     """Process what is not committed yet, until it is done or the process ends."""
     disk = Disk(process)
-    pipeline = Pipeline(process, lambda number: disk, process.acknowledge, process.fail, process, lambda: 0)
+    steps = process.acknowledge, process.fail, process, lambda: 0, RefusalLimit(1)
+    pipeline = Pipeline(process, lambda number: disk, *steps)
     for records in batches:
         if records[-1].offset < process.world.committed:
             continue

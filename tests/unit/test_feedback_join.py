@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from keeprate.schemas.decode import encode
+from keeprate.schemas.refusal_limit import FEWEST_RECORDS, RefusalLimit, TooManyRefusedError
 from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES
 from keeprate.streams.pipeline import Done, Pipeline
 from keeprate.streams.state import MemoryState, Offsets
@@ -55,7 +56,13 @@ class Recorder:
     def pipeline(self, state: MemoryState, now_ms: int = NOW_MS) -> Pipeline:
         acknowledge = self.acknowledged.append
         return Pipeline(
-            self, lambda number: state, lambda m: acknowledge(m.value.next_offset), self.fail, self, lambda: now_ms
+            self,
+            lambda number: state,
+            lambda m: acknowledge(m.value.next_offset),
+            self.fail,
+            self,
+            lambda: now_ms,
+            RefusalLimit(),
         )
 
 
@@ -107,6 +114,21 @@ def test_after_a_failure_nothing_is_acknowledged() -> None:
     recorder = asyncio.run(scenario())
     assert recorder.acknowledged == [1]
     assert [str(error) for error in recorder.failed] == ["the broker did not take it"]
+
+
+def test_a_batch_that_is_refused_whole_stops_the_worker() -> None:
+    """Before a single dead letter of it is written, and with nothing acknowledged."""
+
+    async def scenario() -> Recorder:
+        recorder = Recorder()
+        taking = asyncio.ensure_future(recorder.pipeline(MemoryState()).take(batch([b"nonsense"] * FEWEST_RECORDS)))
+        await asyncio.sleep(0.01)
+        taking.cancel()
+        return recorder
+
+    recorder = asyncio.run(scenario())
+    assert [type(error) for error in recorder.failed] == [TooManyRefusedError]
+    assert (recorder.refused, recorder.acknowledged) == ([], [])
 
 
 def test_a_fact_that_comes_after_its_outcome_expired_begins_a_partial_one() -> None:

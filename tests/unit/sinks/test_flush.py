@@ -8,6 +8,7 @@ import pytest
 
 from keeprate.schemas.dead_letters import decode_headers
 from keeprate.schemas.forgotten import NOBODY, Forgotten, digest
+from keeprate.schemas.refusal_limit import FEWEST_RECORDS, TooManyRefusedError
 from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError, StoreUnavailableError
 from keeprate.sinks.flush import LEDGER_COLUMNS, Destination, Flush
 from keeprate.sinks.intent import Intent
@@ -85,6 +86,15 @@ def test_the_steps_come_in_the_order_of_the_protocol() -> None:
         "filtered": 0,
         "absent": 0,
     }
+
+
+def test_a_range_that_is_refused_whole_stops_the_sink() -> None:
+    """Before a single dead letter is written; the intent stays, so the next start looks at the same range again."""
+    doubles = Doubles()
+    flush, to = _flush(doubles, *[b"nonsense"] * FEWEST_RECORDS)
+    with pytest.raises(TooManyRefusedError):
+        flush.run(to)
+    assert doubles.calls == ["commit 0 intent"]
 
 
 def test_a_dead_letter_says_where_the_record_was() -> None:
