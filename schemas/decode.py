@@ -25,6 +25,8 @@ from keeprate.schemas.events import (
 ErrorType = Literal["empty", "too_large", "not_utf8", "not_json", "unknown_version", "unknown_type", "invalid"]
 
 EVENT_ADAPTER: Final[TypeAdapter[Event]] = TypeAdapter(CheckedEvent)
+# Without the adapter's own layer, which costs a tenth of the whole.
+_validate_json: Final = EVENT_ADAPTER.validator.validate_json
 
 NIL_ID: Final = "00000000-0000-0000-0000-000000000000"
 """What ClickHouse shows where it has no id, so it can be none."""
@@ -54,7 +56,7 @@ def decode(value: bytes | None) -> Event:
             "too_large", f"{len(value)} bytes; the limit is {MAX_EVENT_BYTES}: shorten the captured content"
         )
     try:
-        event = EVENT_ADAPTER.validate_json(value, strict=True)
+        event: Event = _validate_json(value, strict=True)
     except ValidationError as error:
         raise _refusal(value, error) from None
     return _checked(event)
@@ -63,7 +65,7 @@ def decode(value: bytes | None) -> Event:
 def _checked(event: Event) -> Event:
     if event["type"] == "generation":
         _check_free_form(event)
-    if event["event_id"] == NIL_ID or event["generation_id"] == NIL_ID:
+    if NIL_ID in (event["event_id"], event["generation_id"]):
         field = "event_id" if event["event_id"] == NIL_ID else "generation_id"
         raise ContractError("invalid", "the nil UUID identifies nothing: make an id for each", field)
     return event

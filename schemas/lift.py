@@ -1,7 +1,7 @@
 """What an event says, as an outcome: the step from facts to the semilattice. Pure."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from keeprate.schemas.events import Action, Edit, Evaluation, Event, Flag, Generation, RetentionCheck, Vote
 from keeprate.schemas.outcome import SEPARATOR, UNKNOWN, Outcome, key_of, merge
@@ -16,31 +16,16 @@ def fold(events: Iterable[Event]) -> dict[str, Outcome]:
     return outcomes
 
 
-def lift(event: Event) -> Iterator[tuple[str, Outcome]]:
+def lift(event: Event) -> list[tuple[str, Outcome]]:
     """What one event says: the key of each suggestion it speaks of, with an outcome that holds this fact alone.
 
     The outcome of a suggestion is the merge of all that its events lift to. A generation speaks of each of its choices.
     """
     app, generation_id = event["app"], event["generation_id"]
-    if event["type"] == "generation":
-        outcome = _lift_generation(event)
-        for index in range(_choices(event)):
-            yield key_of(app, generation_id, index), outcome
-        return
-    key = key_of(app, generation_id, event.get("choice_index") or 0)
-    match event["type"]:
-        case "action":
-            yield key, _lift_action(event)
-        case "vote":
-            yield key, _lift_vote(event)
-        case "flag":
-            yield key, _lift_flag(event)
-        case "edit":
-            yield key, _lift_edit(event)
-        case "retention_check":
-            yield key, _lift_retention(event)
-        case "evaluation":
-            yield key, _lift_evaluation(event)
+    fact = _LIFTS[event["type"]](event)
+    if event["type"] != "generation":
+        return [(key_of(app, generation_id, event.get("choice_index") or 0), fact)]
+    return [(key_of(app, generation_id, index), fact) for index in range(_choices(event))]
 
 
 def _choices(event: Generation) -> int:
@@ -60,31 +45,31 @@ def _who(event: Event) -> str:
     return event.get("user") or event.get("session") or ""
 
 
+_DESCRIBES: Final = (
+    "environment",
+    "user",
+    "session",
+    "operation",
+    "surface",
+    "language",
+    "trigger",
+    "provider",
+    "model",
+    "prompt_name",
+    "prompt_version",
+    "context_strategy",
+    "step",
+    "parent_generation_id",
+    "experiment",
+    "variant",
+    "outcome",
+    "finish_reason",
+    "error_type",
+)
+
+
 def _lift_generation(event: Generation) -> Outcome:
-    text = (
-        event.get(name) or ""
-        for name in (
-            "environment",
-            "user",
-            "session",
-            "operation",
-            "surface",
-            "language",
-            "trigger",
-            "provider",
-            "model",
-            "prompt_name",
-            "prompt_version",
-            "context_strategy",
-            "step",
-            "parent_generation_id",
-            "experiment",
-            "variant",
-            "outcome",
-            "finish_reason",
-            "error_type",
-        )
-    )
+    text = [event.get(name) or "" for name in _DESCRIBES]
     numbers = (
         _number(event.get("input_tokens")),
         _number(event.get("output_tokens")),
@@ -191,3 +176,14 @@ def _lift_evaluation(event: Evaluation) -> Outcome:
     ]
     key = SEPARATOR.join((event["name"], event["annotator_kind"], annotator))
     return {"evaluations": {key: register}}
+
+
+_LIFTS: Final[dict[str, Callable[[Any], Outcome]]] = {
+    "generation": _lift_generation,
+    "action": _lift_action,
+    "vote": _lift_vote,
+    "flag": _lift_flag,
+    "edit": _lift_edit,
+    "retention_check": _lift_retention,
+    "evaluation": _lift_evaluation,
+}

@@ -29,11 +29,11 @@ FAUST_SETTINGS: Final[dict[str, Any]] = {
     "table_standby_replicas": 0,
     "consumer_auto_offset_reset": "earliest",
     "broker_commit_interval": 0.5,
-    "broker_max_poll_records": 10_000,
+    "broker_max_poll_records": 30_000,
     "broker_session_timeout": 6.0,
     "broker_heartbeat_interval": 1.5,
     # Faust's buffer counts batches here.
-    "stream_buffer_maxsize": 16,
+    "stream_buffer_maxsize": 4,
     "worker_redirect_stdouts": False,
 }
 

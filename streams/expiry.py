@@ -11,9 +11,9 @@ that comes after all starts a partial outcome, which merges with the rest there.
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from keeprate.schemas.outcome import FIELDS, LATEST, Outcome
+from keeprate.schemas.outcome import Outcome
 from keeprate.schemas.topics import DAY_MS
 
 KEEP_MS: Final = 8 * DAY_MS
@@ -40,27 +40,6 @@ def stamped_at_ms(stamped: bytes) -> int:
     """The stamp."""
     at_ms: int = _STAMP.unpack_from(stamped)[0]
     return at_ms
-
-
-_OCCURRED_AT: Final = LATEST[1]
-# Where each register keeps its time.
-_TIME_AT: Final = {
-    field.name: field.type.removeprefix("Tuple(").split(", ").index(_OCCURRED_AT)
-    for field in FIELDS
-    if _OCCURRED_AT in field.type
-}
-
-
-def latest_ms(outcome: Outcome) -> int:
-    """The event time of the latest fact in an outcome, by its client's clock; 0 of an empty one."""
-    times: list[int] = list(outcome.get("last_at", {}).values())
-    for name, place in _TIME_AT.items():
-        held: Any = outcome.get(name)
-        if isinstance(held, dict):
-            times += [register[place] for register in held.values()]
-        elif held is not None:
-            times.append(held[place])
-    return max(times, default=0)
 
 
 @dataclass

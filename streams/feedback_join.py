@@ -1,6 +1,6 @@
 """Join generations with their feedback into outcomes, whatever the order in which they arrive.
 
-Reads      keeprate.generations and keeprate.feedback, records of one partition at a time
+Reads      keeprate.generations and keeprate.feedback, records of one partition number at a time
 Writes     keeprate.outcomes: every outcome that changed, to the partition its source record was in;
            keeprate.dead-letters: every record that is no event
 State      per partition, the outcome of each suggestion by `outcome.key_of`; keeprate.outcomes is its changelog
@@ -21,7 +21,6 @@ from typing import Final, Protocol
 
 from keeprate.schemas.dead_letters import DeadLetter, Headers, dead_letter
 from keeprate.schemas.decode import ContractError, decode
-from keeprate.schemas.events import Event
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import Outcome, merge
 
@@ -61,9 +60,11 @@ class Sifted:
     """What a batch of records says.
 
     facts: by suggestion, the merge of all that the batch says of it.
+    times_ms: by suggestion, the event time of the latest of that.
     """
 
     facts: dict[str, Outcome]
+    times_ms: dict[str, int]
     refusals: list[Refusal]
 
 
@@ -86,23 +87,23 @@ class Step:
 def sift(records: Iterable[Record]) -> Sifted:
     """Decode a batch: every record ends in the facts or in the refusals."""
     facts: dict[str, Outcome] = {}
+    times_ms: dict[str, int] = {}
     refusals: list[Refusal] = []
     for record in records:
         try:
             event = decode(record.value)
         except ContractError as error:
             refusals.append(refuse(record, error))
-        else:
-            gather(facts, (event,))
-    return Sifted(facts, refusals)
-
-
-def gather(facts: dict[str, Outcome], events: Iterable[Event]) -> None:
-    """Merge what events say into `facts`."""
-    for event in events:
+            continue
+        at_ms = event["occurred_at"]
         for key, fact in lift(event):
-            known = facts.get(key)
-            facts[key] = fact if known is None else merge(known, fact)
+            if (known := facts.get(key)) is None:
+                facts[key], times_ms[key] = fact, at_ms
+            else:
+                facts[key] = merge(known, fact)
+                if at_ms > times_ms[key]:
+                    times_ms[key] = at_ms
+    return Sifted(facts, times_ms, refusals)
 
 
 def refuse(record: Record, error: ContractError) -> Refusal:

@@ -22,7 +22,7 @@ class Metric:
 
 
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-_RECORDS: Final = (1, 10, 100, 1_000, 2_500, 5_000, 10_000)
+_RECORDS: Final = (1, 10, 100, 1_000, 2_500, 5_000, 10_000, 20_000)
 
 EVENTS: Final = Metric(
     "keeprate_pipeline_events_total",
@@ -194,8 +194,10 @@ class WorkerMetrics:
         records, now_s = done.batch.records, time.time()
         self._of(BATCH_SECONDS).observe(done.took_s)
         self._of(BATCH_RECORDS).observe(len(records))
-        self._of(LATENCY).observe(max(0.0, now_s - records[0].timestamp / 1000))
-        self._of(TIME_LAG, "join", records[-1].topic).set(now_s - records[-1].timestamp / 1000)
+        runs = done.batch.runs
+        self._of(LATENCY).observe(max(0.0, *(now_s - run.records[0].timestamp / 1000 for run in runs.values())))
+        for topic, run in runs.items():
+            self._of(TIME_LAG, "join", topic).set(now_s - run.records[-1].timestamp / 1000)
 
     def _of(self, metric: Metric, *labels: str) -> Any:
         created = self._by_name[metric.name]

@@ -23,10 +23,10 @@ from typing import Any, Final, Protocol
 
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome
 from keeprate.schemas.refusal_limit import RefusalLimit
-from keeprate.streams.expiry import SKEW_MS, Watermark, late, latest_ms, stamp, stamped_at_ms, value_of
+from keeprate.streams.batches import Batch
+from keeprate.streams.expiry import SKEW_MS, Watermark, late, stamp, stamped_at_ms, value_of
 from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES, Refusal, Sifted, Step, join, refuse_overflow, sift
 from keeprate.streams.state import Changes, NotOursError, Offsets, PartitionState, reached
-from keeprate.streams.transport import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,10 @@ SWEEP_OUTCOMES: Final = 2_000
 """Looked at in one go: some milliseconds."""
 SWEEP_EVERY_MS: Final = 12 * 3_600_000
 """Event time between two walks through a state. A replay of a day takes seconds, and should not walk all the time."""
+
+
+_Known = tuple[Outcome, int]
+"""An outcome, and its stamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class Pipeline:
         self._limit = limit
         self._watermarks: dict[int, Watermark] = defaultdict(Watermark)
         self._sweeps: dict[int, _Sweep] = defaultdict(_Sweep)
-        self._recent: dict[int, dict[str, Outcome]] = {}
+        self._recent: dict[int, dict[str, _Known]] = {}
         self._waiting: deque[asyncio.Task[None]] = deque()
         self._stopped = asyncio.Event()
 
@@ -152,35 +156,36 @@ class Pipeline:
         """Whether an outcome that has expired in the state has so in fact; then it is also forgotten."""
         recent = self._recent.get(number, {})
         name = key.decode()
-        if name in recent and latest_ms(recent[name]) >= before_ms:
+        if name in recent and recent[name][1] >= before_ms:
             return False
         recent.pop(name, None)
         return True
 
-    def _depart(self, message: Any, recent: dict[str, Outcome]) -> "_Flight":
+    def _depart(self, message: Any, recent: dict[str, _Known]) -> "_Flight":
         started_s, number = time.monotonic(), message.partition
-        sifted = sift(message.value.records)
+        records = message.value.records
+        sifted = sift(records)
         refusals = sifted.refusals
-        self._limit.judge(len(message.value.records), len(refusals), refusals[-1].letter.text if refusals else "")
-        held = _look_up(recent, self._partition(number), list(sifted.facts))
+        self._limit.judge(len(records), len(refusals), refusals[-1].letter.text if refusals else "")
+        known = _look_up(recent, self._partition(number), list(sifted.facts))
+        held = {key: outcome for key, (outcome, _) in known.items()}
         step = join(held, sifted.facts)
         encoded = {key.encode(): encode_outcome(key, outcome) for key, outcome in step.outcomes.items()}
         if max(map(len, encoded.values()), default=0) > MAX_OUTCOME_BYTES:
-            _keep_small(encoded, step, sifted, message.value.records)
-        times_ms = {key: latest_ms(outcome) for key, outcome in step.outcomes.items()}
+            _keep_small(encoded, step, sifted, records)
         now_ms, watermark = self._now_ms(), self._watermarks[number]
+        times_ms = {key: sifted.times_ms[key] for key in step.outcomes}
         late_count = late(times_ms, held, watermark.expired_before_ms(now_ms))
         watermark.hear(times_ms.values(), now_ms)
-        latest = now_ms + SKEW_MS
-        pairs = zip(encoded.items(), times_ms.values(), strict=True)
-        stamped = {key: stamp(value, min(at_ms, latest)) for (key, value), at_ms in pairs}
-        written = self._delivery.write(number, encoded, sifted.refusals)
+        stamps_ms = _stamps_ms(times_ms, known, now_ms + SKEW_MS)
+        pairs = zip(encoded.items(), stamps_ms.values(), strict=True)
+        stamped = {key: stamp(value, at_ms) for (key, value), at_ms in pairs}
+        written = self._delivery.write(number, encoded, refusals)
         # The next batch has to see what this one found, before it is in the state.
         for key, outcome in step.outcomes.items():
             recent.pop(key, None)
-            recent[key] = outcome
-        batch = _Joined(message, sifted, step, late_count)
-        return _Flight(number, batch, stamped, written, started_s)
+            recent[key] = outcome, stamps_ms[key]
+        return _Flight(number, _Joined(message, sifted, step, late_count), stamped, written, started_s)
 
     async def _land(self, flight: "_Flight", previous: asyncio.Task[None] | None) -> None:
         try:
@@ -267,13 +272,19 @@ async def _forever() -> None:
     await asyncio.Event().wait()
 
 
-def _look_up(recent: dict[str, Outcome], state: PartitionState, keys: list[str]) -> dict[str, Outcome]:
-    held = {key: recent[key] for key in keys if key in recent}
-    absent = [key for key in keys if key not in held]
+def _look_up(recent: dict[str, _Known], state: PartitionState, keys: list[str]) -> dict[str, _Known]:
+    known = {key: recent[key] for key in keys if key in recent}
+    absent = [key for key in keys if key not in known]
     values = state.get_many([key.encode() for key in absent])
-    held.update(
-        (key, decode_outcome(value_of(value))[1])
+    known.update(
+        (key, (decode_outcome(value_of(value))[1], stamped_at_ms(value)))
         for key, value in zip(absent, values, strict=True)
         if value is not None
     )
-    return held
+    return known
+
+
+def _stamps_ms(times_ms: dict[str, int], known: dict[str, _Known], limit_ms: int) -> dict[str, int]:
+    """The event time of the latest fact in each outcome that changed, and never later than the limit."""
+    before_ms = {key: known[key][1] for key in times_ms if key in known}
+    return {key: min(limit_ms, max(at_ms, before_ms.get(key, 0))) for key, at_ms in times_ms.items()}

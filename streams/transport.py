@@ -1,14 +1,16 @@
-"""Faust's Kafka transport, with a run of records of one partition as one Faust message.
+"""Faust's Kafka transport, with a batch of records as one Faust message.
 
-Faust spends about 90 µs of asyncio on each message, more than all that Keeprate does with a record. So what one fetch
-returned of a partition travels through Faust as one message: its value is the list of Kafka's records, its offset that
-of the last one. Assignment, recovery, rebalance and commit stay Faust's.
+Faust spends about 90 µs of asyncio on each message, more than all that Keeprate does with a record. So what was fetched
+of one partition number, of all source topics, travels through Faust as one message. For Faust it is a message of one of
+these topics, at the offset of its last record. Assignment, recovery, rebalance and commit stay Faust's.
 
 **Invariant:** every record of a source topic is in exactly one batch after a seek, in order, and nothing is left out.
 **Invariant:** an offset is committed only when its batch, and every batch before it, was acknowledged.
 """
 
 import logging
+import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -17,10 +19,14 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from keeprate.streams.batches import Batch, Run, align
+
 logger = logging.getLogger(__name__)
 
 _PAUSED_POLL_S = 0.02
 _FETCH_WAIT_MS = 100
+_ALIGN_PATIENCE_S = 0.3
+"""How long fetched records wait for those of another topic. Its leader may be down, or its rest may be no records."""
 
 
 class RecordsLostError(Exception):
@@ -44,22 +50,6 @@ class OutOfOrderError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """A run of records of one partition.
-
-    start: the offset after the batch before. It may be below the first record's, where Kafka keeps a marker.
-    """
-
-    start: int
-    records: list[Any]
-
-    @property
-    def next_offset(self) -> int:
-        """What is committed once the batch is done."""
-        return int(self.records[-1].offset) + 1
-
-
-@dataclass(frozen=True, slots=True)
 class _BatchRecord:
     """A batch in the shape of the record that Faust expects of the driver."""
 
@@ -74,6 +64,13 @@ class _BatchRecord:
     checksum: int | None = None
     serialized_key_size: int = 0
     serialized_value_size: int = 0
+
+    @classmethod
+    def of(cls, number: int, runs: dict[str, Run]) -> "_BatchRecord":
+        """The record of a batch, in the place of the last record of its first run."""
+        topic, run = next(iter(runs.items()))
+        last = run.records[-1]
+        return cls(topic, number, last.offset, last.timestamp, Batch(runs))
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -101,6 +98,9 @@ class Consumer(driver.Consumer):
         # The next offset to fetch, and the next one to acknowledge.
         self._expected: dict[TP, int] = {}
         self._next: dict[TP, int] = {}
+        # By partition number, what was fetched and is in no batch yet, and since when some of it waits.
+        self._held: dict[int, dict[str, Run]] = defaultdict(dict)
+        self._held_since_s: dict[int, float] = {}
         self._rewind = False
         # A jump in the offsets that was seen twice is Kafka's, not ours.
         self._jumps: dict[TP, tuple[int, int]] = {}
@@ -112,29 +112,59 @@ class Consumer(driver.Consumer):
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:  # noqa: ASYNC109 - Faust's signature
         if self._rewind:
             await self._rewind_fetches()
-        fetched = await super()._getmany(active_partitions, timeout)
+        active = active_partitions or set()
+        held = {TP(topic, number) for number, runs in self._held.items() for topic in runs}
+        # What is held comes first. And to Faust, no partition at all means every one.
+        wanted = active - held
+        patience_s = min(timeout, _ALIGN_PATIENCE_S) if held else timeout
+        fetched = await super()._getmany(wanted, patience_s) if wanted else {}
         batches = {}
         for aiokafka_tp, records in fetched.items():
             tp = ensure_TP(aiokafka_tp)
-            if records and (batch := await self._batch(tp, records)):
-                last = records[-1]
-                batches[tp] = [_BatchRecord(tp.topic, tp.partition, last.offset, last.timestamp, batch)]
+            if records and self._is_changelog_tp(tp):
+                batches[tp] = [_BatchRecord.of(tp.partition, {tp.topic: Run(records[0].offset, records)})]
+            elif records:
+                await self._hold(tp, records)
+        for number in list(self._held):
+            if runs := self._release(number, active):
+                batches[TP(next(iter(runs)), number)] = [_BatchRecord.of(number, runs)]
+        if not wanted and not batches:
+            # Faust would ask again at once.
+            await self.sleep(_PAUSED_POLL_S)
         return batches
 
-    async def _batch(self, tp: TP, records: list[Any]) -> Batch | None:
+    async def _hold(self, tp: TP, records: list[Any]) -> None:
+        """Keep what was fetched, unless it is not what comes next."""
         first, next_offset = records[0].offset, records[-1].offset + 1
-        if self._is_changelog_tp(tp):
-            return Batch(first, records)
         expected = self._expected.get(tp)
         # Before the seek to the committed offset, a fetch may start anywhere.
         if expected is None or next_offset <= expected:
-            return None
+            return
         if first > expected and not await self._is_kafkas(tp, expected, first):
             # A fetch crossed a seek, and what it skipped must not be committed past.
             await self.seek_wait({tp: expected})
-            return None
+            return
         self._expected[tp] = next_offset
-        return Batch(expected, records)
+        held = self._held[tp.partition].get(tp.topic)
+        self._held[tp.partition][tp.topic] = Run(held.start, held.records + records) if held else Run(expected, records)
+
+    def _release(self, number: int, active: set[TP]) -> dict[str, Run]:
+        """The runs of the next batch of a partition number; empty while they are to wait."""
+        held = self._held[number]
+        if not all(TP(topic, number) in active for topic in held):
+            # Faust would drop the message.
+            return {}
+        since_s = self._held_since_s.setdefault(number, time.monotonic())
+        behind = set() if time.monotonic() - since_s > _ALIGN_PATIENCE_S else self._behind(number, active)
+        runs, self._held[number] = align(held, behind)
+        if runs or not held:
+            del self._held_since_s[number]
+        return runs
+
+    def _behind(self, number: int, active: set[TP]) -> set[str]:
+        """The topics of which Kafka has more, as far as the last fetch knows."""
+        ours = [tp for tp in active if tp.partition == number and tp in self._expected]
+        return {tp.topic for tp in ours if (self.highwater(tp) or 0) > self._expected[tp]}
 
     async def _is_kafkas(self, tp: TP, expected: int, first: int) -> bool:
         """Whether a jump is in the log itself: transaction markers, or compaction by a foreign setting."""
@@ -164,6 +194,7 @@ class Consumer(driver.Consumer):
         self._rewind = False
         behind = {tp: offset for tp, offset in self._next.items() if self._expected[tp] != offset}
         self._expected.update(behind)
+        self._let_go()
         if behind:
             await self.seek_wait(behind)
 
@@ -180,28 +211,34 @@ class Consumer(driver.Consumer):
             offsets[tp] = committed or beginning
         self._expected.update(offsets)
         self._next.update(offsets)
+        self._let_go()
         # Faust leaves a partition without a committed offset where the fetches have brought it. And its plain `seek`
         # reaches into aiokafka from the wrong thread, which now and then ends in a KeyError there.
         await self.seek_wait(offsets)
 
+    def _let_go(self) -> None:
+        """Hold nothing: fetches begin again after what was acknowledged."""
+        self._held.clear()
+        self._held_since_s.clear()
+
     def ack(self, message: Any) -> bool:
-        """Mark a batch as done. Raises OutOfOrderError when one before it is not."""
-        tp, batch = message.tp, message.value
+        """Mark a batch as done, all its runs. Raises OutOfOrderError when a run before one of them is not."""
+        batch = message.value
         if message.acked or not isinstance(batch, Batch):
             return False
-        if tp not in self._next:
-            # The partition was revoked while the batch was in hand: its next owner reads it again and commits.
-            message.acked = True
-            self._unacked_messages.discard(message)
-            return False
-        if batch.start > self._next[tp]:
-            raise OutOfOrderError(f"{tp}: batch at {batch.start}, but the next to be done is {self._next[tp]}")
+        runs = {TP(topic, message.partition): run for topic, run in batch.runs.items()}
+        # A partition that was revoked while the batch was in hand: its next owner reads it again and commits.
+        ours = {tp: run for tp, run in runs.items() if tp in self._next}
+        for tp, run in ours.items():
+            if run.start > self._next[tp]:
+                raise OutOfOrderError(f"{tp}: run at {run.start}, but the next to be done is {self._next[tp]}")
         message.acked = True
         self._unacked_messages.discard(message)
-        self._next[tp] = max(batch.next_offset, self._next[tp])
-        self._acked[tp] = [self._next[tp]]
-        self._n_acked += len(batch.records)
-        return True
+        for tp, run in ours.items():
+            self._next[tp] = max(run.next_offset, self._next[tp])
+            self._acked[tp] = [self._next[tp]]
+            self._n_acked += len(run.records)
+        return bool(ours)
 
     def lag(self) -> dict[str, int]:
         """By topic, the records of our partitions that are not acknowledged, as far as the last fetch knows."""
@@ -224,6 +261,7 @@ class Consumer(driver.Consumer):
             self._expected.pop(tp, None)
             self._next.pop(tp, None)
             self._jumps.pop(tp, None)
+            self._held[tp.partition].pop(tp.topic, None)
         await super().on_partitions_revoked(revoked)
 
 

@@ -20,7 +20,7 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, PARTITIONER, SOURCES, topic_of
-from keeprate.streams.transport import Batch
+from keeprate.streams.batches import Batch, Run
 
 BASE_MS = 1_764_000_000_000
 POISON = (
@@ -58,6 +58,15 @@ class Message:
 
     value: Batch
     partition: int = 0
+
+
+def message(records: Iterable[Stored]) -> Message:
+    """A message of the transport, with a run for each topic."""
+    by_topic: dict[str, list[Stored]] = {}
+    for record in records:
+        by_topic.setdefault(record.topic, []).append(record)
+    runs = {topic: Run(run[0].offset, run) for topic, run in by_topic.items()}
+    return Message(Batch(runs))
 
 
 def create_topics(bootstrap: str) -> None:

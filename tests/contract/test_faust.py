@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
 from faust.app.base import App
 from faust.stores.base import Store
 from faust.tables import TableManager
@@ -61,6 +62,9 @@ def test_what_is_overridden_is_there_with_the_same_arguments(ours: type[Any], th
         (Consumer.commit_and_end_transactions, "await self.commit(start_new_transaction=False)"),
         (Consumer._drain_messages, "if r_offset is None or offset >= r_offset:"),
         (Consumer.getmany, "await self._wait_next_records(timeout)"),
+        # Messages of other partitions are dropped, and no partitions at all are every one.
+        (Consumer.getmany, "or tp in active_partitions\n"),
+        (Fetcher.fetched_records, "if partitions and tp not in partitions:"),
         (Consumer.on_partitions_revoked, "self._acked.pop(tp, None)"),
         # Queues are emptied first and flow resumes second, so what was emptied is fetched again.
         (Recovery.on_recovery_completed, "self.app.flow_control.resume()\n        consumer.resume_flow()"),

@@ -3,35 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeprate.schemas.lift import fold
 from keeprate.streams.expiry import (
     IDLE_MS,
     KEEP_MS,
     SKEW_MS,
     Watermark,
     late,
-    latest_ms,
     stamp,
     stamped_at_ms,
     value_of,
 )
-from tests.strategies import logs
 
 NOW_MS = 1_764_000_000_000
 times = st.integers(0, NOW_MS * 2)
-
-
-@given(logs())
-def test_the_latest_fact_is_of_the_log(log: list) -> None:  # type: ignore[type-arg]
-    """An outcome's time is that of one of its events, and no action is later."""
-    for outcome in fold(log).values():
-        assert latest_ms(outcome) in {event["occurred_at"] for event in log}
-        assert latest_ms(outcome) >= max(outcome.get("last_at", {}).values(), default=0)
-
-
-def test_an_outcome_of_nothing_has_no_time() -> None:
-    """The empty outcome is older than everything."""
-    assert latest_ms({}) == 0
 
 
 @given(st.lists(times))

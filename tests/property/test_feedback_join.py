@@ -1,6 +1,7 @@
 """Facts about the join's steps, for any events in any order, batches and crashes."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,22 +11,28 @@ from hypothesis import strategies as st
 
 from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
-from keeprate.schemas.lift import fold
+from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import decode_outcome, encode_outcome, merge_all
 from keeprate.schemas.refusal_limit import RefusalLimit
-from keeprate.schemas.topics import topic_of
+from keeprate.schemas.topics import FEEDBACK, topic_of
 from keeprate.streams.changelog import replay
-from keeprate.streams.expiry import stamp, value_of
+from keeprate.streams.expiry import SKEW_MS, stamp, stamped_at_ms, value_of
 from keeprate.streams.feedback_join import Refusal, join, sift
 from keeprate.streams.pipeline import Done, Pipeline
 from keeprate.streams.state import Changes, MemoryState, Offsets, reached
-from keeprate.streams.transport import Batch
 from tests.strategies import logs, shuffled_with_duplicates
-from tests.streaming import POISON, Message, Stored
+from tests.streaming import POISON, Stored, message
 
 
 def stored(events: Iterable[Event]) -> list[Stored]:
-    return [Stored(encode(event), offset, topic_of(event["type"]).name) for offset, event in enumerate(events)]
+    """Records in the order in which they came, each at its offset in its own topic."""
+    ends: Counter[str] = Counter()
+    records = []
+    for event in events:
+        topic = topic_of(event["type"]).name
+        records.append(Stored(encode(event), ends[topic], topic))
+        ends[topic] += 1
+    return records
 
 
 def encoded(events: Iterable[Event]) -> dict[bytes, bytes]:
@@ -76,6 +83,28 @@ def test_orphans_that_are_joined_were_held(data: st.DataObject, delivery: tuple[
         assert pending == sum("generation" not in outcome for outcome in held.values())
 
 
+@given(st.data(), deliveries, st.integers(0, 2))
+def test_a_state_knows_the_time_of_its_latest_fact(
+    data: st.DataObject, delivery: tuple[list[Event], list[Event]], ahead: int
+) -> None:
+    """Whatever the batches; but no client's clock that is ahead of ours by more than its share counts."""
+    log, arrived = delivery
+    times_ms: dict[str, set[int]] = {}
+    for event in log:
+        for key, _ in lift(event):
+            times_ms.setdefault(key, set()).add(event["occurred_at"])
+    now_ms = max(max(all_ms) for all_ms in times_ms.values()) - ahead * SKEW_MS
+    world = World()
+    asyncio.run(live(Process(world, 10**9, True), data.draw(cut(stored(arrived))), now_ms))
+    for name, value in world.state.scan(b"", 1_000):
+        key, outcome = decode_outcome(value_of(value))
+        assert name == key.encode()
+        assert stamped_at_ms(value) in {min(at_ms, now_ms + SKEW_MS) for at_ms in times_ms[key]}
+        # No action is without effect.
+        acted_ms = outcome.get("last_at", {}).values()
+        assert stamped_at_ms(value) >= min(max(acted_ms, default=0), now_ms + SKEW_MS)
+
+
 @given(logs(), st.lists(st.sampled_from(POISON), max_size=5), st.randoms())
 def test_every_record_is_a_fact_or_a_refusal(log: list[Event], poison: list[bytes | None], rng: Any) -> None:
     """Poison among the records costs no event and is refused at its own place."""
@@ -111,12 +140,12 @@ class Crash(Exception):
 
 @dataclass
 class World:
-    """What outlives a process: the changelog, the dead letters, the state on disk and the committed offset."""
+    """What outlives a process: the changelog, the dead letters, the state on disk and what is committed by topic."""
 
     changelog: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
     state: MemoryState = field(default_factory=MemoryState)
-    committed: int = 0
+    committed: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -170,8 +199,10 @@ class Process:
         self.world.state.write(changes, offset)
 
     def acknowledge(self, message: Any) -> None:
-        self.effect()
-        self.world.committed = message.value.next_offset
+        for topic, run in message.value.runs.items():
+            self.effect()
+            assert run.start == self.world.committed[topic]
+            self.world.committed[topic] = run.next_offset
 
     async def fail(self, error: BaseException) -> None:
         assert isinstance(error, Crash)
@@ -198,15 +229,17 @@ class Disk:
         return self.process.world.state.offset
 
 
-async def live(process: Process, batches: list[list[Stored]]) -> None:
+async def live(process: Process, batches: list[list[Stored]], now_ms: int = 0) -> None:
     """Process what is not committed yet, until it is done or the process ends."""
     disk = Disk(process)
-    steps = process.acknowledge, process.fail, process, lambda: 0, RefusalLimit(1)
+    steps = process.acknowledge, process.fail, process, lambda: now_ms, RefusalLimit(1)
     pipeline = Pipeline(process, lambda number: disk, *steps)
-    for records in batches:
-        if records[-1].offset < process.world.committed:
+    committed = Counter(process.world.committed)
+    for batch in batches:
+        records = [record for record in batch if record.offset >= committed[record.topic]]
+        if not records:
             continue
-        taking = asyncio.ensure_future(pipeline.take(Message(Batch(records[0].offset, records))))
+        taking = asyncio.ensure_future(pipeline.take(message(records)))
         # A pipeline that has failed takes no more, and never returns.
         await asyncio.wait([taking], timeout=0.005)
         if not taking.done():
@@ -222,11 +255,14 @@ def test_a_crash_between_any_two_effects_loses_nothing(
 ) -> None:
     """After crashes and a last undisturbed life, state and changelog hold the recomputed outcomes."""
     log, arrived = delivery
-    batches = data.draw(cut([*stored(arrived), Stored(b"no JSON", len(arrived))]))
+    records = stored(arrived)
+    ends = Counter(record.topic for record in records)
+    batches = data.draw(cut([*records, Stored(b"no JSON", poison := ends[FEEDBACK.name])]))
+    ends[FEEDBACK.name] += 1
     world = World()
     for effects in [*lives, 10**9]:
         asyncio.run(live(Process(world, effects, on_disk), batches))
-    assert world.committed == len(arrived) + 1
+    assert world.committed == ends
     kept = world.state.scan(b"", 1_000)
     assert {key: value_of(value) for key, value in kept} == encoded(log)
     facts: dict[bytes, list[Any]] = {}
@@ -234,4 +270,4 @@ def test_a_crash_between_any_two_effects_loses_nothing(
         facts.setdefault(key, []).append(decode_outcome(value or b"")[1])
     assert {key: encode_outcome(key.decode(), merge_all(all_)) for key, all_ in facts.items()} == encoded(log)
     assert dict(world.changelog) == encoded(log)
-    assert set(world.refused) == {len(arrived)}
+    assert set(world.refused) == {poison}

@@ -5,11 +5,12 @@ from typing import Any
 
 from keeprate.schemas.decode import encode
 from keeprate.schemas.refusal_limit import FEWEST_RECORDS, RefusalLimit, TooManyRefusedError
+from keeprate.schemas.topics import DAY_MS
+from keeprate.streams.expiry import stamp, stamped_at_ms, value_of
 from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES
 from keeprate.streams.pipeline import Done, Pipeline
 from keeprate.streams.state import MemoryState, Offsets
-from keeprate.streams.transport import Batch
-from tests.streaming import Message, Stored
+from tests.streaming import Message, Stored, message
 
 GENERATION = "0198c0de-0000-7000-8000-000000000001"
 NOW_MS = 1_764_000_000_000
@@ -58,7 +59,7 @@ class Recorder:
         return Pipeline(
             self,
             lambda number: state,
-            lambda m: acknowledge(m.value.next_offset),
+            lambda m: acknowledge(m.value.runs["keeprate.feedback"].next_offset),
             self.fail,
             self,
             lambda: now_ms,
@@ -68,7 +69,7 @@ class Recorder:
 
 def batch(values: list[bytes], start: int = 0) -> Message:
     """A message of the transport."""
-    return Message(Batch(start, [Stored(value, start + place) for place, value in enumerate(values)]))
+    return message(Stored(value, start + place) for place, value in enumerate(values))
 
 
 def test_an_outcome_that_would_be_too_large_stays_as_it_was() -> None:
@@ -153,3 +154,23 @@ def test_a_fact_that_comes_after_its_outcome_expired_begins_a_partial_one() -> N
         return recorder
 
     assert [done.late for done in asyncio.run(scenario()).done] == [0, 0, 1]
+
+
+def test_a_stamp_of_a_recovery_says_nothing_of_event_time() -> None:
+    """It is the time at which the record was written: a replay of old events after it lets nothing go."""
+
+    async def scenario() -> Recorder:
+        recorder, state = Recorder(), MemoryState()
+        await recorder.pipeline(state).take(batch([vote(1)]))
+        await asyncio.sleep(0.01)
+        written_at_ms = NOW_MS + 30 * DAY_MS
+        state.write({key: stamp(value_of(value), written_at_ms) for key, value in state.scan(b"", 10)}, None)
+        pipeline = recorder.pipeline(state, now_ms=written_at_ms)
+        await pipeline.take(batch([vote(2), vote(3, GENERATION.replace("1", "2"))], start=1))
+        await asyncio.sleep(0.01)
+        pipeline.sweep()
+        await pipeline.drain()
+        assert sorted(stamped_at_ms(value) for _, value in state.scan(b"", 10)) == [NOW_MS, written_at_ms]
+        return recorder
+
+    assert asyncio.run(scenario()).gone == 0
