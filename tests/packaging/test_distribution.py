@@ -24,6 +24,7 @@ EXTRAS = (
     "prometheus_client",
     "typer",
     "rich",
+    "msgspec",
 )
 
 
