@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from keeprate.schemas.events import Action, Edit, Evaluation, Event, Flag, Generation, RetentionCheck, Vote
-from keeprate.schemas.outcome import SEPARATOR, UNKNOWN, Outcome, key_of, merge
+from keeprate.schemas.outcome import SEPARATOR, UNKNOWN, Outcome, absorb, key_of
 
 
 def fold(events: Iterable[Event]) -> dict[str, Outcome]:
@@ -12,7 +12,7 @@ def fold(events: Iterable[Event]) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     for event in events:
         for key, fact in lift(event):
-            outcomes[key] = merge(outcomes.get(key, {}), fact)
+            absorb(outcomes.setdefault(key, {}), fact)
     return outcomes
 
 
@@ -25,7 +25,8 @@ def lift(event: Event) -> list[tuple[str, Outcome]]:
     fact = _LIFTS[event["type"]](event)
     if event["type"] != "generation":
         return [(key_of(app, generation_id, event.get("choice_index") or 0), fact)]
-    return [(key_of(app, generation_id, index), fact) for index in range(_choices(event))]
+    # Each choice has its own, which may grow.
+    return [(key_of(app, generation_id, index), dict(fact)) for index in range(_choices(event))]
 
 
 def _choices(event: Generation) -> int:

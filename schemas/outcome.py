@@ -158,11 +158,19 @@ def parse_key(key: str) -> tuple[str, str, int]:
 
 def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> Outcome:
     """The least outcome that holds both. Leaves its arguments as they are."""
-    merged = dict(a)
-    for name, value in b.items():
-        mine = merged.get(name)
-        merged[name] = value if mine is None else _MERGES[name](mine, value)
+    merged = {name: dict(value) if type(value) is dict else value for name, value in a.items()}
+    absorb(merged, b)
     return merged
+
+
+def absorb(outcome: Outcome, other: Mapping[str, Any]) -> None:
+    """Merge `other` into `outcome`, in place: for whoever made the outcome and its maps and shares them with nobody.
+
+    Maps of `other` may become the outcome's own, so it is not to be used any more when more is absorbed.
+    """
+    for name, value in other.items():
+        mine = outcome.get(name)
+        outcome[name] = value if mine is None else _MERGES[name](mine, value)
 
 
 def _max(a: Any, b: Any) -> Any:
@@ -170,19 +178,17 @@ def _max(a: Any, b: Any) -> Any:
 
 
 def _min_map(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(a)
     for key, value in b.items():
-        if key not in merged or value < merged[key]:
-            merged[key] = value
-    return merged
+        if key not in a or value < a[key]:
+            a[key] = value
+    return a
 
 
 def _max_map(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(a)
     for key, value in b.items():
-        if key not in merged or value > merged[key]:
-            merged[key] = value
-    return merged
+        if key not in a or value > a[key]:
+            a[key] = value
+    return a
 
 
 _FUNCTIONS: Final[dict[str, Callable[[Any, Any], Any]]] = {"max": _max, "min_map": _min_map, "max_map": _max_map}

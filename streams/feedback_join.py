@@ -22,7 +22,7 @@ from typing import Final, Protocol
 from keeprate.schemas.dead_letters import DeadLetter, Headers, dead_letter
 from keeprate.schemas.decode import ContractError, decode
 from keeprate.schemas.lift import lift
-from keeprate.schemas.outcome import Outcome, merge
+from keeprate.schemas.outcome import Outcome, absorb, merge
 
 MAX_OUTCOME_BYTES: Final = 1 << 20
 """A suggestion that thousands voted on. Each change writes the whole outcome, and Kafka takes no record of any size."""
@@ -100,7 +100,7 @@ def sift(records: Iterable[Record]) -> Sifted:
             if (known := facts.get(key)) is None:
                 facts[key], times_ms[key] = fact, at_ms
             else:
-                facts[key] = merge(known, fact)
+                absorb(known, fact)
                 if at_ms > times_ms[key]:
                     times_ms[key] = at_ms
     return Sifted(facts, times_ms, refusals)

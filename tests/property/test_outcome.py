@@ -13,7 +13,16 @@ from pydantic_core import from_json
 from keeprate.schemas.decode import decode, encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold, lift
-from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS, Outcome, decode_outcome, encode_outcome, merge, merge_all
+from keeprate.schemas.outcome import (
+    FIELDS,
+    KEY_COLUMNS,
+    Outcome,
+    absorb,
+    decode_outcome,
+    encode_outcome,
+    merge,
+    merge_all,
+)
 from tests.strategies import events, logs, shuffled_with_duplicates
 
 MERGED = (
@@ -63,6 +72,24 @@ def test_merge_leaves_its_arguments_alone(log: list[Event]) -> None:
     before = [encode_outcome(f"app/{uuid.UUID(int=0)}/0", outcome) for outcome in outcomes]
     merge_all(outcomes)
     assert before == [encode_outcome(f"app/{uuid.UUID(int=0)}/0", outcome) for outcome in outcomes]
+
+
+@given(logs(8))
+def test_absorbing_is_merging_in_place(log: list[Event]) -> None:
+    """A sum of facts that its maker alone holds grows to what merging makes of them."""
+    outcome: Outcome = {}
+    for fact in _facts(log):
+        absorb(outcome, fact)
+    assert outcome == merge_all(_facts(log))
+
+
+@given(logs(8))
+def test_what_an_event_says_of_one_choice_is_no_other_choices(log: list[Event]) -> None:
+    """Each of its outcomes may grow without the others."""
+    lifted = [outcome for event in log for _, outcome in lift(event)]
+    assert len({id(outcome) for outcome in lifted}) == len(lifted)
+    maps = [id(value) for outcome in lifted for value in outcome.values() if isinstance(value, dict)]
+    assert len(set(maps)) == len(maps)
 
 
 @given(logs(8))
