@@ -2,7 +2,7 @@
 
 Entry points, write side:
     `run`           a sink as a process, put together from settings
-    `sink`          the member of a consumer group; `flush` is its protocol, step by step
+    `sink`          the member of a consumer group; `flush` is its protocol, `flights` runs several of them
     `rows`          from a record to a row, a reject or nothing: pure
     `verify`        does the store hold what Kafka held, and do outcomes say what facts say
     `replay`        outcomes from facts again; `recompute` is what it and `verify` share

@@ -1,5 +1,7 @@
 """Landing one range of one partition: the delivery protocol, step by step.
 
+Steps 1 and 6 are commits, which `flights` makes for many partitions in one request; 2 to 5 are done in a thread.
+
     1  commit(first, metadata = intent)     write-ahead, fenced by the group's generation
     2  sort the records                     rows, rejects, filtered: deterministic
     3  write the rejects as dead letters    and await every delivery; a failure stops the sink
@@ -18,6 +20,8 @@ stays: rows that landed before were rewritten where they are, and rows that did 
 **Invariant:** a record is committed past only when it is a row, an acknowledged dead letter, or counted as filtered.
 """
 
+import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -29,6 +33,7 @@ from keeprate.schemas.refusal_limit import RefusalLimit
 from keeprate.schemas.topics import DEAD_LETTERS, SOURCES
 from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError
 from keeprate.sinks.intent import Intent, token
+from keeprate.sinks.kafka_errors import BrokerError
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.rows import Batch, Record, Rows, Table, sort
 
@@ -62,12 +67,15 @@ LEDGER_COLUMNS: Final = (
     "topic_id",
 )
 _SOURCES: Final = tuple(topic.name for topic in SOURCES)
+# Threads that judge records at the same time are all done at the end. One after the other, the first one's insert is on
+# its way while the second one's records are judged.
+_judging: Final = threading.Lock()
 
 
 class Commits(Protocol):
     """Commits offsets in the group's name: `kafka.Consumer`."""
 
-    def commit(self, at: TopicPartition, offset: int, metadata: str = "") -> None: ...
+    def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> dict[TopicPartition, BrokerError]: ...
 
 
 class Letters(Protocol):
@@ -83,17 +91,14 @@ class Inserts(Protocol):
         self, table: str, columns: Sequence[str], data: bytes, format_name: str, settings: Mapping[str, str | int]
     ) -> None: ...
 
-    def insert(
-        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], settings: Mapping[str, str | int]
-    ) -> None: ...
-
 
 @dataclass(frozen=True)
 class Destination:
     """What a flush acts through.
 
-    sink: the group's name, which is also the ledger's. at_step: called as `(step, topic, partition)` after each step;
-    it must not raise. forgotten: who is, now; the same object while nobody was added. It may raise StoreError.
+    sink: the group's name, which is also the ledger's. at_step: called as `(step, topic, partition)` after each step,
+    from any thread; it must not raise. forgotten: who is, now; the same object while nobody was added; it may raise
+    StoreError, and any thread calls it.
     topic_ids: Kafka's id of each topic as the ledger has it; the sink adds those that it meets.
     limit: of the events that may become dead letters.
     """
@@ -111,30 +116,45 @@ class Destination:
 
 @dataclass
 class Flush:
-    """One range on its way. `step` is the last one that was done."""
+    """One range on its way. `step` is the last one that was done, `attempts` how often it was begun.
+
+    One thread has it at a time.
+    """
 
     at: TopicPartition
     intent: Intent
     records: Sequence[Record]
     step: int = 0
     attempts: int = 0
+    began_s: float = 0.0
     retry_at_s: float = 0.0
     batch: Batch = field(default_factory=Batch)
     refused: list[tuple[Record, ContractError]] = field(default_factory=list)
     _inserted: set[str] = field(default_factory=set)
     _forgotten: Forgotten = NOBODY
 
-    def run(self, to: Destination) -> None:
-        """Do what is left of the protocol.
+    def intention(self) -> tuple[int, str]:
+        """What step 1 commits."""
+        return self.intent.first, self.intent.encode()
 
-        Raises StoreError, BrokerError or TooManyRefusedError; the class says what to do about it.
+    def conclusion(self) -> tuple[int, str]:
+        """What step 6 commits."""
+        return self.intent.last + 1, ""
+
+    def passed(self, to: Destination) -> None:
+        """Know that the next step was done."""
+        self.step += 1
+        to.at_step(self.step, self.at)
+
+    def run(self, to: Destination) -> None:
+        """Do what is left of steps 2 to 5.
+
+        Raises StoreError, DeliveryError or TooManyRefusedError; the class says what to do about it.
         """
-        self.attempts += 1
-        steps = (self._1_intend, self._2_sort, self._3_dead_letter, self._4_insert, self._5_account, self._6_commit)
-        while self.step < len(steps):
-            steps[self.step](to)
-            self.step += 1
-            to.at_step(self.step, self.at)
+        steps = (self._2_sort, self._3_dead_letter, self._4_insert, self._5_account)
+        while self.step <= len(steps):
+            steps[self.step - 1](to)
+            self.passed(to)
 
     @property
     def rows(self) -> int:
@@ -146,17 +166,16 @@ class Flush:
         """How many records are dead letters."""
         return len(self.batch.rejects) + len(self.refused)
 
-    def _1_intend(self, to: Destination) -> None:
-        to.commits.commit(self.at, self.intent.first, self.intent.encode())
-
     def _2_sort(self, to: Destination) -> None:
         self._forgotten = to.forgotten()
-        self.batch = sort(*self.at, self.records, self._forgotten)
+        with _judging:
+            self.batch = sort(*self.at, self.records, self._forgotten)
 
     def _3_dead_letter(self, to: Destination) -> None:
         rejects = self.batch.rejects
         if self.at[0] in _SOURCES:
-            to.limit.judge(len(self.records), len(rejects), str(rejects[-1][1]) if rejects else "")
+            with _judging:
+                to.limit.judge(len(self.records), len(rejects), str(rejects[-1][1]) if rejects else "")
         self._write_letters(to, rejects)
 
     def _4_insert(self, to: Destination) -> None:
@@ -172,10 +191,8 @@ class Flush:
         absent = last - first + 1 - len(self.records)
         counts = (self.rows, self.dead_letters, self.batch.filtered, absent)
         row = (to.sink, *self.at, first, last, *counts, to.schema_revision, to.topic_ids.get(self.at[0], ""))
-        to.store.insert("ledger", LEDGER_COLUMNS, [row], self._settings(to, "ledger"))
-
-    def _6_commit(self, to: Destination) -> None:
-        to.commits.commit(self.at, self.intent.last + 1)
+        data = json.dumps(dict(zip(LEDGER_COLUMNS, row, strict=True))).encode()
+        to.store.insert_bytes("ledger", LEDGER_COLUMNS, data, "JSONEachRow", self._settings(to, "ledger"))
 
     def _insert(self, to: Destination, table: Table, rows: Rows, begin: int, end: int) -> None:
         """Insert rows [begin, end), halving what is refused until the row at fault is alone."""

@@ -9,6 +9,7 @@
 A process that dies anywhere leaves 1 standing, and the same command again does the rest. Twice changes nothing.
 """
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -122,18 +123,20 @@ def watch(store: Client, clock: Callable[[], float] = time.monotonic) -> Callabl
     """A function that gives who is forgotten, never older than REFRESH_S; the same object while nothing changed.
 
     It raises StoreError where the store does not answer: a sink that does not know whom to forget lands nothing.
+    Any thread may call it.
     """
-    known, stamp, asked_at_s = NOBODY, (0, None), -REFRESH_S
+    known, stamp, asked_at_s, turn = NOBODY, (0, None), -REFRESH_S, threading.Lock()
 
     def current() -> Forgotten:
         nonlocal known, stamp, asked_at_s
-        now_s = clock()
-        if now_s - asked_at_s >= REFRESH_S:
-            ((number, newest),) = store.query("SELECT count(), max(forgotten_at) FROM forgotten")
-            if (number, newest) != stamp:
-                known = load(store) if number else NOBODY
-            stamp, asked_at_s = (number, newest), now_s
-        return known
+        with turn:
+            now_s = clock()
+            if now_s - asked_at_s >= REFRESH_S:
+                ((number, newest),) = store.query("SELECT count(), max(forgotten_at) FROM forgotten")
+                if (number, newest) != stamp:
+                    known = load(store) if number else NOBODY
+                stamp, asked_at_s = (number, newest), now_s
+            return known
 
     return current
 

@@ -1,10 +1,13 @@
-"""The door to Kafka: the one module of sinks/ that knows confluent_kafka. Its failures leave as `kafka_errors`."""
+"""The door to Kafka: only this module and `kafka_reader` know confluent_kafka. Its failures leave as `kafka_errors`."""
 
+import gc
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka import Consumer as Driver
@@ -138,15 +141,17 @@ class Consumer:
 
         Raises OffsetLostError, and BrokerError for what waiting does not heal. Calls back for rebalances.
         """
-        records, ends = [], []
-        for message in self._driver.consume(max_records, timeout_s):
-            error = message.error()
-            if error is None:
-                records.append(cast(Record, message))
-            elif error.code() == KafkaError._PARTITION_EOF:
+        with _no_collections():
+            messages = self._driver.consume(max_records, timeout_s)
+        records: list[Any] = [message for message in messages if message.error() is None]
+        ends = []
+        for message in messages if len(records) < len(messages) else ():
+            if (error := message.error()) is None:
+                continue
+            if error.code() == KafkaError._PARTITION_EOF:
                 ends.append(End(message.topic() or "", message.partition() or 0, message.offset() or 0))
             else:
-                _raise_or_log(error, f"{message.topic()}/{message.partition()}")
+                raise_or_log(error, f"{message.topic()}/{message.partition()}")
         return records, ends
 
     def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int | None, str]]:
@@ -171,12 +176,17 @@ class Consumer:
         low, high = ask(lambda: self._driver.get_watermark_offsets(Position(*at), timeout_s, cached=cached))
         return int(low), int(high)
 
-    def commit(self, at: TopicPartition, offset: int, metadata: str = "") -> None:
-        """Commit and wait for the answer. Raises FencedError or BrokerUnavailableError; then it may be committed."""
-        position = Position(*at, offset, metadata=metadata)
-        for done in _called(lambda: self._driver.commit(offsets=[position], asynchronous=False)) or ():
-            if done.error is not None:
-                raise _classify(done.error)
+    def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> dict[TopicPartition, BrokerError]:
+        """Commit offset and metadata of each partition in one request, and wait for the answer.
+
+        Returns those that failed: with FencedError, or BrokerUnavailableError, and then it may be committed.
+        """
+        positions = [Position(*at, offset, metadata=metadata) for at, (offset, metadata) in offsets.items()]
+        try:
+            answers = _called(lambda: self._driver.commit(offsets=positions, asynchronous=False)) or ()
+        except BrokerError as error:
+            return dict.fromkeys(offsets, error)
+        return {(done.topic, done.partition): _classify(done.error) for done in answers if done.error is not None}
 
     def pause(self, at: TopicPartition) -> None:
         """Hand out no records of the partition until `resume`; membership goes on."""
@@ -191,48 +201,8 @@ class Consumer:
         self._driver.close()
 
 
-class Reader:
-    """Reads single records, as a member of no group."""
-
-    def __init__(self, brokers: str) -> None:
-        self._driver = Driver(
-            {
-                "bootstrap.servers": brokers,
-                "group.id": "keeprate-reader",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-            },
-            logger=logger,
-        )
-
-    def read(self, at: TopicPartition, first: int, last: int) -> list[Record]:
-        """The records that the partition still holds at offsets `first` to `last`. Raises BrokerError."""
-        self._driver.assign([Position(*at, first)])
-        found: list[Record] = []
-        while True:
-            # One at a time: more would wait for that many, and at the end of a topic for the whole timeout.
-            messages = self._driver.consume(1, _CALL_TIMEOUT_S)
-            if not messages:
-                raise BrokerUnavailableError(f"{at[0]}/{at[1]}: no record and no end within {_CALL_TIMEOUT_S} s")
-            for message in messages:
-                error = message.error()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    _raise_or_log(error, f"{at[0]}/{at[1]}")
-                    continue
-                if error is not None or (message.offset() or 0) > last:
-                    return found
-                found.append(cast(Record, message))
-                if message.offset() == last:
-                    return found
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._driver.close()
-
-
 class DeadLetterProducer:
-    """Writes dead letters, or replays them, and knows when they are written."""
+    """Writes dead letters, or replays them, and knows when they are written. Threads may share it."""
 
     def __init__(self, brokers: str, settings: Mapping[str, Any] | None = None) -> None:
         self._driver = Producer(
@@ -249,6 +219,8 @@ class DeadLetterProducer:
                 **(settings or {}),
             }
         )
+        # The producer waits for all that it holds, whoever wrote it.
+        self._turn = threading.Lock()
 
     def write(
         self, letters: Iterable[tuple[Any, Any, list[tuple[str, bytes | None]]]], topic: str = DEAD_LETTERS.name
@@ -257,6 +229,10 @@ class DeadLetterProducer:
 
         topic: where to; another one for a replay.
         """
+        with self._turn:
+            self._write(letters, topic)
+
+    def _write(self, letters: Iterable[tuple[Any, Any, list[tuple[str, bytes | None]]]], topic: str) -> None:
         failed: list[KafkaError] = []
 
         def delivered(error: KafkaError | None, _: Message) -> None:
@@ -279,13 +255,26 @@ class DeadLetterProducer:
             raise DeliveryError(f"{topic}: {len(failed) + waiting} records were not acknowledged: {code}", code)
 
 
-def _raise_or_log(error: KafkaError, where: str) -> None:
+def raise_or_log(error: KafkaError, where: str) -> None:
+    """Raise OffsetLostError, or BrokerError for what waiting does not heal; log what the client heals by itself."""
     if error.code() in _LOST:
         raise OffsetLostError(f"{where}: {error.str()}", error.name())
     # A fatal error of the client comes as a message whose own error is not marked as fatal.
     if error.fatal() or error.code() == KafkaError._FATAL or error.code() in _NOT_ALLOWED:
         raise BrokerError(f"{where}: {error.str()}", error.name())
     logger.warning("%s: %s", where, error.str())
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    # Records are many and in no cycles. Looking for some while they come costs more than reading them.
+    wanted = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if wanted:
+            gc.enable()
 
 
 def _patiently(call: Callable[[], Any]) -> Any:

@@ -78,7 +78,7 @@ FLUSH_SECONDS: Final = Metric(
     "histogram",
     ("topic",),
     "Time of the last attempt of one flush, all its steps.",
-    "Much above the insert's duration: the group's coordinator is slow.",
+    "Much above the inserts' duration: a slow coordinator, or many partitions for few threads: start another sink.",
 )
 WAITS: Final = Metric(
     "keeprate_sink_flush_retries_total",
@@ -169,12 +169,6 @@ class _TimedInserts:
     ) -> None:
         with self._watched(table):
             self._store.insert_bytes(table, columns, data, format_name, settings)
-
-    def insert(
-        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], settings: Mapping[str, str | int]
-    ) -> None:
-        with self._watched(table):
-            self._store.insert(table, columns, rows, settings)
 
     def _watched(self, table: str) -> "_Watch":
         return _Watch(self._metrics._of(INSERT_SECONDS, table), self._metrics._of(INSERT_FAILURES, table))

@@ -5,7 +5,8 @@ a crash the range is given (the intent), and the batch is complete when it is re
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, takewhile
 from typing import Final
 
 from keeprate.sinks.intent import Intent
@@ -18,17 +19,25 @@ TopicPartition = tuple[str, int]
 class FlushPolicy:
     """When a buffer becomes a batch: whichever comes first.
 
-    linger_s: how long the oldest record waits. It is most of the time from Kafka to a visible row.
-    max_rows, max_bytes: a batch must stay below one block of ClickHouse, so that it lands whole or not at all.
+    linger_s: how long the oldest record waits at most. It is most of the time from Kafka to a visible row.
+    spacing_s: how far apart the flushes of all partitions are on average: each costs the store the same, however few
+    rows it has. So records of few partitions do not wait for linger_s.
+    max_rows, max_bytes: a batch must stay below one block of ClickHouse, so that it lands whole or not at all. The
+    record that reaches max_bytes is in it.
     held_rows, held_bytes: of all buffers together; beyond, the largest of them are due. This bounds memory, however
     many partitions a member has to catch up with.
     """
 
     linger_s: float = 1.0
+    spacing_s: float = 0.05
     max_rows: int = 50_000
     max_bytes: int = 32 << 20
     held_rows: int = 200_000
     held_bytes: int = 128 << 20
+
+    def among(self, partitions: int) -> "FlushPolicy":
+        """The policy while so many partitions have records."""
+        return replace(self, linger_s=min(self.linger_s, self.spacing_s * partitions))
 
 
 DEFAULT_POLICY: Final = FlushPolicy()
@@ -54,7 +63,7 @@ class PartitionBuffer:
         if not self.records:
             self.since_s = now_s
         self.records.append(record)
-        self.size_bytes += len(record.value() or b"") + len(record.key() or b"")
+        self.size_bytes += _size_bytes(record)
 
     def reached(self, offset: int) -> None:
         """Know that there is no record before `offset` that was not added: Kafka's end of the partition."""
@@ -70,17 +79,29 @@ class PartitionBuffer:
         full = len(self.records) >= policy.max_rows or self.size_bytes >= policy.max_bytes
         return draining or full or now_s - self.since_s >= policy.linger_s
 
-    def cut(self, revision: str) -> tuple[Intent, list[Record]]:
+    def cut(self, revision: str, policy: FlushPolicy) -> tuple[Intent, list[Record]]:
         """Take the next range with its records out of the buffer. Call it only when due."""
-        first, last = self.next_offset, self.replay.last if self.replay else self._last_offset()
+        first, last = self.next_offset, self.replay.last if self.replay else self._batch_end(policy)
         within = [record for record in self.records if record.offset() <= last]
         self.records = self.records[len(within) :]
-        self.size_bytes = sum(len(record.value() or b"") for record in self.records)
+        self.size_bytes = sum(map(_size_bytes, self.records))
         self.next_offset, self.replay = last + 1, None
         return Intent(first, last, revision), within
 
+    def _batch_end(self, policy: FlushPolicy) -> int:
+        """The last offset of the next batch: Kafka may have handed out more at once than a batch holds."""
+        records = self.records[: policy.max_rows]
+        if self.size_bytes > policy.max_bytes:
+            totals = accumulate(map(_size_bytes, records))
+            records = records[: 1 + sum(1 for _ in takewhile(lambda total: total < policy.max_bytes, totals))]
+        return records[-1].offset()
+
     def _last_offset(self) -> int:
         return self.records[-1].offset() if self.records else -1
+
+
+def _size_bytes(record: Record) -> int:
+    return len(record.value() or b"") + len(record.key() or b"")
 
 
 def crowding(buffers: Mapping[TopicPartition, PartitionBuffer], policy: FlushPolicy) -> set[TopicPartition]:

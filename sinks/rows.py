@@ -107,8 +107,9 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
     batch = Batch()
     generations, feedback = batch.rows_of(GENERATIONS_TABLE), batch.rows_of(FEEDBACK_TABLE)
     where = _text(topic.encode()) + struct.pack("<H", partition)
+    anybody = bool(forgotten)
     for record in records:
-        value = record.value()
+        value = record.value() or b""
         try:
             event = decode(value)
         except ContractError as error:
@@ -116,10 +117,11 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
             continue
         # By its type, not by its topic: the join takes an event from either, and both must agree.
         rows = generations if event["type"] == "generation" else feedback
-        if forgotten and (left := forgotten.event(event)) is not event:
+        if anybody and (left := forgotten.event(event)) is not event:
             value = encode(left)
         rows.records.append(record)
-        rows.encoded.append(b"".join((_text(value or b""), where, _fact_tail(record.offset(), _time_ms(record)))))
+        tail = _fact_tail(record.offset(), _time_ms(record))
+        rows.encoded.append(b"".join((_varint(len(value)), value, where, tail)))
     return batch
 
 
@@ -191,7 +193,8 @@ def _time_ms(record: Record) -> int:
 
 
 def _clamp(time_ms: int) -> int:
-    return min(max(time_ms, 0), _LAST_MS)
+    # Faster than min and max, and asked for each row.
+    return time_ms if 0 <= time_ms <= _LAST_MS else 0 if time_ms < 0 else _LAST_MS
 
 
 def _varint(number: int) -> bytes:

@@ -19,7 +19,8 @@ from keeprate.sinks.kafka_errors import BrokerError
 from keeprate.sinks.migrate import applied, pending, revision, scripts
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.retry import delay_s
-from keeprate.sinks.sink import TOPICS, Observer, Sink, SinkPolicy, ledger_ends
+from keeprate.sinks.sink import TOPICS, Observer, Sink, SinkPolicy
+from keeprate.sinks.starting import ledger_ends
 
 logger = logging.getLogger(__name__)
 

@@ -1,15 +1,16 @@
-"""The sink: a member of a consumer group that lands its partitions in ClickHouse, one flush at a time.
+"""The sink: a member of a consumer group that lands its partitions in ClickHouse.
 
-It reads, hands records to a buffer per partition, cuts ranges when they are due and runs their flushes (`flush`). While
-the store or the group's coordinator is away it pauses the partitions whose flush waits and keeps polling, so that it
-stays a member, and asks again after a while.
+It reads, hands records to a buffer per partition, cuts ranges when they are due and begins their flushes (`flush`),
+those of several partitions together (`flights`). While the store or the group's coordinator is away it pauses the
+partitions whose flush waits and keeps polling, so that it stays a member, and asks again after a while.
 
     partition assigned   committed offset and intent are read; an intent is replayed, exactly, before anything else
     revoked              its buffer is dropped; a flush that was begun is finished within the budget, else left as it is
     lost, fenced         everything in hand is dropped and nothing is written
     SIGTERM              what is in hand is landed within the budget, then the member leaves
 
-**Invariant:** one flush of a partition at a time, and no other thread.
+**Invariant:** one flush of a partition at a time.
+**Invariant:** one thread reads, commits and decides; others have only flushes that were handed to them.
 """
 
 import logging
@@ -19,7 +20,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES
-from keeprate.sinks.clickhouse import Client, StoreUnavailableError
+from keeprate.sinks.clickhouse import StoreUnavailableError
+from keeprate.sinks.flights import Flights, Result
 from keeprate.sinks.flush import Destination, Flush
 from keeprate.sinks.identity import learn
 from keeprate.sinks.intent import Intent
@@ -28,11 +30,12 @@ from keeprate.sinks.kafka_errors import BrokerError, BrokerUnavailableError, Fen
 from keeprate.sinks.partition import FlushPolicy, PartitionBuffer, TopicPartition, crowding
 from keeprate.sinks.retry import delay_s
 from keeprate.sinks.rows import Record
+from keeprate.sinks.starting import first_held, first_offset
 
 logger = logging.getLogger(__name__)
 
 TOPICS: Final = (GENERATIONS.name, FEEDBACK.name, OUTCOMES.name, DEAD_LETTERS.name)
-_POLL_S: Final = 0.1
+_POLL_S: Final = 0.05
 _POLL_RECORDS: Final = 10_000
 _REASSIGNMENT_TIMEOUT_S: Final = 120
 
@@ -72,7 +75,7 @@ class Sink:
         ledger_ends: Mapping[TopicPartition, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """ledger_ends: where the ledger ends, for partitions whose committed offset is gone: `ledger_ends`."""
+        """ledger_ends: where the ledger ends, for partitions whose committed offset is gone: `starting.ledger_ends`."""
         self._consumer = consumer
         self._to = destination
         self._revision = revision
@@ -81,6 +84,7 @@ class Sink:
         self._ledger_ends = dict(ledger_ends or {})
         self._clock = clock
         self._buffers: dict[TopicPartition, PartitionBuffer] = {}
+        self._flights = Flights(destination)
         self._waiting: dict[TopicPartition, Flush] = {}
         self._fenced_at_s: dict[TopicPartition, float] = {}
         self._unverified = False
@@ -106,11 +110,21 @@ class Sink:
             # Nothing is begun while leaving: what is in hand is read again by the next owner.
             self._buffers.clear()
             self._waiting.clear()
+            self._flights.close()
             self._consumer.close()
 
     def turn(self) -> None:
-        """Read once and run what is due."""
-        records, ends = self._poll()
+        """Read once, conclude what is through and begin what is due."""
+        self._read()
+        self._advance(list(self._buffers))
+        now_s = self._clock()
+        self._check_fenced(now_s)
+        self._observer.polled({at: buffer.next_offset for at, buffer in self._buffers.items()}, now_s)
+
+    def _read(self) -> None:
+        full = self._full()
+        # A member must poll, also when it has no room.
+        records, ends = self._poll(*((1, 0.0) if full else (_POLL_RECORDS, _POLL_S)))
         now_s = self._clock()
         for record in records:
             buffer = self._buffers.get((record.topic(), record.partition()))
@@ -120,14 +134,16 @@ class Sink:
             if (buffer := self._buffers.get((end.topic, end.partition))) is not None:
                 buffer.reached(end.offset)
         self._unverified = self._unverified or bool(records)
-        if self._verified():
-            self._flush_due(list(self._buffers))
-        self._check_fenced(now_s)
-        self._observer.polled({at: buffer.next_offset for at, buffer in self._buffers.items()}, now_s)
+        if full:
+            self._flights.wait(_POLL_S)
 
-    def _poll(self) -> tuple[list[Record], list[End]]:
+    def _full(self) -> bool:
+        """Whether more is in hand than may be, and will be less by itself: a replay needs its last record first."""
+        return bool(self._flights or self._waiting) and bool(crowding(self._buffers, self._policy.flush))
+
+    def _poll(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[End]]:
         try:
-            return self._consumer.poll(_POLL_RECORDS, _POLL_S)
+            return self._consumer.poll(max_records, timeout_s)
         except OffsetLostError:
             # Of a topic that was made anew, Kafka says no more than that the offset is out of range.
             self._unverified = True
@@ -150,41 +166,46 @@ class Sink:
             self._unverified = len(found) < len(topics)
         return not self._unverified
 
-    def _flush_due(self, partitions: Sequence[TopicPartition], draining: bool = False) -> None:
-        """Run waiting and due flushes until one has to wait: while a store hangs, the member must still poll."""
-        crowding_ones = crowding(self._buffers, self._policy.flush)
-        for at in partitions:
-            while (flush := self._next_flush(at, draining or at in crowding_ones)) is not None:
-                if not self._try(flush):
-                    return
+    def _advance(self, partitions: Sequence[TopicPartition], draining: bool = False) -> None:
+        """Conclude the flushes that are through, and begin the waiting and due ones of these partitions."""
+        self._settle(self._flights.collect())
+        busy = sum(bool(buffer.records) or at in self._flights for at, buffer in self._buffers.items())
+        policy, crowding_ones = self._policy.flush.among(busy), crowding(self._buffers, self._policy.flush)
+        due = [at for at in partitions if self._due(at, policy, draining or at in crowding_ones)]
+        if due and self._verified():
+            self._settle(self._flights.begin([self._next_flush(at) for at in due]))
 
-    def _next_flush(self, at: TopicPartition, draining: bool) -> Flush | None:
+    def _due(self, at: TopicPartition, policy: FlushPolicy, draining: bool) -> bool:
         buffer, waiting = self._buffers.get(at), self._waiting.get(at)
-        if self._unverified:
-            return None
-        if waiting is not None:
-            return waiting if self._clock() >= waiting.retry_at_s else None
-        if buffer is None or not buffer.due(self._clock(), self._policy.flush, draining):
-            return None
-        return Flush(at, *buffer.cut(self._revision))
-
-    def _try(self, flush: Flush) -> bool:
-        """Run a flush. False when it has to wait."""
-        began_s = self._clock()
-        try:
-            flush.run(self._to)
-        except (StoreUnavailableError, BrokerUnavailableError) as error:
-            self._wait(flush, error)
+        if at in self._flights:
             return False
-        except FencedError as error:
-            logger.warning("%s/%d: fenced at step %d (%s)", *flush.at, flush.step + 1, error.code)
-            self._drop(flush.at, "fenced")
-            self._fenced_at_s[flush.at] = self._clock()
-            return True
+        if waiting is not None:
+            return self._clock() >= waiting.retry_at_s
+        return buffer is not None and buffer.due(self._clock(), policy, draining)
+
+    def _next_flush(self, at: TopicPartition) -> Flush:
+        flush = self._waiting.get(at) or Flush(at, *self._buffers[at].cut(self._revision, self._policy.flush))
+        flush.began_s = self._clock()
+        return flush
+
+    def _settle(self, results: Sequence[Result]) -> None:
+        for flush, error in results:
+            match error:
+                case None:
+                    self._landed(flush)
+                case StoreUnavailableError() | BrokerUnavailableError():
+                    self._wait(flush, error)
+                case FencedError():
+                    logger.warning("%s/%d: fenced at step %d (%s)", *flush.at, flush.step + 1, error.code)
+                    self._drop(flush.at, "fenced")
+                    self._fenced_at_s[flush.at] = self._clock()
+                case _:
+                    raise error
+
+    def _landed(self, flush: Flush) -> None:
         if self._waiting.pop(flush.at, None) is not None:
             self._consumer.resume(flush.at)
-        self._observer.flushed(flush, self._clock() - began_s)
-        return True
+        self._observer.flushed(flush, self._clock() - flush.began_s)
 
     def _wait(self, flush: Flush, error: StoreUnavailableError | BrokerUnavailableError) -> None:
         code = error.code if isinstance(error, StoreUnavailableError) else None
@@ -210,9 +231,9 @@ class Sink:
         self._fenced_at_s.clear()
         self._unverified = True
         for at, (committed, metadata) in self._consumer.committed(partitions).items():
-            start = self._start(at) if committed is None else committed
+            start = first_offset(self._consumer, at, self._ledger_ends) if committed is None else committed
             intent = Intent.decode(metadata, start)
-            held = self._held(at, start)
+            held = first_held(self._consumer, at, start, self._policy.skip_lost)
             if held != start:
                 intent = None
                 self._waiting[at] = Flush(at, Intent(start, held - 1, self._revision), [])
@@ -222,55 +243,29 @@ class Sink:
             starts[at] = held
         return starts
 
-    def _held(self, at: TopicPartition, start: int) -> int:
-        """The first offset from `start` on that the topic holds. Raises OffsetLostError where that is a jump."""
-        first, end = self._consumer.watermarks(at)
-        if start > end:
-            raise OffsetLostError(
-                f"{at[0]}/{at[1]}: {start} is next, and the topic ends at {end}: it was made anew. "
-                "Land it under a new --group"
-            )
-        if start < first and not self._policy.skip_lost:
-            raise OffsetLostError(
-                f"{at[0]}/{at[1]}: retention removed offsets {start} to {first - 1} before they were landed. "
-                "--skip-lost goes on without them and notes them in the ledger as absent"
-            )
-        return max(start, first)
-
-    def _start(self, at: TopicPartition) -> int:
-        """Where a partition without a committed offset begins: after what the ledger has, else at its first record.
-
-        Kafka forgets the offsets of a group that was away for long. The store does not.
-        """
-        return self._ledger_ends.get(at) or self._consumer.watermarks(at)[0]
-
     def _revoked(self, partitions: list[TopicPartition], lost: bool) -> None:
-        if not lost and self._verified():
-            self._finish([at for at in partitions if at in self._waiting], self._clock() + self._policy.budget_s)
-        for at in partitions:
-            if at in self._buffers:
-                self._drop(at, "lost" if lost else "revoked")
+        going = [at for at in partitions if at in self._buffers]
+        finishing = not lost and self._verified()
+        for at in going:
+            # Nothing more of it is begun.
+            del self._buffers[at]
+        if finishing:
+            self._finish(going, self._clock() + self._policy.budget_s)
+        for at in going:
+            self._drop(at, "lost" if lost else "revoked")
 
     def _finish(self, partitions: Sequence[TopicPartition], deadline_s: float, draining: bool = False) -> None:
-        """Run the flushes of these partitions until they are done or the deadline has passed."""
+        """Advance these partitions until none has a flush or the deadline has passed."""
         while True:
-            self._flush_due(partitions, draining)
-            left = [at for at in partitions if at in self._waiting]
+            self._advance(partitions, draining)
+            left = [at for at in partitions if at in self._waiting or at in self._flights]
             if not left or self._clock() >= deadline_s:
                 return
-            time.sleep(min(0.2, max(0.0, deadline_s - self._clock())))
+            self._flights.wait(min(0.2, max(0.0, deadline_s - self._clock())))
 
     def _drop(self, at: TopicPartition, reason: str) -> None:
         """Forget a partition. Its records are read again by whoever is assigned it next."""
         self._buffers.pop(at, None)
         self._waiting.pop(at, None)
+        self._flights.forget(at)
         self._observer.dropped(at, reason)
-
-
-def ledger_ends(store: Client, sink: str) -> dict[TopicPartition, int]:
-    """The offset after the last one that the ledger accounts for, by partition."""
-    rows = store.query(
-        "SELECT topic, partition, max(last_offset) + 1 FROM ledger WHERE sink = {sink:String} GROUP BY ALL",
-        {"sink": sink},
-    )
-    return {(str(topic), int(partition)): int(end) for topic, partition, end in rows}

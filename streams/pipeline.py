@@ -17,7 +17,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -70,25 +70,12 @@ class Writer(Protocol):
     def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[Offsets]": ...
 
 
-class Windows(Protocol):
-    """Who counts what the state holds: `publishing.Publishing`."""
-
-    def landed(
-        self, number: int, held: Mapping[str, Outcome], outcomes: Mapping[str, Outcome], written: Offsets
-    ) -> None: ...
-
-    def swept(self, number: int, expired_before_ms: int, expired: bool) -> None: ...
-
-    def forget(self) -> None: ...
-
-
 class Pipeline:
     """The way of batches from Kafka to Kafka.
 
     partition: gives the state of a partition.
     acknowledge: marks a message as done.
     fail: is told of the error that stopped everything; it should end the process.
-    windows: is told of every change of a state, right behind it.
     """
 
     def __init__(
@@ -100,7 +87,6 @@ class Pipeline:
         observer: Observer,
         now_ms: Callable[[], int],
         limit: RefusalLimit,
-        windows: Windows | None = None,
     ) -> None:
         self._delivery = delivery
         self._partition = partition
@@ -109,7 +95,6 @@ class Pipeline:
         self._observer = observer
         self._now_ms = now_ms
         self._limit = limit
-        self._windows = windows
         self._watermarks: dict[int, Watermark] = defaultdict(Watermark)
         self._sweeps: dict[int, _Sweep] = defaultdict(_Sweep)
         self._recent: dict[int, dict[str, _Known]] = {}
@@ -136,13 +121,9 @@ class Pipeline:
         else:
             self._await(flight)
 
-    async def rest(self) -> None:
-        """Return when no batch is on its way."""
-        await self._until_waiting(0)
-
     async def drain(self) -> None:
         """Take no more batches, and finish those that were taken."""
-        await self.rest()
+        await self._until_waiting(0)
         self._stopped.set()
 
     def forget(self) -> None:
@@ -150,8 +131,6 @@ class Pipeline:
         self._recent.clear()
         self._watermarks.clear()
         self._sweeps.clear()
-        if self._windows is not None:
-            self._windows.forget()
 
     def sweep(self, limit: int = SWEEP_OUTCOMES) -> None:
         """Look at the next outcomes of each partition, and let those go that have expired."""
@@ -161,8 +140,6 @@ class Pipeline:
             before_ms = watermark.expired_before_ms(self._now_ms())
             keys = self._sweeps[number].look(self._partition(number), before_ms, limit)
             expired = [key for key in keys if self._is_over(number, key, before_ms)]
-            if self._windows is not None:
-                self._windows.swept(number, before_ms, bool(expired))
             if expired:
                 gone: Changes = dict.fromkeys(expired)
                 self._await(_Flight(number, None, gone, self._delivery.write(number, gone, ()), time.monotonic()))
@@ -208,8 +185,7 @@ class Pipeline:
         for key, outcome in step.outcomes.items():
             recent.pop(key, None)
             recent[key] = outcome, stamps_ms[key]
-        batch = _Joined(message, sifted, held, step, late_count)
-        return _Flight(number, batch, stamped, written, started_s)
+        return _Flight(number, _Joined(message, sifted, step, late_count), stamped, written, started_s)
 
     async def _land(self, flight: "_Flight", previous: asyncio.Task[None] | None) -> None:
         try:
@@ -220,10 +196,8 @@ class Pipeline:
                 return
             state = self._partition(flight.number)
             state.write(flight.changes, reached(state.offset, written))
-            if (joined := flight.joined) is not None:
-                if self._windows is not None:
-                    self._windows.landed(flight.number, joined.held, joined.step.outcomes, written)
-                self._acknowledge(joined.message)
+            if flight.joined is not None:
+                self._acknowledge(flight.joined.message)
         except NotOursError as error:
             logger.info("%s; its new owner reads the batch again", error)
         except Exception as error:  # noqa: BLE001 - as in take
@@ -251,7 +225,6 @@ class Pipeline:
 class _Joined:
     message: Any
     sifted: Sifted
-    held: Mapping[str, Outcome]
     step: Step
     late: int
 

@@ -14,7 +14,9 @@ def sink(
     instance: Annotated[
         str | None, typer.Option(help="a name that no other sink has: under it, a restart gets its partitions at once")
     ] = None,
-    linger_s: Annotated[float, typer.Option(help="how long a record waits for others to land with", min=0.05)] = 1.0,
+    linger_s: Annotated[
+        float, typer.Option(help="how long a record waits at most for others to land with", min=0.05)
+    ] = 1.0,
     skip_lost: Annotated[
         bool, typer.Option(help="go on after records that retention removed unread; the ledger has them as absent")
     ] = False,

@@ -52,7 +52,7 @@ def verify(
 
 def _report(store_url: str, brokers: str | None, scope: "Scope", patience_s: float) -> "Report":
     from keeprate.sinks.clickhouse import connect
-    from keeprate.sinks.kafka import Reader
+    from keeprate.sinks.kafka_reader import Reader
     from keeprate.sinks.positions import KafkaPositions
     from keeprate.sinks.verification import Kafka, verify
 

@@ -22,8 +22,8 @@ from keeprate.deploy.monitor.families import gauge
 from keeprate.sinks.backwards import GroupPartition, committed_of
 from keeprate.sinks.clickhouse import StoreError, connect
 from keeprate.sinks.finding import CHECKS
-from keeprate.sinks.kafka import Reader
 from keeprate.sinks.kafka_errors import BrokerError
+from keeprate.sinks.kafka_reader import Reader
 from keeprate.sinks.positions import KafkaPositions
 from keeprate.sinks.verification import Kafka, Report, Scope, verify
 

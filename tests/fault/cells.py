@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from keeprate.deploy.broker import KafkaBroker
-from tests.fault import disk_faults, network_faults, sdk_lab, sink_faults, topic_faults, worker_faults
+from tests.fault import disk_faults, flight_faults, network_faults, sdk_lab, sink_faults, topic_faults, worker_faults
 from tests.fault.lab import Fault, Lab, Outcome, survive
 from tests.streaming import create_topics
 
 SINK_FAULTS: Final[dict[str, Fault]] = {
     **sink_faults.FAULTS,
+    **flight_faults.FAULTS,
     **network_faults.FAULTS,
     **disk_faults.FAULTS,
     **topic_faults.FAULTS,

@@ -1,4 +1,4 @@
-"""A front of the store that misbehaves: it refuses, stalls, cuts, loses replies, answers with ClickHouse's errors."""
+"""A front of the store that misbehaves: it refuses, stalls, delays, cuts, loses replies, answers with errors."""
 
 import http.client
 import socket
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-Mode = Literal["pass", "503", "refuse", "stall", "cut", "reply_lost", "error"]
+Mode = Literal["pass", "503", "refuse", "stall", "cut", "reply_lost", "error", "late"]
 _HOP_BY_HOP: Final = ("connection", "transfer-encoding", "content-length", "host")
 
 
@@ -35,6 +35,8 @@ class FaultyStore:
     target_port: int
     behaviour: Behaviour = field(default_factory=Behaviour)
     met: int = 0
+    late: int = 0
+    """How many writes of those that were late have been done."""
 
     def __post_init__(self) -> None:
         self._healed = threading.Event()
@@ -55,11 +57,11 @@ class FaultyStore:
     def misbehave(self, mode: Mode, times: int = 1 << 30, code: int = 0, name: str = "") -> None:
         """From the next write on."""
         self._healed.clear()
-        self.met = 0
+        self.met = self.late = 0
         self.behaviour = Behaviour(mode, times, code, name)
 
     def heal(self) -> None:
-        """Pass everything; what stalled is broken off."""
+        """Pass everything, also what is late; what stalled is broken off."""
         self.behaviour = Behaviour()
         self._healed.set()
 
@@ -76,6 +78,11 @@ class FaultyStore:
 
     def wait_healed(self) -> None:
         self._healed.wait(60)
+
+    def count_late(self) -> None:
+        """One more that was late is done."""
+        with self._lock:
+            self.late += 1
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -128,6 +135,11 @@ class _Handler(BaseHTTPRequestHandler):
             case "reply_lost":
                 self._ask(body)
                 self._break_off()
+            case "late":
+                self.faulty.wait_healed()
+                answer = self._ask(body)
+                self.faulty.count_late()
+                self._answer(*answer)
             case "pass":
                 self._answer(*self._ask(body))
 

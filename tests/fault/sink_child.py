@@ -8,16 +8,19 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from keeprate.schemas.topics import DEAD_LETTERS
 from keeprate.sinks import kafka
 from keeprate.sinks import run as sink_run
 from keeprate.sinks.flush import Destination, Flush
+from keeprate.sinks.intent import Intent
 from keeprate.sinks.partition import FlushPolicy, TopicPartition
 from keeprate.sinks.run import SinkSettings, log_to_stderr, run
 from keeprate.sinks.sink import Sink, SinkPolicy
+
+Offsets = Mapping[TopicPartition, tuple[int, str]]
 
 
 def main(options: dict[str, Any]) -> None:
@@ -37,7 +40,7 @@ def main(options: dict[str, Any]) -> None:
             group=options["group"],
             topics=(options["topic"], DEAD_LETTERS.name),
             policy=SinkPolicy(
-                FlushPolicy(linger_s=0.1, max_rows=options.get("max_rows", 200)),
+                FlushPolicy(linger_s=0.1, max_rows=options.get("max_rows", 200), max_bytes=4 << 20),
                 budget_s=2.0,
                 skip_lost=options.get("skip_lost", False),
             ),
@@ -62,17 +65,20 @@ def _signal_at(at: tuple[int, int, str] | None, topic: str) -> Callable[[int, To
 
 
 def _no_intent() -> None:
-    Flush._1_intend = lambda self, to: None  # type: ignore[method-assign]
+    _commit_instead(lambda offsets: {at: (first, "") for at, (first, _) in offsets.items()})
 
 
 def _commit_first() -> None:
-    intend, commit = Flush._1_intend, Flush._6_commit
+    def ends(offsets: Offsets) -> Offsets:
+        intents = {at: Intent.decode(metadata, first) for at, (first, metadata) in offsets.items()}
+        return {at: (intent.last + 1, "") if intent else offsets[at] for at, intent in intents.items()}
 
-    def both(self: Flush, to: Destination) -> None:
-        intend(self, to)
-        commit(self, to)
+    _commit_instead(ends)
 
-    Flush._1_intend = both  # type: ignore[method-assign]
+
+def _commit_instead(of: Callable[[Offsets], Offsets]) -> None:
+    commit = kafka.Consumer.commit
+    kafka.Consumer.commit = lambda self, offsets: commit(self, of(offsets))  # type: ignore[method-assign]
 
 
 def _no_delivery() -> None:

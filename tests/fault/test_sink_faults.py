@@ -20,6 +20,7 @@ LEFT_TO_MAKE_FAULT = {
     "upgrade between ledger and commit",
     "topic made anew, shorter, no sink running",
     "topic made anew, shorter, under a sink",
+    "fenced with inserts of several partitions under way",
     "network: broker slow",
     "network: broker resets",
     "network: store slow",

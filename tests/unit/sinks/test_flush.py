@@ -1,83 +1,25 @@
 """The six steps of a flush: their order, what they write, and where a retry goes on."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from keeprate.schemas.dead_letters import decode_headers
 from keeprate.schemas.forgotten import NOBODY, Forgotten, digest
 from keeprate.schemas.refusal_limit import FEWEST_RECORDS, TooManyRefusedError
-from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError, StoreUnavailableError
+from keeprate.sinks.clickhouse import SchemaMismatchError, StoreUnavailableError
 from keeprate.sinks.flush import LEDGER_COLUMNS, Destination, Flush
 from keeprate.sinks.intent import Intent
-from keeprate.sinks.kafka_errors import DeliveryError, FencedError
-from keeprate.sinks.partition import TopicPartition
+from keeprate.sinks.kafka_errors import BrokerUnavailableError, DeliveryError, FencedError
+from tests.unit.sinks.doubles import AT, GOOD, Doubles, flush_of, land
 from tests.unit.sinks.records import FakeRecord
-
-AT = ("keeprate.feedback", 2)
-GOOD = (
-    b'{"event_id":"0190a000-0000-7000-8000-00000000000%d","schema_version":1,"type":"action","action":"shown",'
-    b'"occurred_at":1764000000000,"app":"a","generation_id":"0190a000-0000-7000-8000-000000000000"}'
-)
-
-
-@dataclass
-class Doubles:
-    """Kafka and the store in one, recording what is asked of them in order, failing where a test says."""
-
-    calls: list[str] = field(default_factory=list)
-    letters: list[Any] = field(default_factory=list)
-    ledger: list[dict[str, Any]] = field(default_factory=list)
-    tokens: list[str] = field(default_factory=list)
-    fail: dict[str, list[Exception]] = field(default_factory=dict)
-    refuse: bytes = b"\0never\0"
-    away_at_insert: int = 0
-    data: bytes = b""
-
-    def commit(self, at: TopicPartition, offset: int, metadata: str = "") -> None:
-        self._call(f"commit {offset}" + (" intent" if metadata else ""))
-
-    def write(self, letters: Sequence[Any]) -> None:
-        self._call("letters")
-        self.letters += letters
-
-    def insert_bytes(
-        self, table: str, columns: Sequence[str], data: bytes, format_name: str, settings: Mapping[str, str | int]
-    ) -> None:
-        self._call(f"insert {table}")
-        if self.calls.count(f"insert {table}") == self.away_at_insert:
-            raise StoreUnavailableError("away")
-        if self.refuse in data:
-            raise BatchRejectedError("refused", 117, "INCORRECT_DATA")
-        self.tokens.append(str(settings["insert_deduplication_token"]))
-        self.data += data
-
-    def insert(
-        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], settings: Mapping[str, str | int]
-    ) -> None:
-        self._call(f"insert {table}")
-        self.ledger.append(dict(zip(columns, rows[0], strict=True)))
-        self.tokens.append(str(settings["insert_deduplication_token"]))
-
-    def _call(self, name: str) -> None:
-        self.calls.append(name)
-        if self.fail.get(name):
-            raise self.fail[name].pop(0)
-
-
-def _flush(doubles: Doubles, *values: bytes | None, first: int = 0) -> tuple[Flush, Destination]:
-    records = [FakeRecord(first + n, value) for n, value in enumerate(values)]
-    flush = Flush(AT, Intent(first, first + len(values) - 1, "1.3"), records)
-    return flush, Destination("sink", doubles, doubles, doubles, 3)
 
 
 def test_the_steps_come_in_the_order_of_the_protocol() -> None:
     """Intent, dead letters, rows, ledger, commit: in this order and each once."""
     doubles = Doubles()
-    flush, to = _flush(doubles, GOOD % 1, b"broken", None)
-    flush.run(to)
+    flush, to = flush_of(doubles, GOOD % 1, b"broken", None)
+    land(flush, to)
     assert doubles.calls == ["commit 0 intent", "letters", "insert feedback", "insert ledger", "commit 3"]
     assert tuple(doubles.ledger[0]) == LEDGER_COLUMNS
     assert {name: doubles.ledger[0][name] for name in ("rows", "dead_letters", "filtered", "absent")} == {
@@ -91,17 +33,17 @@ def test_the_steps_come_in_the_order_of_the_protocol() -> None:
 def test_a_range_that_is_refused_whole_stops_the_sink() -> None:
     """Before a single dead letter is written; the intent stays, so the next start looks at the same range again."""
     doubles = Doubles()
-    flush, to = _flush(doubles, *[b"nonsense"] * FEWEST_RECORDS)
+    flush, to = flush_of(doubles, *[b"nonsense"] * FEWEST_RECORDS)
     with pytest.raises(TooManyRefusedError):
-        flush.run(to)
+        land(flush, to)
     assert doubles.calls == ["commit 0 intent"]
 
 
 def test_a_dead_letter_says_where_the_record_was() -> None:
     """Key and bytes are the record's; the headers name the stage and the place."""
     doubles = Doubles()
-    flush, to = _flush(doubles, b"broken")
-    flush.run(to)
+    flush, to = flush_of(doubles, b"broken")
+    land(flush, to)
     key, value, headers = doubles.letters[0]
     letter = decode_headers(headers)
     assert (key, value) == (b"key", b"broken")
@@ -111,19 +53,30 @@ def test_a_dead_letter_says_where_the_record_was() -> None:
 def test_a_retry_goes_on_at_the_step_that_failed() -> None:
     """A store that was away is asked again with the same token; the intent and the letters are not written again."""
     doubles = Doubles(fail={"insert feedback": [StoreUnavailableError("away")]})
-    flush, to = _flush(doubles, GOOD % 1, b"broken")
+    flush, to = flush_of(doubles, GOOD % 1, b"broken")
     with pytest.raises(StoreUnavailableError):
-        flush.run(to)
+        land(flush, to)
     doubles.calls.clear()
-    flush.run(to)
+    land(flush, to)
     assert doubles.calls == ["insert feedback", "insert ledger", "commit 2"]
+
+
+def test_a_commit_that_was_not_answered_is_made_again_alone() -> None:
+    """When the coordinator was away at the end, nothing but the last commit is done again."""
+    doubles = Doubles(fail={"commit 1": [BrokerUnavailableError("away")]})
+    flush, to = flush_of(doubles, GOOD % 1)
+    with pytest.raises(BrokerUnavailableError):
+        land(flush, to)
+    doubles.calls.clear()
+    land(flush, to)
+    assert doubles.calls == ["commit 1"]
 
 
 def test_the_row_at_fault_is_found_by_halving() -> None:
     """A refused batch lands all but the refused row, which becomes a dead letter, and the ledger says so."""
     doubles = Doubles(refuse=b"000000000003")
-    flush, to = _flush(doubles, *(GOOD % n for n in range(1, 8)))
-    flush.run(to)
+    flush, to = flush_of(doubles, *(GOOD % n for n in range(1, 8)))
+    land(flush, to)
     assert len(doubles.letters) == 1
     assert doubles.letters[0][1] == GOOD % 3
     assert (doubles.ledger[0]["rows"], doubles.ledger[0]["dead_letters"]) == (6, 1)
@@ -133,11 +86,11 @@ def test_the_row_at_fault_is_found_by_halving() -> None:
 def test_halving_that_was_cut_off_does_not_refuse_twice() -> None:
     """When the store goes away in the middle of the halves, the refused row's letter is not written again."""
     doubles = Doubles(refuse=b"000000000001")
-    flush, to = _flush(doubles, *(GOOD % n for n in range(1, 5)))
+    flush, to = flush_of(doubles, *(GOOD % n for n in range(1, 5)))
     doubles.away_at_insert = 5
     with pytest.raises(StoreUnavailableError):
-        flush.run(to)
-    flush.run(to)
+        land(flush, to)
+    land(flush, to)
     assert [letter[1] for letter in doubles.letters] == [GOOD % 1]
     assert (doubles.ledger[0]["rows"], doubles.ledger[0]["dead_letters"]) == (3, 1)
 
@@ -145,18 +98,18 @@ def test_halving_that_was_cut_off_does_not_refuse_twice() -> None:
 def test_a_fenced_intent_writes_nothing() -> None:
     """When the first commit is refused, neither letters nor rows are written."""
     doubles = Doubles(fail={"commit 0 intent": [FencedError("fenced")]})
-    flush, to = _flush(doubles, GOOD % 1, b"broken")
+    flush, to = flush_of(doubles, GOOD % 1, b"broken")
     with pytest.raises(FencedError):
-        flush.run(to)
+        land(flush, to)
     assert doubles.calls == ["commit 0 intent"]
 
 
 def test_a_dead_letter_that_is_not_taken_stops_before_the_rows() -> None:
     """A delivery error leaves the offset where it was: nothing is inserted or committed after it."""
     doubles = Doubles(fail={"letters": [DeliveryError("not taken")]})
-    flush, to = _flush(doubles, GOOD % 1, b"broken")
+    flush, to = flush_of(doubles, GOOD % 1, b"broken")
     with pytest.raises(DeliveryError):
-        flush.run(to)
+        land(flush, to)
     assert doubles.calls == ["commit 0 intent", "letters"]
 
 
@@ -164,12 +117,12 @@ def test_a_flush_that_waited_lands_without_who_was_forgotten_meanwhile() -> None
     """Its rows are made anew, under the same token, and its dead letters are not written again."""
     who = NOBODY
     doubles = Doubles(fail={"insert feedback": [StoreUnavailableError("away")]})
-    flush, to = _flush(doubles, GOOD.replace(b'"app"', b'"user":"u1","app"') % 1, b"broken")
+    flush, to = flush_of(doubles, GOOD.replace(b'"app"', b'"user":"u1","app"') % 1, b"broken")
     to = replace(to, forgotten=lambda: who)
     with pytest.raises(StoreUnavailableError):
-        flush.run(to)
+        land(flush, to)
     who = Forgotten({("", digest("u1")): "forgotten-1"})
-    flush.run(to)
+    land(flush, to)
     assert b"forgotten-1" in doubles.data
     assert b"u1" not in doubles.data
     assert doubles.calls.count("letters") == 1
@@ -180,5 +133,5 @@ def test_a_refused_dead_letter_stops_the_sink() -> None:
     doubles = Doubles(refuse=b"poison")
     flush = Flush(("keeprate.dead-letters", 0), Intent(0, 0, "1.3"), [FakeRecord(0, b"poison")])
     with pytest.raises(SchemaMismatchError):
-        flush.run(Destination("sink", doubles, doubles, doubles, 3))
+        land(flush, Destination("sink", doubles, doubles, doubles, 3))
     assert not doubles.letters

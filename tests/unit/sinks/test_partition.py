@@ -26,6 +26,12 @@ def test_the_oldest_record_lingers_only_so_long() -> None:
     assert buffer.due(11.0, POLICY)
 
 
+def test_records_of_few_partitions_wait_for_less() -> None:
+    """Flushes are as far apart as spacing_s on average, and none waits for longer than linger_s."""
+    policy = FlushPolicy(linger_s=1.0, spacing_s=0.125)
+    assert [policy.among(partitions).linger_s for partitions in (1, 4, 64)] == [0.125, 0.5, 1.0]
+
+
 def test_a_full_buffer_is_due_at_once() -> None:
     """Rows and bytes each fill a batch."""
     assert _with(PartitionBuffer(0), 0, 1, 2).due(0.0, POLICY)
@@ -37,11 +43,22 @@ def test_a_full_buffer_is_due_at_once() -> None:
 def test_ranges_tile_across_the_gaps_of_a_compacted_topic() -> None:
     """A range begins where the last one ended, whatever offsets compaction took in between."""
     buffer = _with(PartitionBuffer(5), 7, 9)
-    first, records = buffer.cut("r")
+    first, records = buffer.cut("r", POLICY)
     assert (first.first, first.last, len(records)) == (5, 9, 2)
     _with(buffer, 15)
-    second, _ = buffer.cut("r")
+    second, _ = buffer.cut("r", POLICY)
     assert (second.first, second.last) == (10, 15)
+
+
+def test_a_batch_holds_no_more_than_it_may_however_much_was_read_at_once() -> None:
+    """The rest is the next range, and due at once."""
+    buffer = _with(PartitionBuffer(0), *range(7))
+    assert [len(buffer.cut("r", POLICY)[1]) for _ in range(2)] == [3, 3]
+    buffer = PartitionBuffer(0)
+    for offset in range(3):
+        buffer.add(FakeRecord(offset, b"x" * 600), 0.0)
+    intent, _ = buffer.cut("r", POLICY)
+    assert (intent.first, intent.last, buffer.size_bytes) == (0, 1, 603)
 
 
 def test_a_replay_takes_exactly_the_range_of_the_intent() -> None:
@@ -50,7 +67,7 @@ def test_a_replay_takes_exactly_the_range_of_the_intent() -> None:
     assert not buffer.due(1e9, POLICY, draining=True)
     _with(buffer, 7, 8)
     assert buffer.due(0.0, POLICY)
-    intent, records = buffer.cut("r")
+    intent, records = buffer.cut("r", POLICY)
     assert (intent.first, intent.last, [record.offset() for record in records]) == (5, 7, [5, 6, 7])
     assert [record.offset() for record in buffer.records] == [8]
     assert buffer.next_offset == 8
@@ -62,7 +79,7 @@ def test_a_replay_whose_last_record_was_compacted_away_ends_with_the_partition()
     assert not buffer.due(0.0, POLICY)
     buffer.reached(8)
     assert buffer.due(0.0, POLICY)
-    assert buffer.cut("r")[0].last == 7
+    assert buffer.cut("r", POLICY)[0].last == 7
 
 
 def test_buffers_that_hold_too_much_together_give_up_the_largest() -> None:

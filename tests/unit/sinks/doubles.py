@@ -1,0 +1,91 @@
+"""Kafka and the store in memory, for tests of the protocol without either."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from keeprate.sinks.clickhouse import BatchRejectedError, StoreUnavailableError
+from keeprate.sinks.flights import Flights
+from keeprate.sinks.flush import Destination, Flush
+from keeprate.sinks.intent import Intent
+from keeprate.sinks.kafka_errors import BrokerError
+from keeprate.sinks.partition import TopicPartition
+from tests.unit.sinks.records import FakeRecord
+
+AT = ("keeprate.feedback", 2)
+GOOD = (
+    b'{"event_id":"0190a000-0000-7000-8000-00000000000%d","schema_version":1,"type":"action","action":"shown",'
+    b'"occurred_at":1764000000000,"app":"a","generation_id":"0190a000-0000-7000-8000-000000000000"}'
+)
+
+
+@dataclass
+class Doubles:
+    """Kafka and the store in one, recording what is asked of them in order, failing where a test says."""
+
+    calls: list[str] = field(default_factory=list)
+    commits: list[dict[TopicPartition, int]] = field(default_factory=list)
+    letters: list[Any] = field(default_factory=list)
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    fail: dict[str, list[Exception]] = field(default_factory=dict)
+    refuse: bytes = b"\0never\0"
+    away_at_insert: int = 0
+    data: bytes = b""
+
+    def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> dict[TopicPartition, BrokerError]:
+        self.commits.append({at: offset for at, (offset, _) in offsets.items()})
+        failed = {}
+        for at, (offset, metadata) in offsets.items():
+            try:
+                self._call(f"commit {offset}" + (" intent" if metadata else ""))
+            except BrokerError as error:
+                failed[at] = error
+        return failed
+
+    def write(self, letters: Sequence[Any]) -> None:
+        self._call("letters")
+        self.letters += letters
+
+    def insert_bytes(
+        self, table: str, columns: Sequence[str], data: bytes, format_name: str, settings: Mapping[str, str | int]
+    ) -> None:
+        self._call(f"insert {table}")
+        if self.calls.count(f"insert {table}") == self.away_at_insert:
+            raise StoreUnavailableError("away")
+        if self.refuse in data:
+            raise BatchRejectedError("refused", 117, "INCORRECT_DATA")
+        self.tokens.append(str(settings["insert_deduplication_token"]))
+        if table == "ledger":
+            self.ledger.append(json.loads(data))
+        else:
+            self.data += data
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if self.fail.get(name):
+            raise self.fail[name].pop(0)
+
+
+def flush_of(
+    doubles: Doubles, *values: bytes | None, first: int = 0, at: TopicPartition = AT
+) -> tuple[Flush, Destination]:
+    """A flush of records with these values, and where it goes."""
+    records = [FakeRecord(first + n, value) for n, value in enumerate(values)]
+    flush = Flush(at, Intent(first, first + len(values) - 1, "1.3"), records)
+    return flush, Destination("sink", doubles, doubles, doubles, 3)
+
+
+def land(flush: Flush, to: Destination) -> None:
+    """Do what is left of the protocol, or raise what stopped it."""
+    flights = Flights(to)
+    try:
+        failed = flights.begin([flush])
+        if not failed:
+            flights.wait(30)
+        for _, error in failed + flights.collect():
+            if error is not None:
+                raise error
+    finally:
+        flights.close()
