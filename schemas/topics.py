@@ -25,6 +25,9 @@ class Topic:
 _SOURCE_BYTES = str(8 * MAX_EVENT_BYTES)
 _DEAD_LETTER_BYTES = str(8 * MAX_EVENT_BYTES + 65_536)
 
+# 200 segments with labels of 100 characters, and all numbers long.
+_WINDOW_BYTES = str(4 << 20)
+
 GENERATIONS = Topic(
     "keeprate.generations",
     key="generation_id",
@@ -45,9 +48,9 @@ OUTCOMES = Topic(
 )
 WINDOWS = Topic(
     "keeprate.windows",
-    key="segment, window and source partition",
-    value="absolute counts of one 5-minute window, JSON",
-    config={"cleanup.policy": "compact,delete", "retention.ms": str(90 * DAY_MS)},
+    key="app/window in ms/partition",
+    value="absolute counts of one 5-minute window in one partition, JSON: a version, and all its segments",
+    config={"cleanup.policy": "compact,delete", "retention.ms": str(90 * DAY_MS), "max.message.bytes": _WINDOW_BYTES},
 )
 DEAD_LETTERS = Topic(
     "keeprate.dead-letters",

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
 import faust
 from faust.tables import TableManager
@@ -13,13 +13,16 @@ from keeprate.schemas.refusal_limit import DEFAULT_SHARE, RefusalLimit
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, OUTCOMES
 from keeprate.streams.delivery import Delivery
 from keeprate.streams.pipeline import Observer, Pipeline
-from keeprate.streams.table import OutcomeTable
+from keeprate.streams.publishing import Proof, Publishing, WindowSettings, WindowsObserver
+from keeprate.streams.table import OutcomeTable, Recovered
 from keeprate.streams.transport import Transport
 
 # Services log through these, one line for each that starts or stops.
 FAUST_LOGGER = logging.getLogger("faust.keeprate")
 
 GROUP: Final = "keeprate-join"
+WINDOWS_DRAIN_S: Final = 5.0
+"""How long an ending worker may take to publish its windows; else their next owner does."""
 SWEEP_EVERY_S: Final = 0.1
 WATCH_RECOVERY_EVERY_S: Final = 1.0
 FAUST_SETTINGS: Final[dict[str, Any]] = {
@@ -90,12 +93,17 @@ class App(faust.App):
         return Transport(self.conf.broker_consumer, self)
 
 
+class AppObserver(Observer, WindowsObserver, Protocol):
+    """Whoever counts."""
+
+
 def build(
     bootstrap: str,
     data_dir: Path | None,
-    observer: Observer,
+    observer: AppObserver,
     group: str = GROUP,
     max_refused_share: float = DEFAULT_SHARE,
+    windows: WindowSettings | None = None,
     **settings: Any,
 ) -> App:
     """The processors as an app that is not started.
@@ -103,6 +111,7 @@ def build(
     data_dir: where RocksDB keeps the state; None keeps it in memory.
     observer: is told of every batch that is through.
     max_refused_share: of the last events, before the app stops.
+    windows: how they are published; None publishes none.
     settings: Faust's own, over those chosen here.
     """
     app = App(
@@ -111,21 +120,57 @@ def build(
         **(FAUST_SETTINGS | {"datadir": data_dir or Path(".")} | settings),
     )
     delivery = Delivery(bootstrap)
-    table = _table(app, delivery, data_dir, lambda: pipeline.forget())
+    table = _table(app, delivery, data_dir, lambda: pipeline.forget(), lambda numbers: recovered(numbers))
+    publishing = _publishing(app, table, delivery, observer, windows) if windows else None
     pipeline = Pipeline(
         delivery,
         table.partition,
         lambda message: app.consumer.ack(message),
         lambda error: app.crash(error),
         observer,
-        lambda: time.time_ns() // 1_000_000,
+        _now_ms,
         RefusalLimit(max_refused_share),
+        publishing,
     )
+
+    async def recovered(numbers: list[int]) -> None:
+        # A batch of before the rebalance would come into a state that is counted already.
+        await pipeline.rest()
+        if publishing is not None:
+            for number in numbers:
+                publishing.recovered(number)
+
     _connect(app, pipeline, delivery)
+    if publishing is not None:
+        _connect_windows(app, pipeline, publishing)
     return app
 
 
-def _table(app: App, delivery: Delivery, data_dir: Path | None, on_rebalance: Callable[[], None]) -> OutcomeTable:
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _publishing(
+    app: App, table: OutcomeTable, delivery: Delivery, observer: WindowsObserver, settings: WindowSettings
+) -> Publishing:
+    def proof() -> Proof:
+        consumer: Any = app.consumer
+        return cast(Proof, consumer)
+
+    return Publishing(
+        table.partition,
+        delivery.write_windows,
+        proof,
+        lambda error: app.crash(error),
+        observer,
+        _now_ms,
+        settings,
+    )
+
+
+def _table(
+    app: App, delivery: Delivery, data_dir: Path | None, on_rebalance: Callable[[], None], on_recovered: Recovered
+) -> OutcomeTable:
     table = OutcomeTable(
         app,
         name="outcomes",
@@ -135,6 +180,7 @@ def _table(app: App, delivery: Delivery, data_dir: Path | None, on_rebalance: Ca
         data_dir=data_dir,
         write_back=lambda partition, values: delivery.write(partition, values, ()),
         on_rebalance=on_rebalance,
+        on_recovered=on_recovered,
     )
     app.tables.add(table)
     return table
@@ -154,6 +200,16 @@ def _connect(app: App, pipeline: Pipeline, delivery: Delivery) -> None:
         pipeline.sweep()
 
     app.timer(interval=SWEEP_EVERY_S)(sweep)
+
+
+def _connect_windows(app: App, pipeline: Pipeline, publishing: Publishing) -> None:
+    async def drain() -> None:
+        await pipeline.drain()
+        await app.consumer.commit()
+        await publishing.drain(time.monotonic() + WINDOWS_DRAIN_S)
+
+    app.drain = drain
+    app.timer(interval=SWEEP_EVERY_S)(publishing.turn)
 
 
 def _topic(app: App, *names: str, **kwargs: Any) -> Any:

@@ -17,7 +17,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -70,12 +70,25 @@ class Writer(Protocol):
     def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[Offsets]": ...
 
 
+class Windows(Protocol):
+    """Who counts what the state holds: `publishing.Publishing`."""
+
+    def landed(
+        self, number: int, held: Mapping[str, Outcome], outcomes: Mapping[str, Outcome], written: Offsets
+    ) -> None: ...
+
+    def swept(self, number: int, expired_before_ms: int, expired: bool) -> None: ...
+
+    def forget(self) -> None: ...
+
+
 class Pipeline:
     """The way of batches from Kafka to Kafka.
 
     partition: gives the state of a partition.
     acknowledge: marks a message as done.
     fail: is told of the error that stopped everything; it should end the process.
+    windows: is told of every change of a state, right behind it.
     """
 
     def __init__(
@@ -87,6 +100,7 @@ class Pipeline:
         observer: Observer,
         now_ms: Callable[[], int],
         limit: RefusalLimit,
+        windows: Windows | None = None,
     ) -> None:
         self._delivery = delivery
         self._partition = partition
@@ -95,6 +109,7 @@ class Pipeline:
         self._observer = observer
         self._now_ms = now_ms
         self._limit = limit
+        self._windows = windows
         self._watermarks: dict[int, Watermark] = defaultdict(Watermark)
         self._sweeps: dict[int, _Sweep] = defaultdict(_Sweep)
         self._recent: dict[int, dict[str, _Known]] = {}
@@ -121,9 +136,13 @@ class Pipeline:
         else:
             self._await(flight)
 
+    async def rest(self) -> None:
+        """Return when no batch is on its way."""
+        await self._until_waiting(0)
+
     async def drain(self) -> None:
         """Take no more batches, and finish those that were taken."""
-        await self._until_waiting(0)
+        await self.rest()
         self._stopped.set()
 
     def forget(self) -> None:
@@ -131,6 +150,8 @@ class Pipeline:
         self._recent.clear()
         self._watermarks.clear()
         self._sweeps.clear()
+        if self._windows is not None:
+            self._windows.forget()
 
     def sweep(self, limit: int = SWEEP_OUTCOMES) -> None:
         """Look at the next outcomes of each partition, and let those go that have expired."""
@@ -140,6 +161,8 @@ class Pipeline:
             before_ms = watermark.expired_before_ms(self._now_ms())
             keys = self._sweeps[number].look(self._partition(number), before_ms, limit)
             expired = [key for key in keys if self._is_over(number, key, before_ms)]
+            if self._windows is not None:
+                self._windows.swept(number, before_ms, bool(expired))
             if expired:
                 gone: Changes = dict.fromkeys(expired)
                 self._await(_Flight(number, None, gone, self._delivery.write(number, gone, ()), time.monotonic()))
@@ -185,7 +208,8 @@ class Pipeline:
         for key, outcome in step.outcomes.items():
             recent.pop(key, None)
             recent[key] = outcome, stamps_ms[key]
-        return _Flight(number, _Joined(message, sifted, step, late_count), stamped, written, started_s)
+        batch = _Joined(message, sifted, held, step, late_count)
+        return _Flight(number, batch, stamped, written, started_s)
 
     async def _land(self, flight: "_Flight", previous: asyncio.Task[None] | None) -> None:
         try:
@@ -196,8 +220,10 @@ class Pipeline:
                 return
             state = self._partition(flight.number)
             state.write(flight.changes, reached(state.offset, written))
-            if flight.joined is not None:
-                self._acknowledge(flight.joined.message)
+            if (joined := flight.joined) is not None:
+                if self._windows is not None:
+                    self._windows.landed(flight.number, joined.held, joined.step.outcomes, written)
+                self._acknowledge(joined.message)
         except NotOursError as error:
             logger.info("%s; its new owner reads the batch again", error)
         except Exception as error:  # noqa: BLE001 - as in take
@@ -225,6 +251,7 @@ class Pipeline:
 class _Joined:
     message: Any
     sifted: Sifted
+    held: Mapping[str, Outcome]
     step: Step
     late: int
 

@@ -50,7 +50,10 @@ class PartitionState(Protocol):
         """Apply changes, and move the offset to `offset` unless that is None or behind."""
 
     def scan(self, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """The first so many keys from `start` on, in order, with their values."""
+        """The first so many keys from `start` on, in order, with their values; fewer where there are no more.
+
+        A key that comes in while somebody walks through may be left out.
+        """
 
     def close(self) -> None:
         """Let go of it. What is on disk stays there."""
@@ -79,11 +82,12 @@ class MemoryState:
     def scan(self, start: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         if not start or self._walk is None:
             self._walk = sorted(self._values)
-        place = bisect_left(self._walk, start)
-        keys = self._walk[place : place + limit]
-        if len(keys) < limit:
+        walk = self._walk
+        kept = (walk[at] for at in range(bisect_left(walk, start), len(walk)) if walk[at] in self._values)
+        found = [(key, self._values[key]) for key in islice(kept, limit)]
+        if len(found) < limit:
             self._walk = None
-        return [(key, self._values[key]) for key in keys if key in self._values]
+        return found
 
     def close(self) -> None:
         self._values.clear()

@@ -5,7 +5,7 @@ Its changelog is keeprate.outcomes, which is the join's output too.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ STATE_FORMAT: Final = 2
 """In the directory's name: a state of another format is left alone, and recovered anew."""
 
 WriteBack = Callable[[int, dict[bytes, bytes | None]], Any]
+Recovered = Callable[[list[int]], Awaitable[None]]
 
 
 class OutcomeStore(Store[bytes, bytes]):
@@ -42,12 +43,14 @@ class OutcomeStore(Store[bytes, bytes]):
         data_dir: Path | None,
         write_back: WriteBack,
         on_rebalance: Callable[[], None],
+        on_recovered: Recovered,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._data_dir = data_dir
         self._write_back = write_back
         self._tell_rebalance = on_rebalance
+        self._tell_recovered = on_recovered
         self._ours: set[int] = set()
         self._states: dict[int, PartitionState] = {}
         # Keys whose last record in the changelog holds less than what is known.
@@ -108,6 +111,7 @@ class OutcomeStore(Store[bytes, bytes]):
                 state = self.partition(number)
                 whole: dict[bytes, bytes | None] = {key: value_of(value) for key, value in kept if value is not None}
                 state.write({}, reached(state.offset, await self._write_back(number, whole)))
+        await self._tell_recovered(sorted({tp.partition for tp in active_tps}))
 
     async def need_active_standby_for(self, tp: TP) -> bool:
         return True
@@ -135,13 +139,20 @@ class OutcomeTable(faust.Table[bytes, bytes]):
     logger = _FAUST_LOGGER
 
     def __init__(
-        self, *args: Any, data_dir: Path | None, write_back: WriteBack, on_rebalance: Callable[[], None], **kwargs: Any
+        self,
+        *args: Any,
+        data_dir: Path | None,
+        write_back: WriteBack,
+        on_rebalance: Callable[[], None],
+        on_recovered: Recovered,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._store_arguments: dict[str, Any] = {
             "data_dir": data_dir,
             "write_back": write_back,
             "on_rebalance": on_rebalance,
+            "on_recovered": on_recovered,
         }
 
     def _new_store(self) -> OutcomeStore:

@@ -22,6 +22,7 @@ from keeprate.streams.app import GROUP, App, build
 from keeprate.streams.delivery import missing_topics
 from keeprate.streams.liveness import Liveness
 from keeprate.streams.metrics import WorkerMetrics
+from keeprate.streams.publishing import WindowSettings
 from keeprate.streams.recovery import Recovery
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class WorkerSettings:
     data_dir: where the state is kept; None keeps it in memory, to be recovered from the changelog at each start.
     standby_replicas: how many other workers keep a copy of each partition's state.
     max_refused_share: of the last events, before it stops.
+    windows: how windows are published; None publishes none.
     """
 
     brokers: str
@@ -50,6 +52,7 @@ class WorkerSettings:
     standby_replicas: int = 0
     metrics_port: int | None = None
     max_refused_share: float = DEFAULT_SHARE
+    windows: WindowSettings | None = None
     log_level: str = "INFO"
 
 
@@ -88,6 +91,7 @@ def run(settings: WorkerSettings) -> None:
         metrics,
         settings.group,
         settings.max_refused_share,
+        settings.windows,
         table_standby_replicas=settings.standby_replicas,
     )
     Watch(app, metrics)

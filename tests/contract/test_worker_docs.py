@@ -25,7 +25,8 @@ def test_every_metric_is_on_the_page_as_it_is_in_the_code() -> None:
 def test_every_option_on_the_page_is_one_of_the_command() -> None:
     """An option that was renamed must not stay in the docs."""
     command = typer.main.get_command(app)
-    options = {name for parameter in command.commands["worker"].params for name in parameter.opts}  # type: ignore[attr-defined]
+    parameters = command.commands["worker"].params  # type: ignore[attr-defined]
+    options = {name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)}
     assert set(re.findall(r"--[a-z][a-z-]+", PAGE)) <= options
 
 
