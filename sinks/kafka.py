@@ -1,11 +1,9 @@
 """The door to Kafka: only this module and `kafka_reader` know confluent_kafka. Its failures leave as `kafka_errors`."""
 
-import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -141,8 +139,7 @@ class Consumer:
 
         Raises OffsetLostError, and BrokerError for what waiting does not heal. Calls back for rebalances.
         """
-        with _no_collections():
-            messages = self._driver.consume(max_records, timeout_s)
+        messages = self._driver.consume(max_records, timeout_s)
         records: list[Any] = [message for message in messages if message.error() is None]
         ends = []
         for message in messages if len(records) < len(messages) else ():
@@ -263,18 +260,6 @@ def raise_or_log(error: KafkaError, where: str) -> None:
     if error.fatal() or error.code() == KafkaError._FATAL or error.code() in _NOT_ALLOWED:
         raise BrokerError(f"{where}: {error.str()}", error.name())
     logger.warning("%s: %s", where, error.str())
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    # Records are many and in no cycles. Looking for some while they come costs more than reading them.
-    wanted = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if wanted:
-            gc.enable()
 
 
 def _patiently(call: Callable[[], Any]) -> Any:

@@ -13,9 +13,11 @@ partitions whose flush waits and keeps polling, so that it stays a member, and a
 **Invariant:** one thread reads, commits and decides; others have only flushes that were handed to them.
 """
 
+import gc
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -123,8 +125,13 @@ class Sink:
 
     def _read(self) -> None:
         full = self._full()
-        # A member must poll, also when it has no room.
-        records, ends = self._poll(*((1, 0.0) if full else (_POLL_RECORDS, _POLL_S)))
+        with _no_collections():
+            # A member must poll, also when it has no room.
+            self._buffer(*self._poll(*((1, 0.0) if full else (_POLL_RECORDS, _POLL_S))))
+        if full:
+            self._flights.wait(_POLL_S)
+
+    def _buffer(self, records: Sequence[Record], ends: Sequence[End]) -> None:
         now_s = self._clock()
         for record in records:
             buffer = self._buffers.get((record.topic(), record.partition()))
@@ -134,8 +141,6 @@ class Sink:
             if (buffer := self._buffers.get((end.topic, end.partition))) is not None:
                 buffer.reached(end.offset)
         self._unverified = self._unverified or bool(records)
-        if full:
-            self._flights.wait(_POLL_S)
 
     def _full(self) -> bool:
         """Whether more is in hand than may be, and will be less by itself: a replay needs its last record first."""
@@ -269,3 +274,15 @@ class Sink:
         self._waiting.pop(at, None)
         self._flights.forget(at)
         self._observer.dropped(at, reason)
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    # Records are many and in no cycles. Looking for some while they come costs more than reading them.
+    wanted = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if wanted:
+            gc.enable()
