@@ -1,4 +1,4 @@
-"""The door to Kafka: only this module and `kafka_reader` know confluent_kafka. Its failures leave as `kafka_errors`."""
+"""The door to Kafka: the one module of sinks/ that knows confluent_kafka. Its failures leave as `kafka_errors`."""
 
 import logging
 import threading
@@ -148,7 +148,7 @@ class Consumer:
             if error.code() == KafkaError._PARTITION_EOF:
                 ends.append(End(message.topic() or "", message.partition() or 0, message.offset() or 0))
             else:
-                raise_or_log(error, f"{message.topic()}/{message.partition()}")
+                _raise_or_log(error, f"{message.topic()}/{message.partition()}")
         return records, ends
 
     def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int | None, str]]:
@@ -184,6 +184,10 @@ class Consumer:
         except BrokerError as error:
             return dict.fromkeys(offsets, error)
         return {(done.topic, done.partition): _classify(done.error) for done in answers if done.error is not None}
+
+    def assign(self, at: TopicPartition, offset: int) -> None:
+        """Read this partition from there on, as a member of no group."""
+        self._driver.assign([Position(*at, offset)])
 
     def pause(self, at: TopicPartition) -> None:
         """Hand out no records of the partition until `resume`; membership goes on."""
@@ -252,8 +256,7 @@ class DeadLetterProducer:
             raise DeliveryError(f"{topic}: {len(failed) + waiting} records were not acknowledged: {code}", code)
 
 
-def raise_or_log(error: KafkaError, where: str) -> None:
-    """Raise OffsetLostError, or BrokerError for what waiting does not heal; log what the client heals by itself."""
+def _raise_or_log(error: KafkaError, where: str) -> None:
     if error.code() in _LOST:
         raise OffsetLostError(f"{where}: {error.str()}", error.name())
     # A fatal error of the client comes as a message whose own error is not marked as fatal.
