@@ -64,3 +64,9 @@ class Watermark:
 def late(times_ms: Mapping[str, int], held: Mapping[str, Outcome], expired_before_ms: int) -> int:
     """How many outcomes, by their event times, began with facts so old that what was known before has expired."""
     return sum(at_ms < expired_before_ms and key not in held for key, at_ms in times_ms.items())
+
+
+def ahead(times_ms: Iterable[int], now_ms: int) -> int:
+    """How many event times are farther ahead of the clock than clients' clocks may be. The watermark cuts them."""
+    limit_ms = now_ms + SKEW_MS
+    return sum(at_ms > limit_ms for at_ms in times_ms)

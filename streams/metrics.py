@@ -60,6 +60,13 @@ LATE: Final = Metric(
     "Outcomes that began again with facts so old that what was known before had expired; the store merges them.",
     "Many: clients send after more than a week, or a clock is wrong.",
 )
+AHEAD: Final = Metric(
+    "keeprate_join_ahead_outcomes_total",
+    "counter",
+    (),
+    "Outcomes that changed by a fact from more than five minutes ahead of the worker's clock; event time is cut there.",
+    "Many: the clock of a client or of the worker is wrong.",
+)
 EXPIRED: Final = Metric(
     "keeprate_join_expired_outcomes_total",
     "counter",
@@ -175,6 +182,7 @@ METRICS: Final = (
         OUTCOMES,
         ORPHANS,
         LATE,
+        AHEAD,
         EXPIRED,
         LATENCY,
         BATCH_SECONDS,
@@ -223,6 +231,7 @@ class WorkerMetrics:
         self._of(ORPHANS, "held").inc(step.orphans_held)
         self._of(ORPHANS, "joined").inc(step.orphans_joined)
         self._of(LATE).inc(done.late)
+        self._of(AHEAD).inc(done.ahead)
         self._time(done)
 
     def expired(self, count: int) -> None:

@@ -24,9 +24,10 @@ from typing import Any, Final, Protocol
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome
 from keeprate.schemas.refusal_limit import RefusalLimit
 from keeprate.streams.batches import Batch
-from keeprate.streams.expiry import SKEW_MS, Watermark, late, stamp, stamped_at_ms, value_of
+from keeprate.streams.expiry import SKEW_MS, Watermark, ahead, late, stamp, stamped_at_ms, value_of
 from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES, Refusal, Sifted, Step, join, refuse_overflow, sift
 from keeprate.streams.state import Changes, NotOursError, Offsets, PartitionState, reached
+from keeprate.streams.sweep import SWEEP_OUTCOMES, Sweep
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +35,6 @@ MAX_UNACKNOWLEDGED: Final = 2
 """Batches that wait for acknowledgements while the next one is worked on."""
 MAX_RECENT: Final = 5_000
 """Outcomes per partition that are kept decoded, roughly: nothing of an unacknowledged batch is dropped."""
-
-SWEEP_OUTCOMES: Final = 2_000
-"""Looked at in one go: some milliseconds."""
-SWEEP_EVERY_MS: Final = 12 * 3_600_000
-"""Event time between two walks through a state. A replay of a day takes seconds, and should not walk all the time."""
-
 
 _Known = tuple[Outcome, int]
 """An outcome, and its stamp."""
@@ -53,6 +48,7 @@ class Done:
     sifted: Sifted
     step: Step
     late: int
+    ahead: int
     took_s: float
 
 
@@ -111,7 +107,7 @@ class Pipeline:
         self._limit = limit
         self._windows = windows
         self._watermarks: dict[int, Watermark] = defaultdict(Watermark)
-        self._sweeps: dict[int, _Sweep] = defaultdict(_Sweep)
+        self._sweeps: dict[int, Sweep] = defaultdict(Sweep)
         self._recent: dict[int, dict[str, _Known]] = {}
         self._waiting: deque[asyncio.Task[None]] = deque()
         self._stopped = asyncio.Event()
@@ -199,6 +195,7 @@ class Pipeline:
         now_ms, watermark = self._now_ms(), self._watermarks[number]
         times_ms = {key: sifted.times_ms[key] for key in step.outcomes}
         late_count = late(times_ms, held, watermark.expired_before_ms(now_ms))
+        ahead_count = ahead(times_ms.values(), now_ms)
         watermark.hear(times_ms.values(), now_ms)
         stamps_ms = _stamps_ms(times_ms, known, now_ms + SKEW_MS)
         pairs = zip(encoded.items(), stamps_ms.values(), strict=True)
@@ -208,7 +205,7 @@ class Pipeline:
         for key, outcome in step.outcomes.items():
             recent.pop(key, None)
             recent[key] = outcome, stamps_ms[key]
-        batch = _Joined(message, sifted, held, step, late_count)
+        batch = _Joined(message, sifted, held, step, late_count, ahead_count)
         return _Flight(number, batch, stamped, written, started_s)
 
     async def _land(self, flight: "_Flight", previous: asyncio.Task[None] | None) -> None:
@@ -238,7 +235,8 @@ class Pipeline:
             self._observer.expired(len(flight.changes))
             return
         took_s = time.monotonic() - flight.started_s
-        self._observer.batch_done(Done(joined.message.value, joined.sifted, joined.step, joined.late, took_s))
+        counts = joined.late, joined.ahead, took_s
+        self._observer.batch_done(Done(joined.message.value, joined.sifted, joined.step, *counts))
 
     async def _stop(self, error: BaseException) -> None:
         if not self._stopped.is_set():
@@ -254,6 +252,7 @@ class _Joined:
     held: Mapping[str, Outcome]
     step: Step
     late: int
+    ahead: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,25 +264,6 @@ class _Flight:
     changes: Changes
     written: "asyncio.Future[Offsets]"
     started_s: float
-
-
-@dataclass
-class _Sweep:
-    """A walk through a partition's state, over and over, each time that event time has come far enough."""
-
-    cursor: bytes = b""
-    began_before_ms: int = -SWEEP_EVERY_MS
-
-    def look(self, state: PartitionState, before_ms: int, limit: int) -> list[bytes]:
-        """The expired keys among the next ones."""
-        if not self.cursor and before_ms < self.began_before_ms + SWEEP_EVERY_MS:
-            return []
-        if not self.cursor:
-            self.began_before_ms = before_ms
-        found = state.scan(self.cursor, limit)
-        # The least key after the last one.
-        self.cursor = found[-1][0] + b"\x00" if len(found) == limit else b""
-        return [key for key, stamped in found if stamped_at_ms(stamped) < before_ms]
 
 
 def _keep_small(encoded: dict[bytes, bytes], step: Step, sifted: Sifted, records: list[Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from keeprate.schemas.decode import encode
 from keeprate.schemas.refusal_limit import FEWEST_RECORDS, RefusalLimit, TooManyRefusedError
 from keeprate.schemas.topics import DAY_MS
-from keeprate.streams.expiry import stamp, stamped_at_ms, value_of
+from keeprate.streams.expiry import SKEW_MS, stamp, stamped_at_ms, value_of
 from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES
 from keeprate.streams.pipeline import Done, Pipeline
 from keeprate.streams.state import MemoryState, Offsets
@@ -154,6 +154,26 @@ def test_a_fact_that_comes_after_its_outcome_expired_begins_a_partial_one() -> N
         return recorder
 
     assert [done.late for done in asyncio.run(scenario()).done] == [0, 0, 1]
+
+
+def test_a_clock_that_is_ahead_is_counted_and_does_not_drive_event_time() -> None:
+    """A fact from ten years ahead expires nothing, and is stamped with the worker's time."""
+    ten_years_ms = 3_650 * DAY_MS
+
+    async def scenario() -> Recorder:
+        recorder, state = Recorder(), MemoryState()
+        pipeline = recorder.pipeline(state)
+        wrong = vote(2, GENERATION.replace("1", "2")).replace(str(NOW_MS).encode(), str(NOW_MS + ten_years_ms).encode())
+        await pipeline.take(batch([vote(1), wrong]))
+        await asyncio.sleep(0.01)
+        pipeline.sweep()
+        await pipeline.drain()
+        assert sorted(stamped_at_ms(value) for _, value in state.scan(b"", 10)) == [NOW_MS, NOW_MS + SKEW_MS]
+        return recorder
+
+    recorder = asyncio.run(scenario())
+    assert recorder.gone == 0
+    assert [done.ahead for done in recorder.done] == [1]
 
 
 def test_a_stamp_of_a_recovery_says_nothing_of_event_time() -> None:
