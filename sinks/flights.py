@@ -40,6 +40,11 @@ class Flights:
     def __contains__(self, at: object) -> bool:
         return at in self._running
 
+    @property
+    def flushes(self) -> dict[TopicPartition, Flush]:
+        """Those that were begun and not collected, by partition."""
+        return {at: flush for at, (flush, _) in self._running.items()}
+
     def begin(self, flushes: Sequence[Flush]) -> list[Result]:
         """Let flushes go on at the step where they are. Returns those whose intent was not taken."""
         refused = self._commit([flush for flush in flushes if flush.step == 0], Flush.intention)

@@ -124,6 +124,7 @@ class Flush:
     at: TopicPartition
     intent: Intent
     records: Sequence[Record]
+    size_bytes: int = 0
     step: int = 0
     attempts: int = 0
     began_s: float = 0.0

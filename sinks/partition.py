@@ -24,8 +24,8 @@ class FlushPolicy:
     rows it has. So records of few partitions do not wait for linger_s.
     max_rows, max_bytes: a batch must stay below one block of ClickHouse, so that it lands whole or not at all. The
     record that reaches max_bytes is in it.
-    held_rows, held_bytes: of all buffers together; beyond, the largest of them are due. This bounds memory, however
-    many partitions a member has to catch up with.
+    held_rows, held_bytes: of all that is in hand; beyond, the largest buffers are due, and nothing is read until some
+    has landed. This bounds memory, however many partitions a member has to catch up with.
     """
 
     linger_s: float = 1.0

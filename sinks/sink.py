@@ -143,8 +143,12 @@ class Sink:
         self._unverified = self._unverified or bool(records)
 
     def _full(self) -> bool:
-        """Whether more is in hand than may be, and will be less by itself: a replay needs its last record first."""
-        return bool(self._flights or self._waiting) and bool(crowding(self._buffers, self._policy.flush))
+        """Whether more is in hand than may be, and will be less by itself. A replay needs its last record first."""
+        policy, under_way = self._policy.flush, self._waiting | self._flights.flushes
+        held: list[Flush | PartitionBuffer] = [*under_way.values()]
+        held += [buffer for buffer in self._buffers.values() if buffer.replay is None]
+        rows, size_bytes = sum(len(each.records) for each in held), sum(each.size_bytes for each in held)
+        return bool(under_way) and (rows > policy.held_rows or size_bytes > policy.held_bytes)
 
     def _poll(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[End]]:
         try:
@@ -189,7 +193,12 @@ class Sink:
         return buffer is not None and buffer.due(self._clock(), policy, draining)
 
     def _next_flush(self, at: TopicPartition) -> Flush:
-        flush = self._waiting.get(at) or Flush(at, *self._buffers[at].cut(self._revision, self._policy.flush))
+        flush = self._waiting.get(at)
+        if flush is None:
+            buffer = self._buffers[at]
+            held_bytes = buffer.size_bytes
+            intent, records = buffer.cut(self._revision, self._policy.flush)
+            flush = Flush(at, intent, records, held_bytes - buffer.size_bytes)
         flush.began_s = self._clock()
         return flush
 
