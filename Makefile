@@ -44,8 +44,8 @@ check: $(SETUP) ## lint, types, import directions
 bench: $(SETUP) ## measure and compare; ONLY=join,sink for some of it, BENCH=--help for more
 	@$(BIN)/python -m tests.bench.run $(if $(ONLY),--only $(ONLY)) $(BENCH)
 
-fault: $(SETUP) ## make every fault SEEDS times and account for each record; ONLY=zombie for some of them
-	@$(BIN)/python -m tests.fault.run --seeds $(or $(SEEDS),3) $(if $(ONLY),--only "$(ONLY)")
+fault: $(SETUP) ## make every fault SEEDS times and account for each record; ONLY=zombie for some, FIRST_SEED=n to make one again
+	@$(BIN)/python -m tests.fault.run --seeds $(or $(SEEDS),3) $(if $(ONLY),--only "$(ONLY)") $(if $(FIRST_SEED),--first-seed $(FIRST_SEED)) $(if $(JOBS),--jobs $(JOBS))
 
 system-packages: ## install what tests need from the system, where that is allowed
 	@deploy/system-packages.sh

@@ -7,13 +7,14 @@ stop its children in the order that loses nothing.
 """
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -29,6 +30,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 _POLL_S = 0.03
+_SERVER_PORTS = range(12_000, 32_000)
 
 
 class ProcessError(RuntimeError):
@@ -134,11 +136,18 @@ class ChildProcess:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nothing listened on just now. Another process may take it before you do."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on loopback that nothing listened on just now. Another process may take it before you do.
+
+    It lies below those that kernels give to connections, where one is free there: a server that is down for a moment
+    would else find its port taken, even by a client that tried to reach it.
+    """
+    # Not by the shared generator: processes with the same seed would all choose the same ports.
+    for port in (*random.SystemRandom().sample(_SERVER_PORTS, 20), 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            chosen: int = probe.getsockname()[1]
+            return chosen
+    raise OSError("no TCP port is free on loopback")
 
 
 def accepts(port: int) -> bool:

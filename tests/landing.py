@@ -59,6 +59,7 @@ class Source:
                 "acks": "all",
                 "linger.ms": 20,
                 "message.max.bytes": 8 << 20,
+                "log_level": 0,
             }
         )
 

@@ -163,17 +163,20 @@ def outcomes(bootstrap: str, app: str) -> dict[str, bytes]:
     }
 
 
-def windows(bootstrap: str, app: str) -> dict[bytes, bytes]:
-    """What an app's windows count, by key: of the records of each, the one of the highest version."""
+def windows(bootstrap: str, app: str, topics: str = "") -> dict[bytes, bytes]:
+    """What an app's windows count, by key: of the records of each, the one of the highest version.
+
+    topics: what comes before the registry's names.
+    """
     prefix = f"{app}/".encode()
-    records = [(record.key(), record.value()) for record in read(bootstrap, WINDOWS.name)]
+    records = [(record.key(), record.value()) for record in read(bootstrap, topics + WINDOWS.name)]
     held = latest((key, value) for key, value in records if key.startswith(prefix))
     return {key: counts for key, value in held.items() if (counts := contents(value)) != encoded({})}
 
 
-def windows_of(bootstrap: str, log: Iterable[Event]) -> dict[bytes, bytes]:
+def windows_of(bootstrap: str, log: Iterable[Event], topics: str = "") -> dict[bytes, bytes]:
     """The oracle of windows: those of the outcomes of each partition, which are where they were written."""
-    places = {record.key().decode(): record.partition() for record in read(bootstrap, OUTCOMES.name)}
+    places = {record.key().decode(): record.partition() for record in read(bootstrap, topics + OUTCOMES.name)}
     by_partition: dict[int, dict[str, Outcome]] = defaultdict(dict)
     for key, outcome in fold(log).items():
         by_partition[places[key]][key] = outcome

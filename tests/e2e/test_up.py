@@ -26,8 +26,9 @@ class Up:
 
     def __init__(self, directory: Path, *arguments: str) -> None:
         self.ports = {name: free_port() for name in NAMES}
-        # The monitor's port is the first of three in a row. At random, because another test may look at the same time.
-        rows = random.sample(range(23_000, 60_000, 10), 100)
+        # The monitor's port is the first of three in a row, above those of `free_port`. At random, because another test
+        # may look at the same time, and not by the shared generator, whose seed they share.
+        rows = random.SystemRandom().sample(range(32_010, 32_750, 10), 70)
         self.ports["monitor"] = next(port for port in rows if not any(map(accepts, range(port, port + 3))))
         options = [f"--{name}-port={port}" for name, port in self.ports.items()]
         self.directory = directory

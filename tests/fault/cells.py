@@ -1,64 +1,110 @@
 """Every fault by its name, and what surviving it takes: the rows of `make fault`."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from typing import Final
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.schemas.topics import SOURCES
 from tests.fault import disk_faults, flight_faults, network_faults, sdk_lab, sink_faults, topic_faults, worker_faults
-from tests.fault.lab import Fault, Lab, Outcome, survive
-from tests.streaming import create_topics
+from tests.fault.arena import Arena
+from tests.fault.lab import Lab
+from tests.fault.trial import Fault, Together, Trial
+from tests.streaming import remove_records
 
-SINK_FAULTS: Final[dict[str, Fault]] = {
+APP_KILLED: Final = "app killed again and again"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one fault over some seeds: the row of .bench/faults.json."""
+
+    fault: str
+    seeds: int = 0
+    events: int = 0
+    kills: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    unaccounted: int = 0
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        counts = zip(astuple(self)[1:], astuple(other)[1:], strict=True)
+        return Outcome(self.fault, *(mine + more for mine, more in counts))
+
+    @property
+    def clean(self) -> bool:
+        return not (self.lost or self.duplicated or self.unaccounted)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault, to be made with one seed. alone: it harms the broker or the store themselves, and with them whoever
+    else uses them: then only trials of the same fault may run beside it, and they make it together.
+    """
+
+    name: str
+    survive: Callable[[Lab, int, Together], Outcome]
+    alone: bool = False
+
+
+def _sink_cell(name: str, fault: Fault, alone: bool) -> Cell:
+    def survive(lab: Lab, seed: int, together: Together) -> Outcome:
+        """Load, fault, heal and check."""
+        trial = Trial(lab, seed, together)
+        try:
+            fault(trial)
+            trial.front.heal()
+            trial.wait_landed()
+            found = trial.account()
+        finally:
+            trial.close()
+        counts = (len(found.lost), len(found.duplicated), len(found.unaccounted))
+        return Outcome(name, 1, trial.events, trial.kills, *counts)
+
+    return Cell(name, survive, alone)
+
+
+def _worker_cell(name: str, fault: worker_faults.Fault) -> Cell:
+    def survive(lab: Lab, seed: int, together: Together) -> Outcome:
+        """lost: suggestions whose outcome is not the oracle's. duplicated: windows that count them in another way.
+
+        unaccounted: suggestions whose last record is behind the oracle, and windows that are not counted anew.
+        """
+        arena = Arena(lab, seed, fault.standby_replicas, together)
+        try:
+            worker_faults.survive(arena, fault)
+            wrong, miscounted = arena.wrong(), arena.miscounted()
+            behind = (*arena.behind(), *arena.miscounted())
+        finally:
+            arena.close()
+        return Outcome(name, 1, len(arena.records), arena.kills, len(wrong), len(miscounted), len(behind))
+
+    return Cell(name, survive, fault.alone)
+
+
+def _app_survives(lab: Lab, seed: int, together: Together) -> Outcome:
+    """unaccounted: files that nobody adopted."""
+    spool = lab.directory / f"spool-{seed}"
+    # Apps share the registry's topics, and reading what others left there would take ever longer.
+    with lab.one_app:
+        found = sdk_lab.killed_again_and_again(lab.broker.bootstrap, f"sdk-{seed}", spool, random.Random(seed))
+        for topic in SOURCES:
+            remove_records(lab.broker.bootstrap, topic.name)
+    return Outcome(APP_KILLED, 1, found.events, found.kills, found.lost, found.doubled, len(sdk_lab.files_in(spool)))
+
+
+_SINK_FAULTS: Final[dict[str, Fault]] = {
     **sink_faults.FAULTS,
     **flight_faults.FAULTS,
     **network_faults.FAULTS,
     **disk_faults.FAULTS,
     **topic_faults.FAULTS,
 }
-WORKER_FAULTS: Final = {f"worker: {name.replace('_', ' ')}": fault for name, fault in worker_faults.FAULTS.items()}
-APP_KILLED: Final = "app killed again and again"
-
-Cell = Callable[[Sequence[int]], Outcome]
-
-
-def cells(directory: Path, only: str) -> Iterator[tuple[str, Cell]]:
-    """The cells whose names contain `only`. Each must be run before the next is asked for."""
-    if wanted := {name: fault for name, fault in SINK_FAULTS.items() if only in name}:
-        with Lab(directory / "lab") as lab:
-            for name, fault in wanted.items():
-                yield name, lambda seeds, name=name, fault=fault: survive(lab, name, fault, seeds)  # type: ignore[misc]
-    others = [name for name in (APP_KILLED, *WORKER_FAULTS) if only in name]
-    if others:
-        with KafkaBroker(directory / "kafka") as broker:
-            create_topics(broker.bootstrap)
-            for name in others:
-                kind = _app_survives if name == APP_KILLED else _workers_survive
-                yield name, lambda seeds, name=name, kind=kind: kind(broker, directory, name, seeds)  # type: ignore[misc]
-
-
-def _app_survives(broker: KafkaBroker, directory: Path, name: str, seeds: Sequence[int]) -> Outcome:
-    """unaccounted: files that nobody adopted."""
-    outcome = Outcome(name, 0, 0, 0, 0, 0, 0)
-    for seed in seeds:
-        spool = directory / f"spool-{seed}"
-        found = sdk_lab.killed_again_and_again(broker.bootstrap, f"sdk-{seed}", spool, random.Random(seed))
-        left = len(sdk_lab.files_in(spool))
-        outcome += Outcome(name, 1, found.events, found.kills, found.lost, found.doubled, left)
-    return outcome
-
-
-def _workers_survive(broker: KafkaBroker, directory: Path, name: str, seeds: Sequence[int]) -> Outcome:
-    """lost: suggestions whose outcome is not the oracle's. unaccounted: those whose last record is behind it."""
-    outcome = Outcome(name, 0, 0, 0, 0, 0, 0)
-    for seed in seeds:
-        arena = worker_faults.Arena(broker, directory / name, seed)
-        try:
-            worker_faults.survive(arena, WORKER_FAULTS[name])
-            wrong, behind = arena.wrong(), arena.behind()
-        finally:
-            for worker in arena.workers:
-                worker.process.kill()
-        outcome += Outcome(name, 1, len(arena.records), arena.kills, len(wrong), 0, len(behind))
-    return outcome
+CELLS: Final[dict[str, Cell]] = {
+    cell.name: cell
+    for cell in (
+        *(_sink_cell(name, fault, name in sink_faults.ALONE) for name, fault in _SINK_FAULTS.items()),
+        *(_worker_cell(name, fault) for name, fault in worker_faults.FAULTS.items()),
+        Cell(APP_KILLED, _app_survives),
+    )
+}

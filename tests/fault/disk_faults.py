@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 from keeprate.deploy.store import StoreProcess
-from tests.fault.lab import Fault, Skipped, Trial, make_database
+from tests.fault.lab import make_database
 from tests.fault.sink_faults import LOAD
+from tests.fault.trial import Fault, Skipped, Trial
 
 DISK_BYTES = 64 << 20
 

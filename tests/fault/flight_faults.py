@@ -5,8 +5,8 @@ import signal
 import time
 from collections.abc import Callable
 
-from tests.fault.lab import Fault, Trial
 from tests.fault.sink_faults import LOAD, state_of
+from tests.fault.trial import Fault, Trial
 
 UNDER_WAY = 3
 
@@ -15,7 +15,7 @@ def _late(goes: Callable[[Trial], None]) -> Fault:
     """The first inserts are held on the way; `goes` takes their partitions from the member and lands their ranges."""
 
     def fault(trial: Trial) -> None:
-        front = trial.lab.front
+        front = trial.front
         trial.load(LOAD)
         front.misbehave("late", UNDER_WAY)
         goes(trial)
@@ -29,7 +29,7 @@ def _late(goes: Callable[[Trial], None]) -> Fault:
 def killed(trial: Trial) -> None:
     """SIGKILL, and the next one replays all ranges."""
     child = trial.sink(instance="one")
-    trial.wait(lambda: trial.lab.front.met == UNDER_WAY)
+    trial.wait(lambda: trial.front.met == UNDER_WAY)
     trial.kill(child)
     trial.sink(instance="one")
     trial.wait_landed()
@@ -38,7 +38,7 @@ def killed(trial: Trial) -> None:
 def revoked(trial: Trial) -> None:
     """Another member joins, and the inserts last for longer than the budget; or they are done within it."""
     trial.sink()
-    trial.wait(lambda: trial.lab.front.met == UNDER_WAY)
+    trial.wait(lambda: trial.front.met == UNDER_WAY)
     trial.sink()
     if trial.rng.random() < 0.5:
         time.sleep(trial.rng.uniform(0.5, 2.0))
@@ -49,7 +49,7 @@ def revoked(trial: Trial) -> None:
 def fenced(trial: Trial) -> None:
     """It stands still for longer than its session, and wakes when its inserts have arrived, or before."""
     frozen = trial.sink()
-    trial.wait(lambda: trial.lab.front.met == UNDER_WAY)
+    trial.wait(lambda: trial.front.met == UNDER_WAY)
     pid = frozen.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
@@ -57,8 +57,8 @@ def fenced(trial: Trial) -> None:
     trial.sink()
     trial.wait_landed()
     if trial.rng.random() < 0.5:
-        trial.lab.front.heal()
-        trial.wait(lambda: trial.lab.front.late == UNDER_WAY)
+        trial.front.heal()
+        trial.wait(lambda: trial.front.late == UNDER_WAY)
     os.kill(pid, signal.SIGCONT)
 
 

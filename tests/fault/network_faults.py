@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.fault.lab import Fault, Trial
 from tests.fault.links import Link
 from tests.fault.sink_faults import LOAD
+from tests.fault.trial import Fault, Trial
 
 # The sinks of these trials have a session of six seconds.
 CUT_S = 8.0
@@ -18,7 +18,7 @@ def _on_the_way_to(end: str, harm: Harm) -> Fault:
     """The harm is done under load; then the sink goes on, or its supervisor starts it anew."""
 
     def fault(trial: Trial) -> None:
-        link = trial.lab.broker_link if end == "broker" else trial.lab.store_link
+        link = trial.broker_link() if end == "broker" else trial.store_link()
         way: dict[str, Any] = (
             {"brokers": link.address} if end == "broker" else {"store_url": f"http://{link.address}/{trial.database}"}
         )
@@ -46,16 +46,21 @@ def cut(trial: Trial, link: Link) -> None:
     trial.load(LOAD)
     trial.sink()
     time.sleep(CUT_S)
-    assert link.met
+    trial.wait(lambda: link.met > 0)
 
 
 def reset(trial: Trial, link: Link) -> None:
     """One piece in some dozens breaks its connection off."""
     link.reset_some(trial.rng.uniform(0.02, 0.1), trial.rng)
     for _ in range(6):
-        trial.load(LOAD // 4)
-        time.sleep(0.8)
-    assert link.met
+        _load_for_a_moment(trial)
+    while not link.met:
+        _load_for_a_moment(trial)
+
+
+def _load_for_a_moment(trial: Trial) -> None:
+    trial.load(LOAD // 4)
+    time.sleep(0.8)
 
 
 FAULTS: dict[str, Fault] = {

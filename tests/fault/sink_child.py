@@ -1,12 +1,7 @@
-"""The sink as a child that dies, or stands still, at a step of the protocol; and sinks whose protocol is broken.
+"""The sink as a child that dies, or stands still, at a step of the protocol; and sinks whose protocol is broken."""
 
-Started as `python -m tests.fault.sink_child '{"brokers": …}'`.
-"""
-
-import json
 import os
 import signal
-import sys
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +14,7 @@ from keeprate.sinks.intent import Intent
 from keeprate.sinks.partition import FlushPolicy, TopicPartition
 from keeprate.sinks.run import SinkSettings, log_to_stderr, run
 from keeprate.sinks.sink import Sink, SinkPolicy
+from tests.fault.own_topics import rename_topics
 
 Offsets = Mapping[TopicPartition, tuple[int, str]]
 
@@ -26,6 +22,7 @@ Offsets = Mapping[TopicPartition, tuple[int, str]]
 def main(options: dict[str, Any]) -> None:
     """Run a sink as the options say."""
     log_to_stderr("INFO")
+    rename_topics(options["prefix"])
     for name in options.get("sabotage", ()):
         SABOTAGE[name]()
     kafka_settings = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
@@ -106,6 +103,3 @@ SABOTAGE: dict[str, Callable[[], None]] = {
     "new_tokens": _new_tokens,
     "any_topic": _any_topic,
 }
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

@@ -2,8 +2,8 @@
 
 from keeprate.deploy.process import ChildProcess
 from keeprate.sinks.clickhouse import connect
-from tests.fault.lab import Fault, Trial
 from tests.fault.sink_faults import LOAD
+from tests.fault.trial import Fault, Trial
 
 
 def _made_anew(running: bool, count: int) -> Fault:
@@ -22,7 +22,8 @@ def _made_anew(running: bool, count: int) -> Fault:
             child = trial.sink(instance="one")
         _stops(trial, child)
         _stops(trial, trial.sink(instance="one", skip_lost=True))
-        assert _landed(trial) == before
+        after = _landed(trial)
+        assert after == before, f"{set(after) ^ set(before)}\n{trial.logs()}"
         trial.start_over()
         trial.sink(instance="one")
 

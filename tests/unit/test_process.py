@@ -11,6 +11,8 @@ import pytest
 
 from keeprate.deploy.process import ChildProcess, ProcessError, accepts, free_port
 
+_LOCAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
 
 def _python(code: str, log: Path, **env: str) -> ChildProcess:
     return ChildProcess("the child", [sys.executable, "-c", code], log, env)
@@ -104,3 +106,12 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 def test_a_free_port_accepts_nothing() -> None:
     """What `free_port` returns is free."""
     assert not accepts(free_port())
+
+
+@pytest.mark.skipif(not _LOCAL_PORTS.exists(), reason="only Linux says which ports it gives to connections")
+def test_no_connection_is_given_a_free_port() -> None:
+    """A server that is down for a moment finds its port free when it comes back."""
+    first_given = int(_LOCAL_PORTS.read_text().split()[0])
+    if first_given < 32_768:
+        pytest.skip("this machine's kernel gives almost all ports to connections")
+    assert max(free_port() for _ in range(100)) < first_given

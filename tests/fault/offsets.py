@@ -1,0 +1,43 @@
+"""How far a group has come in its topics, asked again and again over one connection."""
+
+from collections.abc import Sequence
+from typing import Final, Self
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+_TIMEOUT_S: Final = 10.0
+
+
+class Offsets:
+    """What a group has committed and where its topics end; a member of nothing."""
+
+    def __init__(self, bootstrap: str, group: str, topics: Sequence[str], partitions: int) -> None:
+        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})
+        self._at = [(topic, partition) for topic in topics for partition in range(partitions)]
+
+    def committed(self) -> dict[tuple[str, int], int]:
+        """0 where the group has nothing; empty while its coordinator is not known."""
+        try:
+            found = self._consumer.committed([TopicPartition(*at) for at in self._at], timeout=_TIMEOUT_S)
+        except KafkaException:
+            return {}
+        return {(one.topic, one.partition): max(one.offset, 0) for one in found}
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The end of each partition; empty while a partition has no leader."""
+        try:
+            return {at: self._consumer.get_watermark_offsets(TopicPartition(*at), _TIMEOUT_S)[1] for at in self._at}
+        except KafkaException:
+            return {}
+
+    def reached(self) -> bool:
+        """Whether the group has committed the end of every partition."""
+        # The ends last: what is committed then cannot lie behind what is written in between.
+        committed = self.committed()
+        return bool(committed) and committed == self.ends()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()

@@ -1,0 +1,105 @@
+"""Every fault with two seeds, and proof that the account would notice a broken protocol.
+
+The trials of all tests that are selected begin at the first of them and run side by side: a test waits for its own. So
+the time of one says little, and a seed that fails is printed with what makes it again.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+
+from keeprate.deploy.broker import KafkaBroker
+from tests.fault import sabotage
+from tests.fault.campaign import campaign
+from tests.fault.cells import CELLS, Cell, Outcome
+from tests.fault.sink_faults import LOAD
+from tests.fault.trial import Skipped
+
+# A test may wait for the trials of all others.
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.clickhouse, pytest.mark.timeout(1500)]
+
+SEEDS: Final = 2
+
+Ask = Callable[[str], Outcome]
+
+
+@pytest.fixture(scope="module")
+def outcome_of(
+    request: pytest.FixtureRequest, kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ask]:
+    """What came of a cell. Kafka is asked for so that its absence skips these tests too."""
+    seeds = [random.randrange(10**6) for _ in range(SEEDS)]
+    asked = [item.callspec.params.get("cell") for item in request.session.items if hasattr(item, "callspec")]
+    wanted = [(cell, seed) for cell in asked if isinstance(cell, Cell) for seed in seeds[: _seeds(cell)]]
+    with campaign(tmp_path_factory.mktemp("faults"), wanted) as trials:
+
+        def ask(name: str) -> Outcome:
+            own = {seed: trial for (cell, seed), trial in trials.items() if cell == name}
+            for seed, trial in own.items():
+                print(f'make fault ONLY="{name}" FIRST_SEED={seed} SEEDS=1: {trial.exception() or trial.result()}')  # noqa: T201
+            return sum((trial.result() for trial in own.values()), Outcome(name))
+
+        yield ask
+
+
+def _seeds(cell: Cell) -> int:
+    return SEEDS if cell.name in CELLS else 1
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_nothing_is_lost_doubled_or_unaccounted(outcome_of: Ask, cell: Cell) -> None:
+    """Rows, dead letters and the ledger account for each offset once; joined outcomes are a single thread's."""
+    try:
+        outcome = outcome_of(cell.name)
+    except Skipped as reason:
+        pytest.skip(str(reason))
+    assert outcome.seeds == SEEDS
+    assert outcome.clean, outcome
+
+
+def broken(name: str) -> pytest.MarkDecorator:
+    """A test that asks for one broken sink."""
+    return pytest.mark.parametrize("cell", [sabotage.CELLS[name]], ids=[name])
+
+
+@broken(sabotage.NO_INTENT)
+def test_without_the_intent_rows_are_doubled(outcome_of: Ask, cell: Cell) -> None:
+    """A sink that skips step 1 inserts other cuts of the same records after a crash: the account says duplicated."""
+    assert outcome_of(cell.name).duplicated
+
+
+@broken(sabotage.COMMIT_FIRST)
+def test_a_commit_before_the_insert_loses_rows(outcome_of: Ask, cell: Cell) -> None:
+    """A sink that commits the end first and dies has records that are nowhere: the account says lost."""
+    found = outcome_of(cell.name)
+    assert found.lost
+    assert found.unaccounted
+
+
+@broken(sabotage.NO_DELIVERY)
+def test_an_unawaited_dead_letter_is_lost(outcome_of: Ask, cell: Cell) -> None:
+    """A sink that ignores whether dead letters were delivered loses refused records: the account says lost."""
+    assert outcome_of(cell.name).lost
+
+
+@broken(sabotage.NEW_TOKENS)
+def test_without_a_lasting_token_rows_are_doubled(outcome_of: Ask, cell: Cell) -> None:
+    """The intent alone is not enough: a replay under another token inserts the range again."""
+    assert outcome_of(cell.name).duplicated
+
+
+@broken(sabotage.RETENTION)
+def test_records_that_retention_removed_unread_stop_the_sink(outcome_of: Ask, cell: Cell) -> None:
+    """It never jumps by itself. Told to go on, it has the lost offsets in the ledger as absent."""
+    found = outcome_of(cell.name)
+    assert found.unaccounted == 0
+    assert found.lost == LOAD
+
+
+@broken(sabotage.ANY_TOPIC)
+def test_without_the_topics_ids_a_longer_topic_is_jumped_over(outcome_of: Ask, cell: Cell) -> None:
+    """A sink that takes a topic for the one before it begins in its middle and says nothing."""
+    # Of the old topic and the new one together, all but the new one's first LOAD records.
+    assert outcome_of(cell.name).lost > LOAD / 2
