@@ -158,7 +158,7 @@ def parse_key(key: str) -> tuple[str, str, int]:
 
 def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> Outcome:
     """The least outcome that holds both. Leaves its arguments as they are."""
-    merged = {name: dict(value) if type(value) is dict else value for name, value in a.items()}
+    merged = {name: dict(value) if name in b and type(value) is dict else value for name, value in a.items()}
     absorb(merged, b)
     return merged
 

@@ -32,7 +32,8 @@ FAUST_SETTINGS: Final[dict[str, Any]] = {
     "table_standby_replicas": 0,
     "consumer_auto_offset_reset": "earliest",
     "broker_commit_interval": 0.5,
-    "broker_max_poll_records": 30_000,
+    "broker_max_poll_records": 60_000,
+    "consumer_max_fetch_size": 2 << 20,
     "broker_session_timeout": 6.0,
     "broker_heartbeat_interval": 1.5,
     # Faust's buffer counts batches here.

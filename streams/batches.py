@@ -8,11 +8,15 @@ Time only decides what is worked on together. Whatever the timestamps are, nothi
 order stays.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from itertools import chain
 from math import inf
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
+
+_TIME: Final = attrgetter("timestamp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,9 @@ def align(held: Mapping[str, Run], behind: Set[str]) -> tuple[dict[str, Run], di
     now, waiting = {}, {}
     for topic, run in held.items():
         count = len(run.records)
-        while count and run.records[count - 1].timestamp > limit_ms:
-            count -= 1
+        if run.records[-1].timestamp > limit_ms:
+            # Where the times are not in order, any place will do.
+            count = bisect_right(run.records, limit_ms, key=_TIME)
         if count:
             now[topic] = Run(run.start, run.records[:count])
         if count < len(run.records):
