@@ -28,7 +28,8 @@ RECOVERED: Final = 1_000_000
 RECOVERED_LARGE: Final = 10_000_000
 
 NAMES: Final = {
-    "join.keeprate": "`keeprate worker`: validated, state in RocksDB, changelog acknowledged, offsets committed",
+    "join.keeprate": "`keeprate worker --no-windows`: validated, state in RocksDB, changelog acknowledged, committed",
+    "join.keeprate_windows": "the same, and the counts of 5-minute windows published, as it is by default",
     "join.limit": "consume and validate only",
     "join.kafka_streams": "Kafka Streams 4.3.1 in Java, one stream thread, RocksDB",
     "join.quix": "Quix Streams 3.28.1, RocksDB",
@@ -85,15 +86,16 @@ def _contenders(bench: Bench, cluster: Cluster) -> dict[str, Callable[[], float]
     loads: dict[int, Load] = {}
     # The size of the state is that of the last run's.
     ours = bench.wants("join.keeprate") or bench.wants("join.bytes_per_pending")
-    if ours or bench.wants("join.limit"):
+    counting = bench.wants("join.keeprate_windows")
+    if ours or counting or bench.wants("join.limit"):
         load = loads[EVENTS] = _load(bench, EVENTS)
         _fill(bench, cluster, load, DEFAULT_PARTITIONS)
         if bench.wants("join.limit"):
             runs["limit"] = lambda: contenders.limit(cluster, load)
-    if ours:
-        bench.say("folding the events, to know what must come of them")
-        digest = expected(load)
-        runs["keeprate"] = lambda: contenders.keeprate(cluster, load, digest, bench.directory / "keeprate", bench.say)
+    for name in ("keeprate", "keeprate_windows"):
+        if ours if name == "keeprate" else counting:
+            bench.say("folding the events, to know what must come of them")
+            runs[name] = _ours(bench, cluster, load, name)
     for name, events in PEER_EVENTS.items():
         if bench.wants(f"join.{name}"):
             bench.say(f"{name}: filling its topics")
@@ -101,6 +103,11 @@ def _contenders(bench: Bench, cluster: Cluster) -> dict[str, Callable[[], float]
             contenders.provide(cluster, own, contenders.sources_of(own))
             runs[name] = _peer(bench, cluster, own, name)
     return runs
+
+
+def _ours(bench: Bench, cluster: Cluster, load: Load, name: str) -> Callable[[], float]:
+    digest, windows = expected(load), name == "keeprate_windows"
+    return lambda: contenders.keeprate(cluster, load, digest, bench.directory / name, bench.say, windows=windows)
 
 
 def _peer(bench: Bench, cluster: Cluster, load: Load, name: str) -> Callable[[], float]:
