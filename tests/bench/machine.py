@@ -9,7 +9,10 @@ from typing import Final
 
 from keeprate.deploy.broker import jars_path
 
-PACKAGES: Final = ("faust-streaming", "confluent-kafka", "pydantic", "msgspec", "rocksdict", "chdb-core", "clickhouse-connect")
+PACKAGES: Final = (
+    *("faust-streaming", "confluent-kafka", "pydantic", "msgspec", "rocksdict"),
+    *("chdb-core", "clickhouse-connect"),
+)
 
 
 def describe() -> dict[str, str]:
