@@ -67,9 +67,10 @@ LEDGER_COLUMNS: Final = (
     "topic_id",
 )
 _SOURCES: Final = tuple(topic.name for topic in SOURCES)
-# Threads that judge records at the same time are all done at the end. One after the other, the first one's insert is on
-# its way while the second one's records are judged.
-_judging: Final = threading.Lock()
+# Threads that sort at the same time are all done at the end. One after the other, the first one's insert is on its way
+# while the second one's records are sorted.
+_sorting: Final = threading.Lock()
+_counting: Final = threading.Lock()
 
 
 class Commits(Protocol):
@@ -169,13 +170,13 @@ class Flush:
 
     def _2_sort(self, to: Destination) -> None:
         self._forgotten = to.forgotten()
-        with _judging:
+        with _sorting:
             self.batch = sort(*self.at, self.records, self._forgotten)
 
     def _3_dead_letter(self, to: Destination) -> None:
         rejects = self.batch.rejects
         if self.at[0] in _SOURCES:
-            with _judging:
+            with _counting:
                 to.limit.judge(len(self.records), len(rejects), str(rejects[-1][1]) if rejects else "")
         self._write_letters(to, rejects)
 
