@@ -20,6 +20,7 @@ from keeprate.schemas.window_names import (
 
 _TAKEN: Final = ("accept", "accept_partial")
 _USED: Final = ("insert", "copy", "apply")
+_NEVER: Final = 1 << 62
 _ENDS: Final = {"reject": "rejected", "dismiss": "rejected", "ignore": "ignored", "supersede": "superseded"}
 
 (_SEQ,) = places(ACCEPT, "accept_seq")
@@ -78,7 +79,7 @@ def funnel(outcome: Outcome, first_at: dict[str, int], used_at: int) -> tuple[li
     taken = full or "accept_partial" in first_at
     automatic = not taken and "accept_auto" in first_at
     if taken:
-        accepted_at = min(first_at[action] for action in _TAKEN if action in first_at)
+        accepted_at = min(first_at.get("accept", _NEVER), first_at.get("accept_partial", _NEVER))
         ones.append(_ACCEPTED)
         if full:
             ones.append(_FULL)
@@ -94,7 +95,7 @@ def funnel(outcome: Outcome, first_at: dict[str, int], used_at: int) -> tuple[li
         _reading(outcome, taken, ones, amounts)
         if not taken:
             ones.append(_end(outcome["last_at"]))
-    if taken or automatic or any(action in first_at for action in _USED):
+    if taken or automatic or "insert" in first_at or "copy" in first_at or "apply" in first_at:
         _use(outcome, taken or automatic, ones)
     return ones, amounts
 
@@ -109,9 +110,10 @@ def _lengths(outcome: Outcome, full: bool, ones: list[Cell], amounts: Amounts) -
     if (length := outcome.get("accepted_length", UNKNOWN)) >= 0:
         ones.append(_LENGTH_KNOWN)
         amounts.append((_CHAR, length))
-    amounts.append((_LINES_ACCEPTED, max(0, outcome.get("accepted_lines", 0))))
-    if full:
-        amounts.append((_FULL_CHAR, max(0, outcome.get("shown_length", 0))))
+    if (lines := outcome.get("accepted_lines", 0)) > 0:
+        amounts.append((_LINES_ACCEPTED, lines))
+    if full and (length := outcome.get("shown_length", 0)) > 0:
+        amounts.append((_FULL_CHAR, length))
 
 
 def _reading(outcome: Outcome, taken: bool, ones: list[Cell], amounts: Amounts) -> None:
@@ -126,25 +128,27 @@ def _reading(outcome: Outcome, taken: bool, ones: list[Cell], amounts: Amounts) 
 
 
 def _use(outcome: Outcome, accepted: bool, ones: list[Cell]) -> None:
-    last_at, seq = outcome["last_at"], (outcome.get("accept") or [0])[_SEQ]
-    taken_at = max(last_at.get(action, 0) for action in (*_TAKEN, "accept_auto"))
-    undone = accepted and last_at.get("undo", 0) >= taken_at
-    checks = [check for check in outcome.get("retention", {}).values() if _is_valid(check, seq)]
+    last_at = outcome["last_at"]
+    undone = accepted and "undo" in last_at and _is_undone(last_at)
+    touchless = not undone and not outcome.get("corrections")
     ones.append(_USE)
     if undone:
         ones.append(_UNDONE)
-    if checks:
-        ones.append(_USE_CHECKED)
-    if not undone and not outcome.get("corrections") and not any(map(_is_changed, checks)):
+    if retention := outcome.get("retention"):
+        seq, checked = (outcome.get("accept") or (0,))[_SEQ], False
+        for check in retention.values():
+            if check[_CHECK_SEQ] == seq and check[_STATUS] != "unobserved" and not check[_BRANCH]:
+                checked = True
+                if check[_DISTANCE] > 0 or check[_STATUS] == "removed":
+                    touchless = False
+        if checked:
+            ones.append(_USE_CHECKED)
+    if touchless:
         ones.append(_TOUCHLESS)
 
 
-def _is_valid(check: list[Any], seq: int) -> bool:
-    return check[_CHECK_SEQ] == seq and check[_STATUS] != "unobserved" and not check[_BRANCH]
-
-
-def _is_changed(check: list[Any]) -> bool:
-    return bool(check[_STATUS] == "removed" or check[_DISTANCE] > 0)
+def _is_undone(last_at: dict[str, int]) -> bool:
+    return last_at["undo"] >= max(last_at.get(action, 0) for action in (*_TAKEN, "accept_auto"))
 
 
 _RETAINABLE, _ZERO_LENGTH = AT["retainable"], AT["zero_length"]
@@ -155,7 +159,7 @@ _OBSERVED, _UNCHANGED, _MOSTLY, _REMOVED, _UNOBSERVED, _LATE, _BRANCHED, _LEXED,
         *("lexemes_known", "still_in_code", "retained_char_known", "retained_char", "retained_char_weight"),
     )
 )
-_RATIO: Final = HORIZON_AT["edit_distance_le_0_pct"]
+_RATIO, _RATIO_REMOVED = HORIZON_AT["edit_distance_le_0_pct"], HORIZON_AT["edit_distance_le_100_pct"]
 
 
 def retention(outcome: Outcome, accept: list[Any]) -> tuple[list[Cell], Amounts]:
@@ -165,43 +169,62 @@ def retention(outcome: Outcome, accept: list[Any]) -> tuple[list[Cell], Amounts]
         return [_ZERO_LENGTH], []
     ones: list[Cell] = [_RETAINABLE]
     amounts: Amounts = []
-    for name, check in outcome.get("retention", {}).items():
-        # A check is of a horizon in seconds, or else of a moment.
-        if check[_CHECK_SEQ] == accept[_SEQ] and name.isdecimal() and 0 < (horizon_s := int(name)) <= MAX_HORIZON_S:
-            _check(check, horizon_s, length, ones, amounts)
+    if checks := outcome.get("retention"):
+        seq = accept[_SEQ]
+        for name, check in checks.items():
+            # A check is of a horizon in seconds, or else of a moment.
+            if check[_CHECK_SEQ] == seq and (horizon_s := _HORIZONS.get(name) or _horizon(name)):
+                _check(check, horizon_s, length, ones, amounts)
     return ones, amounts
 
 
+_HORIZONS: Final = {str(horizon_s): horizon_s for horizon_s in (30, 60, 120, 300, 600, 900, 3600, 86_400)}
+
+
+def _horizon(name: str) -> int:
+    """The horizon that a check is of; 0 where it is of a moment, or too long."""
+    horizon_s = int(name) if name.isdecimal() else 0
+    return horizon_s if horizon_s <= MAX_HORIZON_S else 0
+
+
 def _check(check: list[Any], horizon_s: int, length: int, ones: list[Cell], amounts: Amounts) -> None:
-    cell, horizon_ms = horizon_s * HORIZON_CELLS, horizon_s * 1000
+    cell = horizon_s * HORIZON_CELLS
     if check[_BRANCH]:
         ones.append(cell + _BRANCHED)
-    elif check[_STATUS] == "unobserved":
+    elif (status := check[_STATUS]) == "unobserved":
         ones.append(cell + _UNOBSERVED)
-    elif check[_ELAPSED] > horizon_ms + max(LATE_CHECK_MIN_MS, horizon_ms // 10):
+    elif check[_ELAPSED] > horizon_s * 1000 + max(LATE_CHECK_MIN_MS, horizon_s * 100):
         ones.append(cell + _LATE)
+    elif status == "removed":
+        ones += (cell + _OBSERVED, cell + _REMOVED, cell + _RATIO_REMOVED)
+        _lengths_at(check, cell, 0, length, ones, amounts)
+        if check[_LEXEMES] > 0:
+            ones.append(cell + _LEXED)
     else:
-        ones.append(cell + _OBSERVED)
-        _observed(check, cell, length, ones, amounts)
+        _present(check, cell, length, ones, amounts)
 
 
-def _observed(check: list[Any], cell: int, length: int, ones: list[Cell], amounts: Amounts) -> None:
-    distance, longer, removed = check[_DISTANCE], max(check[_ORIGINAL], check[_CURRENT]), check[_STATUS] == "removed"
-    kept = check[_RETAINED]
-    if removed:
-        ones.append(cell + _REMOVED)
-        kept = 0
-    elif distance == 0:
-        ones += (cell + _UNCHANGED, cell + _MOSTLY)
+def _present(check: list[Any], cell: int, length: int, ones: list[Cell], amounts: Amounts) -> None:
+    distance, kept = check[_DISTANCE], check[_RETAINED]
+    if distance == 0:
+        ones += (cell + _OBSERVED, cell + _UNCHANGED, cell + _MOSTLY, cell + _RATIO)
         kept = kept if kept >= 0 else check[_CURRENT]
-    elif 100 * distance < 33 * longer:
-        ones.append(cell + _MOSTLY)
-    ones.append(cell + _RATIO + bisect_left(RATIO_BOUNDS, 1.0 if removed else distance / max(longer, 1)))
-    if (lexemes := check[_LEXEMES]) > 0 and (removed or check[_LEXEME_DISTANCE] >= 0):
+    else:
+        longer = max(check[_ORIGINAL], check[_CURRENT], 1)
+        ones += (cell + _OBSERVED, cell + _RATIO + bisect_left(RATIO_BOUNDS, distance / longer))
+        if 100 * distance < 33 * longer:
+            ones.append(cell + _MOSTLY)
+    if (lexemes := check[_LEXEMES]) > 0 and (changed := check[_LEXEME_DISTANCE]) >= 0:
         ones.append(cell + _LEXED)
-        if not removed and check[_LEXEME_DISTANCE] / lexemes <= 0.5:
+        if changed / lexemes <= 0.5:
             ones.append(cell + _STILL)
     if kept >= 0:
-        ones.append(cell + _KEPT_KNOWN)
-        original = check[_ORIGINAL] if check[_ORIGINAL] >= 0 else length
-        amounts += [(cell + _KEPT, kept), (cell + _WEIGHT, max(0, original))]
+        _lengths_at(check, cell, kept, length, ones, amounts)
+
+
+def _lengths_at(check: list[Any], cell: int, kept: int, length: int, ones: list[Cell], amounts: Amounts) -> None:
+    original = check[_ORIGINAL]
+    ones.append(cell + _KEPT_KNOWN)
+    amounts.append((cell + _KEPT, kept))
+    if (weight := original if original >= 0 else length) > 0:
+        amounts.append((cell + _WEIGHT, weight))

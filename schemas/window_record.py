@@ -7,8 +7,10 @@ The version says which facts are counted: it begins with the offset of the last 
 counts include. Of two records of one window the higher version holds; equal versions have equal counts.
 """
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic_core import from_json, to_json
@@ -39,6 +41,8 @@ Cells = dict[Cell, int]
 Segments = dict[Labels, Cells]
 """The counts of one window, those that are not 0."""
 
+_TIME: Final = "%Y-%m-%d %H:%M:%S"
+"""In UTC: ClickHouse takes a number for seconds, and elsewhere times are milliseconds."""
 _VERSION_STEP: Final = 1 << 16
 _COMPLETE: Final = 1 << 15
 
@@ -89,10 +93,11 @@ def add(segments: Segments, piece: Piece, sign: int) -> None:
     cells = segments.get(labels)
     if cells is None:
         cells = segments[labels] = {}
+    get = cells.get
     for cell in ones:
-        cells[cell] = cells.get(cell, 0) + sign
+        cells[cell] = get(cell, 0) + sign
     for cell, amount in amounts:
-        cells[cell] = cells.get(cell, 0) + sign * amount
+        cells[cell] = get(cell, 0) + sign * amount
     if sign < 0:
         for cell in (*ones, *(cell for cell, _ in amounts)):
             if not cells.get(cell, 1):
@@ -106,7 +111,7 @@ def encode_window(window: WindowId, version: int, kept: Segments, folded: int, f
     return to_json(
         {
             "app": window.app,
-            "window_at": window.window_at,
+            "window_at": time.strftime(_TIME, time.gmtime(window.window_at // 1000)),
             "partition": window.partition,
             "version": version,
             "labels": form.labels,
@@ -191,7 +196,8 @@ class WindowRecord:
 def decode_window(value: bytes) -> WindowRecord:
     """The record that `encode_window` wrote. Raises ValueError, KeyError or TypeError for anything else."""
     row = from_json(value)
-    window = WindowId(row["app"], row["window_at"], row["partition"])
+    window_at = datetime.fromisoformat(f"{row['window_at']}+00:00")
+    window = WindowId(row["app"], int(window_at.timestamp()) * 1000, row["partition"])
     numbers = (window.window_at, window.partition, row["version"], row["max_segments"], row["folded"])
     if not all(type(number) is int and number >= 0 for number in numbers) or window.window_at % WINDOW_MS:
         raise ValueError("not a window's time, partition or version")
@@ -213,7 +219,7 @@ def columns() -> list[str]:
     )
     return [
         "app LowCardinality(String)",
-        "window_at DateTime64(3, 'UTC')",
+        "window_at DateTime('UTC')",
         "partition UInt16",
         "version UInt64",
         "labels Array(LowCardinality(String))",

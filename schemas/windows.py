@@ -164,7 +164,8 @@ def _feedback(outcome: Outcome) -> tuple[list[Cell], Amounts]:
         ones.append(_NEGATIVE)
     if corrections := outcome.get("corrections"):
         _correction(list(corrections.values()), ones, amounts)
-    if first_at := outcome.get("first_at"):
+    first_at = outcome.get("first_at")
+    if first_at and not first_at.keys() <= SHARED_ACTIONS:
         ones += [f"action/{action}" for action in first_at if action not in SHARED_ACTIONS]
     return ones, amounts
 

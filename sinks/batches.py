@@ -13,18 +13,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from keeprate.schemas.events import LATE_CHECK_MIN_MS, LATE_CHECK_SHARE
+from keeprate.schemas.window_names import ATTRIBUTION_MS, LATENCY_BOUNDS_S, RATIO_BOUNDS, WINDOW_MS
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.queries import GRACE_S
 
-BATCH: Final = timedelta(minutes=5)
+BATCH: Final = timedelta(milliseconds=WINDOW_MS)
 LATENESS: Final = timedelta(minutes=5)
 """How much older than the watermark an event may be and still find its batch open."""
-ATTRIBUTION: Final = timedelta(minutes=5)
+ATTRIBUTION: Final = timedelta(milliseconds=ATTRIBUTION_MS)
 """How long after it was shown a suggestion may be accepted and still count as accepted here."""
 DAY: Final = timedelta(days=1)
 
-LATENCY_BOUNDS_S: Final = (0.25, 0.5, 1, 2, 3, 5, 8, 13, 21, 34, 60)
-RATIO_BOUNDS: Final = (0.0, 0.05, 0.1, 0.2, 0.33, 0.5, 0.75, 1)
+
 EDIT_DISTANCE_HORIZON_S: Final = 600
 RETENTION: Final = "retention_"
 """The kind of a horizon's checks is this and the horizon in seconds."""

@@ -2,6 +2,7 @@
 
 source topics   decoded to be judged, then the record's own bytes go on: the table reads its columns out of them
 outcomes        an outcome's bytes are its row already (JSONEachRow)
+windows         so are a window's, and nobody is named in them
 dead letters    every record is a row, whatever it holds: nothing refuses a dead letter
 
 Of a person who is forgotten, what `schemas.forgotten` leaves of a record goes on instead.
@@ -18,7 +19,8 @@ from keeprate.schemas.dead_letters import decode_headers
 from keeprate.schemas.decode import ContractError, decode, encode
 from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten, refused_stub
 from keeprate.schemas.outcome import decode_outcome, encode_outcome, parse_key
-from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
+from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, WINDOWS
+from keeprate.schemas.window_record import decode_window
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -55,6 +57,7 @@ OUTCOMES_TABLE: Final = Table(
     # Registers are arrays; a field that this version does not know is refused instead of lost.
     (("input_format_json_named_tuples_as_objects", 0), ("input_format_skip_unknown_fields", 0)),
 )
+WINDOWS_TABLE: Final = Table("windows", (), "JSONEachRow", OUTCOMES_TABLE.settings)
 DEAD_LETTERS_TABLE: Final = Table(
     "dead_letters",
     (
@@ -92,6 +95,8 @@ def sort(topic: str, partition: int, records: Sequence[Record], forgotten: Forgo
     """Judge the records of one partition. Deterministic: the same arguments give the same batch in every process."""
     if topic == OUTCOMES.name:
         return _sort_outcomes(records, forgotten)
+    if topic == WINDOWS.name:
+        return _sort_windows(records)
     if topic == DEAD_LETTERS.name:
         return _sort_dead_letters(partition, records, forgotten)
     return _sort_facts(topic, partition, records, forgotten)
@@ -141,6 +146,24 @@ def _sort_outcomes(records: Sequence[Record], forgotten: Forgotten) -> Batch:
                 value = encode_outcome(key, left)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             batch.rejects.append((record, ContractError("invalid", f"not an outcome: {error}")))
+            continue
+        rows.records.append(record)
+        rows.encoded.append(value + b"\n")
+    return batch
+
+
+def _sort_windows(records: Sequence[Record]) -> Batch:
+    batch = Batch()
+    rows = batch.rows_of(WINDOWS_TABLE)
+    for record in records:
+        value = record.value()
+        if not value:
+            batch.filtered += 1
+            continue
+        try:
+            decode_window(value)
+        except (ValueError, KeyError, TypeError) as error:
+            batch.rejects.append((record, ContractError("invalid", f"not a window: {error}")))
             continue
         rows.records.append(record)
         rows.encoded.append(value + b"\n")

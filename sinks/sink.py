@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES
+from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES, WINDOWS
 from keeprate.sinks.clickhouse import StoreUnavailableError
 from keeprate.sinks.flights import Flights, Result
 from keeprate.sinks.flush import Destination, Flush
@@ -36,7 +36,7 @@ from keeprate.sinks.starting import first_held, first_offset
 
 logger = logging.getLogger(__name__)
 
-TOPICS: Final = (GENERATIONS.name, FEEDBACK.name, OUTCOMES.name, DEAD_LETTERS.name)
+TOPICS: Final = (GENERATIONS.name, FEEDBACK.name, OUTCOMES.name, WINDOWS.name, DEAD_LETTERS.name)
 _POLL_S: Final = 0.05
 _POLL_RECORDS: Final = 10_000
 _REASSIGNMENT_TIMEOUT_S: Final = 120

@@ -34,6 +34,7 @@ from keeprate.sinks.verify import (
     check_outcomes,
     look_again,
 )
+from keeprate.sinks.windows import Windows, bounded_span, check_windows, open_span, repair_windows, whole_span
 
 ALL: Final = Selection()
 
@@ -74,7 +75,10 @@ class Scope:
 
 @dataclass(frozen=True)
 class Report:
-    """What was compared and what was found. shares: one in so many generations was looked at."""
+    """What was compared and what was found. shares: one in so many generations was looked at.
+
+    windows: how many could be judged.
+    """
 
     findings: list[Finding]
     positions: list[Position]
@@ -82,6 +86,7 @@ class Report:
     ranges: int
     offsets: int
     outcomes: int
+    windows: int
     shares: int
 
 
@@ -103,8 +108,10 @@ def verify(
     selection = _selection(store, scope)
     agreements, differing = _agreement(store, kafka, selection, scope.settled_s)
     outcomes, wrong = _outcomes(store, kafka, selection, scope)
-    findings = sorted([*findings, *differing, *wrong], key=lambda finding: finding.check)
-    return Report(findings, found, agreements, ranges, offsets, outcomes, selection.shares)
+    # After the outcomes were repaired: windows are counted from them.
+    windows, miscounted = _windows(store, kafka, scope)
+    findings = sorted([*findings, *differing, *wrong, *miscounted], key=lambda finding: finding.check)
+    return Report(findings, found, agreements, ranges, offsets, outcomes, windows, selection.shares)
 
 
 def _selection(store: Client, scope: Scope) -> Selection:
@@ -134,3 +141,13 @@ def _outcomes(store: Client, kafka: Kafka | None, selection: Selection, scope: S
         selection=selection,
         second_look=lambda suspected: look_again(store, suspected, settled, partitions),
     )
+
+
+def _windows(store: Client, kafka: Kafka | None, scope: Scope) -> tuple[int, list[Finding]]:
+    windows = Windows(store, kafka.partitions() if kafka else DEFAULT_PARTITIONS, scope.settled_s, kafka is None)
+    if scope.repair:
+        return repair_windows(windows, whole_span(scope.since, scope.until))
+    bounded = scope.max_facts is not None
+    span_ms = bounded_span(store, scope.max_facts or 0, scope.turn) if bounded else open_span(scope.since, scope.until)
+    settled = partial(kafka.settled, store) if kafka else None
+    return check_windows(windows, span_ms, settled, kafka.patience_s if kafka else 0.0)

@@ -2,7 +2,7 @@
 
     I1  every offset that the ledger accounts for is a row or a dead letter, or its event is a row under another offset
     I2  the ledger's ranges tile each partition without gap or overlap, and their counts sum to their lengths
-    I4  every outcome is the fold of its facts (schemas.outcome)
+    I4  every outcome is the fold of its facts (schemas.outcome), and every window the sum over its outcomes (windows)
     I6  committed offsets, and the versions in the ledger, never go back (backwards)
     I7  every generation with a fact has an outcome, and the other way round (agreement)
 
@@ -17,25 +17,24 @@ from typing import Final, Protocol
 
 from keeprate.schemas.decode import ContractError, decode
 from keeprate.schemas.outcome import Outcome, canonical, merge, parse_key
-from keeprate.schemas.topics import DEAD_LETTERS, DEFAULT_PARTITIONS, OUTCOMES
+from keeprate.schemas.topics import DEAD_LETTERS, DEFAULT_PARTITIONS, OUTCOMES, WINDOWS
 from keeprate.sinks.clickhouse import Client, to_ms
 from keeprate.sinks.finding import Finding
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.recompute import (
-    FACTS,
     Difference,
-    Page,
     Selection,
     compare,
     events,
     pages,
     recomputed,
     stored,
+    unsettled,
     write,
 )
 from keeprate.sinks.rows import Record
 
-_NO_FACTS: Final = (OUTCOMES.name, DEAD_LETTERS.name)
+_NO_FACTS: Final = (OUTCOMES.name, WINDOWS.name, DEAD_LETTERS.name)
 _STORED_SINCE: Final = "stored_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')"
 MAX_OFFSETS: Final = 5000
 MAX_SUSPECTS: Final = 2000
@@ -120,9 +119,9 @@ def check_outcomes(
     suspected: list[Difference] = []
     for page in pages(store, selection or Selection()):
         said, held = recomputed(events(store, page)), stored(store, page)
-        unsettled = _unsettled(store, page, settled_s)
-        checked += sum(key.rpartition("/")[0] not in unsettled for key in said)
-        wrong = [one for one in compare(held, said) if one.key.rpartition("/")[0] not in unsettled]
+        fresh = unsettled(store, page, settled_s)
+        checked += sum(key.rpartition("/")[0] not in fresh for key in said)
+        wrong = [one for one in compare(held, said) if one.key.rpartition("/")[0] not in fresh]
         if second_look is None:
             findings += _findings(wrong)
         suspected += wrong[: MAX_SUSPECTS - len(suspected)]
@@ -245,18 +244,6 @@ def _has_row(store: Client, record: Record) -> bool:
     identity = {"app": event["app"], "generation_id": event["generation_id"], "event_id": event["event_id"]}
     condition = "app = {app:String} AND generation_id = {generation_id:UUID} AND event_id = {event_id:UUID}"
     return bool(store.query(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1", identity))
-
-
-def _unsettled(store: Client, page: Page, settled_s: int) -> set[str]:
-    rows: set[str] = set()
-    for table in FACTS:
-        found = store.query(
-            f"SELECT DISTINCT app, toString(generation_id) FROM {table} WHERE {page.condition()} "
-            "AND stored_at > now64(3) - toIntervalSecond({settled_s:UInt32})",
-            {**page.parameters(), "settled_s": settled_s},
-        )
-        rows.update(f"{app}/{generation_id}" for app, generation_id in found)
-    return rows
 
 
 def _since(moment: datetime | None) -> dict[str, int]:

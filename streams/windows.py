@@ -20,6 +20,8 @@ fact in the state, or to the clock less IDLE_MS. Windows that may have been clos
 ahead dates a window in the future: it is published when no more than AHEAD_MS away, and not counted beyond REACH_MS.
 """
 
+import marshal
+import zlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +38,8 @@ from keeprate.streams.state import PartitionState
 
 AHEAD_MS: Final = DAY_MS
 REACH_MS: Final = 30 * DAY_MS
+PACK_MS: Final = 3_600_000
+"""What is so much older than the newest window changes rarely, and is kept in a tenth of the memory."""
 _NEVER_MS: Final = -KEEP_MS
 
 Changes = dict[str, tuple[Outcome | None, Outcome]]
@@ -68,7 +72,8 @@ class PartitionWindows:
         self._state = state
         self._form = form
         self._labels_of = read_labels(form.labels)
-        self._windows: dict[tuple[str, int], Segments] = {}
+        self._windows: dict[tuple[str, int], Segments | bytes] = {}
+        self._latest_at = 0
         self._dirty: set[tuple[str, int]] = set()
         self._cursor: str | None = ""
         self._touched: set[str] = set()
@@ -148,7 +153,7 @@ class PartitionWindows:
         before, after = change
         app = key[: key.index("/")]
         pieces = contribution(key, after, self._labels_of)
-        if before is not None:
+        if before:
             for piece in contribution(key, before, self._labels_of):
                 if piece in pieces:
                     pieces.remove(piece)
@@ -166,10 +171,11 @@ class PartitionWindows:
         else:
             at = app, begin_ms
             segments = self._windows.get(at)
-            if segments is None:
-                segments = self._windows[at] = {}
+            if not isinstance(segments, dict):
+                segments = self._windows[at] = _unpack(segments)
             add(segments, piece, sign)
             self._dirty.add(at)
+            self._latest_at = max(self._latest_at, begin_ms)
 
     def walk(self, limit: int, now_ms: int) -> None:
         """Count the next so many outcomes of the state. The last ones make it complete."""
@@ -210,14 +216,23 @@ class PartitionWindows:
         latest_at = now_ms + AHEAD_MS
         for at in list(islice((at for at in self._dirty if at[1] <= latest_at), limit)):
             window = WindowId(*at, self._number)
-            segments = self._windows.get(at, {})
+            segments = _unpack(self._windows.get(at))
             kept, folded = fold(segments, self._form.max_segments)
             records[window.key()] = encode_window(window, self._version, kept, folded, self._form)
             self.tally.folded += folded
             self._dirty.discard(at)
             if not segments:
                 self._windows.pop(at, None)
+            elif at[1] < self._latest_at - PACK_MS:
+                self._windows[at] = zlib.compress(marshal.dumps(segments), 1)
         if not records:
             # What is closed was published a last time.
             self._forget_closed()
         return records
+
+
+def _unpack(packed: Segments | bytes | None) -> Segments:
+    if isinstance(packed, bytes):
+        segments: Segments = marshal.loads(zlib.decompress(packed))
+        return segments
+    return packed or {}

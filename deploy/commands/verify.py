@@ -1,4 +1,4 @@
-"""`keeprate verify`: does the store hold what Kafka held, and do the outcomes say what the facts say?"""
+"""`keeprate verify`: does the store hold what Kafka held, and do outcomes and windows say what the facts say?"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -25,10 +25,10 @@ def verify(
     since: Annotated[str, typer.Option(help="only what occurred and was stored since: 90min, 24h, 7d, a date")] = "",
     settled_s: Annotated[int, typer.Option(help="leave out generations that got a fact so recently", min=0)] = 60,
     patience_s: Annotated[float, typer.Option(help="how long to wait for what is on its way", min=0)] = 30,
-    repair: Annotated[bool, typer.Option(help="insert recomputed outcomes where stored ones lack something")] = False,
+    repair: Annotated[bool, typer.Option(help="insert recomputed outcomes and windows")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print what was compared and found as JSON lines")] = False,
 ) -> None:
-    """Check that records are accounted for, that nothing went back, and that outcomes and facts agree.
+    """Check that records are accounted for, that nothing went back, and that facts, outcomes and windows agree.
 
     It may run while the pipeline works: what lags is waited for, and not judged if it does not come. Exits with 1 when
     something is found. Repairing is safe at any time: what is inserted merges with what is there.
@@ -71,7 +71,8 @@ def _as_json(report: "Report") -> Iterator[str]:
             yield json.dumps({"kind": "compared", "check": check, **asdict(each)}, default=str)
     for finding in report.findings:
         yield json.dumps({"kind": "finding", **asdict(finding)})
-    counts = {"ranges": report.ranges, "offsets": report.offsets, "outcomes": report.outcomes}
+    names = ("ranges", "offsets", "outcomes", "windows")
+    counts = {name: getattr(report, name) for name in names}
     yield json.dumps({"kind": "checked", **counts, "findings": len(report.findings)})
 
 
@@ -86,9 +87,9 @@ def _as_text(report: "Report", repair: bool) -> Iterator[str]:
         yield ""
     for finding in report.findings:
         yield f"{finding.check}  {finding.where}: {finding.detail}"
-    repaired = "; recomputed outcomes were inserted" if repair and report.findings else ""
-    checked = f"{report.ranges} ranges, {report.offsets} offsets and {report.outcomes} outcomes checked"
-    yield f"{checked}, {len(report.findings)} findings{repaired}"
+    repaired = "; recomputed outcomes and windows were inserted" if repair and report.findings else ""
+    checked = f"{report.ranges} ranges, {report.offsets} offsets, {report.outcomes} outcomes, {report.windows} windows"
+    yield f"{checked} checked, {len(report.findings)} findings{repaired}"
 
 
 def _position(each: Any) -> tuple[object, ...]:

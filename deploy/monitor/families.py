@@ -14,7 +14,8 @@ from prometheus_client.core import Metric as Family
 from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.monitor.catalogue import Metric
 from keeprate.deploy.monitor.totals import Total, Totals
-from keeprate.sinks.batches import LATENCY_BOUNDS_S, RATIO_BOUNDS, RETENTION, Labels
+from keeprate.schemas.window_names import LATENCY_BOUNDS_S, RATIO_BOUNDS
+from keeprate.sinks.batches import RETENTION, Labels
 
 STATUSES: Final = ("ok", "error", "timeout", "refused", "cancelled")
 OUTCOMES: Final = ("accepted", "rejected", "ignored")

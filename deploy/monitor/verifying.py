@@ -116,6 +116,7 @@ def families(last: Pass | None) -> list[Family]:
         "positions": len(report.positions) if report else 0,
         "generations": sum(each.facts for each in report.agreements) if report else 0,
         "outcomes": report.outcomes if report else 0,
+        "windows": report.windows if report else 0,
     }
     waiting = sum(each.waiting for each in report.agreements) if report else 0
     return [

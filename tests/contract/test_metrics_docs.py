@@ -18,6 +18,8 @@ TEXT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 NAMED = set(re.findall(r"`([a-z_0-9]+)`", TEXT))
 VIEWS = ("suggestions", "cohort", "funnel", "rates", "user_rates", "retention", "retention_rates")
 FEEDBACK_VIEWS = ("feedback_counts", "feedback_rates", "judge_rates")
+WINDOWS_PAGE = (Path(__file__).parents[2] / "docs" / "windows.md").read_text()
+WINDOW_VIEWS = {"window_counts": {"bucket_s"}, "window_retention": {"bucket_s", "as_of", "grace_s"}}
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +43,20 @@ def columns_of(client: Client, view: str) -> list[str]:
 def test_every_view_is_explained(client: Client) -> None:
     """A view that the page does not name is not there for its readers."""
     listed = client.query("SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'")
-    assert {name for (name,) in listed} == {*VIEWS, *FEEDBACK_VIEWS}
-    assert {name for (name,) in listed} <= NAMED
+    assert {name for (name,) in listed} == {*VIEWS, *FEEDBACK_VIEWS, *WINDOW_VIEWS}
+    assert {name for (name,) in listed} - {*WINDOW_VIEWS} <= NAMED
+
+
+@pytest.mark.parametrize("view", WINDOW_VIEWS)
+def test_every_count_of_windows_is_explained(client: Client, view: str) -> None:
+    """On a page of their own; buckets are named by their pattern."""
+    values = {"bucket_s": "0", "as_of": "'2040-01-01'", "grace_s": "300"}
+    arguments = ", ".join(f"{name}={values[name]}" for name in sorted(WINDOW_VIEWS[view]))
+    query = f"SELECT * FROM {view}(since='2020-01-01', until='2030-01-01', {arguments})"
+    columns = json.loads(client.query_bytes(query, {}, "JSONCompactEachRowWithNames").splitlines()[0])
+    patterns = re.compile(r"(latency|first_token|edit_distance)_(le_\d+_(ms|pct)|over)")
+    named = set(re.findall(r"`([a-z_0-9]+)`", WINDOWS_PAGE))
+    assert {name for name in columns if not patterns.fullmatch(name)} <= named
 
 
 @pytest.mark.parametrize("view", [*VIEWS, *FEEDBACK_VIEWS])

@@ -7,6 +7,8 @@ import pytest
 
 from keeprate.schemas.events import Action, Edit, Envelope, Evaluation, Flag, Generation, RetentionCheck, Vote
 from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS
+from keeprate.schemas.window_names import COUNTS, HORIZON_COUNTS
+from keeprate.schemas.window_record import columns
 from keeprate.sinks.clickhouse import SchemaMismatchError
 from keeprate.sinks.migrate import Script, pending, scripts
 
@@ -35,6 +37,15 @@ def test_the_outcomes_table_is_the_declared_semilattice() -> None:
     assert [line.strip().rstrip(",") for line in body.splitlines()] == expected
 
 
+def test_the_windows_table_is_the_declared_record() -> None:
+    """The columns are those of the record, so that its bytes are a row; and the views add up every count."""
+    body = _statement("windows").split("(\n", 1)[1].rsplit("\n)\nENGINE", 1)[0]
+    assert body.splitlines() == [f"  {column}" + "," * (number < 7) for number, column in enumerate(columns())]
+    views = {script.name: script.text for script in scripts() if script.kind == "view"}
+    assert set(re.findall(r"sum\(s\.(\w+)\) AS \1\b", views["100_window_counts"])) == set(COUNTS)
+    assert set(re.findall(r"sum\(r\.(\w+)\) AS \1\b", views["110_window_retention"])) == set(HORIZON_COUNTS)
+
+
 @pytest.mark.parametrize("table", ["generations", "feedback"])
 def test_a_fact_has_a_column_for_each_field_that_is_read_out(table: str) -> None:
     """The fields of the JSONExtract and the columns with a default out of it are the same."""
@@ -58,7 +69,7 @@ def test_each_event_field_is_a_column_or_named_as_left_in_the_event(table: str, 
     assert fields - columns <= LEFT_IN_THE_EVENT
 
 
-@pytest.mark.parametrize("table", ["generations", "feedback", "outcomes", "dead_letters", "ledger"])
+@pytest.mark.parametrize("table", ["generations", "feedback", "outcomes", "windows", "dead_letters", "ledger"])
 def test_every_table_keeps_tokens(table: str) -> None:
     """Without a deduplication window an insert that is tried again is inserted again."""
     assert "non_replicated_deduplication_window = 10000" in _statement(table)

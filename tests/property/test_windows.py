@@ -275,7 +275,7 @@ def test_a_record_comes_back_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"[]", b"{}", b"null", b'{"app": "a"}', encode_window(WindowId("a", 1, 0), 0, {}, 0, Form())]
+    "value", [b"", b"[]", b"{}", b"null", b'{"app": "a"}', encode_window(WindowId("a", 60_000, 0), 0, {}, 0, Form())]
 )
 def test_what_is_no_record_is_refused(value: bytes) -> None:
     """With errors that the sink knows."""
