@@ -77,6 +77,7 @@ class PartitionWindows:
         self._dirty: set[tuple[str, int]] = set()
         self._cursor: str | None = ""
         self._touched: set[str] = set()
+        self._apps: set[str] = set()
         self._newest_ms = 0
         # A changelog that never had a record had no owner who closed anything.
         self._inherited = state.offset is not None
@@ -186,6 +187,7 @@ class PartitionWindows:
         found = self._state.scan(self._cursor.encode(), limit)
         for name, stamped in found:
             key = name.decode()
+            self._apps.add(key[: key.index("/")])
             self._newest_ms = max(self._newest_ms, min(stamped_at_ms(stamped), now_ms + SKEW_MS))
             if key not in self._touched:
                 self._change(key, (None, decode_outcome(value_of(stamped))[1]))
@@ -200,9 +202,10 @@ class PartitionWindows:
             self._closed_ms = max(self._closed_ms, self._newest_ms - OPEN_MS)
             self._waiting.closed_ms = max(self._waiting.closed_ms, self._closed_ms)
             self._forget_closed()
-            # A former owner may have published counts of a window that has none any more.
+            # A former owner may have published counts of a window that has none any more, also where nothing of its
+            # app counts now.
             first, last = window_of(self._closed_ms) + WINDOW_MS, window_of(now_ms + AHEAD_MS)
-            apps = {app for app, _ in self._windows}
+            apps = self._apps | {app for app, _ in self._windows}
             self._dirty |= {(app, at) for app in apps for at in range(first, last, WINDOW_MS)}
 
     def _forget_closed(self) -> None:

@@ -231,6 +231,20 @@ def test_an_answer_to_what_left_the_state(later_h: int) -> None:
     assert owner.differences(owner.now_ms + SKEW_MS - OPEN_MS) == {}
 
 
+def test_an_orphan_that_counts_no_more_is_taken_back_by_the_next_owner() -> None:
+    """Its only check was replaced by one that is too late to count, and nothing else of its app counts."""
+    owner = Owner(now_ms=START_MS + 3 * DAY_MS)
+    check = {**ENVELOPE, "type": "retention_check", "horizon_s": 30, "elapsed_ms": 30_000}
+    check |= {"status": "unobserved", "reason": "exit"}
+    for second in range(2):
+        owner.now_ms += 60_000 * second
+        owner.batch([dated(check, owner.now_ms, 0)])  # type: ignore[arg-type]
+        if second:
+            owner.crash(recovers=False)
+        owner.published += owner.publish()
+    assert owner.differences(owner.now_ms + SKEW_MS - OPEN_MS) == {}
+
+
 segments = st.dictionaries(
     st.tuples(*[st.sampled_from(["", "a", "b", "other", "x" * 150])] * len(LABELS)),
     st.dictionaries(st.integers(0, len(COUNTS) - 1) | st.sampled_from(["flag/a", 256 * 30 + 3]), st.integers(1, 9)),
