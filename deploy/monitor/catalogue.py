@@ -122,6 +122,13 @@ BATCHES: Final = Metric(
     "The event time up to which batches of a kind are closed and counted.",
     "Far behind the watermark: the consumers lag by more than a minute, and closing waits for them.",
 )
+ORPHANS: Final = Metric(
+    "keeprate_orphans",
+    "gauge",
+    ("app", "le"),
+    "Suggestions with feedback and no generation yet, by the age of their first feedback, at most le seconds, up to 3 days.",
+    "Many that are old: generations are not sent, or not with the ids that their feedback has.",
+)
 LAST_SUCCESS: Final = Metric(
     "keeprate_exporter_last_success_timestamp_seconds",
     "gauge",
@@ -239,7 +246,7 @@ VERIFY_SUCCESS: Final = Metric(
 
 METRICS: Final = (
     *(GENERATIONS, SUGGESTIONS, RETENTION_CHECKS, FEEDBACK_EVENTS, DURATION, FIRST_TOKEN, EDIT_DISTANCE, TOKENS),
-    *(PIPELINE_EVENTS, EVENT_TIME_LAG, WATERMARK, CONSUMER_LAG, END_OFFSET, COMMITTED_OFFSET, BATCHES),
+    *(PIPELINE_EVENTS, EVENT_TIME_LAG, WATERMARK, CONSUMER_LAG, END_OFFSET, COMMITTED_OFFSET, BATCHES, ORPHANS),
     *(LAST_SUCCESS, LABEL_OVERFLOW, BASELINE_RATIO, BASELINE_EVENTS),
     *(DRIFT_EVIDENCE, DRIFT_STATE, DRIFT_DISPERSION, DRIFT_CHANGED_AT, DRIFT_UPDATED_AT),
     *(VERIFY_FINDINGS, VERIFY_CHECKED, VERIFY_WAITING, VERIFY_SHARES),

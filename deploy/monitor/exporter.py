@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import isinf
 from typing import Final, Protocol
 
 from prometheus_client.core import Metric as Family
@@ -24,6 +25,7 @@ from keeprate.deploy.monitor.totals import Totals
 from keeprate.deploy.offsets import Offsets, OffsetsError
 from keeprate.sinks import batches
 from keeprate.sinks.clickhouse import Client, StoreError
+from keeprate.sinks.orphans import by_age
 from keeprate.sinks.watermarks import Progress, progress
 
 logger = logging.getLogger(__name__)
@@ -104,11 +106,13 @@ def _remembered(client: Client) -> Admission:
 def _pipeline(client: Client, reached: dict[str, Progress], now: datetime) -> list[Family]:
     closed = {(kind, app): at.timestamp() for (kind, app), at in batches.closed_until(client).items()}
     lags = {(app, "store"): (now - each.newest).total_seconds() for app, each in reached.items()}
+    orphans = {(app, "+Inf" if isinf(le) else str(le)): number for (app, le), number in by_age(client, now).items()}
     return [
         counter(catalogue.PIPELINE_EVENTS, batches.ledger(client)),
         gauge(catalogue.EVENT_TIME_LAG, lags),
         gauge(catalogue.WATERMARK, {(app,): each.watermark.timestamp() for app, each in reached.items()}),
         gauge(catalogue.BATCHES, closed),
+        gauge(catalogue.ORPHANS, orphans),
     ]
 
 
