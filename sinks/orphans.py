@@ -9,7 +9,7 @@ from keeprate.schemas.window_names import ANSWER_MS
 from keeprate.sinks.clickhouse import Client
 
 AGE_BOUNDS_S: Final = (600, 3_600, 21_600, 86_400, ANSWER_MS / 1000, inf)
-"""Windows are of five minutes, so an age is known to five minutes. Feedback that is older counts in no window as one."""
+"""Windows are of five minutes, so an age is known to five minutes. What is older counts in no window as an orphan."""
 
 _QUERY: Final = """
 SELECT
