@@ -126,7 +126,7 @@ ORPHANS: Final = Metric(
     "keeprate_orphans",
     "gauge",
     ("app", "le"),
-    "Suggestions with feedback and no generation yet, whose first feedback is at most le seconds old; up to three days.",
+    "Suggestions with feedback and no generation yet, whose first feedback is at most le seconds old; up to 3 days.",
     "Many that are old: generations are not sent, or not with the ids that their feedback has.",
 )
 LAST_SUCCESS: Final = Metric(
