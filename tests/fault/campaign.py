@@ -11,8 +11,8 @@ from tests.fault.cells import Cell, Outcome
 from tests.fault.lab import Lab
 from tests.fault.trial import Together
 
-JOBS: Final = 4 * (os.cpu_count() or 1)
-"""Trials at once: those of four keep a core busy."""
+JOBS: Final = min(12, 4 * (os.cpu_count() or 1))
+"""Trials at once: four keep a core busy, and more than a dozen one broker and one store."""
 _TOGETHER: Final = 4
 
 Trials = dict[tuple[str, int], "Future[Outcome]"]

@@ -74,9 +74,8 @@ def events_of(bootstrap: str, app: str) -> Iterator[Any]:
 
 def _read(consumer: Consumer, topic: str, partition: int) -> Iterator[Any]:
     at = TopicPartition(topic, partition)
-    end = _end(consumer, at)
+    read, end = _bounds(consumer, at)
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-    read = 0
     while read < end:
         for message in consumer.consume(10_000, timeout=0.3):
             assert message.error() is None
@@ -127,19 +126,19 @@ def emit_until_killed(app: str, brokers: str, spool: Path, count: int) -> int:
     return max([last, *(int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n"))])
 
 
-def _end(consumer: Consumer, at: TopicPartition) -> int:
-    """The offset behind the last record."""
+def _bounds(consumer: Consumer, at: TopicPartition) -> tuple[int, int]:
+    """The offset of the first record that is left, and the one behind the last."""
     give_up_at = time.monotonic() + 20
     while True:
         try:
-            _, end = consumer.get_watermark_offsets(at, timeout=20)
+            first, end = consumer.get_watermark_offsets(at, timeout=20)
         except KafkaException as error:
             # For a moment after a topic is created, or its broker restarted, nobody leads the partition.
             if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > give_up_at:
                 raise
             time.sleep(0.2)
         else:
-            return end
+            return first, end
 
 
 class Killed(NamedTuple):
