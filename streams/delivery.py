@@ -67,8 +67,8 @@ class Delivery:
     def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[Offsets]":
         """Hand a batch's outcomes and dead letters to librdkafka, which keeps their order; needs a running loop.
 
-        The future is done when the broker has acknowledged every one: with the outcomes' first and last offset, None
-        when there were none. It raises DeliveryError, and then any part of the batch may have been written.
+        The future is done when the broker has acknowledged every one: with where the outcomes are, None when
+        there were none. It raises DeliveryError, and then any part of the batch may have been written.
         """
         receipt = _Receipt(asyncio.get_running_loop().create_future())
         for key, value in outcomes.items():
@@ -158,7 +158,8 @@ class _Receipt:
         if self._errors:
             self.future.set_exception(DeliveryError(self._errors[0].name(), len(self._errors)))
         else:
-            self.future.set_result((min(self._offsets), max(self._offsets)) if self._offsets else None)
+            offsets = self._offsets
+            self.future.set_result((min(offsets), max(offsets), len(offsets)) if offsets else None)
 
 
 def missing_topics(bootstrap: str, timeout_s: float = 30.0) -> list[str]:

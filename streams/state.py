@@ -14,19 +14,21 @@ Changes = Mapping[bytes, bytes | None]
 """New value by key; None removes the key."""
 
 
-Offsets = tuple[int, int] | None
-"""First and last offset in the changelog of what was written in one go; None when nothing was."""
+Offsets = tuple[int, int, int] | None
+"""First and last offset in the changelog of what was written in one go, and the number of records; None of nothing."""
 
 
 def reached(offset: int | None, written: Offsets) -> int | None:
     """The offset up to which a state is complete once what was written is in it; None to leave it where it is.
 
-    Another worker's records may stand before ours, in a changelog that has two writers for a moment. The offset stays
-    before them then, so that the next recovery reads them.
+    Another worker's records may stand before or among ours, in a changelog that has two writers for a moment. The
+    offset stays before them then, so that the next recovery reads them.
     """
-    if written is None or (offset is not None and written[0] != offset + 1):
+    if written is None:
         return None
-    return written[1]
+    first, last, number = written
+    follows = offset is None or first == offset + 1
+    return last if follows and last - first + 1 == number else None
 
 
 class NotOursError(Exception):

@@ -126,12 +126,15 @@ def test_a_changelog_with_late_writes_recovers_to_all_that_is_known(data: st.Dat
     assert recovered.behind == {key for key, value in encoded(log).items() if last[key] != value}
 
 
-@given(st.none() | st.integers(0, 50), st.integers(0, 50), st.integers(0, 9))
-def test_an_offset_never_passes_what_another_worker_wrote(offset: int | None, first: int, more: int) -> None:
+@given(st.none() | st.integers(0, 50), st.integers(0, 50), st.integers(0, 9), st.integers(0, 2))
+def test_an_offset_never_passes_what_another_worker_wrote(
+    offset: int | None, first: int, more: int, foreign: int
+) -> None:
     """It moves on only over records that are all ours."""
     assert reached(offset, None) is None
-    moved = reached(offset, (first, first + more))
-    assert moved == (first + more if offset is None or first == offset + 1 else None)
+    last = first + more + foreign
+    moved = reached(offset, (first, last, more + 1))
+    assert moved == (last if (offset is None or first == offset + 1) and not foreign else None)
 
 
 class Crash(Exception):
@@ -185,7 +188,7 @@ class Process:
             self.effect()
             self.world.refused.append(refusal.letter.offset)
         end = len(self.world.changelog)
-        future.set_result((end - len(outcomes), end - 1) if outcomes else None)
+        future.set_result((end - len(outcomes), end - 1, len(outcomes)) if outcomes else None)
         return future
 
     def partition(self, number: int) -> "Process":
