@@ -29,15 +29,15 @@ RECOVERED_LARGE: Final = 10_000_000
 
 NAMES: Final = {
     "join.keeprate": "`keeprate worker --no-windows`: validated, state in RocksDB, changelog acknowledged, committed",
-    "join.keeprate_windows": "the same, and the counts of 5-minute windows published, as it is by default",
+    "join.keeprate_windows": "`keeprate worker`: the same, and the counts of 5-minute windows published",
     "join.limit": "consume and validate only",
     "join.kafka_streams": "Kafka Streams 4.3.1 in Java, one stream thread, RocksDB",
     "join.quix": "Quix Streams 3.28.1, RocksDB",
     "join.faust_plain": "a plain Faust agent with a table in memory",
     "join.bytes_per_pending": "state on disk for each pending suggestion, compacted",
-    **{f"scaling.{count}": f"keeprate, {count} partitions and processes" for count in SCALES},
+    **{f"scaling.{count}": f"`keeprate worker --no-windows`, {count} partitions and processes" for count in SCALES},
     "join.recovery": f"from an empty disk to the first new outcome, {RECOVERED:,} pending",
-    "join.recovery_10m": f"the same with {RECOVERED_LARGE:,} pending; only when asked for by name, five minutes",
+    "join.recovery_10m": f"the same with {RECOVERED_LARGE:,} pending; measured when asked for by name",
 }
 
 

@@ -22,7 +22,7 @@ def describe() -> dict[str, str]:
         "cpu": _cpu(),
         "cores": str(os.cpu_count()),
         "memory": f"{memory_gb:.0f} GB",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "python": platform.python_version(),
         "java": _java(),
         "kafka": jars_path().name.split("-")[1],

@@ -29,7 +29,7 @@ def terminal(results: Sequence[Result], meanings: Mapping[str, str]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True)
     table.add_column("ours is", justify="right", no_wrap=True)
-    for one in sorted(results, key=order):
+    for one in _ordered(results, meanings):
         table.add_row(one["name"], meanings.get(one["name"], ""), *_cells(one), one["unit"], _times(one, results))
     return table
 
@@ -37,7 +37,7 @@ def terminal(results: Sequence[Result], meanings: Mapping[str, str]) -> Table:
 def markdown(results: Sequence[Result], meanings: Mapping[str, str], machine: Mapping[str, str], command: str) -> str:
     """What stands between the README's marks."""
     lines = ["| what | median | min - max | unit | ours is |", "|---|--:|--:|---|--:|"]
-    for one in sorted(results, key=order):
+    for one in _ordered(results, meanings):
         median, least, most, _ = _cells(one)
         what = meanings.get(one["name"], one["name"])
         lines.append(
@@ -47,6 +47,12 @@ def markdown(results: Sequence[Result], meanings: Mapping[str, str], machine: Ma
     said = "; ".join(f"{name} {value}" for name, value in machine.items())
     lines += ["", *textwrap.wrap(f"Medians of {' or '.join(map(str, runs))} runs, by `{command}`. {said}.", 120)]
     return "\n".join(lines)
+
+
+def _ordered(results: Sequence[Result], meanings: Mapping[str, str]) -> list[Result]:
+    """In the order in which the benchmarks declare what they measure, ours first."""
+    place = {name: number for number, name in enumerate(meanings)}
+    return sorted(results, key=lambda one: (order(one), place.get(one["name"], len(place))))
 
 
 def into_readme(path: Path, text: str) -> None:
