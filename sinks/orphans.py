@@ -6,7 +6,7 @@ from math import inf
 from typing import Final
 
 from keeprate.schemas.window_names import ANSWER_MS
-from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.clickhouse import Client, to_ms
 
 AGE_BOUNDS_S: Final = (600, 3_600, 21_600, 86_400, ANSWER_MS / 1000, inf)
 """Windows are of five minutes, so an age is known to five minutes. What is older counts in no window as an orphan."""
@@ -14,9 +14,9 @@ AGE_BOUNDS_S: Final = (600, 3_600, 21_600, 86_400, ANSWER_MS / 1000, inf)
 _QUERY: Final = """
 SELECT
     app,
-    arrayFirst(bound -> dateDiff('second', window_at, {now:DateTime('UTC')}) <= bound, {bounds:Array(Float64)}) AS le,
+    arrayFirst(bound -> {now_s:Int64} - toUnixTimestamp(window_at) <= bound, {bounds:Array(Float64)}) AS le,
     sum(arraySum(segments.orphans)) AS number
-FROM (SELECT app, window_at, segments FROM windows FINAL WHERE window_at > {since:DateTime('UTC')})
+FROM (SELECT app, window_at, segments FROM windows FINAL WHERE window_at > fromUnixTimestamp({since_s:Int64}, 'UTC'))
 GROUP BY app, le
 HAVING number > 0
 """
@@ -27,11 +27,8 @@ def by_age(client: Client, now: datetime) -> dict[tuple[str, float], int]:
 
     By app and bound in seconds; an app without orphans is left out. Reads only. Raises StoreError.
     """
-    now_text, since_text = (
-        datetime.fromtimestamp(at_s, now.tzinfo).strftime("%Y-%m-%d %H:%M:%S")
-        for at_s in (now.timestamp(), now.timestamp() - ANSWER_MS / 1000)
-    )
-    parameters = {"now": now_text, "since": since_text, "bounds": list(AGE_BOUNDS_S)}
+    now_s = to_ms(now) // 1000
+    parameters = {"now_s": now_s, "since_s": now_s - ANSWER_MS // 1000, "bounds": list(AGE_BOUNDS_S)}
     found: dict[str, dict[float, int]] = defaultdict(dict)
     for app, bound, number in client.query(_QUERY, parameters):
         found[str(app)][float(bound)] = int(number)

@@ -11,7 +11,7 @@ Of a person who is forgotten, what `schemas.forgotten` leaves of a record goes o
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -94,9 +94,9 @@ class Batch:
 def sort(topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten = NOBODY) -> Batch:
     """Judge the records of one partition. Deterministic: the same arguments give the same batch in every process."""
     if topic == OUTCOMES.name:
-        return _sort_outcomes(records, forgotten)
+        return _sort_encoded(records, OUTCOMES_TABLE, lambda value: _read_outcome(value, forgotten), "an outcome")
     if topic == WINDOWS.name:
-        return _sort_windows(records)
+        return _sort_encoded(records, WINDOWS_TABLE, _read_window, "a window")
     if topic == DEAD_LETTERS.name:
         return _sort_dead_letters(partition, records, forgotten)
     return _sort_facts(topic, partition, records, forgotten)
@@ -130,44 +130,37 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
     return batch
 
 
-def _sort_outcomes(records: Sequence[Record], forgotten: Forgotten) -> Batch:
+def _sort_encoded(records: Sequence[Record], table: Table, read: Callable[[bytes], bytes], what: str) -> Batch:
+    """Records whose bytes are rows. read: judges the bytes, and returns what goes on of them."""
     batch = Batch()
-    rows = batch.rows_of(OUTCOMES_TABLE)
+    rows = batch.rows_of(table)
     for record in records:
         value = record.value()
         if not value:
-            # The join forgot this suggestion; its row stays.
+            # A tombstone: what it was about left the stream, and its row stays.
             batch.filtered += 1
             continue
         try:
-            key, outcome = decode_outcome(value)
-            app, generation_id, _ = parse_key(key)
-            if forgotten and (left := forgotten.outcome(app, generation_id, outcome)) is not outcome:
-                value = encode_outcome(key, left)
+            row = read(value)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            batch.rejects.append((record, ContractError("invalid", f"not an outcome: {error}")))
+            batch.rejects.append((record, ContractError("invalid", f"not {what}: {error}")))
             continue
         rows.records.append(record)
-        rows.encoded.append(value + b"\n")
+        rows.encoded.append(row + b"\n")
     return batch
 
 
-def _sort_windows(records: Sequence[Record]) -> Batch:
-    batch = Batch()
-    rows = batch.rows_of(WINDOWS_TABLE)
-    for record in records:
-        value = record.value()
-        if not value:
-            batch.filtered += 1
-            continue
-        try:
-            decode_window(value)
-        except (ValueError, KeyError, TypeError) as error:
-            batch.rejects.append((record, ContractError("invalid", f"not a window: {error}")))
-            continue
-        rows.records.append(record)
-        rows.encoded.append(value + b"\n")
-    return batch
+def _read_outcome(value: bytes, forgotten: Forgotten) -> bytes:
+    key, outcome = decode_outcome(value)
+    app, generation_id, _ = parse_key(key)
+    if forgotten and (left := forgotten.outcome(app, generation_id, outcome)) is not outcome:
+        return encode_outcome(key, left)
+    return value
+
+
+def _read_window(value: bytes) -> bytes:
+    decode_window(value)
+    return value
 
 
 def _sort_dead_letters(partition: int, records: Sequence[Record], forgotten: Forgotten) -> Batch:

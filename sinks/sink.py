@@ -99,8 +99,8 @@ class Sink:
     def run(self, topics: Sequence[str] = TOPICS) -> None:
         """Read and land until `stop`.
 
-        Raises SchemaMismatchError, DeliveryError, OffsetLostError and BrokerError: then nothing that was not landed is
-        committed, and the next start goes on from there.
+        Raises SchemaMismatchError, DeliveryError, OffsetLostError, BrokerError and TooManyRefusedError: then nothing
+        that was not landed is committed, and the next start goes on from there.
         """
         try:
             self._consumer.subscribe(topics, self._assigned, self._revoked)

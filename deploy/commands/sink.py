@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from keeprate.deploy.settings import from_environment
+from keeprate.schemas.refusal_limit import DEFAULT_SHARE
 
 
 def sink(
@@ -22,7 +23,7 @@ def sink(
     ] = False,
     max_refused_share: Annotated[
         float, typer.Option(help="stop when more of the last events are refused than this; 1: never", min=0, max=1)
-    ] = 0.9,
+    ] = DEFAULT_SHARE,
     metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
