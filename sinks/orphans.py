@@ -16,7 +16,7 @@ SELECT
     app,
     arrayFirst(bound -> {now_s:Int64} - toUnixTimestamp(window_at) <= bound, {bounds:Array(Float64)}) AS le,
     sum(arraySum(segments.orphans)) AS number
-FROM (SELECT app, window_at, segments FROM windows FINAL WHERE window_at > fromUnixTimestamp({since_s:Int64}, 'UTC'))
+FROM (SELECT app, window_at, segments FROM windows FINAL WHERE window_at > toDateTime({since_s:Int64}, 'UTC'))
 GROUP BY app, le
 HAVING number > 0
 """
