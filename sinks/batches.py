@@ -201,7 +201,7 @@ _COLUMNS: Final = (
 def store(client: Client, kind: str, app: str, since: datetime, until: datetime, counts: Iterable[Count]) -> None:
     """Keep the counts of one app's batches and mark them closed up to `until`: all in one insert, or nothing.
 
-    The same span again is written once. Counts that fall together after their labels were folded are added up.
+    The same span again merges with itself. Counts that fall together after their labels were folded are added up.
     """
     added: dict[tuple[str, datetime, Labels, str], list[float]] = defaultdict(lambda: [0, 0.0])
     for each in counts:
@@ -213,14 +213,7 @@ def store(client: Client, kind: str, app: str, since: datetime, until: datetime,
         for (name, at, labels, outcome), (number, total) in added.items()
     ]
     rows.append((kind, app, until, *_values(Labels("", "", "", "", "")), "closed", 0, 0.0))
-    token = f"quality/{kind}/{app}/{_text(since)}/{_text(until)}"
-    settings: dict[str, str | int] = {
-        "async_insert": 0,
-        "insert_deduplicate": 1,
-        "insert_deduplication_token": token,
-        "max_insert_block_size": 1_000_000,
-    }
-    client.insert("quality_batches", _COLUMNS, rows, settings)
+    client.insert("quality_batches", _COLUMNS, rows, {"async_insert": 0, "max_insert_block_size": 1_000_000})
 
 
 def stored(client: Client, kind: str, app: str, since: datetime, until: datetime) -> list[Count]:

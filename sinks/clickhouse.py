@@ -10,6 +10,7 @@ here as one class per reaction:
 """
 
 import logging
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -63,7 +64,10 @@ class SchemaMismatchError(StoreError):
 
 
 class Client(AbstractContextManager["Client"]):
-    """A connection's worth of ClickHouse. Threads may share it; every method raises StoreError and nothing else."""
+    """A connection's worth of ClickHouse. Threads may share it; every method raises StoreError and nothing else.
+
+    An insert adds its rows unless its settings name an `insert_deduplication_token` that the table has seen.
+    """
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -103,7 +107,8 @@ class Client(AbstractContextManager["Client"]):
     ) -> None:
         """Insert rows of Python values, all or none."""
         if rows:
-            _mapped(lambda: self._driver.insert(table, rows, column_names=list(columns), settings=_plain(settings)))
+            names = list(columns)
+            _mapped(lambda: self._driver.insert(table, rows, column_names=names, settings=_with_token(settings)))
 
     def insert_bytes(
         self, table: str, columns: Sequence[str], data: bytes, format_name: str, settings: Settings | None = None
@@ -113,7 +118,7 @@ class Client(AbstractContextManager["Client"]):
         All or none holds for a batch of one block: set `max_insert_block_size` above the batch's rows.
         """
         names = list(columns) or None
-        _mapped(lambda: self._driver.raw_insert(table, names, data, settings=_plain(settings), fmt=format_name))
+        _mapped(lambda: self._driver.raw_insert(table, names, data, settings=_with_token(settings), fmt=format_name))
 
     def close(self) -> None:
         """Let go of the connections; of the engine, if it is in this process."""
@@ -183,6 +188,12 @@ def _shown(url: str) -> str:
 
 def _plain(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if values is None else dict(values)
+
+
+def _with_token(settings: Settings | None) -> dict[str, Any]:
+    # Without a token the engine compares contents, and drops rows that it has seen, though it may hold them no more.
+    # Which setting turns that off depends on the release; a token that nobody used before does in all of them.
+    return {"insert_deduplication_token": uuid.uuid4().hex, **(settings or {})}
 
 
 def _mapped(call: Callable[[], Result]) -> Result:

@@ -13,6 +13,10 @@ A flush that fails with StoreUnavailableError or BrokerUnavailableError is run a
 failed. A process that dies after 1 leaves the intent, and the next owner runs the same flush from 1. What was inserted
 already is recognised by its token; a dead letter may be written twice, and its row has the refused record's identity.
 
+A token that was sent before proves nothing (see `landed`), so a second try ends with a question: what is not in the
+table is inserted again, under the range's next token. Rows without an offset (outcomes, windows, dead letters) merge
+with themselves: they are not asked for, but sent under a token that nobody has used.
+
 Who is forgotten (`schemas.forgotten`) may change between two tries of a range, and its rows' bytes with it. The token
 stays: rows that landed before were rewritten where they are, and rows that did not land yet land without the person.
 
@@ -21,9 +25,11 @@ stays: rows that landed before were rewritten where they are, and rows that did 
 """
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol
 
 from keeprate.schemas.dead_letters import dead_letter, encode_headers
@@ -34,6 +40,7 @@ from keeprate.schemas.topics import DEAD_LETTERS, SOURCES
 from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError
 from keeprate.sinks.intent import Intent, token
 from keeprate.sinks.kafka_errors import BrokerError
+from keeprate.sinks.landed import Asks, is_in_ledger, landed_offsets
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.rows import Batch, Record, Rows, Table, sort
 
@@ -66,6 +73,12 @@ LEDGER_COLUMNS: Final = (
     "schema_revision",
     "topic_id",
 )
+logger = logging.getLogger(__name__)
+
+_LEDGER: Final = Table("ledger", LEDGER_COLUMNS, "JSONEachRow")
+# Each is used up by a death of the store at the worst moment. There is an end to it because an event that was sent
+# twice may merge with its other row at any time, and is then missed in vain.
+_TOKENS: Final = 4
 _SOURCES: Final = tuple(topic.name for topic in SOURCES)
 # Threads that sort at the same time are all done at the end. One after the other, the first one's insert is on its way
 # while the second one's records are sorted.
@@ -85,8 +98,8 @@ class Letters(Protocol):
     def write(self, letters: Sequence[tuple[Any, Any, list[tuple[str, bytes | None]]]]) -> None: ...
 
 
-class Inserts(Protocol):
-    """Inserts: `clickhouse.Client`."""
+class Store(Asks, Protocol):
+    """Inserts, under a token that nobody has used where the settings name none, and answers: `clickhouse.Client`."""
 
     def insert_bytes(
         self, table: str, columns: Sequence[str], data: bytes, format_name: str, settings: Mapping[str, str | int]
@@ -107,7 +120,7 @@ class Destination:
     sink: str
     commits: Commits
     letters: Letters
-    store: Inserts
+    store: Store
     schema_revision: int
     at_step: Callable[[int, TopicPartition], None] = lambda step, at: None
     forgotten: Callable[[], Forgotten] = lambda: NOBODY
@@ -119,19 +132,21 @@ class Destination:
 class Flush:
     """One range on its way. `step` is the last one that was done, `attempts` how often it was begun.
 
-    One thread has it at a time.
+    replayed: its intent was found, so somebody may have begun it before. One thread has it at a time.
     """
 
     at: TopicPartition
     intent: Intent
     records: Sequence[Record]
     size_bytes: int = 0
+    replayed: bool = False
     step: int = 0
     attempts: int = 0
     began_s: float = 0.0
     retry_at_s: float = 0.0
     batch: Batch = field(default_factory=Batch)
     refused: list[tuple[Record, ContractError]] = field(default_factory=list)
+    _tried: set[str] = field(default_factory=set)
     _inserted: set[str] = field(default_factory=set)
     _forgotten: Forgotten = NOBODY
 
@@ -194,17 +209,17 @@ class Flush:
         counts = (self.rows, self.dead_letters, self.batch.filtered, absent)
         row = (to.sink, *self.at, first, last, *counts, to.schema_revision, to.topic_ids.get(self.at[0], ""))
         data = json.dumps(dict(zip(LEDGER_COLUMNS, row, strict=True))).encode()
-        to.store.insert_bytes("ledger", LEDGER_COLUMNS, data, "JSONEachRow", self._settings(to, "ledger"))
+        there = partial(is_in_ledger, to.store, to.sink, self.at, self.intent)
+        self._put(to, _LEDGER, "ledger", [data], lambda: [] if there() else [data])
 
     def _insert(self, to: Destination, table: Table, rows: Rows, begin: int, end: int) -> None:
         """Insert rows [begin, end), halving what is refused until the row at fault is alone."""
         part = f"{table.name}/{begin}-{end}"
         if part in self._inserted:
             return
+        missing = partial(self._missing, to, table, rows, begin, end) if table.by_offset else None
         try:
-            data = b"".join(rows.encoded[begin:end])
-            settings = {**self._settings(to, part), **dict(table.settings)}
-            to.store.insert_bytes(table.name, table.columns, data, table.format, settings)
+            self._put(to, table, part, rows.encoded[begin:end], missing)
         except BatchRejectedError as error:
             if end - begin == 1:
                 self._refuse(to, rows.records[begin], error)
@@ -213,6 +228,40 @@ class Flush:
                 self._insert(to, table, rows, begin, middle)
                 self._insert(to, table, rows, middle, end)
         self._inserted.add(part)
+
+    def _put(
+        self,
+        to: Destination,
+        table: Table,
+        part: str,
+        encoded: list[bytes],
+        missing: Callable[[], list[bytes]] | None,
+    ) -> None:
+        """Insert rows once, however often it is tried. missing: asks the table which of them it does not have."""
+        again = self.replayed or part in self._tried
+        self._tried.add(part)
+        if not again:
+            self._send(to, table, encoded, self._settings(to, part))
+            return
+        left = encoded
+        if missing is not None:
+            for number in range(_TOKENS):
+                self._send(to, table, left, self._settings(to, f"{part}/{number}" if number else part))
+                if not (left := missing()):
+                    return
+                logger.warning(
+                    "%s/%d: %d row(s) of %d to %d were sent to %s and are not there; sending them again",
+                    *self.at, len(left), self.intent.first, self.intent.last, table.name,
+                )  # fmt: skip
+        self._send(to, table, left, INSERT_SETTINGS)
+
+    def _send(self, to: Destination, table: Table, encoded: list[bytes], settings: Mapping[str, str | int]) -> None:
+        more = dict(table.settings)
+        to.store.insert_bytes(table.name, table.columns, b"".join(encoded), table.format, {**settings, **more})
+
+    def _missing(self, to: Destination, table: Table, rows: Rows, begin: int, end: int) -> list[bytes]:
+        landed = landed_offsets(to.store, table.name, self.at, self.intent)
+        return [rows.encoded[n] for n in range(begin, end) if rows.records[n].offset() not in landed]
 
     def _refuse(self, to: Destination, record: Record, error: BatchRejectedError) -> None:
         if self.at[0] == DEAD_LETTERS.name:

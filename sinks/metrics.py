@@ -7,7 +7,8 @@ from typing import Any, Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from keeprate.sinks.flush import Flush, Inserts
+from keeprate.sinks.clickhouse import Row, Settings
+from keeprate.sinks.flush import Flush, Store
 from keeprate.sinks.kafka import Consumer
 from keeprate.sinks.kafka_errors import BrokerError
 from keeprate.sinks.partition import TopicPartition
@@ -151,16 +152,16 @@ class SinkMetrics:
             self._of(COMMITTED, self._group, topic).set(committed[topic])
             self._of(LAG, self._group, topic).set(end - committed[topic])
 
-    def timed(self, store: Inserts) -> Inserts:
+    def timed(self, store: Store) -> Store:
         """The same store, its inserts timed and their failures counted."""
-        return _TimedInserts(store, self)
+        return _TimedStore(store, self)
 
     def _of(self, metric: Metric, *labels: str) -> Any:
         return self._by_name[metric.name].labels(*labels)
 
 
-class _TimedInserts:
-    def __init__(self, store: Inserts, metrics: SinkMetrics) -> None:
+class _TimedStore:
+    def __init__(self, store: Store, metrics: SinkMetrics) -> None:
         self._store = store
         self._metrics = metrics
 
@@ -169,6 +170,11 @@ class _TimedInserts:
     ) -> None:
         with self._watched(table):
             self._store.insert_bytes(table, columns, data, format_name, settings)
+
+    def query(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
+    ) -> list[Row]:
+        return self._store.query(statement, parameters, settings)
 
     def _watched(self, table: str) -> "_Watch":
         return _Watch(self._metrics._of(INSERT_SECONDS, table), self._metrics._of(INSERT_FAILURES, table))

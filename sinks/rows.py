@@ -39,17 +39,22 @@ class Record(Protocol):
 
 @dataclass(frozen=True)
 class Table:
-    """Where rows go. format: of the rows' bytes, as they are joined without anything between them."""
+    """Where rows go.
+
+    format: of the rows' bytes, as they are joined without anything between them. by_offset: a row says by its topic,
+    partition and offset which record it is; others are only known by what they merge into.
+    """
 
     name: str
     columns: tuple[str, ...]
     format: str
     settings: tuple[tuple[str, str | int], ...] = ()
+    by_offset: bool = False
 
 
 _FACT: Final = ("event", "topic", "partition", "offset", "recorded_at")
-GENERATIONS_TABLE: Final = Table("generations", _FACT, "RowBinary")
-FEEDBACK_TABLE: Final = Table("feedback", _FACT, "RowBinary")
+GENERATIONS_TABLE: Final = Table("generations", _FACT, "RowBinary", by_offset=True)
+FEEDBACK_TABLE: Final = Table("feedback", _FACT, "RowBinary", by_offset=True)
 OUTCOMES_TABLE: Final = Table(
     "outcomes",
     (),

@@ -196,9 +196,9 @@ class Sink:
         flush = self._waiting.get(at)
         if flush is None:
             buffer = self._buffers[at]
-            held_bytes = buffer.size_bytes
+            held_bytes, replayed = buffer.size_bytes, buffer.replay is not None
             intent, records = buffer.cut(self._revision, self._policy.flush)
-            flush = Flush(at, intent, records, held_bytes - buffer.size_bytes)
+            flush = Flush(at, intent, records, held_bytes - buffer.size_bytes, replayed)
         flush.began_s = self._clock()
         return flush
 

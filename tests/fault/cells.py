@@ -6,7 +6,16 @@ from dataclasses import astuple, dataclass
 from typing import Final
 
 from keeprate.schemas.topics import SOURCES
-from tests.fault import disk_faults, flight_faults, network_faults, sdk_lab, sink_faults, topic_faults, worker_faults
+from tests.fault import (
+    disk_faults,
+    flight_faults,
+    network_faults,
+    sdk_lab,
+    sink_faults,
+    token_faults,
+    topic_faults,
+    worker_faults,
+)
 from tests.fault.arena import Arena
 from tests.fault.lab import Lab
 from tests.fault.trial import Fault, Together, Trial
@@ -96,6 +105,7 @@ def _app_survives(lab: Lab, seed: int, together: Together) -> Outcome:
 _SINK_FAULTS: Final[dict[str, Fault]] = {
     **sink_faults.FAULTS,
     **flight_faults.FAULTS,
+    **token_faults.FAULTS,
     **network_faults.FAULTS,
     **disk_faults.FAULTS,
     **topic_faults.FAULTS,

@@ -5,8 +5,6 @@ import subprocess
 import time
 from pathlib import Path
 
-from keeprate.deploy.store import StoreProcess
-from tests.fault.lab import make_database
 from tests.fault.sink_faults import LOAD
 from tests.fault.trial import Fault, Skipped, Trial
 
@@ -16,8 +14,7 @@ DISK_BYTES = 64 << 20
 def store_disk_full(trial: Trial) -> None:
     """Another's file takes all the space under load, is removed after a while, and the store goes on."""
     disk = _small_disk(trial)
-    trial.store = trial.until_end.enter_context(StoreProcess(disk / "store", log=disk.with_suffix(".log")))
-    make_database(trial.store_url)
+    trial.own_store(disk / "store")
     trial.load(LOAD)
     child = trial.sink(instance="one")
     trial.wait_landed()

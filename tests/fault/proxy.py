@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 Mode = Literal["pass", "503", "refuse", "stall", "cut", "reply_lost", "error", "late"]
+_HEAD_BYTES: Final = 100
 _HOP_BY_HOP: Final = ("connection", "transfer-encoding", "content-length", "host")
 
 
@@ -18,7 +19,7 @@ class Behaviour:
     """What the front does with requests that write; all others pass.
 
     times: how many of them it does this to; after that it passes again. code, name: those of the error. cut_after: how
-    many bytes of the body reach the store.
+    many bytes of the body reach the store. table: only to writes into this one.
     """
 
     mode: Mode = "pass"
@@ -26,6 +27,7 @@ class Behaviour:
     code: int = 0
     name: str = ""
     cut_after: int = 40
+    table: str = ""
 
 
 @dataclass
@@ -54,21 +56,23 @@ class FaultyStore:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def misbehave(self, mode: Mode, times: int = 1 << 30, code: int = 0, name: str = "") -> None:
+    def misbehave(self, mode: Mode, times: int = 1 << 30, code: int = 0, name: str = "", table: str = "") -> None:
         """From the next write on."""
         self._healed.clear()
         self.met = self.late = 0
-        self.behaviour = Behaviour(mode, times, code, name)
+        self.behaviour = Behaviour(mode, times, code, name, table=table)
 
     def heal(self) -> None:
         """Pass everything, also what is late; what stalled is broken off."""
         self.behaviour = Behaviour()
         self._healed.set()
 
-    def take(self, writes: bool) -> Behaviour:
+    def take(self, body: bytes) -> Behaviour:
         """What to do with one request."""
+        head = body[:_HEAD_BYTES].lstrip()
         with self._lock:
             behaviour = self.behaviour
+            writes = head[:6].upper() == b"INSERT" and behaviour.table.encode() in head
             if not writes or behaviour.mode == "pass":
                 return Behaviour()
             self.met += 1
@@ -117,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         body = self._body()
-        behaviour = self.faulty.take(body.lstrip()[:6].upper() == b"INSERT")
+        behaviour = self.faulty.take(body)
         match behaviour.mode:
             case "refuse":
                 self._break_off()

@@ -6,6 +6,7 @@ from typing import Final
 from tests.fault.cells import Cell, Outcome
 from tests.fault.lab import Lab
 from tests.fault.sink_faults import LOAD
+from tests.fault.token_faults import kill_store
 from tests.fault.trial import Together, Trial
 from tests.landing import Account
 
@@ -45,6 +46,10 @@ def _dead_letters_not_awaited(trial: Trial) -> None:
     trial.sink(instance="one", sabotage=["no_delivery"])
 
 
+def _tokens_believed(trial: Trial) -> None:
+    kill_store(trial, "feedback", sabotage=["tokens_believed"])
+
+
 def _retention_overtakes(trial: Trial) -> None:
     """The sink stops, and is told to go on."""
     trial.load(LOAD)
@@ -82,6 +87,7 @@ NO_INTENT: Final = "without the intent"
 COMMIT_FIRST: Final = "the commit before the insert"
 NO_DELIVERY: Final = "dead letters not awaited"
 NEW_TOKENS: Final = "another token for a replay"
+TOKENS_BELIEVED: Final = "a token is believed"
 RETENTION: Final = "retention overtakes the sink"
 ANY_TOPIC: Final = "without the topics' ids"
 
@@ -90,6 +96,7 @@ CELLS: Final[dict[str, Cell]] = {
     COMMIT_FIRST: _cell(COMMIT_FIRST, _killed_after(1, "commit_first")),
     NO_DELIVERY: _cell(NO_DELIVERY, _dead_letters_not_awaited),
     NEW_TOKENS: _cell(NEW_TOKENS, _killed_after(4, "new_tokens")),
+    TOKENS_BELIEVED: _cell(TOKENS_BELIEVED, _tokens_believed),
     RETENTION: _cell(RETENTION, _retention_overtakes),
     ANY_TOPIC: Cell(ANY_TOPIC, _topic_made_anew),
 }

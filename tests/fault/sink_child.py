@@ -12,10 +12,12 @@ from keeprate.sinks import run as sink_run
 from keeprate.sinks.flush import Destination, Flush
 from keeprate.sinks.intent import Intent
 from keeprate.sinks.partition import FlushPolicy, TopicPartition
+from keeprate.sinks.rows import Table
 from keeprate.sinks.run import SinkSettings, log_to_stderr, run
 from keeprate.sinks.sink import Sink, SinkPolicy
 from tests.fault.own_topics import rename_topics
 
+Missing = Callable[[], list[bytes]] | None
 Offsets = Mapping[TopicPartition, tuple[int, str]]
 
 
@@ -91,6 +93,17 @@ def _new_tokens() -> None:
     Flush._settings = forgetful  # type: ignore[method-assign]
 
 
+def _tokens_believed() -> None:
+    put = Flush._put
+
+    def believing(
+        self: Flush, to: Destination, table: Table, part: str, encoded: list[bytes], missing: Missing
+    ) -> None:
+        put(self, to, table, part, encoded, list)
+
+    Flush._put = believing  # type: ignore[method-assign]
+
+
 def _any_topic() -> None:
     Sink._verified = lambda self: True  # type: ignore[method-assign]
     Sink._unverified = property(lambda self: False, lambda self, value: None)  # type: ignore[assignment]
@@ -101,5 +114,6 @@ SABOTAGE: dict[str, Callable[[], None]] = {
     "commit_first": _commit_first,
     "no_delivery": _no_delivery,
     "new_tokens": _new_tokens,
+    "tokens_believed": _tokens_believed,
     "any_topic": _any_topic,
 }

@@ -90,6 +90,12 @@ def test_without_a_lasting_token_rows_are_doubled(outcome_of: Ask, cell: Cell) -
     assert outcome_of(cell.name).duplicated
 
 
+@broken(sabotage.TOKENS_BELIEVED)
+def test_a_token_that_is_believed_loses_rows(outcome_of: Ask, cell: Cell) -> None:
+    """A sink that takes a known token for rows in the table does not insert those that died with the store."""
+    assert outcome_of(cell.name).lost
+
+
 @broken(sabotage.RETENTION)
 def test_records_that_retention_removed_unread_stop_the_sink(outcome_of: Ask, cell: Cell) -> None:
     """It never jumps by itself. Told to go on, it has the lost offsets in the ledger as absent."""

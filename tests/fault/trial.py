@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any, Final
 
 from confluent_kafka import Consumer, TopicPartition
@@ -49,7 +50,7 @@ class Trial:
     """Its load, its sinks, and what is done to them.
 
     merged: the account is of the rows as they merge, for faults that may leave a second row of an event. store: of its
-    own, when it is not the lab's. until_end: what is given back at the end.
+    own, when it is not the lab's. front: what stands before the store. until_end: what is given back at the end.
     """
 
     def __init__(self, lab: Lab, seed: int, together: Together | None = None) -> None:
@@ -75,8 +76,16 @@ class Trial:
 
     @property
     def way_to_store(self) -> str:
-        """The database as sinks reach it: through the front, unless the store is the trial's own."""
-        return self.store_url if self.store else f"{self.front.url}/{self.database}"
+        """The database as sinks reach it: through the front."""
+        return f"{self.front.url}/{self.database}"
+
+    def own_store(self, path: Path) -> StoreProcess:
+        """From here on, a store that no other trial uses."""
+        log = self.lab.directory / f"{self.group}-store.log"
+        self.store = self.until_end.enter_context(StoreProcess(path, log=log))
+        self.front.target_port = self.store.port
+        make_database(self.store_url)
+        return self.store
 
     def broker_link(self) -> Link:
         """A way to the broker that no other trial uses until this one ends."""

@@ -1,9 +1,11 @@
 """Rows as the sink makes them, in the engine: columns, merges, tokens, and what is refused."""
 
 import json
+import random
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
@@ -13,6 +15,7 @@ from keeprate.deploy.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.dead_letters import dead_letter, encode_headers
 from keeprate.schemas.decode import ContractError, encode, validate
+from keeprate.schemas.ids import uuid7
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import FIELDS, encode_outcome
 from keeprate.sinks.clickhouse import (
@@ -24,9 +27,12 @@ from keeprate.sinks.clickhouse import (
     to_ms,
 )
 from keeprate.sinks.flush import INSERT_SETTINGS
+from keeprate.sinks.intent import Intent
+from keeprate.sinks.landed import is_in_ledger, landed_offsets
 from keeprate.sinks.migrate import migrate, scripts
-from keeprate.sinks.rows import sort
-from tests.landing import NIL_IDENTITY
+from keeprate.sinks.rows import FEEDBACK_TABLE, sort
+from tests.landing import BASE_MS, NIL_IDENTITY
+from tests.landing import event as random_event
 from tests.unit.sinks.records import FakeRecord
 
 
@@ -103,6 +109,35 @@ def test_a_token_lands_once(client: Client, table: str) -> None:
         _insert(client, table, records, token)
         assert client.query(f"SELECT count() FROM {name}") == [(times * len(records),)]
     client.command("SYSTEM START MERGES")
+
+
+def test_an_insert_that_names_no_token_adds_its_rows(client: Client) -> None:
+    """The engine compares contents where there is no token, and would drop what a repair inserts a second time."""
+    client.command("SYSTEM STOP MERGES")
+    record = FakeRecord(0, encode(_examples("vote")[0]))
+    rows = sort("keeprate.feedback", 3, [record]).tables[FEEDBACK_TABLE].encoded
+    for times in (1, 2):
+        client.insert_bytes("feedback", FEEDBACK_TABLE.columns, b"".join(rows), FEEDBACK_TABLE.format, INSERT_SETTINGS)
+        client.insert("drift_states", ("app", "last_batch_at"), [("a", datetime(2026, 1, 1, tzinfo=UTC))])
+        for name in ("feedback", "drift_states"):
+            assert client.query(f"SELECT count() FROM {name}") == [(times,)]
+    client.command("SYSTEM START MERGES")
+
+
+def test_what_a_range_has_landed_is_known(client: Client) -> None:
+    """By topic, partition and offset, within the range alone; the ledger's row by the range itself."""
+    at, intent = ("keeprate.feedback", 3), Intent(2, 7, "1.3")
+    rng = random.Random(0)
+    values = [encode(random_event(rng, False, uuid7(BASE_MS))) for _ in range(4)]
+    _insert(client, at[0], [FakeRecord(*each) for each in zip((1, 2, 5, 8), values, strict=True)])
+    assert landed_offsets(client, "feedback", at, intent) == {2, 5}
+    assert landed_offsets(client, "feedback", (at[0], 2), intent) == set()
+    assert landed_offsets(client, "generations", at, intent) == set()
+    assert not is_in_ledger(client, "sink", at, intent)
+    client.insert("ledger", ("sink", "topic", "partition", "first_offset", "last_offset"), [("sink", *at, 2, 7)])
+    assert is_in_ledger(client, "sink", at, intent)
+    assert not is_in_ledger(client, "other", at, intent)
+    assert not is_in_ledger(client, "sink", at, Intent(2, 6, "1.3"))
 
 
 def test_an_outcome_comes_back_as_it_was(client: Client) -> None:

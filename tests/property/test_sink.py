@@ -1,6 +1,7 @@
 """Whatever fails, and whenever, the sink decides rightly. That a real broker and store are so is for tests/fault.
 
-A world in memory: Kafka's log and offsets, and a store that knows tokens. Threads and zombies are real.
+A world in memory: Kafka's log and offsets, and a store that knows tokens and may die between a token and its rows.
+Threads and zombies are real.
 """
 
 import json
@@ -8,6 +9,7 @@ import random
 import re
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeprate.schemas.topics import FEEDBACK
-from keeprate.sinks.clickhouse import StoreUnavailableError
+from keeprate.sinks.clickhouse import Row, Settings, StoreUnavailableError
 from keeprate.sinks.flush import Destination
 from keeprate.sinks.kafka import Consumer, End
 from keeprate.sinks.kafka_errors import BrokerError, BrokerUnavailableError, FencedError
@@ -73,16 +75,37 @@ class World:
             raise StoreUnavailableError("away")
         if self.fails():
             time.sleep(0.002)
+        dies = self.fails()
         with self.lock:
-            token = str(settings["insert_deduplication_token"])
+            token = str(settings.get("insert_deduplication_token") or uuid.uuid4())
             if token not in self.tokens:
                 self.tokens.add(token)
+                if dies:
+                    raise StoreUnavailableError("died after the token")
                 if table == "ledger":
                     self.ledger.append(json.loads(data))
                 else:
                     self.events.update(int(found) for found in re.findall(rb"8000-(\d{12})\"", data) if int(found))
         if self.fails():
             raise StoreUnavailableError("the reply was lost")
+
+    def query(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
+    ) -> list[Row]:
+        if self.fails():
+            raise StoreUnavailableError("away")
+        place = dict(parameters or {})
+        with self.lock:
+            if "FROM ledger" in statement:
+                wanted = tuple(place[name] for name in ("topic", "partition", "first", "last"))
+                columns = ("topic", "partition", "first_offset", "last_offset")
+                return [(sum(tuple(row[name] for name in columns) == wanted for row in self.ledger),)]
+            log = self.log[place["topic"], place["partition"]][place["first"] : place["last"] + 1]
+            return [(record.offset(),) for record in log if _number(record) == 0 or self.events[_number(record)]]
+
+
+def _number(record: Record) -> int:
+    return int(str(json.loads(record.value() or b"")["event_id"]).rpartition("-")[2])
 
 
 @dataclass

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keeprate.sinks.clickhouse import BatchRejectedError, StoreUnavailableError
+from keeprate.sinks.clickhouse import BatchRejectedError, Row, Settings, StoreUnavailableError
 from keeprate.sinks.flights import Flights
 from keeprate.sinks.flush import Destination, Flush
 from keeprate.sinks.intent import Intent
@@ -22,7 +22,10 @@ GOOD = (
 
 @dataclass
 class Doubles:
-    """Kafka and the store in one, recording what is asked of them in order, failing where a test says."""
+    """Kafka and the store in one, recording what is asked of them in order, failing where a test says.
+
+    noted: of how many inserts the store keeps the token alone. Record n of a range, from 1, has the value `GOOD % n`.
+    """
 
     calls: list[str] = field(default_factory=list)
     commits: list[dict[TopicPartition, int]] = field(default_factory=list)
@@ -32,6 +35,7 @@ class Doubles:
     fail: dict[str, list[Exception]] = field(default_factory=dict)
     refuse: bytes = b"\0never\0"
     away_at_insert: int = 0
+    noted: int = 0
     data: bytes = b""
 
     def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> dict[TopicPartition, BrokerError]:
@@ -56,11 +60,26 @@ class Doubles:
             raise StoreUnavailableError("away")
         if self.refuse in data:
             raise BatchRejectedError("refused", 117, "INCORRECT_DATA")
-        self.tokens.append(str(settings["insert_deduplication_token"]))
+        self.tokens.append(str(settings.get("insert_deduplication_token", "")))
+        if self.noted:
+            # The token is all that is left of it.
+            self.noted -= 1
+            raise StoreUnavailableError("died")
+        if self.tokens[-1] and self.tokens[-1] in self.tokens[:-1]:
+            return
         if table == "ledger":
             self.ledger.append(json.loads(data))
         else:
             self.data += data
+
+    def query(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
+    ) -> list[Row]:
+        self._call("query")
+        if "FROM ledger" in statement:
+            return [(len(self.ledger),)]
+        first = (parameters or {})["first"]
+        return [(first + n - 1,) for n in range(1, 10) if GOOD % n in self.data]
 
     def _call(self, name: str) -> None:
         self.calls.append(name)

@@ -58,7 +58,47 @@ def test_a_retry_goes_on_at_the_step_that_failed() -> None:
         land(flush, to)
     doubles.calls.clear()
     land(flush, to)
-    assert doubles.calls == ["insert feedback", "insert ledger", "commit 2"]
+    assert doubles.calls == ["insert feedback", "query", "insert ledger", "commit 2"]
+
+
+@pytest.mark.parametrize("deaths", range(1, 8))
+def test_rows_whose_token_outlived_them_are_inserted_again(deaths: int) -> None:
+    """However often the store dies between a token and its rows: each row and the ledger's is there, once."""
+    doubles = Doubles(noted=deaths)
+    flush, to = flush_of(doubles, GOOD % 1, GOOD % 2)
+    for _ in range(deaths):
+        with pytest.raises(StoreUnavailableError):
+            land(flush, to)
+    land(flush, to)
+    assert doubles.data.count(GOOD % 1) == doubles.data.count(GOOD % 2) == 1
+    assert len(doubles.ledger) == 1
+
+
+def test_a_replay_asks_what_is_there() -> None:
+    """Its first insert may be a former owner's second, so it is not believed either."""
+    doubles = Doubles()
+    flush, to = flush_of(doubles, GOOD % 1, GOOD % 2)
+    land(flush, to)
+    doubles.data = doubles.data.replace(GOOD % 2, b"")
+    doubles.ledger.clear()
+    again, _ = flush_of(doubles, GOOD % 1, GOOD % 2)
+    again.replayed = True
+    land(again, to)
+    assert doubles.data.count(GOOD % 1) == doubles.data.count(GOOD % 2) == 1
+    assert len(doubles.ledger) == 1
+
+
+def test_letters_that_merge_are_sent_anew_without_a_question() -> None:
+    """A dead letter has no offset of its own in its table: the second try is under a token that nobody has used."""
+    doubles = Doubles(noted=1)
+    flush = Flush(("keeprate.dead-letters", 0), Intent(0, 0, "1.3"), [FakeRecord(0, b"poison")])
+    to = Destination("sink", doubles, doubles, doubles, 3)
+    with pytest.raises(StoreUnavailableError):
+        land(flush, to)
+    land(flush, to)
+    assert b"poison" in doubles.data
+    assert doubles.calls.count("query") == 0
+    assert doubles.tokens[1] == ""
 
 
 def test_a_commit_that_was_not_answered_is_made_again_alone() -> None:
