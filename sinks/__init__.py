@@ -5,7 +5,7 @@ Entry points, write side:
     `sink`          the member of a consumer group; `flush` is its protocol, `flights` runs several of them
     `rows`          from a record to a row, a reject or nothing: pure
     `verify`        does the store hold what Kafka held, and do outcomes say what facts say
-    `replay`        outcomes from facts again; `recompute` is what it and `verify` share
+    `replay`        outcomes from facts again; `recompute` is what it and `verify` share; `recount` does their windows
     `forget`        a person taken out of the tables, and kept out of what lands
     `reconcile`     what each producer emitted, and where it ended
     `dead_letters`  what was refused, why, and what was done about it

@@ -54,7 +54,12 @@ class Kafka:
 
     def partitions(self) -> int:
         """How many partitions the topics of facts have."""
-        return len({partition for _, partition in self.positions.ends(SOURCE_NAMES)}) or DEFAULT_PARTITIONS
+        return partitions_of(self.positions)
+
+
+def partitions_of(positions: Positions) -> int:
+    """How many partitions the topics of facts have. Raises BrokerUnavailableError."""
+    return len({partition for _, partition in positions.ends(SOURCE_NAMES)}) or DEFAULT_PARTITIONS
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from keeprate.sinks.settling import landed_ends
 
 MAX_SUSPECTS: Final = 20
 """So many windows are looked at again."""
-_STEP_MS: Final = 6 * 3_600_000
+STEP_MS: Final = 6 * 3_600_000
 """So much is counted at once, so that memory stays bounded."""
 _MARGIN_MS: Final = 3_600_000
 _PAUSE_S: Final = 1.0
@@ -190,7 +190,7 @@ def bounded_span(store: Client, max_facts: int, turn: int) -> tuple[int, int]:
     """
     end_ms = window_of(time.time_ns() // 1_000_000)
     for length_ms in (12 * WINDOW_MS, WINDOW_MS):
-        parts = _STEP_MS // length_ms
+        parts = STEP_MS // length_ms
         since_ms = end_ms - (turn % parts + 1) * length_ms
         span = [datetime.fromtimestamp(ms / 1000, UTC) for ms in (since_ms, since_ms + length_ms)]
         if count_facts(store, Selection(since=span[0], until=span[1])) <= max_facts:
@@ -219,10 +219,10 @@ def _pieces(store: Client, since_ms: int, until_ms: int) -> Iterator[tuple[int, 
         f"SELECT DISTINCT intDiv(at_s, {{step_s:UInt32}}) FROM ({' UNION ALL '.join(known)} "
         "UNION ALL SELECT toUnixTimestamp(window_at) FROM windows) "
         "WHERE at_s >= {since_s:Int64} AND at_s < {until_s:Int64} ORDER BY 1",
-        {"step_s": _STEP_MS // 1000, "since_s": since_ms // 1000, "until_s": until_ms // 1000},
+        {"step_s": STEP_MS // 1000, "since_s": since_ms // 1000, "until_s": until_ms // 1000},
     )
     for (step,) in rows:
-        yield max(since_ms, int(step) * _STEP_MS), min(until_ms, (int(step) + 1) * _STEP_MS)
+        yield max(since_ms, int(step) * STEP_MS), min(until_ms, (int(step) + 1) * STEP_MS)
 
 
 def _compared(record: WindowRecord, segments: Segments) -> list[WindowDifference]:

@@ -5,8 +5,11 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import encode
@@ -14,13 +17,15 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import Outcome, encode_outcome
 from keeprate.schemas.topics import DAY_MS, OUTCOMES, WINDOWS
+from keeprate.schemas.window_names import WINDOW_MS
 from keeprate.schemas.window_record import Form, WindowId, encode_window, version_of
 from keeprate.schemas.window_record import fold as fold_segments
 from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.flush import INSERT_SETTINGS, LEDGER_COLUMNS
 from keeprate.sinks.migrate import migrate
+from keeprate.sinks.recount import Touched, recount
 from keeprate.sinks.rows import Record, sort
-from keeprate.sinks.windows import Windows, check_windows, open_span, repair_windows, whole_span
+from keeprate.sinks.windows import STEP_MS, Windows, check_windows, open_span, repair_windows, whole_span
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 from tests.windowing import counted
@@ -116,6 +121,55 @@ def test_history_gets_its_windows_by_repair(client: Client, log: list[Event]) ->
     closed = [event for event in log if event["app"] == "closed"]
     found = client.query("SELECT count() FROM windows FINAL WHERE app = 'closed' AND notEmpty(segments)")
     assert found[0][0] >= len(counted(fold(closed)))
+
+
+def touched(log: list[Event]) -> Touched:
+    """The windows in which the outcomes of a log count."""
+    windows = Touched()
+    windows.add(fold(log).items())
+    return windows
+
+
+def test_windows_of_replayed_outcomes_are_counted_again(client: Client, log: list[Event]) -> None:
+    """Open and closed ones; a dry run says how many, and after it was done none differs."""
+    land_outcomes(client, log)
+    land_windows(client, log)
+    client.command("ALTER TABLE windows UPDATE segments = [] WHERE 1 SETTINGS mutations_sync = 2")
+    windows, of_log = Windows(client, PARTITIONS, 0), touched(log)
+    dry = recount(windows, of_log)
+    assert dry.compared >= dry.differing + dry.closed
+    assert dry.differing > 0 < dry.closed
+    assert dry == recount(windows, of_log), "a dry run wrote"
+    done = recount(windows, of_log, writes=True)
+    assert done.written == dry.differing + dry.closed
+    after = recount(windows, of_log)
+    assert (after.compared, after.differing, after.closed) == (dry.compared, 0, 0)
+    assert check(client)[1] == []
+
+
+def test_only_windows_of_replayed_outcomes_are_counted_again(client: Client, log: list[Event]) -> None:
+    """Another app's stay as they are, and so do those of another time."""
+    land_outcomes(client, log)
+    land_windows(client, log)
+    client.command("ALTER TABLE windows UPDATE segments = [] WHERE 1 SETTINGS mutations_sync = 2")
+    recount(Windows(client, PARTITIONS, 0), touched([event for event in log if event["app"] == "closed"]), writes=True)
+    query = "SELECT DISTINCT app FROM windows FINAL WHERE notEmpty(segments)"
+    assert client.query(query) == [("closed",)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 2000)), max_size=60))
+def test_spans_hold_every_window_once(windows: list[tuple[str, int]]) -> None:
+    """In order and apart from each other, and none is much longer than what is counted at once."""
+    these = Touched()
+    for app, number in windows:
+        these.add([(f"{app}/0190a000-0000-7000-8000-000000000000/0", {"first_at": {"shown": number * WINDOW_MS}})])
+    wanted = {(app, piece) for app, pieces in these._begins.items() for piece in pieces}
+    spans = list(these.spans())
+    assert spans == sorted(spans)
+    assert all(end - begin <= STEP_MS + WINDOW_MS for _, begin, end in spans)
+    assert all(left[0] != right[0] or left[2] <= right[1] for left, right in pairwise(spans))
+    assert all(sum(app == each and begin <= at < end for each, begin, end in spans) == 1 for app, at in wanted)
+    assert len(wanted) == len(set(windows))
 
 
 def test_what_is_on_its_way_is_not_judged(client: Client, log: list[Event]) -> None:
