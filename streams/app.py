@@ -135,9 +135,7 @@ def build(
     )
 
     async def recovered(numbers: list[int]) -> None:
-        # A batch of before the rebalance would come into a state that is counted already.
-        await pipeline.rest()
-        if publishing is not None:
+        if await pipeline.recovered() and publishing is not None:
             for number in numbers:
                 publishing.recovered(number)
 
@@ -182,6 +180,7 @@ def _table(
         write_back=lambda partition, values: delivery.write(partition, values, ()),
         on_rebalance=on_rebalance,
         on_recovered=on_recovered,
+        fail=lambda error: app.crash(error),
     )
     app.tables.add(table)
     return table

@@ -9,7 +9,11 @@ What happens to a batch, and what a crash after each step means:
     5  store     into the partition's state                 recovered from the changelog
     6  ack       Faust commits the offset soon after        as after 4
 
+After a rebalance, Faust reads again from what is committed once the states are recovered. So what was taken before is
+left where it is then: it would be joined with a state that is recovered in part, or land on top of what was recovered.
+
 **Invariant:** steps 5 and 6 of a batch come after those of every batch before it.
+**Invariant:** all steps of a batch lie between a recovery and the next rebalance.
 **Invariant:** after a step has failed, nothing is stored or acknowledged any more.
 """
 
@@ -111,9 +115,12 @@ class Pipeline:
         self._recent: dict[int, dict[str, _Known]] = {}
         self._waiting: deque[asyncio.Task[None]] = deque()
         self._stopped = asyncio.Event()
+        self._rebalances = 0
+        self._recovering = False
 
     async def take(self, message: Any) -> None:
         """Do steps 1 to 4 of a batch, without waiting for the acknowledgements. Never returns after a failure."""
+        rebalances = self._rebalances
         await self._until_waiting(MAX_UNACKNOWLEDGED - 1)
         if len(recent := self._recent.setdefault(message.partition, {})) > 2 * MAX_RECENT:
             # What is not acknowledged is in no state yet, so nothing is dropped before all of it is.
@@ -123,6 +130,7 @@ class Pipeline:
         if self._stopped.is_set():
             await _forever()
         try:
+            self._check_ours(message.partition, rebalances)
             flight = self._depart(message, recent)
         except NotOursError as error:
             logger.info("%s; its new owner reads the batch", error)
@@ -132,22 +140,29 @@ class Pipeline:
         else:
             self._await(flight)
 
-    async def rest(self) -> None:
-        """Return when no batch is on its way."""
-        await self._until_waiting(0)
-
     async def drain(self) -> None:
         """Take no more batches, and finish those that were taken."""
-        await self.rest()
+        await self._until_waiting(0)
         self._stopped.set()
 
     def forget(self) -> None:
-        """Partitions may have changed hands: look everything up again."""
+        """Partitions may have changed hands: leave what was taken, and take nothing before they are recovered."""
+        self._rebalances += 1
+        self._recovering = True
         self._recent.clear()
         self._watermarks.clear()
         self._sweeps.clear()
         if self._windows is not None:
             self._windows.forget()
+
+    async def recovered(self) -> bool:
+        """The states are whole: take batches again. False when partitions change hands once more meanwhile."""
+        rebalances = self._rebalances
+        await self._until_waiting(0)
+        if rebalances != self._rebalances:
+            return False
+        self._recovering = False
+        return True
 
     def sweep(self, limit: int = SWEEP_OUTCOMES) -> None:
         """Look at the next outcomes of each partition, and let those go that have expired."""
@@ -161,11 +176,16 @@ class Pipeline:
                 self._windows.swept(number, before_ms, bool(expired))
             if expired:
                 gone: Changes = dict.fromkeys(expired)
-                self._await(_Flight(number, None, gone, self._delivery.write(number, gone, ()), time.monotonic()))
+                written = self._delivery.write(number, gone, ())
+                self._await(_Flight(number, None, gone, written, time.monotonic(), self._rebalances))
 
     async def _until_waiting(self, count: int) -> None:
         while len(self._waiting) > count and not self._stopped.is_set():
             await asyncio.wait([self._waiting[0]])
+
+    def _check_ours(self, number: int, rebalances: int) -> None:
+        if self._recovering or rebalances != self._rebalances:
+            raise NotOursError(f"partition {number} was assigned anew")
 
     def _await(self, flight: "_Flight") -> None:
         previous = self._waiting[-1] if self._waiting else None
@@ -206,7 +226,7 @@ class Pipeline:
             recent.pop(key, None)
             recent[key] = outcome, stamps_ms[key]
         batch = _Joined(message, sifted, held, step, late_count, ahead_count)
-        return _Flight(number, batch, stamped, written, started_s)
+        return _Flight(number, batch, stamped, written, started_s, self._rebalances)
 
     async def _land(self, flight: "_Flight", previous: asyncio.Task[None] | None) -> None:
         try:
@@ -215,6 +235,7 @@ class Pipeline:
                 await asyncio.wait([previous])
             if self._stopped.is_set():
                 return
+            self._check_ours(flight.number, flight.rebalances)
             state = self._partition(flight.number)
             state.write(flight.changes, reached(state.offset, written))
             if (joined := flight.joined) is not None:
@@ -257,13 +278,17 @@ class _Joined:
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    """What is written and not acknowledged yet: a batch, or else tombstones. changes: as they go into the state."""
+    """What is written and not acknowledged yet: a batch, or else tombstones.
+
+    changes: as they go into the state. rebalances: how many there had been when it departed.
+    """
 
     number: int
     joined: _Joined | None
     changes: Changes
     written: "asyncio.Future[Offsets]"
     started_s: float
+    rebalances: int
 
 
 def _keep_small(encoded: dict[bytes, bytes], step: Step, sifted: Sifted, records: list[Any]) -> None:

@@ -9,6 +9,9 @@ For each partition, round after round:
     5  prove     wait until Kafka has taken a commit of what was acknowledged at 2, or at the end of 1
     6  write     the records, acknowledged; then the next ones of 4
 
+A partition whose position is not known is between two owners: after its revocation, or before the first seek. Nothing
+is done for it.
+
 **Invariant:** a record counts only what this worker had joined when the partition was still its own. Kafka takes no
 commit of a worker that lost its partitions, so what is committed was in the changelog before the next owner read it,
 and the next owner's records have versions that are not lower. Step 6 may come late, and changes nothing then.
@@ -136,7 +139,9 @@ class Publishing:
         until_s = time.monotonic() + SLICE_S
         try:
             for number, partition in list(self._partitions.items()):
-                self._go_on(number, partition, until_s)
+                # What was joined since would have nothing to prove that it was ours.
+                if position := self._proof().acknowledged(number):
+                    self._go_on(number, partition, position, until_s)
         except NotOursError:
             # The rebalance that took it away says so to `forget` soon.
             return
@@ -161,7 +166,7 @@ class Publishing:
         busy = partition.counting or partition.records or partition.written or partition.windows.waiting
         return not busy or not partition.windows.is_complete
 
-    def _go_on(self, number: int, partition: _Partition, until_s: float) -> None:
+    def _go_on(self, number: int, partition: _Partition, position: Mapping[Any, int], until_s: float) -> None:
         now_s = time.monotonic()
         if partition.written is not None:
             if partition.written.done():
@@ -173,7 +178,7 @@ class Publishing:
             if self._proof().is_committed(partition.proof):
                 partition.written = self._write(number, partition.records)
         elif not partition.windows.is_complete:
-            self._walk(number, partition, until_s)
+            self._walk(partition, position, until_s)
         elif partition.counting:
             self._count(partition, until_s)
         elif now_s >= partition.next_s:
@@ -182,13 +187,13 @@ class Publishing:
                 self.recovered(number)
             else:
                 partition.windows.begin(partition.expired_before_ms)
-                partition.proof, partition.counting = self._proof().acknowledged(number), True
+                partition.proof, partition.counting = position, True
 
-    def _walk(self, number: int, partition: _Partition, until_s: float) -> None:
+    def _walk(self, partition: _Partition, position: Mapping[Any, int], until_s: float) -> None:
         while not partition.windows.is_complete and time.monotonic() < until_s:
             partition.windows.walk(_SLICE, self._now_ms())
         if partition.windows.is_complete:
-            partition.proof = self._proof().acknowledged(number)
+            partition.proof = position
             self._observer.windows_rebuilt(time.monotonic() - partition.began_s)
             self._take(partition)
 

@@ -25,6 +25,7 @@ STATE_FORMAT: Final = 2
 """In the directory's name: a state of another format is left alone, and recovered anew."""
 
 WriteBack = Callable[[int, dict[bytes, bytes | None]], Any]
+Fail = Callable[[BaseException], Awaitable[Any]]
 Recovered = Callable[[list[int]], Awaitable[None]]
 
 
@@ -44,6 +45,7 @@ class OutcomeStore(Store[bytes, bytes]):
         write_back: WriteBack,
         on_rebalance: Callable[[], None],
         on_recovered: Recovered,
+        fail: Fail,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -51,6 +53,8 @@ class OutcomeStore(Store[bytes, bytes]):
         self._write_back = write_back
         self._tell_rebalance = on_rebalance
         self._tell_recovered = on_recovered
+        self._fail = fail
+        self._rebalances = 0
         self._ours: set[int] = set()
         self._states: dict[int, PartitionState] = {}
         # Keys whose last record in the changelog holds less than what is known.
@@ -94,6 +98,7 @@ class OutcomeStore(Store[bytes, bytes]):
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
         self._tell_rebalance()
+        self._rebalances += 1
         topic = self.table.changelog_topic.get_topic_name()
         self._ours = {tp.partition for tp in assigned if tp.topic == topic}
         for number in [number for number in self._states if number not in self._ours]:
@@ -101,17 +106,31 @@ class OutcomeStore(Store[bytes, bytes]):
             self._behind.pop(number, None)
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
-        for number in sorted({tp.partition for tp in active_tps}):
-            keys = sorted(self._behind.pop(number, ()))
-            if keys:
-                logger.info(
-                    "partition %s: %s outcomes were behind in the changelog; writing them back", number, len(keys)
-                )
-                kept = zip(keys, self.partition(number).get_many(keys), strict=True)
-                state = self.partition(number)
-                whole: dict[bytes, bytes | None] = {key: value_of(value) for key, value in kept if value is not None}
-                state.write({}, reached(state.offset, await self._write_back(number, whole)))
-        await self._tell_recovered(sorted({tp.partition for tp in active_tps}))
+        rebalances, numbers = self._rebalances, sorted({tp.partition for tp in active_tps})
+        try:
+            for number in numbers:
+                await self._write_behind(number)
+                if rebalances != self._rebalances:
+                    # The recovery that follows has its own end.
+                    return
+            await self._tell_recovered(numbers)
+        except NotOursError as error:
+            logger.info("%s while it was recovered", error)
+        except Exception as error:  # noqa: BLE001 - Faust would not hear of it, and no batch would be taken any more
+            await self._fail(error)
+
+    async def _write_behind(self, number: int) -> None:
+        """Write those outcomes to the changelog again whose last record there holds less than the state."""
+        keys = sorted(self._behind.pop(number, ()))
+        if not keys:
+            return
+        logger.info("partition %s: %s outcomes were behind in the changelog; writing them back", number, len(keys))
+        rebalances, state = self._rebalances, self.partition(number)
+        kept = zip(keys, state.get_many(keys), strict=True)
+        whole: dict[bytes, bytes | None] = {key: value_of(value) for key, value in kept if value is not None}
+        written = await self._write_back(number, whole)
+        if rebalances == self._rebalances:
+            state.write({}, reached(state.offset, written))
 
     async def need_active_standby_for(self, tp: TP) -> bool:
         return True
@@ -145,6 +164,7 @@ class OutcomeTable(faust.Table[bytes, bytes]):
         write_back: WriteBack,
         on_rebalance: Callable[[], None],
         on_recovered: Recovered,
+        fail: Fail,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -153,6 +173,7 @@ class OutcomeTable(faust.Table[bytes, bytes]):
             "write_back": write_back,
             "on_rebalance": on_rebalance,
             "on_recovered": on_recovered,
+            "fail": fail,
         }
 
     def _new_store(self) -> OutcomeStore:

@@ -117,6 +117,95 @@ def test_after_a_failure_nothing_is_acknowledged() -> None:
     assert [str(error) for error in recorder.failed] == ["the broker did not take it"]
 
 
+class Late(Recorder):
+    """Kafka takes its time: what is written is acknowledged when a test says so, and is in the changelog by then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[asyncio.Future[Offsets]] = []
+
+    def write(self, partition: int, outcomes: Any, refusals: Any) -> "asyncio.Future[Offsets]":
+        self.written |= outcomes
+        self.waiting.append(asyncio.get_running_loop().create_future())
+        return self.waiting[-1]
+
+    async def arrive(self) -> None:
+        for number, future in enumerate(self.waiting):
+            future.set_result((number, number, 1))
+        self.waiting.clear()
+        await asyncio.sleep(0.01)
+
+
+def test_what_was_on_its_way_does_not_land_on_what_was_recovered() -> None:
+    """A batch from before a rebalance may be written after it. Nor is it acknowledged: it is read again."""
+
+    async def scenario() -> None:
+        late, state = Late(), MemoryState()
+        pipeline = late.pipeline(state)
+        await pipeline.take(batch([vote(1)]))
+        pipeline.forget()
+        recovered = {key: stamp(b"what the other worker wrote", NOW_MS) for key in late.written}
+        state.write(recovered, 7)
+        opening = asyncio.ensure_future(pipeline.recovered())
+        await late.arrive()
+        assert await opening
+        assert dict(state.scan(b"", 10)) == recovered
+        assert (state.offset, late.acknowledged, late.failed) == (7, [], [])
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_joined_with_a_state_that_is_recovered_in_part() -> None:
+    """Neither a batch that waited for its turn when the partitions changed hands, nor one that comes meanwhile."""
+
+    async def scenario() -> None:
+        late, state = Late(), MemoryState()
+        pipeline = late.pipeline(state)
+        first, second = batch([vote(1)]), batch([vote(2, GENERATION.replace("1", "2"))], start=1)
+        third = asyncio.ensure_future(_all(pipeline, [first, second, batch([vote(3)], start=2)]))
+        await asyncio.sleep(0.01)
+        assert not third.done()
+        before = dict(late.written)
+        pipeline.forget()
+        await late.arrive()
+        await third
+        await pipeline.take(batch([vote(4)], start=3))
+        assert late.written == before
+        assert await pipeline.recovered()
+        again = asyncio.ensure_future(pipeline.take(batch([vote(1), vote(3), vote(4)])))
+        await asyncio.sleep(0.01)
+        await late.arrive()
+        await again
+        assert late.acknowledged == [3]
+
+    asyncio.run(scenario())
+
+
+def test_a_recovery_that_was_overtaken_opens_nothing() -> None:
+    """Partitions change hands while what was on its way is waited for: their own recovery is yet to come."""
+
+    async def scenario() -> None:
+        late, state = Late(), MemoryState()
+        pipeline = late.pipeline(state)
+        await pipeline.take(batch([vote(1)]))
+        pipeline.forget()
+        opening = asyncio.ensure_future(pipeline.recovered())
+        await asyncio.sleep(0.01)
+        pipeline.forget()
+        await late.arrive()
+        assert not await opening
+        late.written.clear()
+        await pipeline.take(batch([vote(1)]))
+        assert late.written == {}
+
+    asyncio.run(scenario())
+
+
+async def _all(pipeline: Pipeline, messages: list[Message]) -> None:
+    for each in messages:
+        await pipeline.take(each)
+
+
 def test_a_batch_that_is_refused_whole_stops_the_worker() -> None:
     """Before a single dead letter of it is written, and with nothing acknowledged."""
 
