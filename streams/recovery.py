@@ -27,8 +27,9 @@ class Recovery:
             self.left, self._began_at_s = 0, None
             return self._liveness.judge(now_s, 0, 0)
         if self._began_at_s is None:
-            self._began_at_s, self._told_at_s, self._total = now_s, now_s - self.tell_every_s, left
+            self._began_at_s, self._told_at_s, self._total = now_s, now_s - self.tell_every_s, 0
         # Kafka says how much there is to read only a moment after the beginning, and a rebalance may add to it.
+        left = max(0, left)
         self._total = max(self._total, left)
         self.left, self.took_s = left, now_s - self._began_at_s
         return self._liveness.judge(now_s, -left, left)

@@ -22,12 +22,13 @@ def reached(offset: int | None, written: Offsets) -> int | None:
     """The offset up to which a state is complete once what was written is in it; None to leave it where it is.
 
     Another worker's records may stand before or among ours, in a changelog that has two writers for a moment. The
-    offset stays before them then, so that the next recovery reads them.
+    offset stays before them then, so that the next recovery reads them. Of a state without an offset nothing was ever
+    read: it is complete only up to what was written at the changelog's very beginning.
     """
     if written is None:
         return None
     first, last, number = written
-    follows = offset is None or first == offset + 1
+    follows = first == (0 if offset is None else offset + 1)
     return last if follows and last - first + 1 == number else None
 
 

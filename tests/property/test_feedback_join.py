@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keeprate.schemas.decode import encode
@@ -127,14 +127,16 @@ def test_a_changelog_with_late_writes_recovers_to_all_that_is_known(data: st.Dat
 
 
 @given(st.none() | st.integers(0, 50), st.integers(0, 50), st.integers(0, 9), st.integers(0, 2))
+@example(None, 0, 3, 0)
+@example(None, 300, 3, 0)
 def test_an_offset_never_passes_what_another_worker_wrote(
     offset: int | None, first: int, more: int, foreign: int
 ) -> None:
-    """It moves on only over records that are all ours."""
+    """It moves on only over records that are all ours, and of a state that never read any, only from the beginning."""
     assert reached(offset, None) is None
     last = first + more + foreign
     moved = reached(offset, (first, last, more + 1))
-    assert moved == (last if (offset is None or first == offset + 1) and not foreign else None)
+    assert moved == (last if first == (0 if offset is None else offset + 1) and not foreign else None)
 
 
 class Crash(Exception):
