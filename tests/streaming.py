@@ -7,6 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -121,12 +122,30 @@ def disordered(rng: random.Random, log: Iterable[Event]) -> list[Sourced]:
 
 
 def produce(bootstrap: str, records: Iterable[Sourced]) -> None:
-    """Write records; on return the broker has them all."""
-    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": PARTITIONER, "compression.type": "zstd"})
-    for topic, key, value in records:
-        producer.produce(topic, value, key)
-        producer.poll(0)
-    assert producer.flush(60) == 0
+    """Write records; on return the broker has acknowledged them all."""
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "partitioner": PARTITIONER,
+            "compression.type": "zstd",
+            "enable.idempotence": True,
+        }
+    )
+    left = list(records)
+    while left:
+        failed: list[Sourced] = []
+        for record in left:
+            topic, key, value = record
+            producer.produce(topic, value, key, on_delivery=partial(_keep_failed, failed, record))
+            producer.poll(0)
+        assert producer.flush(60) == 0
+        # A broker that has just started may not know the topic yet, and then librdkafka gives a record up.
+        left = failed
+
+
+def _keep_failed(failed: list[Sourced], record: Sourced, error: KafkaError | None, _: object) -> None:
+    if error is not None:
+        failed.append(record)
 
 
 def expected(log: Iterable[Event]) -> dict[str, bytes]:
