@@ -3,7 +3,7 @@
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -145,6 +145,28 @@ class Arena:
         self.settle()
         last = {decode_outcome(value)[0]: value for value in self._outcomes()}
         return sorted(key for key, value in expected(self.log).items() if last.get(key) != value)
+
+    def evidence(self, keys: Iterable[str]) -> str:
+        """Of each outcome that is wrong, what a single thread makes of it, and the records in Kafka that speak of it.
+
+        And all that the workers said. A source record that the log has and Kafka has not was never delivered.
+        """
+        wanted = expected(self.log)
+        records = [
+            (topic.name, one) for topic in ALL for one in read(self.lab.broker.bootstrap, self.prefix + topic.name)
+        ]
+        lines = []
+        for key in keys:
+            lines += [f"outcome {key}", f"  wanted {wanted.get(key, b'nothing').decode()}"]
+            generation_id = key.split("/")[1].encode()
+            lines += [f"  log {event}" for event in self.log if event["generation_id"].encode() == generation_id]
+            lines += [
+                f"  {topic}/{one.partition()} {one.offset()} at {one.timestamp()[1]}: {one.value()!r}"
+                for topic, one in records
+                if generation_id in (one.key() or b"")
+            ]
+        logs = (worker.log for worker in self.workers if worker.log is not None)
+        return "\n".join([*lines, *(f"--- {log}\n{log.read_text(errors='replace')}" for log in logs)])
 
     def _outcomes(self) -> list[bytes]:
         return [record.value() for record in read(self.lab.broker.bootstrap, self.prefix + OUTCOMES.name)]

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
+from pathlib import Path
 from typing import Final
 
 from keeprate.schemas.topics import SOURCES
@@ -21,6 +22,8 @@ from tests.fault.lab import Lab
 from tests.fault.trial import Fault, Together, Trial
 from tests.streaming import remove_records
 
+EVIDENCE: Final = Path(".bench") / "faults"
+"""What trials leave behind that went wrong."""
 APP_KILLED: Final = "app killed again and again"
 
 
@@ -56,6 +59,12 @@ class Cell:
     alone: bool = False
 
 
+def keep_evidence(fault: str, seed: int, text: str) -> None:
+    """Keep what a trial that went wrong has to say; what it did it to is about to be removed."""
+    EVIDENCE.mkdir(parents=True, exist_ok=True)
+    (EVIDENCE / f"{fault.replace(': ', '-').replace(' ', '-')}-{seed}.txt").write_text(text)
+
+
 def _sink_cell(name: str, fault: Fault, alone: bool) -> Cell:
     def survive(lab: Lab, seed: int, together: Together) -> Outcome:
         """Load, fault, heal and check."""
@@ -65,6 +74,8 @@ def _sink_cell(name: str, fault: Fault, alone: bool) -> Cell:
             trial.front.heal()
             trial.wait_landed()
             found = trial.account()
+            if not found.clean:
+                keep_evidence(name, seed, f"{found}\n{trial.logs(lines=1000)}")
         finally:
             trial.close()
         counts = (len(found.lost), len(found.duplicated), len(found.unaccounted))
@@ -83,6 +94,8 @@ def _worker_cell(name: str, fault: worker_faults.Fault) -> Cell:
         try:
             worker_faults.survive(arena, fault)
             wrong, miscounted = arena.wrong(), arena.miscounted()
+            if wrong or miscounted:
+                keep_evidence(name, seed, arena.evidence(wrong))
             behind = (*arena.behind(), *arena.miscounted())
         finally:
             arena.close()

@@ -219,9 +219,9 @@ class Trial:
                 client.command(f"DROP DATABASE IF EXISTS {database}")
         self.until_end.close()
 
-    def logs(self) -> str:
+    def logs(self, lines: int = 8) -> str:
         """The end of each sink's log."""
-        return "\n".join(f"--- {child.log}\n{child.log_tail(8)}" for child in self.sinks)
+        return "\n".join(f"--- {child.log}\n{child.log_tail(lines)}" for child in self.sinks)
 
 
 def _is_empty(topic: str, ends: dict[tuple[str, int], int]) -> bool:
