@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, Topic
@@ -27,6 +27,16 @@ class Plan:
     missing: tuple[Topic, ...]
     existing: tuple[Topic, ...]
     partitions: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting of a topic that is not as the contract has it."""
+
+    topic: str
+    setting: str
+    found: str
+    wanted: str
 
 
 def plan(existing: Mapping[str, int], partitions: int | None, topics: Sequence[Topic] = ALL) -> Plan:
@@ -65,6 +75,47 @@ def create_topics(brokers: str, partitions: int | None = None, replication: int 
     # Somebody else may have created some of them meanwhile, with another count.
     plan(_partition_counts(admin, brokers), todo.partitions)
     return todo
+
+
+def compare(found: Mapping[str, Mapping[str, str]], topics: Sequence[Topic] = ALL) -> tuple[Difference, ...]:
+    """What differs from the contract in the settings found, by topic and setting. Topics that are not there do not."""
+    return tuple(
+        Difference(topic.name, setting, value, wanted)
+        for topic in topics
+        for setting, wanted in topic.config.items()
+        # A cleanup policy is a list, and a broker gives it in the order in which it was set.
+        if sorted((value := found.get(topic.name, topic.config).get(setting, "")).split(","))
+        != sorted(wanted.split(","))
+    )
+
+
+def differences(brokers: str, topics: Sequence[Topic] = ALL) -> tuple[Difference, ...]:
+    """Compare the settings of the topics that exist with the contract. Raises TopicsError."""
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+    names = _partition_counts(admin, brokers).keys() & {topic.name for topic in topics}
+    asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in sorted(names)])
+    found: dict[str, dict[str, str]] = {}
+    for resource, answer in asked.items():
+        try:
+            found[resource.name] = {name: entry.value or "" for name, entry in answer.result(_TIMEOUT_S).items()}
+        except KafkaException as error:
+            raise TopicsError(f"{resource.name}: its settings could not be read: {error.args[0].str()}") from error
+    return compare(found, topics)
+
+
+def configure(brokers: str, wanted: Sequence[Difference]) -> None:
+    """Set what differs as the contract has it, and leave all else. Raises TopicsError."""
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+    entries: dict[str, list[ConfigEntry]] = {}
+    for each in wanted:
+        entry = ConfigEntry(each.setting, each.wanted, incremental_operation=AlterConfigOpType.SET)
+        entries.setdefault(each.topic, []).append(entry)
+    changes = [ConfigResource(ResourceType.TOPIC, name, incremental_configs=them) for name, them in entries.items()]
+    for resource, done in (admin.incremental_alter_configs(changes) if changes else {}).items():
+        try:
+            done.result(_TIMEOUT_S)
+        except KafkaException as error:
+            raise TopicsError(f"{resource.name}: its settings could not be set: {error.args[0].str()}") from error
 
 
 def _partition_counts(admin: AdminClient, brokers: str) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """`keeprate topics`: the topics of Kafka that the rest reads and writes."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -22,21 +23,39 @@ def create(
     ] = 0,
     replication: Annotated[int, typer.Option(help="Copies of each partition.", min=1)] = 1,
     brokers: Annotated[str, typer.Option(help="Bootstrap servers; default: KEEPRATE_BROKERS.")] = "",
+    configure: Annotated[
+        bool, typer.Option("--configure", help="Set what differs in the settings of topics that exist.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
-    """Create the topics that are missing, and check that those that exist agree in their partition count."""
-    from keeprate.deploy.topics import TopicsError, create_topics
+    """Create the topics that are missing, and check those that exist.
 
+    They must agree in their partition count. A setting that differs from Keeprate's is shown and left: it may be yours,
+    as a shorter retention is, or come from a broker that made the topic by itself, or from before an upgrade.
+    """
+    from keeprate.deploy import topics as kafka
+
+    where = brokers or from_environment().brokers
     try:
-        done = create_topics(brokers or from_environment().brokers, partitions or None, replication)
-    except TopicsError as error:
+        done = kafka.create_topics(where, partitions or None, replication)
+        differing = kafka.differences(where)
+        if configure:
+            kafka.configure(where, differing)
+    except kafka.TopicsError as error:
         typer.echo(f"keeprate topics create: {error}", err=True)
         raise typer.Exit(1) from None
     created, existing = [topic.name for topic in done.missing], [topic.name for topic in done.existing]
     if as_json:
-        typer.echo(json.dumps({"created": created, "existing": existing, "partitions": done.partitions}))
+        account = {"created": created, "existing": existing, "partitions": done.partitions}
+        differs = [asdict(each) for each in differing]
+        typer.echo(json.dumps({**account, "differs": differs, "configured": configure}))
         return
     for name in created:
         typer.echo(f"created {name}, {done.partitions} partitions")
     for name in existing:
         typer.echo(f"exists  {name}, {done.partitions} partitions")
+    for each in differing:
+        said = "set    " if configure else "differs"
+        typer.echo(f"{said} {each.topic}, {each.setting}: {each.found or 'nothing'}, Keeprate's is {each.wanted}")
+    if differing and not configure:
+        typer.echo("keeprate topics create --configure sets them")

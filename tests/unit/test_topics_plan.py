@@ -1,9 +1,9 @@
-"""Which topics are created, and which existing ones are refused."""
+"""Which topics are created, which existing ones are refused, and which of their settings differ."""
 
 import pytest
 
-from keeprate.deploy.topics import TopicsError, plan
-from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, FEEDBACK, GENERATIONS
+from keeprate.deploy.topics import Difference, TopicsError, compare, plan
+from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, FEEDBACK, GENERATIONS, OUTCOMES
 
 
 def test_nothing_there_means_all_with_the_default_count() -> None:
@@ -29,3 +29,17 @@ def test_a_wish_does_not_change_an_existing_count() -> None:
     """The count of existing topics is fixed for life: asking for another one is refused."""
     with pytest.raises(TopicsError, match="--partitions 8"):
         plan({GENERATIONS.name: 4}, 8)
+
+
+def test_a_setting_that_differs_is_named_with_both_values() -> None:
+    """A topic that a broker made by itself keeps records for a week and never compacts: both are told, and no more."""
+    made_by_the_broker = {**OUTCOMES.config, "cleanup.policy": "delete", "retention.ms": "604800000", "segment.ms": "1"}
+    assert compare({OUTCOMES.name: made_by_the_broker}) == (
+        Difference(OUTCOMES.name, "cleanup.policy", "delete", "compact,delete"),
+        Difference(OUTCOMES.name, "retention.ms", "604800000", OUTCOMES.config["retention.ms"]),
+    )
+
+
+def test_the_order_of_a_policy_and_topics_that_are_absent_do_not_differ() -> None:
+    """`delete,compact` is the same policy, and a topic that is not there has no settings."""
+    assert compare({OUTCOMES.name: {**OUTCOMES.config, "cleanup.policy": "delete,compact"}}) == ()
