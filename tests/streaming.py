@@ -129,6 +129,7 @@ def produce(bootstrap: str, records: Iterable[Sourced]) -> None:
             "partitioner": PARTITIONER,
             "compression.type": "zstd",
             "enable.idempotence": True,
+            "log_level": 0,
         }
     )
     left = list(records)

@@ -62,7 +62,7 @@ class Cell:
 def keep_evidence(fault: str, seed: int, text: str) -> None:
     """Keep what a trial that went wrong has to say; what it did it to is about to be removed."""
     EVIDENCE.mkdir(parents=True, exist_ok=True)
-    (EVIDENCE / f"{fault.replace(': ', '-').replace(' ', '-')}-{seed}.txt").write_text(text)
+    (EVIDENCE / f"{fault.replace(': ', '-').replace(', ', '-').replace(' ', '-')}-{seed}.txt").write_text(text)
 
 
 def _sink_cell(name: str, fault: Fault, alone: bool) -> Cell:
@@ -96,10 +96,13 @@ def _worker_cell(name: str, fault: worker_faults.Fault) -> Cell:
             wrong, miscounted = arena.wrong(), arena.miscounted()
             if wrong or miscounted:
                 keep_evidence(name, seed, arena.evidence(wrong))
-            behind = (*arena.behind(), *arena.miscounted())
+            behind, recounted = arena.behind(), arena.miscounted()
+            if behind or recounted:
+                keep_evidence(f"{name}, recovered", seed, arena.evidence(behind))
         finally:
             arena.close()
-        return Outcome(name, 1, len(arena.records), arena.kills, len(wrong), len(miscounted), len(behind))
+        unaccounted = len(behind) + len(recounted)
+        return Outcome(name, 1, len(arena.records), arena.kills, len(wrong), len(miscounted), unaccounted)
 
     return Cell(name, survive, fault.alone)
 
