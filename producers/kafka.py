@@ -27,12 +27,13 @@ _FIXED: Final[dict[str, Any]] = {
     "enable.idempotence": True,
     "acks": "all",
     "partitioner": PARTITIONER,
-    # Zero means for ever: only a broker's word, never a timeout, decides what becomes of a record.
-    "message.timeout.ms": 0,
 }
 _DEFAULTS: Final[dict[str, Any]] = {
     "compression.codec": "lz4",
     "linger.ms": 20,
+    # A record without an answer by then is sent again through a new producer, because librdkafka's may wait for a
+    # partition's leader for ever (its issue 5430). The time decides nothing else: only a broker refuses a record.
+    "message.timeout.ms": 600_000,
     "message.max.bytes": 8 * MAX_EVENT_BYTES,
     "queue.buffering.max.messages": QUEUE_MESSAGES,
     "queue.buffering.max.kbytes": QUEUE_KBYTES,

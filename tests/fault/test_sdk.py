@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.process import free_port
 from keeprate.deploy.topics import create_topics
 from keeprate.producers import Check, Keeprate
 from keeprate.producers.client import SEGMENT_BYTES
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import SOURCES
+from tests.fault.lab import LinkedBroker
+from tests.fault.links import Link
 from tests.fault.sdk_lab import (
     adopt,
     balanced,
@@ -275,6 +278,28 @@ def test_events_wait_for_topics_that_do_not_exist_yet(
         found = landed(bare.bootstrap, app)
         found.check()
         assert found.repeated == 0
+
+
+def test_records_without_an_answer_go_out_through_a_new_producer(
+    tmp_path: Path, kafka: KafkaBroker, app: str, spool: Path
+) -> None:
+    """A producer that hears nothing for `message.timeout.ms` is made anew, and what it held arrives."""
+    link = Link(free_port())
+    with LinkedBroker(tmp_path / "linked", [link]) as broker, link:
+        create_topics(broker.bootstrap)
+        client = Keeprate(app, brokers=link.address, spool_dir=spool, kafka={"message.timeout.ms": 2_000})
+        key = client.feedback(uuid7()).shown()
+        assert client.flush(60) == 0
+        link.cut()
+        for number in range(100):
+            key.action("shown", attributes={"n": str(number)})
+        while client.stats().last_error != "_MSG_TIMED_OUT":
+            assert client.flush(0.1) == 100
+        link.heal()
+        assert client.flush(60) == 0
+        client.close()
+        assert balanced(client.stats()).delivered == 101
+        landed(broker.bootstrap, app).check()
 
 
 def test_an_app_killed_while_it_tracks_makes_its_checks_after_the_restart(
