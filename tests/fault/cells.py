@@ -1,6 +1,7 @@
 """Every fault by its name, and what surviving it takes: the rows of `make fault`."""
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ class Cell:
 def keep_evidence(fault: str, seed: int, text: str) -> None:
     """Keep what a trial that went wrong has to say; what it did it to is about to be removed."""
     EVIDENCE.mkdir(parents=True, exist_ok=True)
-    (EVIDENCE / f"{fault.replace(': ', '-').replace(', ', '-').replace(' ', '-')}-{seed}.txt").write_text(text)
+    (EVIDENCE / f"{re.sub('[^a-z0-9]+', '-', fault)}-{seed}.txt").write_text(text)
 
 
 def _sink_cell(name: str, fault: Fault, alone: bool) -> Cell:
