@@ -55,7 +55,8 @@ def create(
     for name in existing:
         typer.echo(f"exists  {name}, {done.partitions} partitions")
     for each in differing:
-        said = "set    " if configure else "differs"
-        typer.echo(f"{said} {each.topic}, {each.setting}: {each.found or 'nothing'}, Keeprate's is {each.wanted}")
+        found, wanted = each.found or "nothing", each.wanted
+        said = f"{wanted}, was {found}" if configure else f"{found}, Keeprate's is {wanted}"
+        typer.echo(f"{'set    ' if configure else 'differs'} {each.topic}, {each.setting}: {said}")
     if differing and not configure:
         typer.echo("keeprate topics create --configure sets them")
