@@ -4,8 +4,9 @@ The only module of deploy/ that knows Kafka's admin client.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
@@ -14,6 +15,8 @@ from confluent_kafka.cimpl import NewTopic
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, Topic
 
 _TIMEOUT_S: Final = 20.0
+
+_T = TypeVar("_T")
 
 
 class TopicsError(Exception):
@@ -63,7 +66,7 @@ def plan(existing: Mapping[str, int], partitions: int | None, topics: Sequence[T
 
 def create_topics(brokers: str, partitions: int | None = None, replication: int = 1) -> Plan:
     """Create what is missing and return what was done. Safe to run by many at once. Raises TopicsError."""
-    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+    admin = _admin(brokers)
     todo = plan(_partition_counts(admin, brokers), partitions)
     new = [NewTopic(topic.name, todo.partitions, replication, config=topic.config) for topic in todo.missing]
     for name, done in (admin.create_topics(new, operation_timeout=_TIMEOUT_S) if new else {}).items():
@@ -77,45 +80,53 @@ def create_topics(brokers: str, partitions: int | None = None, replication: int 
     return todo
 
 
-def compare(found: Mapping[str, Mapping[str, str]], topics: Sequence[Topic] = ALL) -> tuple[Difference, ...]:
-    """What differs from the contract in the settings found, by topic and setting. Topics that are not there do not."""
+def compare(found: Mapping[str, Mapping[str, str]]) -> tuple[Difference, ...]:
+    """What differs from the contract in the settings of the topics found, by topic and setting."""
     return tuple(
-        Difference(topic.name, setting, value, wanted)
-        for topic in topics
+        Difference(topic.name, setting, settings.get(setting, ""), wanted)
+        for topic in ALL
+        if (settings := found.get(topic.name)) is not None
         for setting, wanted in topic.config.items()
         # A cleanup policy is a list, and a broker gives it in the order in which it was set.
-        if sorted((value := found.get(topic.name, topic.config).get(setting, "")).split(","))
-        != sorted(wanted.split(","))
+        if sorted(settings.get(setting, "").split(",")) != sorted(wanted.split(","))
     )
 
 
-def differences(brokers: str, topics: Sequence[Topic] = ALL) -> tuple[Difference, ...]:
+def differences(brokers: str) -> tuple[Difference, ...]:
     """Compare the settings of the topics that exist with the contract. Raises TopicsError."""
-    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
-    names = _partition_counts(admin, brokers).keys() & {topic.name for topic in topics}
+    admin = _admin(brokers)
+    names = _partition_counts(admin, brokers).keys() & {topic.name for topic in ALL}
     asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in sorted(names)])
-    found: dict[str, dict[str, str]] = {}
-    for resource, answer in asked.items():
-        try:
-            found[resource.name] = {name: entry.value or "" for name, entry in answer.result(_TIMEOUT_S).items()}
-        except KafkaException as error:
-            raise TopicsError(f"{resource.name}: its settings could not be read: {error.args[0].str()}") from error
-    return compare(found, topics)
+    answers = {of.name: _answer(answer, f"{of.name}: its settings could not be read") for of, answer in asked.items()}
+    return compare(
+        {topic: {name: entry.value or "" for name, entry in entries.items()} for topic, entries in answers.items()}
+    )
 
 
 def configure(brokers: str, wanted: Sequence[Difference]) -> None:
     """Set what differs as the contract has it, and leave all else. Raises TopicsError."""
-    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+    if not wanted:
+        return
     entries: dict[str, list[ConfigEntry]] = {}
     for each in wanted:
         entry = ConfigEntry(each.setting, each.wanted, incremental_operation=AlterConfigOpType.SET)
         entries.setdefault(each.topic, []).append(entry)
     changes = [ConfigResource(ResourceType.TOPIC, name, incremental_configs=them) for name, them in entries.items()]
-    for resource, done in (admin.incremental_alter_configs(changes) if changes else {}).items():
-        try:
-            done.result(_TIMEOUT_S)
-        except KafkaException as error:
-            raise TopicsError(f"{resource.name}: its settings could not be set: {error.args[0].str()}") from error
+    # Held by name: what is asked of a client that goes away is never answered.
+    admin = _admin(brokers)
+    for of, done in admin.incremental_alter_configs(changes).items():
+        _answer(done, f"{of.name}: its settings could not be set")
+
+
+def _admin(brokers: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+
+
+def _answer(asked: "Future[_T]", failed: str) -> _T:
+    try:
+        return asked.result(_TIMEOUT_S)
+    except KafkaException as error:
+        raise TopicsError(f"{failed}: {error.args[0].str()}") from error
 
 
 def _partition_counts(admin: AdminClient, brokers: str) -> dict[str, int]:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -72,12 +73,19 @@ def require() -> Callable[[str], str]:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """A running Apache Kafka with no topics but those that tests create: name yours so that no other test meets it.
 
-    Tests that stop or kill a broker start one of their own.
+    Tests that stop or kill a broker, or read everything in it, have `own_broker`.
     """
     reason = why_not_kafka()
     if reason is not None:
         _absent(reason)
     with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_broker(kafka: KafkaBroker, tmp_path: Path) -> Iterator[KafkaBroker]:
+    """A broker of the test's own, without topics, to stop and to kill; `kafka` decides whether there can be one."""
+    with KafkaBroker(tmp_path / "kafka") as broker:
         yield broker
 
 

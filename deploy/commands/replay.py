@@ -150,7 +150,7 @@ def _progress(what: str, wanted: bool, total: Callable[[], int]) -> Iterator[Cal
 def _windows_as_text(done: "Recounted", wrote: bool) -> str:
     differing = done.differing + done.closed
     line = f"{done.compared} windows compared with their outcomes in the table, {differing} differ"
-    line += f", {done.closed} of them closed before their last facts came" if done.closed else ""
+    line += f", {done.closed} of them closed: later facts are not added to those" if done.closed else ""
     if wrote:
         return f"{line}; wrote {done.written} to windows"
     return f"{line}; would write {differing} to windows" if differing else line

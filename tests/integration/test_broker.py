@@ -1,7 +1,6 @@
 """Apache Kafka starts from Maven's artifacts, serves clients, and keeps its records through stop and kill."""
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from keeprate.deploy.process import ProcessError
 def topic() -> str:
     """A name that no other test has."""
     return f"test-{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def own_broker(kafka: KafkaBroker, tmp_path: Path) -> Iterator[KafkaBroker]:
-    """A broker that this test may stop and kill; `kafka` decides whether there can be one."""
-    with KafkaBroker(tmp_path) as broker:
-        yield broker
 
 
 def _create(bootstrap: str, topic: str, partitions: int) -> None:

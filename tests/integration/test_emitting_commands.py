@@ -3,32 +3,22 @@
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from keeprate.deploy import stack
 from keeprate.deploy.broker import KafkaBroker
 from keeprate.schemas.decode import ContractError, decode
 from keeprate.schemas.topics import SOURCES
 from tests.repositories import Repository
 
-COMMAND = str(Path(sys.executable).with_name("keeprate"))
-
-
-@pytest.fixture
-def broker(kafka: KafkaBroker, tmp_path: Path) -> Iterator[KafkaBroker]:
-    """One whose topics hold nothing else; `kafka` decides whether there can be one."""
-    with KafkaBroker(tmp_path / "kafka") as own:
-        yield own
-
 
 def keeprate(broker: KafkaBroker, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command against a broker, with its state in a directory."""
     env = os.environ | {"KEEPRATE_BROKERS": broker.bootstrap, "KEEPRATE_DATA_DIR": str(directory / "data")}
-    command = [COMMAND, *arguments]
+    command = stack.keeprate(*arguments)
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
 
 
@@ -49,60 +39,60 @@ def records(broker: KafkaBroker) -> list[bytes]:
     return values
 
 
-def test_a_repository_lands_once(broker: KafkaBroker, tmp_path: Path) -> None:
+def test_a_repository_lands_once(own_broker: KafkaBroker, tmp_path: Path) -> None:
     """What the summary counts is in Kafka; a second import sends nothing, and one --again no new id."""
     repository = Repository(tmp_path / "project.git")
     for day in range(0, 200, 10):
         repository.commit(day, {f"{day % 40}.py": b"".join(b"%d\n" % (n + day) for n in range(9))})
     repository.write()
-    first = keeprate(broker, tmp_path, "import", "git", str(repository.path), "--json")
+    first = keeprate(own_broker, tmp_path, "import", "git", str(repository.path), "--json")
     assert first.returncode == 0, first.stderr
     summary = json.loads(first.stdout)
     assert summary["app"] == "git-project"
-    landed = records(broker)
+    landed = records(own_broker)
     assert len(landed) == summary["events"]
 
-    assert keeprate(broker, tmp_path, "import", "git", str(repository.path), "--json").stdout == first.stdout
-    assert len(records(broker)) == len(landed)
+    assert keeprate(own_broker, tmp_path, "import", "git", str(repository.path), "--json").stdout == first.stdout
+    assert len(records(own_broker)) == len(landed)
 
-    keeprate(broker, tmp_path, "import", "git", str(repository.path), "--again")
-    again = records(broker)
+    keeprate(own_broker, tmp_path, "import", "git", str(repository.path), "--again")
+    again = records(own_broker)
     assert len(again) == 2 * len(landed)
     assert {decode(value)["event_id"] for value in again} == {decode(value)["event_id"] for value in landed}
 
 
-def test_a_file_of_events_lands_but_for_its_bad_lines(broker: KafkaBroker, tmp_path: Path) -> None:
+def test_a_file_of_events_lands_but_for_its_bad_lines(own_broker: KafkaBroker, tmp_path: Path) -> None:
     """They are in the file of rejects, with exit code 1."""
     repository = Repository(tmp_path / "project.git")
     repository.commit(0, {"a.py": b"one\n"})
     repository.commit(10, {"a.py": b"two\n"})
     repository.write()
     file, rejects = tmp_path / "events.ndjson", tmp_path / "rejects.ndjson"
-    written = keeprate(broker, tmp_path, "import", "git", str(repository.path), "--out", str(file))
+    written = keeprate(own_broker, tmp_path, "import", "git", str(repository.path), "--out", str(file))
     assert written.returncode == 0, written.stderr
     good = len(file.read_bytes().splitlines())
     file.write_bytes(file.read_bytes() + b'{"type": "vote"\n')
-    done = keeprate(broker, tmp_path, "import", "events", str(file), "--rejects", str(rejects), "--json")
+    done = keeprate(own_broker, tmp_path, "import", "events", str(file), "--rejects", str(rejects), "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout) == {"lines": good + 1, "events": good, "rejected": 1}
     assert json.loads(rejects.read_text())["line"] == good + 1
-    assert len(records(broker)) == good
+    assert len(records(own_broker)) == good
 
 
-def test_the_demo_tells_its_history_once(broker: KafkaBroker, tmp_path: Path) -> None:
+def test_the_demo_tells_its_history_once(own_broker: KafkaBroker, tmp_path: Path) -> None:
     """Bad records only where they were asked for; a second start sends what is due since, the same world going on."""
     options = ("--no-live", "--days", "3", "--events", "3000", "--poison")
-    first = keeprate(broker, tmp_path, "demo", *options)
+    first = keeprate(own_broker, tmp_path, "demo", *options)
     assert first.returncode == 0, first.stderr
-    landed = records(broker)
+    landed = records(own_broker)
     bad = [value for value in landed if not _is_event(value)]
     # About: how much three days hold depends on which days of the week they are.
     assert 1500 < len(landed) < 6000
     assert 3 < len(bad) < 20
     ids = {decode(value)["event_id"] for value in landed if _is_event(value)}
 
-    assert keeprate(broker, tmp_path, "demo", *options).returncode == 0
-    later = records(broker)
+    assert keeprate(own_broker, tmp_path, "demo", *options).returncode == 0
+    later = records(own_broker)
     assert len(later) - len(landed) < len(landed) / 10
     assert ids <= {decode(value)["event_id"] for value in later if _is_event(value)}
 
@@ -119,7 +109,7 @@ def _is_event(value: bytes) -> bool:
 def test_without_a_broker_the_remedy_is_named(tmp_path: Path) -> None:
     """One line on standard error, and no traceback."""
     env = os.environ | {"KEEPRATE_BROKERS": "127.0.0.1:1", "KEEPRATE_DATA_DIR": str(tmp_path)}
-    command = [COMMAND, "demo"]
+    command = stack.keeprate("demo")
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 1
     assert "KEEPRATE_BROKERS" in done.stderr

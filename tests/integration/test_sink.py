@@ -3,7 +3,6 @@
 import random
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,10 @@ from tests.landing import ALL_LANDED, BROKEN, Source, account, sink_process, wai
 
 
 @pytest.fixture
-def broker(tmp_path: Path, kafka: KafkaBroker) -> Iterator[KafkaBroker]:
+def broker(own_broker: KafkaBroker) -> KafkaBroker:
     """A broker of the test's own: the sink reads topics by their names."""
-    with KafkaBroker(tmp_path / "kafka") as own:
-        create_topics(own.bootstrap, 4)
-        yield own
+    create_topics(own_broker.bootstrap, 4)
+    return own_broker
 
 
 @pytest.fixture
