@@ -1,7 +1,7 @@
 """How far Kafka's consumer groups are: end offsets, committed offsets and lag, per group and topic."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -29,26 +29,26 @@ class Progress:
 
 
 class Offsets:
-    """Asks Kafka's admin interface. `close` is not needed: it holds no consumer."""
+    """Asks Kafka's admin interface. `close` is not needed: it holds no consumer.
 
-    def __init__(self, brokers: str, topic_prefix: str = "keeprate.") -> None:
+    groups: whose offsets. One that somebody else has, and forgot, says nothing of how far Keeprate is.
+    """
+
+    def __init__(self, brokers: str, groups: Sequence[str], topic_prefix: str = "keeprate.") -> None:
         self._admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+        self._groups = groups
         self._prefix = topic_prefix
 
     def read(self) -> dict[tuple[str, str], Progress]:
-        """Every group's progress on our topics, by group and topic. Raises OffsetsError."""
+        """Each group's progress on our topics, by group and topic. Raises OffsetsError."""
         try:
-            committed = {group: self._committed(group) for group in self._groups()}
+            committed = {group: self._committed(group) for group in self._groups}
             partitions = {each for offsets in committed.values() for each in offsets}
             beginnings, ends = self._offsets(partitions, earliest=True), self._offsets(partitions, earliest=False)
         except (KafkaException, TimeoutError) as error:
             # A broker that is away lets the future's own time run out, or the request's: whichever is first.
             raise OffsetsError(str(error) or f"no answer within {_TIMEOUT_S:.0f} s") from error
         return sums(committed, beginnings, ends)
-
-    def _groups(self) -> list[str]:
-        listing = self._admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
-        return sorted(group.group_id for group in listing.valid)
 
     def _committed(self, group: str) -> dict[tuple[str, int], int]:
         request = [ConsumerGroupTopicPartitions(group)]

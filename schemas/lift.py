@@ -108,14 +108,22 @@ def _lift_action(event: Action) -> Outcome:
     return outcome
 
 
-def _lift_vote(event: Vote) -> Outcome:
-    value, score = event.get("value"), event.get("score")
+def verdict(value: int | None, score: float | None, low: float | None, high: float | None) -> tuple[int, float]:
+    """What a vote says: its sign, and where on its scale the score is; UNKNOWN for a vote without one.
+
+    A score is positive above the middle of its scale and negative below it. The schema's rules hold: a vote has a value
+    or a score, and a score comes with its scale.
+    """
     if value is not None:
-        return {"votes": {_who(event): [*_latest(event), value, float(UNKNOWN)]}}
-    # The schema's rules hold: a score comes with its scale. Its sign is taken against the middle of the scale.
-    low, high = event.get("scale_min") or 0.0, event.get("scale_max") or 0.0
+        return value, float(UNKNOWN)
+    low, high = low or 0.0, high or 0.0
     share = ((score or 0.0) - low) / (high - low)
-    return {"votes": {_who(event): [*_latest(event), (share > 0.5) - (share < 0.5), share]}}
+    return (share > 0.5) - (share < 0.5), share
+
+
+def _lift_vote(event: Vote) -> Outcome:
+    said = verdict(event.get("value"), event.get("score"), event.get("scale_min"), event.get("scale_max"))
+    return {"votes": {_who(event): [*_latest(event), *said]}}
 
 
 def _lift_flag(event: Flag) -> Outcome:

@@ -11,6 +11,11 @@ PARTITIONER = "murmur2_random"
 """librdkafka's own default agrees with the Java client on a quarter of the keys, so every producer sets this one."""
 
 
+JOIN_GROUP = "keeprate-join"
+SINK_GROUP = "keeprate-sink"
+"""The consumer groups of the workers and of the sinks, unless they are told another."""
+
+
 @dataclass(frozen=True)
 class Topic:
     """One topic's contract. `config` holds Kafka's own topic settings, as strings."""

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from keeprate.schemas.topics import SOURCES
+from keeprate.schemas.topics import JOIN_GROUP, SOURCES
 from keeprate.sinks.clickhouse import Client, to_ms
 from keeprate.sinks.finding import Finding
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.positions import Positions
 
-JOIN_GROUP: Final = "keeprate-join"
 SOURCE_NAMES: Final = tuple(topic.name for topic in SOURCES)
 _CLOCK_S: Final = 60
 """How far the clocks of a cluster's servers may be apart, which write when a range was stored."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from keeprate.schemas.events import LATE_CHECK_MIN_MS, LATE_CHECK_SHARE
+from keeprate.schemas.lift import verdict
 from keeprate.schemas.window_names import ATTRIBUTION_MS, LATENCY_BOUNDS_S, RATIO_BOUNDS, WINDOW_MS
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.queries import GRACE_S
@@ -145,18 +146,21 @@ WHERE NOT orphan AND retainable AND check.event_id != '' AND check.accept_seq = 
     AND check.elapsed_ms <= {{latest_ms:Int64}}
 GROUP BY ALL
 """
-# Events, not states: a revote is two. The prompt comes from the generation, wherever in time that is.
+# Events, not states: a revote is two. The prompt comes from the generation, wherever in time that is. Votes come by
+# what they say, a few kinds for each prompt and batch, because `verdict` knows which are up and which are down.
 _FEEDBACK: Final = """
 WITH f AS
 (
     SELECT app, generation_id, event_id, toStartOfInterval(occurred_at, INTERVAL 5 MINUTE) AS bucket_at, multiIf(
-        type = 'vote' AND (value > 0 OR score > (0.)), 'thumbs_up', type = 'vote' AND value < 0, 'thumbs_down',
-        type = 'flag' AND status = 'set', 'flag', type = 'edit', 'edit', action = 'copy', 'copy', '') AS outcome
+        type = 'vote', 'vote', type = 'flag' AND status = 'set', 'flag', type = 'edit', 'edit', action = 'copy', 'copy',
+        '') AS outcome, (toInt8(if(type = 'vote', value, NULL)), score,
+        JSONExtract(event, 'scale_min', 'Nullable(Float64)'), JSONExtract(event, 'scale_max', 'Nullable(Float64)'))
+        AS said
     FROM feedback
     WHERE app = {app:String}
         AND occurred_at >= {since:DateTime64(3, 'UTC')} AND occurred_at < {until:DateTime64(3, 'UTC')} AND outcome != ''
 )
-SELECT f.bucket_at, f.app, g.prompt_name, '', '', '', 'feedback', f.outcome, uniqExact(f.event_id), 0.
+SELECT f.bucket_at, f.app, g.prompt_name, f.outcome, f.said.1, f.said.2, f.said.3, f.said.4, uniqExact(f.event_id)
 FROM f ANY LEFT JOIN
 (
     SELECT generation_id, prompt_name FROM generations
@@ -164,6 +168,8 @@ FROM f ANY LEFT JOIN
 ) AS g ON f.generation_id = g.generation_id
 GROUP BY ALL
 """
+# A withdrawn vote, and one in the middle of its scale, is neither.
+_VOTES: Final = {1: "thumbs_up", -1: "thumbs_down", 0: ""}
 
 
 def count(client: Client, kind: str, app: str, since: datetime, until: datetime) -> list[Count]:
@@ -174,7 +180,7 @@ def count(client: Client, kind: str, app: str, since: datetime, until: datetime)
     if kind == "acceptance":
         return _counts(client, _ACCEPTANCE, parameters | {"attribution_s": int(ATTRIBUTION.total_seconds())})
     if kind == "feedback":
-        return _counts(client, _FEEDBACK, parameters)
+        return _feedback(client, parameters)
     horizon_s = int(kind.removeprefix(RETENTION))
     parameters |= {"horizon_s": horizon_s, "grace_s": GRACE_S, "as_of": _text(until + delay_of(kind))}
     counts = _counts(client, _RETENTION, parameters)
@@ -182,6 +188,16 @@ def count(client: Client, kind: str, app: str, since: datetime, until: datetime)
         latest_ms = horizon_s * 1000 + max(LATE_CHECK_MIN_MS, int(LATE_CHECK_SHARE * horizon_s * 1000))
         more = {"bounds": list(RATIO_BOUNDS), "latest_ms": latest_ms}
         counts += _counts(client, _EDIT_DISTANCE, parameters | more)
+    return counts
+
+
+def _feedback(client: Client, parameters: Mapping[str, Any]) -> list[Count]:
+    counts = []
+    for at, app, prompt, outcome, *said, number in client.query(_FEEDBACK, parameters):
+        kind = _VOTES[verdict(*said)[0]] if outcome == "vote" else outcome
+        if kind:
+            labels = Labels(app, prompt, "", "", "")
+            counts.append(Count("feedback", at.astimezone(UTC), labels, kind, number))
     return counts
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from keeprate.schemas.events import SCHEMA_VERSION
 from keeprate.schemas.refusal_limit import DEFAULT_SHARE, RefusalLimit
+from keeprate.schemas.topics import SINK_GROUP
 from keeprate.sinks.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
 from keeprate.sinks.flush import Destination, Flush
 from keeprate.sinks.forget import watch
@@ -24,7 +25,6 @@ from keeprate.sinks.starting import ledger_ends
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_GROUP: Final = "keeprate-sink"
 _ANSWER_TIMEOUT_S: Final = 30
 _LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -43,7 +43,7 @@ class SinkSettings:
 
     brokers: str
     store_url: str
-    group: str = DEFAULT_GROUP
+    group: str = SINK_GROUP
     topics: Sequence[str] = TOPICS
     policy: SinkPolicy = field(default_factory=SinkPolicy)
     metrics_port: int | None = None

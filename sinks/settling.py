@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from keeprate.schemas.topics import OUTCOMES
-from keeprate.sinks.backwards import JOIN_GROUP, SOURCE_NAMES, ledger_ends
+from keeprate.schemas.topics import JOIN_GROUP, OUTCOMES
+from keeprate.sinks.backwards import SOURCE_NAMES, ledger_ends
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.positions import Positions

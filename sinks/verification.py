@@ -9,10 +9,9 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from keeprate.schemas.topics import DEFAULT_PARTITIONS
+from keeprate.schemas.topics import DEFAULT_PARTITIONS, JOIN_GROUP
 from keeprate.sinks.agreement import Agreement, judge, suspects
 from keeprate.sinks.backwards import (
-    JOIN_GROUP,
     SOURCE_NAMES,
     GroupPartition,
     Position,

@@ -10,7 +10,7 @@ import faust
 from faust.tables import TableManager
 
 from keeprate.schemas.refusal_limit import DEFAULT_SHARE, RefusalLimit
-from keeprate.schemas.topics import FEEDBACK, GENERATIONS, OUTCOMES
+from keeprate.schemas.topics import FEEDBACK, GENERATIONS, JOIN_GROUP, OUTCOMES
 from keeprate.streams.delivery import Delivery
 from keeprate.streams.pipeline import Observer, Pipeline
 from keeprate.streams.publishing import Proof, Publishing, WindowSettings, WindowsObserver
@@ -20,7 +20,6 @@ from keeprate.streams.transport import Transport
 # Services log through these, one line for each that starts or stops.
 FAUST_LOGGER = logging.getLogger("faust.keeprate")
 
-GROUP: Final = "keeprate-join"
 WINDOWS_DRAIN_S: Final = 5.0
 """How long an ending worker may take to publish its windows; else their next owner does."""
 SWEEP_EVERY_S: Final = 0.1
@@ -102,7 +101,7 @@ def build(
     bootstrap: str,
     data_dir: Path | None,
     observer: AppObserver,
-    group: str = GROUP,
+    group: str = JOIN_GROUP,
     max_refused_share: float = DEFAULT_SHARE,
     windows: WindowSettings | None = None,
     **settings: Any,

@@ -17,8 +17,8 @@ from typing import Any, Final
 import faust
 
 from keeprate.schemas.refusal_limit import DEFAULT_SHARE
-from keeprate.schemas.topics import FEEDBACK
-from keeprate.streams.app import GROUP, App, build
+from keeprate.schemas.topics import FEEDBACK, JOIN_GROUP
+from keeprate.streams.app import App, build
 from keeprate.streams.delivery import missing_topics
 from keeprate.streams.liveness import Liveness
 from keeprate.streams.metrics import WorkerMetrics
@@ -48,7 +48,7 @@ class WorkerSettings:
 
     brokers: str
     data_dir: Path | None = None
-    group: str = GROUP
+    group: str = JOIN_GROUP
     standby_replicas: int = 0
     metrics_port: int | None = None
     max_refused_share: float = DEFAULT_SHARE

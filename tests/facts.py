@@ -43,7 +43,7 @@ class Facts:
         base = {"type": "retention_check", "horizon_s": horizon_s, "elapsed_ms": horizon_s * 1000}
         return self._event(name, 2000 + horizon_s * 1000, **base | state | fields)
 
-    def vote(self, name: str, value: int, at: int = 3000, **fields: Any) -> Event:
+    def vote(self, name: str, value: int | None, at: int = 3000, **fields: Any) -> Event:
         return self._event(name, at, type="vote", value=value, **{"user": "u1"} | fields)
 
     def flag(self, name: str, label: str, status: str = "set", at: int = 3000, **fields: Any) -> Event:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from keeprate.deploy import settings
+from keeprate.schemas.topics import JOIN_GROUP, SINK_GROUP
 
 
 def monitor(
@@ -16,6 +17,10 @@ def monitor(
     ] = 600,
     store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
     brokers: Annotated[str, typer.Option(help="Bootstrap servers; default: KEEPRATE_BROKERS.")] = "",
+    join_group: Annotated[str, typer.Option(help="The workers' --group: its lag counts, and is watched.")] = JOIN_GROUP,
+    sink_group: Annotated[
+        list[str] | None, typer.Option(help="A sink's --group, likewise. Repeatable.", show_default=SINK_GROUP)
+    ] = None,
     rules: Annotated[bool, typer.Option("--rules", help="Print where the rules for Prometheus lie, and end.")] = False,
 ) -> None:
     """Serve what users keep as metrics for Prometheus, under /metrics.
@@ -25,7 +30,7 @@ def monitor(
     """
     # Loaded here, so that `keeprate --help` needs neither Kafka's nor ClickHouse's driver.
     from keeprate.deploy.monitor import configuration
-    from keeprate.deploy.monitor.serving import PortTakenError, SourceLostError, serve
+    from keeprate.deploy.monitor.serving import Groups, PortTakenError, SourceLostError, serve
 
     if rules:
         typer.echo(configuration())
@@ -34,7 +39,8 @@ def monitor(
     url = f"http://{host}:{port}/metrics"
     try:
         urls = store or env.store_url, brokers or env.brokers
-        serve(host, port, every, *urls, lambda: typer.echo(url, err=True), verify_every)
+        groups = Groups(join_group, tuple(sink_group or (SINK_GROUP,)))
+        serve(host, port, every, *urls, lambda: typer.echo(url, err=True), verify_every, groups)
     except PortTakenError as error:
         typer.echo(f"keeprate monitor: {error}: choose another with --port", err=True)
         raise typer.Exit(1) from None

@@ -6,12 +6,13 @@ import typer
 
 from keeprate.deploy.settings import from_environment
 from keeprate.schemas.refusal_limit import DEFAULT_SHARE
+from keeprate.schemas.topics import SINK_GROUP
 
 
 def sink(
     brokers: Annotated[str | None, typer.Option(help="bootstrap servers (default: KEEPRATE_BROKERS)")] = None,
     store: Annotated[str | None, typer.Option(help="the store's URL (default: KEEPRATE_STORE_URL)")] = None,
-    group: Annotated[str, typer.Option(help="sinks of one group share the partitions")] = "keeprate-sink",
+    group: Annotated[str, typer.Option(help="sinks of one group share the partitions")] = SINK_GROUP,
     instance: Annotated[
         str | None, typer.Option(help="a name that no other sink has: under it, a restart gets its partitions at once")
     ] = None,

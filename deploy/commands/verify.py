@@ -11,6 +11,7 @@ import typer
 
 from keeprate.deploy.commands.report import read_moment
 from keeprate.deploy.settings import from_environment
+from keeprate.schemas.topics import JOIN_GROUP
 
 if TYPE_CHECKING:
     from keeprate.sinks.verification import Report, Scope
@@ -25,6 +26,7 @@ def verify(
     since: Annotated[str, typer.Option(help="only what occurred and was stored since: 90min, 24h, 7d, a date")] = "",
     settled_s: Annotated[int, typer.Option(help="leave out generations that got a fact so recently", min=0)] = 60,
     patience_s: Annotated[float, typer.Option(help="how long to wait for what is on its way", min=0)] = 30,
+    join_group: Annotated[str, typer.Option(help="the workers' --group")] = JOIN_GROUP,
     repair: Annotated[bool, typer.Option(help="insert recomputed outcomes and windows")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print what was compared and found as JSON lines")] = False,
 ) -> None:
@@ -41,7 +43,7 @@ def verify(
     try:
         scope = Scope(read_moment("--since", since, datetime.now(UTC)) if since else None, None, settled_s, repair)
         kafka = None if offline else brokers or defaults.brokers
-        report = _report(store or defaults.store_url, kafka, scope, patience_s)
+        report = _report(store or defaults.store_url, kafka, scope, join_group, patience_s)
     except (StoreError, BrokerError, ValueError) as error:
         raise SystemExit(f"keeprate verify: {error}") from None
     for line in _as_json(report) if as_json else _as_text(report, repair):
@@ -50,7 +52,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def _report(store_url: str, brokers: str | None, scope: "Scope", patience_s: float) -> "Report":
+def _report(store_url: str, brokers: str | None, scope: "Scope", join_group: str, patience_s: float) -> "Report":
     from keeprate.sinks.clickhouse import connect
     from keeprate.sinks.kafka_reader import Reader
     from keeprate.sinks.positions import KafkaPositions
@@ -62,7 +64,7 @@ def _report(store_url: str, brokers: str | None, scope: "Scope", patience_s: flo
             return verify(client, None, scope)
         reader, positions = Reader(brokers), opened.enter_context(KafkaPositions(brokers))
         opened.callback(reader.close)
-        return verify(client, Kafka(reader, positions, patience_s=patience_s), scope)
+        return verify(client, Kafka(reader, positions, join_group, patience_s), scope)
 
 
 def _as_json(report: "Report") -> Iterator[str]:

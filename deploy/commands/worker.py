@@ -8,6 +8,7 @@ import typer
 
 from keeprate.deploy.settings import from_environment
 from keeprate.schemas.refusal_limit import DEFAULT_SHARE
+from keeprate.schemas.topics import JOIN_GROUP
 from keeprate.schemas.window_names import LABELS
 from keeprate.schemas.window_record import DEFAULT_SEGMENTS, MAX_SEGMENTS, Form
 
@@ -25,7 +26,7 @@ def worker(
         Path | None, typer.Option(help="of the state; each worker needs its own [default: KEEPRATE_DATA_DIR/worker]")
     ] = None,
     brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
-    group: Annotated[str, typer.Option(help="workers of one group share the partitions")] = "keeprate-join",
+    group: Annotated[str, typer.Option(help="workers of one group share the partitions")] = JOIN_GROUP,
     standby_replicas: Annotated[int, typer.Option(help="other workers that keep a copy of the state")] = 0,
     max_refused_share: Annotated[
         float, typer.Option(help="stop when more of the last events are refused than this; 1: never", min=0, max=1)

@@ -98,21 +98,21 @@ CONSUMER_LAG: Final = Metric(
     "keeprate_kafka_consumer_lag_messages",
     "gauge",
     ("consumer_group", "topic"),
-    "Records that a consumer group has not committed yet, over all partitions.",
+    "Records that the workers' or a sink's group has not committed yet, over all partitions.",
     "Rising: start another worker or sink, or find out what the running one waits for.",
 )
 END_OFFSET: Final = Metric(
     "keeprate_kafka_topic_end_offset",
     "gauge",
     ("consumer_group", "topic"),
-    "End offsets of a topic that a group reads, summed over partitions.",
+    "End offsets of a topic that one of these groups reads, summed over partitions.",
     "Standing still while apps emit: producers do not reach Kafka.",
 )
 COMMITTED_OFFSET: Final = Metric(
     "keeprate_kafka_committed_offset",
     "gauge",
     ("consumer_group", "topic"),
-    "Committed offsets of a group, summed over partitions.",
+    "Committed offsets of such a group, summed over partitions.",
     "Standing still while there is lag: the consumer is stuck, its log says at what.",
 )
 BATCHES: Final = Metric(

@@ -34,7 +34,7 @@ class Span:
 def has_caught_up(lag_messages: int | None, progress: Mapping[str, Progress]) -> bool:
     """Whether the consumers are less than about a minute behind, so that what has occurred is also joined.
 
-    lag_messages: over all groups; None where Kafka does not say. Then the watermark alone decides.
+    lag_messages: over Keeprate's groups; None where Kafka does not say. Then the watermark alone decides.
     """
     last_minute = sum(each.recent for each in progress.values())
     return lag_messages is None or lag_messages <= max(CAUGHT_UP_MESSAGES, last_minute)

@@ -46,7 +46,10 @@ class Source(Protocol):
 
 @dataclass
 class KafkaSource:
-    """Consumer groups' offsets. `lag_messages` is the last known total; None before it is known, and when it is not."""
+    """The offsets of Keeprate's consumer groups.
+
+    lag_messages: the last known total; None before it is known, and when it is not.
+    """
 
     offsets: Offsets
     name: str = "kafka"

@@ -1,6 +1,5 @@
 """From totals and gauges to what Prometheus scrapes. Pure."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -13,7 +12,7 @@ from prometheus_client.core import Metric as Family
 
 from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.monitor.catalogue import Metric
-from keeprate.deploy.monitor.totals import Total, Totals
+from keeprate.deploy.monitor.totals import Total, Totals, Values
 from keeprate.schemas.window_names import LATENCY_BOUNDS_S, RATIO_BOUNDS
 from keeprate.sinks.batches import RETENTION, Labels
 
@@ -22,11 +21,12 @@ OUTCOMES: Final = ("accepted", "rejected", "ignored")
 RETAINED: Final = ("retained", "edited", "removed", "unknown")
 FEEDBACK: Final = ("thumbs_up", "thumbs_down", "flag", "copy", "edit")
 DIRECTIONS: Final = ("input", "output")
+_NOTHING: Final = Total()
 
-Values = TypeVar("Values", bound=tuple[str, ...])
+Sample = TypeVar("Sample", bound=Values)
 
 
-def counter(metric: Metric, samples: Mapping[Values, float]) -> Family:
+def counter(metric: Metric, samples: Mapping[Sample, float]) -> Family:
     """A counter's samples, by the values of its labels."""
     family = CounterMetricFamily(metric.name, metric.meaning, labels=metric.labels)
     for values, number in sorted(samples.items()):
@@ -34,7 +34,7 @@ def counter(metric: Metric, samples: Mapping[Values, float]) -> Family:
     return family
 
 
-def gauge(metric: Metric, samples: Mapping[Values, float]) -> Family:
+def gauge(metric: Metric, samples: Mapping[Sample, float]) -> Family:
     """A gauge's samples, by the values of its labels."""
     family = GaugeMetricFamily(metric.name, metric.meaning, labels=metric.labels)
     for values, number in sorted(samples.items()):
@@ -56,52 +56,49 @@ def quality(totals: Totals, announced: Iterable[Labels] = ()) -> list[Family]:
         counter(catalogue.FEEDBACK_EVENTS, _counts(totals, "feedback", _app_prompt, FEEDBACK, new)),
         counter(catalogue.TOKENS, _counts(totals, "tokens", _app_model, DIRECTIONS, new, lambda each: each.total)),
         counter(catalogue.LABEL_OVERFLOW, _counts(totals, "overflow", lambda labels: (), (), ())),
-        histogram(catalogue.DURATION, totals.of("latency"), _app_model, LATENCY_BOUNDS_S),
-        histogram(catalogue.FIRST_TOKEN, totals.of("first_token"), _app_model, LATENCY_BOUNDS_S),
-        histogram(catalogue.EDIT_DISTANCE, totals.of("edit_distance"), _app_prompt_version, RATIO_BOUNDS),
+        histogram(catalogue.DURATION, totals.series("latency", _app_model), LATENCY_BOUNDS_S),
+        histogram(catalogue.FIRST_TOKEN, totals.series("first_token", _app_model), LATENCY_BOUNDS_S),
+        histogram(catalogue.EDIT_DISTANCE, totals.series("edit_distance", _app_prompt_version), RATIO_BOUNDS),
     ]
 
 
-def _all(labels: Labels) -> tuple[str, ...]:
+def _all(labels: Labels) -> Values:
     return labels.app, labels.prompt, labels.prompt_version, labels.model, labels.surface
 
 
-def _prompt(labels: Labels) -> tuple[str, ...]:
+def _prompt(labels: Labels) -> Values:
     return labels.app, labels.prompt, labels.prompt_version, labels.model
 
 
-def _app_model(labels: Labels) -> tuple[str, ...]:
+def _app_model(labels: Labels) -> Values:
     return labels.app, labels.model
 
 
-def _app_prompt(labels: Labels) -> tuple[str, ...]:
+def _app_prompt(labels: Labels) -> Values:
     return labels.app, labels.prompt
 
 
-def _app_prompt_version(labels: Labels) -> tuple[str, ...]:
+def _app_prompt_version(labels: Labels) -> Values:
     return labels.app, labels.prompt, labels.prompt_version
 
 
 def _counts(
     totals: Totals,
     kind: str,
-    label_values: Callable[[Labels], tuple[str, ...]],
+    values_of: Callable[[Labels], Values],
     outcomes: Sequence[str],
     announced: Sequence[Labels],
     number: Callable[[Total], float] = lambda each: each.count,
-) -> dict[tuple[str, ...], float]:
-    found = totals.of(kind)
-    samples: dict[tuple[str, ...], float] = defaultdict(float)
-    for labels in (*announced, *(labels for labels, _ in found)):
-        for outcome in outcomes:
-            samples[*label_values(labels), outcome] += 0
-    for (labels, outcome), each in found.items():
-        samples[*label_values(labels), outcome] += number(each)
-    return samples
+) -> dict[Values, float]:
+    return {
+        (*values, outcome): number(each)
+        for values, found in totals.series(kind, values_of, announced).items()
+        for outcome, each in (dict.fromkeys(outcomes, _NOTHING) | found).items()
+    }
 
 
-def _retention(totals: Totals, announced: Sequence[Labels]) -> dict[tuple[str, ...], float]:
-    samples: dict[tuple[str, ...], float] = {}
+def _retention(totals: Totals, announced: Sequence[Labels]) -> dict[Values, float]:
+    samples: dict[Values, float] = {}
     for kind in totals.kinds(RETENTION):
         horizon = horizon_label(int(kind.removeprefix(RETENTION)))
         for (*labels, outcome), number in _counts(totals, kind, _prompt, RETAINED, announced).items():
@@ -117,25 +114,15 @@ def horizon_label(horizon_s: int) -> str:
     return f"{horizon_s}s"
 
 
-def histogram(
-    metric: Metric,
-    found: Mapping[tuple[Labels, str], Total],
-    label_values: Callable[[Labels], tuple[str, ...]],
-    bounds: Sequence[float],
-) -> Family:
+def histogram(metric: Metric, found: Mapping[Values, Mapping[str, Total]], bounds: Sequence[float]) -> Family:
     """A histogram with cumulative buckets, from counts per bucket."""
     family = HistogramMetricFamily(metric.name, metric.meaning, labels=metric.labels)
     names = [*(f"{bound:g}" for bound in bounds), "+Inf"]
-    buckets: dict[tuple[str, ...], dict[str, int]] = defaultdict(lambda: dict.fromkeys(names, 0))
-    sums: dict[tuple[str, ...], float] = defaultdict(float)
-    for (labels, bucket), each in found.items():
-        buckets[label_values(labels)][bucket] += each.count
-        sums[label_values(labels)] += each.total
-    for values, counts in sorted(buckets.items()):
+    for values, buckets in sorted(found.items()):
         below, cumulative = 0, []
         for name in names:
-            below += counts[name]
+            below += buckets.get(name, _NOTHING).count
             # 5.0, not 5: as Prometheus 3 writes it, so that a rule may name the bucket.
             cumulative.append((name if name == "+Inf" else str(float(name)), below))
-        family.add_metric(values, cumulative, sums[values])
+        family.add_metric(values, cumulative, sum(each.total for each in buckets.values()))
     return family

@@ -4,6 +4,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, start_http_server
 
@@ -11,6 +12,7 @@ from keeprate.deploy.monitor.drift_source import DriftSource
 from keeprate.deploy.monitor.exporter import Exporter, KafkaSource, StoreSource
 from keeprate.deploy.monitor.verifying import Verifier
 from keeprate.deploy.offsets import Offsets
+from keeprate.schemas.topics import JOIN_GROUP, SINK_GROUP
 from keeprate.sinks.clickhouse import connect
 
 
@@ -22,9 +24,18 @@ class SourceLostError(Exception):
     """A defect ended the reading of a source. The process should end too, so that somebody starts it again."""
 
 
-def exporter(store_url: str, brokers: str, every_s: float) -> Exporter:
+@dataclass(frozen=True)
+class Groups:
+    """The consumer groups that are Keeprate's own: that of the workers, and those of the sinks."""
+
+    join: str = JOIN_GROUP
+    sinks: tuple[str, ...] = (SINK_GROUP,)
+
+
+def exporter(store_url: str, brokers: str, every_s: float, groups: Groups | None = None) -> Exporter:
     """An exporter of one store and one Kafka, not started. Connects when it first reads."""
-    kafka = KafkaSource(Offsets(brokers))
+    groups = groups or Groups()
+    kafka = KafkaSource(Offsets(brokers, (groups.join, *groups.sinks)))
     # The detector has a connection and a thread of its own: what it catches up on keeps no counter waiting.
     store = StoreSource(lambda: connect(store_url), lambda: kafka.lag_messages)
     return Exporter([kafka, store, DriftSource(lambda: connect(store_url))], every_s)
@@ -38,20 +49,22 @@ def serve(
     brokers: str,
     on_ready: Callable[[], None] = lambda: None,
     verify_every_s: float = 0,
+    groups: Groups | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Neither the store nor Kafka must be up yet.
 
     verify_every_s: how often to verify the recent past; 0 for never. Raises PortTakenError and SourceLostError.
     """
+    groups = groups or Groups()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    running = exporter(store_url, brokers, every_s)
+    running = exporter(store_url, brokers, every_s, groups)
     registry = CollectorRegistry()
     # Registering collects once, for the names; nothing has been read yet, and scrapes do not depend on them.
     registry.register(running)
-    verifier = Verifier(store_url, brokers, verify_every_s) if verify_every_s else None
+    verifier = Verifier(store_url, brokers, verify_every_s, groups.join) if verify_every_s else None
     if verifier is not None:
         registry.register(verifier)
     try:

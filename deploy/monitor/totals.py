@@ -1,6 +1,7 @@
 """The counters: what has been counted in all closed batches, brought up to date from the store."""
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,6 +13,9 @@ from keeprate.sinks.clickhouse import Client
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 SHOWN_FOR: Final = timedelta(days=30)
 """A series that has counted nothing for so long is not exported: it could only add to the cardinality."""
+
+Values = tuple[str, ...]
+"""The values of a metric's labels, without that of the outcome."""
 
 
 @dataclass
@@ -51,13 +55,28 @@ class Totals:
             sum_.last_at = max(sum_.last_at, each.batch_at)
 
     def of(self, kind: str) -> dict[tuple[Labels, str], Total]:
-        """The live series of one kind, by labels and outcome."""
-        newest = max((each.last_at for each in self.sums.values()), default=datetime.now(UTC))
-        return {
-            (labels, outcome): each
-            for (name, labels, outcome), each in self.sums.items()
-            if name == kind and each.last_at >= newest - SHOWN_FOR
-        }
+        """The sums of one kind, by labels and outcome."""
+        return {(labels, outcome): each for (name, labels, outcome), each in self.sums.items() if name == kind}
+
+    def series(
+        self, kind: str, values_of: Callable[[Labels], Values], announced: Iterable[Labels] = ()
+    ) -> dict[Values, dict[str, Total]]:
+        """The sums of one kind by the labels that a metric has, and by outcome: those that are live or announced.
+
+        A series is there with all that it ever counted or it is not there: were what is silent left out of a sum, the
+        counter would fall, and Prometheus would take that for a reset.
+        """
+        found: dict[Values, dict[str, Total]] = {values_of(labels): {} for labels in announced}
+        shown = set(found)
+        newest = max((each.last_at for each in self.sums.values()), default=EPOCH)
+        for (labels, outcome), each in self.of(kind).items():
+            values = values_of(labels)
+            sum_ = found.setdefault(values, {}).setdefault(outcome, Total())
+            sum_.count += each.count
+            sum_.total += each.total
+            if each.last_at >= newest - SHOWN_FOR:
+                shown.add(values)
+        return {values: found[values] for values in found if values in shown}
 
     def kinds(self, prefix: str) -> list[str]:
         """The kinds that begin like this."""

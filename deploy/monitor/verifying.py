@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.monitor.families import gauge
+from keeprate.schemas.topics import JOIN_GROUP
 from keeprate.sinks.backwards import GroupPartition, committed_of
 from keeprate.sinks.clickhouse import StoreError, connect
 from keeprate.sinks.finding import CHECKS
@@ -47,11 +48,17 @@ class Verifier(Collector):
     """Verifies every `every_s` seconds and hands out what the last pass found. Connects when it first verifies."""
 
     def __init__(
-        self, store_url: str, brokers: str, every_s: float, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        store_url: str,
+        brokers: str,
+        every_s: float,
+        join_group: str = JOIN_GROUP,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store_url = store_url
         self._brokers = brokers
         self._every_s = every_s
+        self._join_group = join_group
         self._now = now
         self._last: Pass | None = None
         self._turn = 0
@@ -98,7 +105,7 @@ class Verifier(Collector):
             positions = opened.enter_context(KafkaPositions(self._brokers))
             reader = Reader(self._brokers)
             opened.callback(reader.close)
-            return verify(client, Kafka(reader, positions), scope, self._committed)
+            return verify(client, Kafka(reader, positions, self._join_group), scope, self._committed)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -165,6 +165,21 @@ def test_feedback_events_carry_the_prompt_of_their_generation(client: Client, fa
     }
 
 
+def test_a_score_is_up_above_the_middle_of_its_scale_and_down_below(client: Client, facts: Facts) -> None:
+    """As in the outcome's register: 1 of 5 is no praise. The middle is neither, nor is a vote that was withdrawn."""
+    scores = {"a": (1, 1, 5), "b": (2.5, 1, 5), "c": (3, 1, 5), "d": (4, 1, 5), "e": (-0.5, -1, 1), "f": (0.75, 0, 1)}
+    log: list[Event] = [facts.generation(name) for name in (*scores, "g")]
+    for name, (score, low, high) in scores.items():
+        log.append(facts.vote(name, None, score=float(score), scale_min=float(low), scale_max=float(high)))
+    log.append(facts.vote("g", 0))
+    load_all(client, log)
+    close(client, reached("app", LATER), Admission())
+    counts = totals_of(client)
+    assert (counts["feedback", "thumbs_up"], counts["feedback", "thumbs_down"]) == (2, 3)
+    signs = client.query("SELECT arrayJoin(mapValues(votes)).value AS sign, count() FROM outcomes FINAL GROUP BY sign")
+    assert dict(signs) == {1: 2, -1: 3, 0: 2}
+
+
 def test_folded_labels_lose_no_event(client: Client, facts: Facts) -> None:
     """Twelve prompts under a limit of two: the counts add up, and the folded ones are counted."""
     log = [facts.generation(str(n), at=n * 600_000, prompt_name=f"p{n}") for n in range(12)]

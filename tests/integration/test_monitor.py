@@ -23,10 +23,12 @@ from keeprate.deploy.broker import KafkaBroker
 from keeprate.deploy.commands.tree import app
 from keeprate.deploy.monitor.catalogue import METRICS
 from keeprate.deploy.monitor.configure import write_configuration
+from keeprate.deploy.monitor.exporter import KafkaSource
 from keeprate.deploy.offsets import Offsets, OffsetsError, Progress
 from keeprate.deploy.process import ChildProcess, accepts, free_port
 from keeprate.deploy.stack import keeprate
 from keeprate.deploy.store import StoreProcess
+from keeprate.schemas.topics import JOIN_GROUP, SINK_GROUP
 from keeprate.sinks.clickhouse import connect
 from keeprate.sinks.migrate import migrate
 from tests.facts import START_MS, Facts
@@ -174,7 +176,7 @@ def _rule_states(port: int) -> set[str]:
 def test_a_broker_that_is_away_is_an_error_to_retry() -> None:
     """Not one that ends the thread that reads it."""
     with pytest.raises(OffsetsError):
-        Offsets(f"127.0.0.1:{free_port()}").read()
+        Offsets(f"127.0.0.1:{free_port()}", ["keeprate-sink"]).read()
 
 
 def test_a_port_that_is_taken_is_refused(port: int) -> None:
@@ -198,6 +200,26 @@ def test_offsets_are_those_of_the_groups(kafka: KafkaBroker) -> None:
     consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": group})
     consumer.commit(offsets=[TopicPartition(topic, 0, 3), TopicPartition(topic, 1, 0)], asynchronous=False)
     consumer.close()
-    found = Offsets(kafka.bootstrap, "offsets-test.").read()
+    found = Offsets(kafka.bootstrap, [group], "offsets-test.").read()
     assert found == {(group, topic): Progress(end_offset=10, committed_offset=3)}
     assert found[group, topic].lag_messages == 7
+
+
+@pytest.mark.kafka
+def test_a_group_that_is_not_keeprates_holds_nothing_up(kafka: KafkaBroker) -> None:
+    """A console consumer that read a little and was forgotten: its lag is not the pipeline's."""
+    topic, strangers = "strangers.records", "console-consumer-51423"
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(20)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    for _ in range(9):
+        producer.produce(topic, b"x", partition=0)
+    assert producer.flush(20) == 0
+    for group, offset in ((SINK_GROUP, 9), (strangers, 1)):
+        consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": group})
+        consumer.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
+        consumer.close()
+    source = KafkaSource(Offsets(kafka.bootstrap, (JOIN_GROUP, SINK_GROUP), "strangers."))
+    (lag, _, _) = source.read()
+    assert [sample.labels["consumer_group"] for sample in lag.samples] == [SINK_GROUP]
+    assert source.lag_messages == 0

@@ -12,9 +12,9 @@ from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import decode, encode
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
-from keeprate.schemas.topics import FEEDBACK, GENERATIONS, OUTCOMES
+from keeprate.schemas.topics import FEEDBACK, GENERATIONS, JOIN_GROUP, OUTCOMES
 from keeprate.sinks.agreement import judge, suspects
-from keeprate.sinks.backwards import JOIN_GROUP, check_history, check_offsets, committed_of, offset_findings
+from keeprate.sinks.backwards import check_history, check_offsets, committed_of, offset_findings
 from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.flush import INSERT_SETTINGS
 from keeprate.sinks.migrate import migrate
@@ -25,7 +25,6 @@ from keeprate.sinks.rows import Record, sort
 from keeprate.sinks.settling import settled_partitions
 from keeprate.sinks.verification import Kafka, Scope, verify
 from keeprate.sinks.verify import check_accounting
-from keeprate.streams.app import GROUP
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 
@@ -87,11 +86,6 @@ def laid(committed: int, end: int, outcomes: int = 0) -> Laid:
 def values() -> list[bytes]:
     """The events of some suggestions, as records' values."""
     return [encode(event) for event in story(random.Random(4), "editor", 40)]
-
-
-def test_the_join_goes_by_the_name_that_it_commits_under() -> None:
-    """The checks cannot import it from streams."""
-    assert JOIN_GROUP == GROUP
 
 
 @pytest.mark.parametrize(

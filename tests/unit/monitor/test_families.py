@@ -68,6 +68,28 @@ def test_a_series_that_is_long_silent_is_not_exported() -> None:
     assert set(values(families(counts)["keeprate_generations"], "app")) == {"a"}
 
 
+def test_a_counter_does_not_fall_when_some_of_what_it_sums_is_silent() -> None:
+    """Prometheus takes a fall for a reset, and counts all that is left as an increase of that moment."""
+    old, outcomes = Labels("a", "q", "7", "m", "t"), ("ok", "error")
+    before = [Count("generation", AT, old, outcome, 5) for outcome in outcomes]
+    before += [Count("latency", AT, old, "0.5", 5, 2.0), Count("tokens", AT, old, "input", 5, 70.0)]
+    later = AT + SHOWN_FOR + timedelta(minutes=5)
+    after = [Count("generation", later, LABELS, "ok", 1), Count("latency", later, LABELS, "0.5", 1, 0.4)]
+    found = families([*before, *after], (LABELS,))
+    assert values(found["keeprate_generations"], "status").items() >= {"ok": 6, "error": 5, "timeout": 0}.items()
+    assert values(found["keeprate_tokens"], "direction") == {"input": 70, "output": 0}
+    assert values(found[catalogue.DURATION.name], "le")["+Inf"] == 6
+
+
+def test_a_series_that_comes_back_stands_where_it_stood() -> None:
+    """Also between its first new event and the close of that batch."""
+    old = [Count("acceptance", AT, LABELS, "accepted", 3), Count("acceptance", AT, LABELS, "ignored", 4)]
+    other = Count("generation", AT + 2 * SHOWN_FOR, Labels("b", "p", "1", "m", "s"), "ok", 1)
+    assert values(families([*old, other])["keeprate_suggestions"], "outcome") == {}
+    announced = families([*old, other], (LABELS,))["keeprate_suggestions"]
+    assert values(announced, "outcome") == {"accepted": 3, "rejected": 0, "ignored": 4}
+
+
 def test_horizons_read_as_people_say_them() -> None:
     """In the largest unit of hours, minutes and seconds that divides them."""
     assert [horizon_label(each) for each in (30, 90, 600, 3600, 5400, 86_400)] == [
