@@ -13,7 +13,7 @@ Entry points:
     `tracking`    looks at accepted texts again at each horizon
     `content`     what of texts leaves the process
     `delivery`    from an encoded event to a broker's acknowledgement, by way of `backlog` and `spool`
-    `text`        the distances and similarities of METRICS
+    `text`        the distances and similarities of METRICS; `lexemes` has that of lexemes
     `errors`      the tree of errors
 
 Invariant: `emit` waits for no disk and no broker, and raises nothing into the app.

@@ -12,12 +12,13 @@ from typing import Final
 
 from rapidfuzz.distance import LCSseq, Levenshtein
 
+from keeprate.producers.lexemes import lexeme_distance, lexemes
+
 MOSTLY_BELOW: Final = 0.33
 """`mostly` iff something is left and its relative distance is below this; one third fails."""
 GRAM: Final = 4
 
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
-_LEXEME = re.compile(r"\w+| {2,}|.", re.DOTALL)
 
 
 def normalise(text: str) -> str:
@@ -67,16 +68,6 @@ def modification(original: str, current: str) -> float:
     if not original:
         return float(bool(current))
     return min(1.0, levenshtein(original, current) / length(original))
-
-
-def lexemes(text: str) -> list[str]:
-    """Runs of letters, digits and `_`; runs of two or more spaces; any other single code point (Copilot)."""
-    return _LEXEME.findall(normalise(text))
-
-
-def lexeme_distance(original: str, current: str) -> int:
-    """Levenshtein over lexemes."""
-    return Levenshtein.distance(lexemes(original), lexemes(current))
 
 
 def retained_length(original: str, current: str) -> int:
@@ -130,25 +121,29 @@ def _range_no_revert(edited: EditedRange) -> float:
 
 @dataclass(frozen=True)
 class Survival:
-    """All that a retention check or an edit says about two texts, in the words of the events."""
+    """All that a retention check or an edit says about two texts, in the words of the events.
+
+    lexeme_distance: None where both texts are too long to compare by lexemes.
+    """
 
     original_length: int
     current_length: int
     distance: int
     original_lexemes: int
-    lexeme_distance: int
+    lexeme_distance: int | None
     four_gram: float
     retained_length: int
 
 
 def survival(original: str, current: str) -> Survival:
     """Compare an accepted text with what became of it."""
+    accepted = lexemes(normalise(original))
     return Survival(
         original_length=length(original),
         current_length=length(current),
         distance=levenshtein(original, current),
-        original_lexemes=len(lexemes(original)),
-        lexeme_distance=lexeme_distance(original, current),
+        original_lexemes=len(accepted),
+        lexeme_distance=lexeme_distance(accepted, lexemes(normalise(current))),
         four_gram=four_gram_similarity(original, current),
         retained_length=retained_length(original, current),
     )
