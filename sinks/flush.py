@@ -32,10 +32,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 
-from keeprate.schemas.dead_letters import dead_letter, encode_headers
+from keeprate.schemas.dead_letters import DeadLetter, app_of, dead_letter, encode_letter
 from keeprate.schemas.decode import ContractError
 from keeprate.schemas.forgotten import NOBODY, Forgotten
-from keeprate.schemas.refusal_limit import RefusalLimit
+from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.schemas.topics import DEAD_LETTERS, SOURCES
 from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError
 from keeprate.sinks.intent import Intent, token
@@ -114,7 +114,7 @@ class Destination:
     from any thread; it must not raise. forgotten: who is, now; the same object while nobody was added; it may raise
     StoreError, and any thread calls it.
     topic_ids: Kafka's id of each topic as the ledger has it; the sink adds those that it meets.
-    limit: of the events that may become dead letters.
+    refusal_alarm: judges what is refused. on_alarm: is told of an alarm that is raised or cleared, from any thread.
     """
 
     sink: str
@@ -125,7 +125,8 @@ class Destination:
     at_step: Callable[[int, TopicPartition], None] = lambda step, at: None
     forgotten: Callable[[], Forgotten] = lambda: NOBODY
     topic_ids: dict[str, str] = field(default_factory=dict)
-    limit: RefusalLimit = field(default_factory=RefusalLimit)
+    refusal_alarm: RefusalAlarm = field(default_factory=RefusalAlarm)
+    on_alarm: Callable[[Alarm], None] = lambda alarm: None
 
 
 @dataclass
@@ -166,7 +167,7 @@ class Flush:
     def run(self, to: Destination) -> None:
         """Do what is left of steps 2 to 5.
 
-        Raises StoreError, DeliveryError or TooManyRefusedError; the class says what to do about it.
+        Raises StoreError or DeliveryError; the class says what to do about it.
         """
         steps = (self._2_sort, self._3_dead_letter, self._4_insert, self._5_account)
         while self.step <= len(steps):
@@ -189,11 +190,16 @@ class Flush:
             self.batch = sort(*self.at, self.records, self._forgotten)
 
     def _3_dead_letter(self, to: Destination) -> None:
-        rejects = self.batch.rejects
+        letters = [(record, self._letter(record, error)) for record, error in self.batch.rejects]
         if self.at[0] in _SOURCES:
-            with _counting:
-                to.limit.judge(len(self.records), len(rejects), str(rejects[-1][1]) if rejects else "")
-        self._write_letters(to, rejects)
+            self._judge(to, [letter for _, letter in letters])
+        self._write_letters(to, letters)
+
+    def _judge(self, to: Destination, letters: Sequence[DeadLetter]) -> None:
+        with _counting:
+            for alarm in to.refusal_alarm.judge(self.batch.accepted, letters):
+                logger.warning("%s", alarm)
+                to.on_alarm(alarm)
 
     def _4_insert(self, to: Destination) -> None:
         if not self._inserted and to.forgotten() is not self._forgotten:
@@ -268,17 +274,16 @@ class Flush:
             # Nothing refuses a dead letter but a table of another shape.
             raise SchemaMismatchError(str(error), error.code, error.name) from error
         refusal = record, ContractError("invalid", f"the store refused the row: {error.name or error.code}")
-        self._write_letters(to, [refusal])
+        self._write_letters(to, [(record, self._letter(*refusal))])
         self.refused.append(refusal)
 
-    def _write_letters(self, to: Destination, refusals: Sequence[tuple[Record, ContractError]]) -> None:
-        if refusals:
-            to.letters.write([self._letter(record, error) for record, error in refusals])
+    def _write_letters(self, to: Destination, letters: Sequence[tuple[Record, DeadLetter]]) -> None:
+        if letters:
+            to.letters.write([encode_letter(letter, record.key(), record.value()) for record, letter in letters])
 
-    def _letter(self, record: Record, error: ContractError) -> tuple[Any, Any, list[tuple[str, bytes | None]]]:
+    def _letter(self, record: Record, error: ContractError) -> DeadLetter:
         where = (*self.at, record.offset(), record.timestamp()[1])
-        letter = dead_letter(error, "sink", *where, tuple(record.headers() or ()))
-        return record.key(), record.value(), encode_headers(letter)
+        return dead_letter(error, "sink", *where, tuple(record.headers() or ()), app_of(record.value()))
 
     def _settings(self, to: Destination, part: str) -> dict[str, str | int]:
         return {**INSERT_SETTINGS, "insert_deduplication_token": token(to.sink, *self.at, self.intent, part)}

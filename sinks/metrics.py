@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from keeprate.schemas.refusal_alarm import Alarm
 from keeprate.sinks.clickhouse import Row, Settings
 from keeprate.sinks.flush import Flush, Store
 from keeprate.sinks.kafka import Consumer
@@ -95,8 +96,27 @@ DROPS: Final = Metric(
     "Partitions given up: revoked, lost or fenced. Their records are read again.",
     "lost or fenced, often: the member is too slow to poll, or was stopped.",
 )
+REFUSAL_ALARM: Final = Metric(
+    "keeprate_refusal_alarm_active",
+    "gauge",
+    ("stage", "app"),
+    "1 while more than nine tenths of the app's last records were refused; other apps go on.",
+    "1: a deploy of that app went wrong; its dead letters name the field. Mend it, then replay them.",
+)
 METRICS: Final = (
-    *(EVENTS, LAG, END_OFFSET, COMMITTED, TIME_LAG, INSERT_SECONDS, INSERT_FAILURES, FLUSH_SECONDS, WAITS, DROPS),
+    *(
+        EVENTS,
+        REFUSAL_ALARM,
+        LAG,
+        END_OFFSET,
+        COMMITTED,
+        TIME_LAG,
+        INSERT_SECONDS,
+        INSERT_FAILURES,
+        FLUSH_SECONDS,
+        WAITS,
+        DROPS,
+    ),
 )
 
 _BUCKETS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -151,6 +171,12 @@ class SinkMetrics:
             self._of(END_OFFSET, self._group, topic).set(end)
             self._of(COMMITTED, self._group, topic).set(committed[topic])
             self._of(LAG, self._group, topic).set(end - committed[topic])
+
+    def alarm(self, alarm: Alarm) -> None:
+        if alarm.raised:
+            self._of(REFUSAL_ALARM, "store", alarm.app).set(1)
+        else:
+            self._by_name[REFUSAL_ALARM.name].remove("store", alarm.app)
 
     def timed(self, store: Store) -> Store:
         """The same store, its inserts timed and their failures counted."""

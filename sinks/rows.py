@@ -11,6 +11,7 @@ Of a person who is forgotten, what `schemas.forgotten` leaves of a record goes o
 """
 
 import struct
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -86,11 +87,15 @@ class Rows:
 
 @dataclass
 class Batch:
-    """What became of each record of a range: a row of a table, a reject, or filtered (a tombstone)."""
+    """What became of each record of a range: a row of a table, a reject, or filtered (a tombstone).
+
+    accepted: by app, how many records are events.
+    """
 
     tables: dict[Table, Rows] = field(default_factory=dict)
     rejects: list[tuple[Record, ContractError]] = field(default_factory=list)
     filtered: int = 0
+    accepted: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def rows_of(self, table: Table) -> Rows:
         return self.tables.setdefault(table, Rows())
@@ -125,6 +130,7 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
         except ContractError as error:
             batch.rejects.append((record, error))
             continue
+        batch.accepted[event["app"]] += 1
         # By its type, not by its topic: the join takes an event from either, and both must agree.
         rows = generations if event["type"] == "generation" else feedback
         if anybody and (left := forgotten.event(event)) is not event:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from keeprate.schemas.events import SCHEMA_VERSION
-from keeprate.schemas.refusal_limit import DEFAULT_SHARE, RefusalLimit
+from keeprate.schemas.refusal_alarm import Alarm
 from keeprate.schemas.topics import SINK_GROUP
 from keeprate.sinks.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
 from keeprate.sinks.flush import Destination, Flush
@@ -37,7 +37,6 @@ class TopicsMissingError(BrokerError):
 class SinkSettings:
     """What a sink needs.
 
-    max_refused_share: of the last events, before it stops.
     kafka: settings of librdkafka for the consumer, on top of the sink's own.
     """
 
@@ -47,7 +46,6 @@ class SinkSettings:
     topics: Sequence[str] = TOPICS
     policy: SinkPolicy = field(default_factory=SinkPolicy)
     metrics_port: int | None = None
-    max_refused_share: float = DEFAULT_SHARE
     kafka: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -58,6 +56,7 @@ class Unobserved:
     def failed(self, flush: Flush, error: Exception) -> None: ...
     def dropped(self, at: TopicPartition, reason: str) -> None: ...
     def polled(self, positions: Mapping[TopicPartition, int], now_s: float) -> None: ...
+    def alarm(self, alarm: Alarm) -> None: ...
 
 
 def sink_revision() -> str:
@@ -68,8 +67,7 @@ def sink_revision() -> str:
 def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] = lambda step, at: None) -> None:
     """Run a sink until SIGTERM or SIGINT, then land what is in hand and return.
 
-    Waits for a store that is not up yet. Raises SchemaMismatchError, BrokerError, TopicsMissingError and
-    TooManyRefusedError.
+    Waits for a store that is not up yet. Raises SchemaMismatchError, BrokerError and TopicsMissingError.
     """
     stopping = _Stopping()
     store, ends, topic_ids = _store(settings, stopping)
@@ -90,7 +88,7 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
                 at_step,
                 watch(store),
                 topic_ids,
-                RefusalLimit(settings.max_refused_share),
+                on_alarm=observer.alarm,
             ),
             sink_revision(),
             observer,

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from keeprate.schemas.refusal_alarm import Alarm
 from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES, WINDOWS
 from keeprate.sinks.clickhouse import StoreUnavailableError
 from keeprate.sinks.flights import Flights, Result
@@ -62,6 +63,7 @@ class Observer(Protocol):
     def failed(self, flush: Flush, error: Exception) -> None: ...
     def dropped(self, at: TopicPartition, reason: str) -> None: ...
     def polled(self, positions: Mapping[TopicPartition, int], now_s: float) -> None: ...
+    def alarm(self, alarm: Alarm) -> None: ...
 
 
 class Sink:
@@ -99,7 +101,7 @@ class Sink:
     def run(self, topics: Sequence[str] = TOPICS) -> None:
         """Read and land until `stop`.
 
-        Raises SchemaMismatchError, DeliveryError, OffsetLostError, BrokerError and TooManyRefusedError: then nothing
+        Raises SchemaMismatchError, DeliveryError, OffsetLostError and BrokerError: then nothing
         that was not landed is committed, and the next start goes on from there.
         """
         try:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, cast
 import faust
 from faust.tables import TableManager
 
-from keeprate.schemas.refusal_limit import DEFAULT_SHARE, RefusalLimit
+from keeprate.schemas.refusal_alarm import RefusalAlarm
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, JOIN_GROUP, OUTCOMES
 from keeprate.streams.delivery import Delivery
 from keeprate.streams.pipeline import Observer, Pipeline
@@ -102,7 +102,6 @@ def build(
     data_dir: Path | None,
     observer: AppObserver,
     group: str = JOIN_GROUP,
-    max_refused_share: float = DEFAULT_SHARE,
     windows: WindowSettings | None = None,
     **settings: Any,
 ) -> App:
@@ -110,7 +109,6 @@ def build(
 
     data_dir: where RocksDB keeps the state; None keeps it in memory.
     observer: is told of every batch that is through.
-    max_refused_share: of the last events, before the app stops.
     windows: how they are published; None publishes none.
     settings: Faust's own, over those chosen here.
     """
@@ -129,7 +127,7 @@ def build(
         lambda error: app.crash(error),
         observer,
         _now_ms,
-        RefusalLimit(max_refused_share),
+        RefusalAlarm(),
         publishing,
     )
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
-from keeprate.schemas.dead_letters import encode_headers
+from keeprate.schemas.dead_letters import encode_letter
 from keeprate.schemas.topics import ALL, DEAD_LETTERS, OUTCOMES, PARTITIONER, SOURCES, WINDOWS
 from keeprate.streams.feedback_join import Refusal
 from keeprate.streams.state import Changes, Offsets
@@ -74,10 +74,8 @@ class Delivery:
         for key, value in outcomes.items():
             self._produce(receipt, OUTCOMES.name, value, key, partition=partition, on_delivery=receipt.outcome)
         for refusal in refusals:
-            record, headers = refusal.record, encode_headers(refusal.letter)
-            self._produce(
-                receipt, DEAD_LETTERS.name, record.value, record.key, headers=headers, on_delivery=receipt.dead_letter
-            )
+            name, content, headers = encode_letter(refusal.letter, refusal.record.key, refusal.record.value)
+            self._produce(receipt, DEAD_LETTERS.name, content, name, headers=headers, on_delivery=receipt.dead_letter)
         receipt.seal()
         self._await(receipt.future)
         return receipt.future

@@ -14,12 +14,12 @@ Delivery   at least once: a batch that is read again after a crash merges into t
 Pure: no clock, no input or output. The shell decides when to read, look up, write and commit.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from keeprate.schemas.dead_letters import DeadLetter, Headers, dead_letter
+from keeprate.schemas.dead_letters import DeadLetter, Headers, app_of, dead_letter
 from keeprate.schemas.decode import ContractError, decode
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import Outcome, absorb, merge
@@ -61,11 +61,13 @@ class Sifted:
 
     facts: by suggestion, the merge of all that the batch says of it.
     times_ms: by suggestion, the event time of the latest of that.
+    accepted: by app, how many records are events.
     """
 
     facts: dict[str, Outcome]
     times_ms: dict[str, int]
     refusals: list[Refusal]
+    accepted: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,14 @@ def sift(records: Iterable[Record]) -> Sifted:
     facts: dict[str, Outcome] = {}
     times_ms: dict[str, int] = {}
     refusals: list[Refusal] = []
+    accepted: dict[str, int] = defaultdict(int)
     for record in records:
         try:
             event = decode(record.value)
         except ContractError as error:
             refusals.append(refuse(record, error))
             continue
+        accepted[event["app"]] += 1
         at_ms = event["occurred_at"]
         for key, fact in lift(event):
             if (known := facts.get(key)) is None:
@@ -103,16 +107,14 @@ def sift(records: Iterable[Record]) -> Sifted:
                 absorb(known, fact)
                 if at_ms > times_ms[key]:
                     times_ms[key] = at_ms
-    return Sifted(facts, times_ms, refusals)
+    return Sifted(facts, times_ms, refusals, accepted)
 
 
 def refuse(record: Record, error: ContractError) -> Refusal:
     """The refusal of a record, with the place where it stands."""
     timestamp_ms = -1 if record.timestamp is None else record.timestamp
-    letter = dead_letter(
-        error, "join", record.topic, record.partition, record.offset, timestamp_ms, tuple(record.headers)
-    )
-    return Refusal(record, letter)
+    where = record.topic, record.partition, record.offset, timestamp_ms
+    return Refusal(record, dead_letter(error, "join", *where, tuple(record.headers), app_of(record.value)))
 
 
 def refuse_overflow(records: Iterable[Record], keys: Set[str]) -> list[Refusal]:

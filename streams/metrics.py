@@ -6,6 +6,9 @@ from typing import Any, Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from keeprate.schemas.dead_letters import QUARANTINED as QUARANTINED_TYPE
+from keeprate.schemas.refusal_alarm import Alarm
+from keeprate.schemas.topics import SOURCES
 from keeprate.streams.pipeline import Done
 from keeprate.streams.windows import Tally
 
@@ -38,6 +41,20 @@ REFUSED: Final = Metric(
     ("error_type",),
     "Records that went to the dead letters, by what is wrong with them.",
     "Rising: an app sends what the schema does not allow; its dead letters name the field.",
+)
+QUARANTINED: Final = Metric(
+    "keeprate_records_quarantined_total",
+    "counter",
+    ("stage", "topic"),
+    "Records that were set aside because judging them raised an error, or ended the process; the others went on.",
+    "Any: a fault of Keeprate's. Their dead letters have the type quarantined; report their trace.",
+)
+REFUSAL_ALARM: Final = Metric(
+    "keeprate_refusal_alarm_active",
+    "gauge",
+    ("stage", "app"),
+    "1 while more than nine tenths of the app's last records were refused; other apps go on.",
+    "1: a deploy of that app went wrong; its dead letters name the field. Mend it, then replay them.",
 )
 OUTCOMES: Final = Metric(
     "keeprate_join_outcomes_total",
@@ -179,6 +196,8 @@ METRICS: Final = (
     *(
         EVENTS,
         REFUSED,
+        QUARANTINED,
+        REFUSAL_ALARM,
         OUTCOMES,
         ORPHANS,
         LATE,
@@ -211,6 +230,8 @@ class WorkerMetrics:
         self._by_name: dict[str, Any] = {metric.name: _create(metric, self.registry) for metric in METRICS}
         for result in ("ok", "dead_letter"):
             self._of(EVENTS, "join", result).inc(0)
+        for topic in SOURCES:
+            self._of(QUARANTINED, "join", topic.name).inc(0)
         self.records = self.outcomes = self.refused = 0
 
     def serve(self, port: int) -> None:
@@ -226,6 +247,8 @@ class WorkerMetrics:
         self._of(EVENTS, "join", "dead_letter").inc(len(refusals))
         for refusal in refusals:
             self._of(REFUSED, refusal.letter.error_type).inc()
+            if refusal.letter.error_type == QUARANTINED_TYPE:
+                self._of(QUARANTINED, "join", refusal.letter.topic).inc()
         self._of(OUTCOMES, "changed").inc(len(step.outcomes))
         self._of(OUTCOMES, "unchanged").inc(step.unchanged)
         self._of(ORPHANS, "held").inc(step.orphans_held)
@@ -236,6 +259,12 @@ class WorkerMetrics:
 
     def expired(self, count: int) -> None:
         self._of(EXPIRED).inc(count)
+
+    def alarm(self, alarm: Alarm) -> None:
+        if alarm.raised:
+            self._of(REFUSAL_ALARM, "join", alarm.app).set(1)
+        else:
+            self._by_name[REFUSAL_ALARM.name].remove("join", alarm.app)
 
     def windows_published(self, records: int) -> None:
         self._of(WINDOWS).inc(records)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome
-from keeprate.schemas.refusal_limit import RefusalLimit
+from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.streams.batches import Batch
 from keeprate.streams.expiry import SKEW_MS, Watermark, ahead, late, stamp, stamped_at_ms, value_of
 from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES, Refusal, Sifted, Step, join, refuse_overflow, sift
@@ -62,6 +62,8 @@ class Observer(Protocol):
     def batch_done(self, done: Done) -> None: ...
 
     def expired(self, count: int) -> None: ...
+
+    def alarm(self, alarm: Alarm) -> None: ...
 
 
 class Writer(Protocol):
@@ -99,7 +101,7 @@ class Pipeline:
         fail: Callable[[BaseException], Any],
         observer: Observer,
         now_ms: Callable[[], int],
-        limit: RefusalLimit,
+        refusal_alarm: RefusalAlarm,
         windows: Windows | None = None,
     ) -> None:
         self._delivery = delivery
@@ -108,7 +110,7 @@ class Pipeline:
         self._fail = fail
         self._observer = observer
         self._now_ms = now_ms
-        self._limit = limit
+        self._refusal_alarm = refusal_alarm
         self._windows = windows
         self._watermarks: dict[int, Watermark] = defaultdict(Watermark)
         self._sweeps: dict[int, Sweep] = defaultdict(Sweep)
@@ -205,7 +207,7 @@ class Pipeline:
         records = message.value.records
         sifted = sift(records)
         refusals = sifted.refusals
-        self._limit.judge(len(records), len(refusals), refusals[-1].letter.text if refusals else "")
+        self._tell_alarms(sifted)
         known = _look_up(recent, self._partition(number), list(sifted.facts))
         held = {key: outcome for key, (outcome, _) in known.items()}
         step = join(held, sifted.facts)
@@ -227,6 +229,12 @@ class Pipeline:
             recent[key] = outcome, stamps_ms[key]
         batch = _Joined(message, sifted, held, step, late_count, ahead_count)
         return _Flight(number, batch, stamped, written, started_s, self._rebalances)
+
+    def _tell_alarms(self, sifted: Sifted) -> None:
+        letters = [refusal.letter for refusal in sifted.refusals]
+        for alarm in self._refusal_alarm.judge(sifted.accepted, letters):
+            logger.warning("%s", alarm)
+            self._observer.alarm(alarm)
 
     async def _land(self, flight: "_Flight", previous: asyncio.Task[None] | None) -> None:
         try:

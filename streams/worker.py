@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import faust
 
-from keeprate.schemas.refusal_limit import DEFAULT_SHARE
 from keeprate.schemas.topics import FEEDBACK, JOIN_GROUP
 from keeprate.streams.app import App, build
 from keeprate.streams.delivery import missing_topics
@@ -42,7 +41,6 @@ class WorkerSettings:
 
     data_dir: where the state is kept; None keeps it in memory, to be recovered from the changelog at each start.
     standby_replicas: how many other workers keep a copy of each partition's state.
-    max_refused_share: of the last events, before it stops.
     windows: how windows are published; None publishes none.
     """
 
@@ -51,7 +49,6 @@ class WorkerSettings:
     group: str = JOIN_GROUP
     standby_replicas: int = 0
     metrics_port: int | None = None
-    max_refused_share: float = DEFAULT_SHARE
     windows: WindowSettings | None = None
     log_level: str = "INFO"
 
@@ -90,7 +87,6 @@ def run(settings: WorkerSettings) -> None:
         settings.data_dir,
         metrics,
         settings.group,
-        settings.max_refused_share,
         settings.windows,
         table_standby_replicas=settings.standby_replicas,
     )

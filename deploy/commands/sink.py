@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from keeprate.deploy.settings import from_environment
-from keeprate.schemas.refusal_limit import DEFAULT_SHARE
 from keeprate.schemas.topics import SINK_GROUP
 
 
@@ -22,9 +21,6 @@ def sink(
     skip_lost: Annotated[
         bool, typer.Option(help="go on after records that retention removed unread; the ledger has them as absent")
     ] = False,
-    max_refused_share: Annotated[
-        float, typer.Option(help="stop when more of the last events are refused than this; 1: never", min=0, max=1)
-    ] = DEFAULT_SHARE,
     metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
@@ -33,7 +29,6 @@ def sink(
     Every record becomes a row, a dead letter or a counted tombstone, once, whatever is killed or away meanwhile. Start
     more of them to share the work. While the store is away the sink waits and loses nothing.
     """
-    from keeprate.schemas.refusal_limit import TooManyRefusedError
     from keeprate.sinks.clickhouse import StoreError
     from keeprate.sinks.kafka_errors import BrokerError
     from keeprate.sinks.partition import FlushPolicy
@@ -50,9 +45,8 @@ def sink(
                 group=group,
                 policy=SinkPolicy(FlushPolicy(linger_s=linger_s), skip_lost=skip_lost),
                 metrics_port=metrics_port,
-                max_refused_share=max_refused_share,
                 kafka={"group.instance.id": instance} if instance else {},
             )
         )
-    except (StoreError, BrokerError, TooManyRefusedError, ValueError) as error:
+    except (StoreError, BrokerError, ValueError) as error:
         raise SystemExit(f"keeprate sink: {error}") from None

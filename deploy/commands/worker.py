@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from keeprate.deploy.settings import from_environment
-from keeprate.schemas.refusal_limit import DEFAULT_SHARE
 from keeprate.schemas.topics import JOIN_GROUP
 from keeprate.schemas.window_names import LABELS
 from keeprate.schemas.window_record import DEFAULT_SEGMENTS, MAX_SEGMENTS, Form
@@ -28,9 +27,6 @@ def worker(
     brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
     group: Annotated[str, typer.Option(help="workers of one group share the partitions")] = JOIN_GROUP,
     standby_replicas: Annotated[int, typer.Option(help="other workers that keep a copy of the state")] = 0,
-    max_refused_share: Annotated[
-        float, typer.Option(help="stop when more of the last events are refused than this; 1: never", min=0, max=1)
-    ] = DEFAULT_SHARE,
     windows: Annotated[bool, typer.Option(help="publish the counts of 5-minute windows")] = True,
     window_interval_s: Annotated[float, typer.Option(help="between two publications", min=0.1)] = 5.0,
     window_labels: Annotated[str, typer.Option(help="that tell segments apart [default: all]")] = ",".join(LABELS),
@@ -62,7 +58,6 @@ def worker(
                 group=group,
                 standby_replicas=standby_replicas,
                 metrics_port=metrics_port,
-                max_refused_share=max_refused_share,
                 windows=WindowSettings(window_interval_s, form) if windows else None,
                 log_level=log_level.upper(),
             )

@@ -13,7 +13,7 @@ from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import decode_outcome, encode_outcome, merge_all
-from keeprate.schemas.refusal_limit import RefusalLimit
+from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.schemas.topics import FEEDBACK, topic_of
 from keeprate.streams.changelog import replay
 from keeprate.streams.expiry import SKEW_MS, stamp, stamped_at_ms, value_of
@@ -218,6 +218,9 @@ class Process:
     def expired(self, count: int) -> None:
         """Nothing is so old here."""
 
+    def alarm(self, alarm: Alarm) -> None:
+        """Nobody is told."""
+
 
 class Disk:
     """A partition's state whose writes may be the process's last act."""
@@ -237,7 +240,7 @@ class Disk:
 async def live(process: Process, batches: list[list[Stored]], now_ms: int = 0) -> None:
     """Process what is not committed yet, until it is done or the process ends."""
     disk = Disk(process)
-    steps = process.acknowledge, process.fail, process, lambda: now_ms, RefusalLimit(1)
+    steps = process.acknowledge, process.fail, process, lambda: now_ms, RefusalAlarm()
     pipeline = Pipeline(process, lambda number: disk, *steps)
     committed = Counter(process.world.committed)
     for batch in batches:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from keeprate.schemas.decode import encode
-from keeprate.schemas.refusal_limit import FEWEST_RECORDS, RefusalLimit, TooManyRefusedError
+from keeprate.schemas.refusal_alarm import FEWEST_RECORDS, Alarm, RefusalAlarm
 from keeprate.schemas.topics import DAY_MS
 from keeprate.streams.expiry import SKEW_MS, stamp, stamped_at_ms, value_of
 from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES
@@ -33,6 +33,7 @@ class Recorder:
         self.done: list[Done] = []
         self.gone = 0
         self.failed: list[BaseException] = []
+        self.alarms: list[Alarm] = []
         self.error: Exception | None = None
 
     def write(self, partition: int, outcomes: Any, refusals: Any) -> "asyncio.Future[Offsets]":
@@ -54,6 +55,9 @@ class Recorder:
     def expired(self, count: int) -> None:
         self.gone += count
 
+    def alarm(self, alarm: Alarm) -> None:
+        self.alarms.append(alarm)
+
     def pipeline(self, state: MemoryState, now_ms: int = NOW_MS) -> Pipeline:
         acknowledge = self.acknowledged.append
         return Pipeline(
@@ -63,7 +67,7 @@ class Recorder:
             self.fail,
             self,
             lambda: now_ms,
-            RefusalLimit(),
+            RefusalAlarm(),
         )
 
 
@@ -206,19 +210,21 @@ async def _all(pipeline: Pipeline, messages: list[Message]) -> None:
         await pipeline.take(each)
 
 
-def test_a_batch_that_is_refused_whole_stops_the_worker() -> None:
-    """Before a single dead letter of it is written, and with nothing acknowledged."""
+def test_an_app_that_sends_only_nonsense_raises_an_alarm_and_stops_nobody() -> None:
+    """Its records are dead letters; another app's event, in the same batch, is joined."""
+    nonsense = b'{"app": "nonsense", "type": "vote"}'
 
     async def scenario() -> Recorder:
         recorder = Recorder()
-        taking = asyncio.ensure_future(recorder.pipeline(MemoryState()).take(batch([b"nonsense"] * FEWEST_RECORDS)))
-        await asyncio.sleep(0.01)
-        taking.cancel()
+        pipeline = recorder.pipeline(MemoryState())
+        await pipeline.take(batch([*[nonsense] * FEWEST_RECORDS, vote(1)]))
+        await pipeline.drain()
         return recorder
 
     recorder = asyncio.run(scenario())
-    assert [type(error) for error in recorder.failed] == [TooManyRefusedError]
-    assert (recorder.refused, recorder.acknowledged) == ([], [])
+    assert [(alarm.app, alarm.raised) for alarm in recorder.alarms] == [("nonsense", True)]
+    assert (len(recorder.refused), len(recorder.written), recorder.failed) == (FEWEST_RECORDS, 1, [])
+    assert recorder.acknowledged == [FEWEST_RECORDS + 1]
 
 
 def test_a_fact_that_comes_after_its_outcome_expired_begins_a_partial_one() -> None:

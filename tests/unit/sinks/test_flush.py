@@ -6,7 +6,7 @@ import pytest
 
 from keeprate.schemas.dead_letters import decode_headers
 from keeprate.schemas.forgotten import NOBODY, Forgotten, digest
-from keeprate.schemas.refusal_limit import FEWEST_RECORDS, TooManyRefusedError
+from keeprate.schemas.refusal_alarm import FEWEST_RECORDS, Alarm
 from keeprate.sinks.clickhouse import SchemaMismatchError, StoreUnavailableError
 from keeprate.sinks.flush import LEDGER_COLUMNS, Destination, Flush
 from keeprate.sinks.intent import Intent
@@ -30,13 +30,19 @@ def test_the_steps_come_in_the_order_of_the_protocol() -> None:
     }
 
 
-def test_a_range_that_is_refused_whole_stops_the_sink() -> None:
-    """Before a single dead letter is written; the intent stays, so the next start looks at the same range again."""
-    doubles = Doubles()
-    flush, to = flush_of(doubles, *[b"nonsense"] * FEWEST_RECORDS)
-    with pytest.raises(TooManyRefusedError):
-        land(flush, to)
-    assert doubles.calls == ["commit 0 intent"]
+def test_an_app_whose_records_are_all_refused_raises_an_alarm_and_stops_nobody() -> None:
+    """Its records become dead letters, and another app's event lands."""
+    doubles, alarms = Doubles(), list[Alarm]()
+    flush, to = flush_of(doubles, *[b'{"app": "nonsense"}'] * FEWEST_RECORDS, GOOD % 1)
+    land(flush, replace(to, on_alarm=alarms.append))
+    assert doubles.calls == [
+        "commit 0 intent",
+        "letters",
+        "insert feedback",
+        "insert ledger",
+        f"commit {FEWEST_RECORDS + 1}",
+    ]
+    assert [(alarm.app, alarm.raised) for alarm in alarms] == [("nonsense", True)]
 
 
 def test_a_dead_letter_says_where_the_record_was() -> None:
