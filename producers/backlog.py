@@ -130,12 +130,8 @@ class Backlog:
     def _extend(self) -> bool:
         if self._spares:
             self._segments.append(self._spares.popleft())
-            return True
-        if not self.has_memory():
-            return False
-        try:
+        elif self.has_memory():
             self._segments.append(in_memory(self.segment_bytes))
-        except OSError:
-            # The machine has no memory: the same as having none of our own.
+        else:
             return False
         return True

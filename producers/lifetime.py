@@ -39,10 +39,7 @@ def forget(client: Closable) -> None:
 def _close_all() -> None:
     give_up_at = time.monotonic() + EXIT_TIMEOUT_S
     for client in list(_open.values()):
-        try:
-            client.close(max(0.0, give_up_at - time.monotonic()))
-        except Exception:
-            log.exception("a client could not be closed; the others are")
+        client.close(max(0.0, give_up_at - time.monotonic()))
 
 
 def _begin_all_anew() -> None:

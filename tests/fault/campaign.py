@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.fault.cells import Cell, Outcome
+from tests.fault.cell import Cell, Outcome
 from tests.fault.lab import Lab
 from tests.fault.trial import Together
 

@@ -1,10 +1,6 @@
 """Every fault by its name, and what surviving it takes: the rows of `make fault`."""
 
 import random
-import re
-from collections.abc import Callable
-from dataclasses import astuple, dataclass
-from pathlib import Path
 from typing import Final
 
 from keeprate.schemas.topics import SOURCES
@@ -19,51 +15,13 @@ from tests.fault import (
     worker_faults,
 )
 from tests.fault.arena import Arena
+from tests.fault.cell import Cell, Outcome, keep_evidence
+from tests.fault.content import cells as content_cells
 from tests.fault.lab import Lab
 from tests.fault.trial import Fault, Together, Trial
 from tests.streaming import remove_records
 
-EVIDENCE: Final = Path(".bench") / "faults"
-"""What trials leave behind that went wrong."""
 APP_KILLED: Final = "app killed again and again"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one fault over some seeds: the row of .bench/faults.json."""
-
-    fault: str
-    seeds: int = 0
-    events: int = 0
-    kills: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    unaccounted: int = 0
-
-    def __add__(self, other: "Outcome") -> "Outcome":
-        counts = zip(astuple(self)[1:], astuple(other)[1:], strict=True)
-        return Outcome(self.fault, *(mine + more for mine, more in counts))
-
-    @property
-    def clean(self) -> bool:
-        return not (self.lost or self.duplicated or self.unaccounted)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One fault, to be made with one seed. alone: it harms the broker or the store themselves, and with them whoever
-    else uses them: then only trials of the same fault may run beside it, and they make it together.
-    """
-
-    name: str
-    survive: Callable[[Lab, int, Together], Outcome]
-    alone: bool = False
-
-
-def keep_evidence(fault: str, seed: int, text: str) -> None:
-    """Keep what a trial that went wrong has to say; what it did it to is about to be removed."""
-    EVIDENCE.mkdir(parents=True, exist_ok=True)
-    (EVIDENCE / f"{re.sub('[^a-z0-9]+', '-', fault)}-{seed}.txt").write_text(text)
 
 
 def _sink_cell(name: str, fault: Fault, alone: bool) -> Cell:
@@ -133,5 +91,6 @@ CELLS: Final[dict[str, Cell]] = {
         *(_sink_cell(name, fault, name in sink_faults.ALONE) for name, fault in _SINK_FAULTS.items()),
         *(_worker_cell(name, fault) for name, fault in worker_faults.FAULTS.items()),
         Cell(APP_KILLED, _app_survives),
+        *content_cells.CELLS.values(),
     )
 }

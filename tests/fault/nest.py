@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -30,13 +30,16 @@ _START_TIMEOUT_S: Final = 60.0
 class Nest:
     """A process that forks children. Enter it in a thread that lives as long as they should."""
 
-    def __init__(self, directory: Path, modules: Sequence[str]) -> None:
-        """modules: what is imported beforehand; each has a function `main(options)` to be started."""
+    def __init__(self, directory: Path, modules: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        """modules: what is imported beforehand, in this order; those to be started have a function `main(options)`.
+
+        env: on top of this process's own, for the nest and its children.
+        """
         # Addresses of sockets are short, and directories of tests are not.
         self._home = tempfile.TemporaryDirectory(prefix="keeprate-nest-")
         self.address = Path(self._home.name) / "socket"
         argv = [sys.executable, "-m", "tests.fault.nest", str(self.address), *modules]
-        self._process = ChildProcess("the nest", argv, directory / "nest.log")
+        self._process = ChildProcess("the nest", argv, directory / "nest.log", env)
 
     def child(self, name: str, module: str, options: dict[str, Any], log: Path) -> "Hatched":
         """`module.main(options)` as a process, not started."""

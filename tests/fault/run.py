@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from tests.fault.campaign import JOBS, campaign
-from tests.fault.cells import CELLS, Outcome
+from tests.fault.cell import Outcome
+from tests.fault.cells import CELLS
 from tests.fault.trial import Skipped
 
 RESULTS = Path(".bench") / "faults.json"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from tests.fault.cells import Cell, Outcome
+from tests.fault.cell import Cell, Outcome
 from tests.fault.lab import Lab
 from tests.fault.sink_faults import LOAD
 from tests.fault.token_faults import kill_store
