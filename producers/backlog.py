@@ -130,8 +130,12 @@ class Backlog:
     def _extend(self) -> bool:
         if self._spares:
             self._segments.append(self._spares.popleft())
-        elif self.has_memory():
+            return True
+        if not self.has_memory():
+            return False
+        try:
             self._segments.append(in_memory(self.segment_bytes))
-        else:
+        except OSError:
+            # The machine has no memory: the same as having none of our own.
             return False
         return True

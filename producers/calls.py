@@ -16,36 +16,50 @@ import asyncio
 import contextlib
 import functools
 import inspect
-import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextvars import ContextVar, Token, copy_context
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
+from keeprate.producers.errors import ContractError
 from keeprate.producers.fields import GenerationFields, messages
 from keeprate.producers.generation import Generation
-from keeprate.producers.responses import plain, read_response
-
-log = logging.getLogger("keeprate.producers")
+from keeprate.producers.plain import plain
+from keeprate.producers.refusals import message_of
+from keeprate.producers.responses import read_response
+from keeprate.producers.turns import Turns
+from keeprate.schemas.ids import uuid7
 
 CANCELLED: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt)
-
-_current: ContextVar["Call | None"] = ContextVar("keeprate_call", default=None)
-
-_latest: ContextVar[Generation | None] = ContextVar("keeprate_latest", default=None)
 
 Reader = Callable[[Any], dict[str, Any]]
 
 
-def current_call() -> "Call | None":
-    """The call that is being made in this context."""
-    return _current.get()
+# A context holds its variables for good, so these are for clients that an app opens once.
+def _current() -> "ContextVar[Call | None]":
+    return ContextVar("keeprate_call", default=None)
 
 
-def latest_generation() -> Generation | None:
-    """What the last call that ended in this context generated."""
-    return _latest.get()
+def _latest() -> ContextVar[Generation | None]:
+    return ContextVar("keeprate_latest", default=None)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What calls need of their client, and which of its calls each context is making and made last.
+
+    generate: emits a generation. handle: of one by its id. refuse: an event was dropped; it raises to a strict client.
+    remark: an event goes without a part.
+    """
+
+    generate: Callable[[Mapping[str, Any]], Generation]
+    handle: Callable[[str], Generation]
+    refuse: Callable[[Exception], bool]
+    remark: Callable[[str, Exception], None]
+    current: "ContextVar[Call | None]" = field(default_factory=_current)
+    latest: ContextVar[Generation | None] = field(default_factory=_latest)
 
 
 class Call:
@@ -54,24 +68,24 @@ class Call:
     id: its generation_id, known before the call, so that a page can send feedback on what it is still receiving.
     """
 
-    def __init__(self, emit: Callable[..., Generation], new_id: Callable[[], str], fields: GenerationFields) -> None:
-        self._emit = emit
-        self._fields: dict[str, Any] = {"generation_id": new_id(), **fields}
+    def __init__(self, scope: Scope, fields: GenerationFields) -> None:
+        self._scope = scope
+        self._fields: dict[str, Any] = dict(fields)
+        self.id = self._allocated()
+        self._fields["generation_id"] = self.id
         self._chunks: list[str] = []
         self._began_s = 0.0
         self._token: Token[Call | None] | None = None
         self._generation: Generation | None = None
 
     @property
-    def id(self) -> str:
-        """The generation_id."""
-        return str(self._fields["generation_id"])
-
-    @property
     def generation(self) -> Generation:
-        """The handle of what was generated. Raises RuntimeError inside the block."""
+        """The handle of what was generated. Inside the block it knows no text yet, and a strict client raises."""
         if self._generation is None:
-            raise RuntimeError("the call is not over: use call.generation after the with block, or call.id inside it")
+            self._scope.refuse(
+                RuntimeError("the call is not over: use call.generation after the with block, or call.id inside it")
+            )
+            return self._scope.handle(self.id)
         return self._generation
 
     def set(self, **fields: Any) -> Self:
@@ -87,12 +101,16 @@ class Call:
         """Take text, tokens, model and finish reason from a provider's response. What the call was told stays."""
         try:
             self._fields = {**reader(response), **self._fields}
-        except Exception:
-            log.exception("the response of %s could not be read", self.id)
+        except Exception as error:  # noqa: BLE001  of the app's reader, or of the response itself
+            self._scope.remark("response", error)
         return self
 
     def chunk(self, text: str) -> str:
         """A piece of a streamed output, handed back. The first one sets the time to the first token."""
+        if not isinstance(text, str):
+            kind = type(text).__name__
+            self._scope.refuse(ContractError("invalid", f"a piece of the output is a text, not a {kind}", "output"))
+            return text
         if not self._chunks:
             self._fields.setdefault("time_to_first_token_ms", self._elapsed_ms())
         self._chunks.append(text)
@@ -100,19 +118,19 @@ class Call:
 
     def __enter__(self) -> Self:
         self.begin()
-        self._token = _current.set(self)
+        self._token = self._scope.current.set(self)
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         if self._token is not None:
             # A coroutine may be closed in another context than it began in; there is then nothing to restore.
-            with contextlib.suppress(ValueError):
-                _current.reset(self._token)
+            with contextlib.suppress(ValueError, RuntimeError):
+                self._scope.current.reset(self._token)
         self.end(error)
 
     def begin(self) -> None:
-        """Start the clock, as a child of the call that is being made."""
-        if (parent := _current.get()) is not None:
+        """Start the clock, as a child of the client's call that is being made."""
+        if (parent := self._scope.current.get()) is not None:
             self._fields.setdefault("parent_generation_id", parent.id)
         self._began_s = time.monotonic()
 
@@ -124,52 +142,81 @@ class Call:
         if isinstance(error, CANCELLED):
             self._fields.setdefault("outcome", "cancelled")
         elif error is not None:
-            self._fields = {"error_type": type(error).__name__, "error_message": str(error), **self._fields}
-        self._generation = self._emit(**self._fields)
-        _latest.set(self._generation)
+            self._fields = {"error_type": type(error).__name__, "error_message": message_of(error), **self._fields}
+        self._generation = self._scope.generate(self._fields)
+        self._scope.latest.set(self._generation)
+
+    def _allocated(self) -> str:
+        given = self._fields.get("generation_id")
+        if given is None or isinstance(given, str):
+            return given or uuid7()
+        # Its children name it as their parent, so it has an id in any case.
+        kind = type(given).__name__
+        self._scope.refuse(ContractError("invalid", f"a UUID as a text is wanted, not a {kind}", "generation_id"))
+        return uuid7()
 
     def _elapsed_ms(self) -> int:
         return round((time.monotonic() - self._began_s) * 1000)
 
 
-def traced(open_call: Callable[..., Call], function: Callable[..., Any], read: Reader, fields: Any) -> Any:
+def traced(scope: Scope, function: Any, read: Reader, fields: Any) -> Any:
     """The function with each of its calls as a generation: its arguments the input, what it returns the output.
 
     Coroutine functions, generators and asynchronous generators stay what they are; of a generator, the texts that it
-    yields are the output.
+    yields are the output. What is no function stays as it is, and is counted as refused.
     """
-    arguments = inspect.signature(function)
+    try:
+        if not callable(function):
+            raise TypeError(f"traced decorates a function, not a {type(function).__name__}")
+        return functools.wraps(function)(_traced(scope, function, read, fields))
+    except Exception as error:  # noqa: BLE001  a callable of the app's may be anything
+        scope.refuse(error)
+        return function
+
+
+def _traced(scope: Scope, function: Any, read: Reader, fields: Any) -> Any:
+    step = getattr(function, "__name__", type(function).__name__)
+    arguments = _signature(function)
 
     def begin(args: Any, kwargs: Any) -> Call:
         given = {}
-        # Wrong arguments are for the function itself to refuse.
-        with contextlib.suppress(TypeError):
-            given = arguments.bind(*args, **kwargs).arguments
-        return open_call(**{"step": function.__name__, "input": _input(given), **fields})
+        if arguments is not None:
+            # Wrong arguments are for the function itself to refuse.
+            with contextlib.suppress(TypeError):
+                given = arguments.bind(*args, **kwargs).arguments
+        made: Any = {"step": step, "input": _input(given, scope), **fields}
+        return Call(scope, made)
 
     if inspect.isasyncgenfunction(function):
-        return functools.wraps(function)(_traced_async_generator(function, begin))
+        return _traced_async_generator(function, begin, scope)
     if inspect.isgeneratorfunction(function):
-        return functools.wraps(function)(_traced_generator(function, begin))
+        return _traced_generator(function, begin, scope)
     if inspect.iscoroutinefunction(function):
-        return functools.wraps(function)(_traced_coroutine(function, begin, read))
-    return functools.wraps(function)(_traced_function(function, begin, read))
+        return _traced_coroutine(function, begin, read)
+    return _traced_function(function, begin, read)
 
 
-def _input(arguments: dict[str, Any]) -> Any:
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        # Some builtins do not say what they take.
+        return None
+
+
+def _input(arguments: dict[str, Any], scope: Scope) -> Any:
     shown = {name: value for name, value in arguments.items() if name not in ("self", "cls")}
     try:
         if isinstance(given := shown.get("messages"), list):
-            return messages([plain(each) for each in given], "user")
+            return messages(given, "user", "input")
         only = next(iter(shown.values())) if len(shown) == 1 else None
         return only if isinstance(only, str) else {"role": "user", "content": plain(shown)}
-    except Exception:
-        log.exception("the arguments of a traced call could not be read")
+    except Exception as error:  # noqa: BLE001  of the app's own objects
+        scope.remark("call's arguments", error)
         return None
 
 
 Begin = Callable[[Any, Any], Call]
-_END: Final = object()
 
 
 def _traced_function(function: Callable[..., Any], begin: Begin, read: Reader) -> Callable[..., Any]:
@@ -192,39 +239,58 @@ def _traced_coroutine(function: Callable[..., Any], begin: Begin, read: Reader) 
     return call
 
 
-def _traced_generator(function: Callable[..., Iterator[Any]], begin: Begin) -> Callable[..., Iterator[Any]]:
-    def call(*args: Any, **kwargs: Any) -> Iterator[Any]:
+def _traced_generator(
+    function: Callable[..., Generator[Any, Any, Any]], begin: Begin, scope: Scope
+) -> Callable[..., Generator[Any, Any, Any]]:
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         made = begin(args, kwargs)
         made.begin()
-        # The consumer runs between the pieces, and its own calls are no children of this one.
-        context = copy_context()
-        context.run(_current.set, made)
-        with _ending(made):
-            pieces = function(*args, **kwargs)
-            while (piece := context.run(next, pieces, _END)) is not _END:
-                yield made.chunk(piece) if isinstance(piece, str) else piece
+        with _Ending(made):
+            return (yield from Turns(scope.current, made).pieces(function(*args, **kwargs), _keeper(made)))
 
     return call
 
 
 def _traced_async_generator(
-    function: Callable[..., AsyncIterator[Any]], begin: Begin
-) -> Callable[..., AsyncIterator[Any]]:
-    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    function: Callable[..., AsyncGenerator[Any, Any]], begin: Begin, scope: Scope
+) -> Callable[..., AsyncGenerator[Any, Any]]:
+    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         made = begin(args, kwargs)
         made.begin()
-        with _ending(made):
-            async for piece in function(*args, **kwargs):
-                yield made.chunk(piece) if isinstance(piece, str) else piece
+        with _Ending(made):
+            turns, keep = Turns(scope.current, made), _keeper(made)
+            pieces = function(*args, **kwargs)
+            step = pieces.asend(None)
+            while True:
+                try:
+                    piece = await turns.step(step)
+                except StopAsyncIteration:
+                    return
+                try:
+                    given = yield keep(piece)
+                except GeneratorExit:
+                    await turns.step(pieces.aclose())
+                    raise
+                except BaseException as error:  # noqa: BLE001  what the consumer throws is for the body
+                    step = pieces.athrow(error)
+                else:
+                    step = pieces.asend(given)
 
     return call
 
 
-@contextlib.contextmanager
-def _ending(made: Call) -> Iterator[None]:
-    try:
-        yield
-    except BaseException as error:
-        made.end(error)
-        raise
-    made.end(None)
+def _keeper(made: Call) -> Callable[[Any], Any]:
+    return lambda piece: made.chunk(piece) if isinstance(piece, str) else piece
+
+
+class _Ending:
+    """Ends a call with whatever ends the block."""
+
+    def __init__(self, made: Call) -> None:
+        self._made = made
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        self._made.end(error)

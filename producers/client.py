@@ -6,23 +6,24 @@ import os
 import threading
 import time
 import zlib
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack, overload
 
 from pydantic_core import to_json
 
 from keeprate.producers import kafka, lifetime
 from keeprate.producers.backlog import Backlog
-from keeprate.producers.calls import Call, Reader, latest_generation, traced
+from keeprate.producers.calls import Call, Reader, Scope, traced
 from keeprate.producers.content import ContentMode, ContentPolicy, RedactionError
 from keeprate.producers.delivery import Delivery
 from keeprate.producers.errors import ClosedError, ContractError, FullError, SettingsError
 from keeprate.producers.fields import GenerationFields, complete
 from keeprate.producers.generation import Emitter, Generation
 from keeprate.producers.outlet import Outlet
+from keeprate.producers.plain import plain
+from keeprate.producers.refusals import Refusals, message_of
 from keeprate.producers.responses import read_response
 from keeprate.producers.stats import Stats
 from keeprate.producers.supply import Supply
@@ -36,11 +37,15 @@ log = logging.getLogger("keeprate.producers")
 SEGMENT_BYTES: Final = 4 << 20
 MEMORY_BYTES: Final = 32 << 20
 SPOOL_BYTES: Final = 256 << 20
+CLOSE_S: Final = 5.0
 _SEQUENCE_BYTES: Final = 40
 """Room for the producer_seq, which is added last."""
 _GENERATIONS, _FEEDBACK = 0, 1
 _REPEATED: Final = ("generation_id", "user", "session", "trace_id")
 """What a generation's feedback repeats of it."""
+_FREE_FORM: Final = ("input", "output", "parameters", "prompt_variables")
+"""Fields in which the contract takes any JSON, so that an app's own objects may be in them."""
+_NO_USER: Final = object()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,13 +94,13 @@ class Keeprate:
         self._spool_dir, self._spool_bytes = spool_dir, spool_bytes
         self._reread = reread
         self._clock = clock or Clock()
-        salt = user_salt or os.environ.get("KEEPRATE_USER_SALT") or app
-        self._content = ContentPolicy(content, salt.encode(), redact)
+        salt = user_salt or os.environ.get("KEEPRATE_USER_SALT")
+        self._is_warned = bool(salt)
+        self._content = ContentPolicy(content, (salt or app).encode(), redact)
         self._reduces_content = not self._content.sends_all
         self._envelope: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "app": app}
         if environment is not None:
             self._envelope["environment"] = environment
-        self._refusals: Counter[str] = Counter()
         self._check_settings()
         self._begin()
         self._delivery.prepare()
@@ -103,18 +108,7 @@ class Keeprate:
 
     def generation(self, **fields: Unpack[GenerationFields]) -> Generation:
         """Emit a generation, and return the handle for what becomes of it. Fields: `GenerationFields`."""
-        event: dict[str, Any] = {**fields, "type": "generation"}
-        external_id = event.get("external_id")
-        identity = event.get("generation_id") or (foreign_id(self.app, str(external_id)) if external_id else uuid7())
-        event["generation_id"] = identity
-        outputs: list[str] = []
-        try:
-            outputs = complete(event, self.user_hash)
-        except Exception as error:  # noqa: BLE001  what the app gave is of no shape we know
-            self._refuse_call(error)
-        else:
-            self.emit(event)
-        return Generation(self._emitter(), {name: event[name] for name in _REPEATED if name in event}, outputs)
+        return self._generate(fields)
 
     def feedback(
         self, generation_id: str, *, choice_index: int = 0, user: str | None = None, **origin: Any
@@ -122,31 +116,44 @@ class Keeprate:
         """The handle of a generation that was made elsewhere. origin: session and the like, for every event."""
         known = {"generation_id": generation_id, **origin}
         if user is not None:
-            known["user"] = self.user_hash(user)
+            known["user"] = self._pseudonym(user)
         return Generation(self._emitter(), known, choice_index=choice_index)
 
     def call(self, **fields: Unpack[GenerationFields]) -> Call:
         """A context manager around one call of a model, or one step; see `keeprate.producers.calls`."""
-        return Call(self.generation, uuid7, fields)
+        return Call(self._scope, fields)
 
+    @overload
+    def traced(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
     def traced(
-        self, *, read: Reader = read_response, **fields: Unpack[GenerationFields]
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        self, function: None = None, /, *, read: Reader = ..., **fields: Unpack[GenerationFields]
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    def traced(self, function: Any = None, /, *, read: Reader = read_response, **fields: Any) -> Any:
         """A decorator that makes each call of a function a generation. read: fields from what it returns."""
-        return lambda function: traced(self.call, function, read, fields)
+        if function is None:
+            return lambda each: traced(self._scope, each, read, fields)
+        return traced(self._scope, function, read, fields)
 
     @property
-    def latest(self) -> Generation | None:
-        """What the last traced call of this context generated."""
-        return latest_generation()
+    def latest(self) -> Generation:
+        """What this client's last call generated, of those that ended in this thread or task.
+
+        Where none has, it is a handle without an id, whose events are counted as refused.
+        """
+        return self._scope.latest.get() or Generation(self._emitter(), {})
 
     def new_id(self) -> str:
         """A generation_id to hand out before the call is made."""
         return uuid7()
 
     def user_hash(self, user: str) -> str:
-        """The pseudonym under which a user's events appear."""
-        return self._content.user_hash(user)
+        """The pseudonym under which a user's events appear; empty for a user that has no text."""
+        pseudonym = self._pseudonym(user)
+        if isinstance(pseudonym, str):
+            return pseudonym
+        self._refusals.refuse(ContractError("invalid", "a text is wanted", "user"))
+        return ""
 
     def emit(self, event: Mapping[str, Any], *, block: bool = False, timeout_s: float | None = None) -> bool:
         """Take one event of `keeprate.schemas.events`; whether it was taken.
@@ -157,37 +164,36 @@ class Keeprate:
         """
         try:
             topic, key, body = self._encoded(event)
-        except ContractError as error:
-            return self._refuse(error)
         except RedactionError:
-            return self._withhold()
+            return self._refusals.withhold()
         except Exception as error:  # noqa: BLE001  no event whatever may raise into the app
-            return self._refuse_call(error)
+            return self._refusals.refuse(error)
         began_s = time.monotonic()
-        reason = self._delivery.put(topic, key, body, timeout_s if block else 0.0)
-        if reason and (block or self._strict):
+        reason = self._delivery.put(topic, key, body, self._seconds(timeout_s, 0.0) if block is True else 0.0)
+        if reason and (block is True or self._strict):
             raise FullError(time.monotonic() - began_s) if reason == "full" else ClosedError()
         return reason is None
 
     def stats(self) -> Stats:
         """What became of every event, in numbers that add up."""
-        return replace(self._delivery.stats(), refusals=dict(self._refusals))
+        return replace(self._delivery.stats(), refusals=self._refusals.kinds)
 
     def flush(self, timeout_s: float | None = None) -> int:
         """Wait until a broker has acknowledged everything emitted so far; how many events it has not."""
-        return self._delivery.flush(timeout_s)
+        return self._delivery.flush(self._seconds(timeout_s, 0.0))
 
-    def close(self, timeout_s: float = 5.0) -> None:
+    def close(self, timeout_s: float = CLOSE_S) -> None:
         """Take no more events, and deliver those taken for at most `timeout_s`; the rest stays in the spool."""
         lifetime.forget(self)
         self._tracker.close()
-        self._delivery.close(timeout_s)
+        limit_s = self._seconds(timeout_s, CLOSE_S)
+        self._delivery.close(CLOSE_S if limit_s is None else limit_s)
 
     async def aflush(self, timeout_s: float | None = None) -> int:
         """`flush`, without holding up the event loop."""
         return await asyncio.to_thread(self.flush, timeout_s)
 
-    async def aclose(self, timeout_s: float = 5.0) -> None:
+    async def aclose(self, timeout_s: float = CLOSE_S) -> None:
         """`close`, without holding up the event loop."""
         await asyncio.to_thread(self.close, timeout_s)
 
@@ -203,8 +209,62 @@ class Keeprate:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
+    def _generate(self, fields: Mapping[str, Any]) -> Generation:
+        event: dict[str, Any] = {**fields, "type": "generation"}
+        if event.get("user") is not None:
+            event["user"] = self._pseudonym(event["user"])
+        outputs: list[str] = []
+        try:
+            event["generation_id"] = self._identity(event)
+            outputs = complete(event)
+        except Exception as error:  # noqa: BLE001  what the app gave is of no shape we know
+            self._refusals.refuse(error)
+            event.setdefault("generation_id", uuid7())
+        else:
+            self.emit(event)
+        return Generation(self._emitter(), {name: event[name] for name in _REPEATED if name in event}, outputs)
+
     def _emitter(self) -> Emitter:
-        return Emitter(self.emit, self._refuse_call, self._tracker.track, self._clock)
+        return Emitter(self.emit, self._refusals.refuse, self._tracker.track, self._clock)
+
+    def _identity(self, event: Mapping[str, Any]) -> Any:
+        if given := event.get("generation_id"):
+            return given
+        external_id = event.get("external_id")
+        if external_id is None:
+            return uuid7()
+        try:
+            return foreign_id(self.app, str(external_id))
+        except Exception as error:
+            raise ContractError("invalid", f"give a text: {message_of(error)}", "external_id") from error
+
+    def _pseudonym(self, user: Any) -> object:
+        """The user's hash, or what no event takes for a user."""
+        self._warn_of_salt()
+        try:
+            return self._content.user_hash(user)
+        except Exception:  # noqa: BLE001  each event of this user is refused for it, by the field's name
+            return _NO_USER
+
+    def _warn_of_salt(self) -> None:
+        if self._is_warned:
+            return
+        self._is_warned = True
+        log.warning(
+            "users are hashed with the app's name, which anybody can guess: set user_salt or KEEPRATE_USER_SALT to a "
+            "secret, the same in every process of the app; whoever knows the salt can tell whose a hash is"
+        )
+
+    def _seconds(self, given: Any, otherwise: float) -> float | None:
+        """A time to wait, as the threads take it; None for ever. What is no time counts as `otherwise`."""
+        try:
+            if given is None or given >= 0:
+                return None if given is None else min(float(given), threading.TIMEOUT_MAX)
+            reason = f"{given} is no time to wait"
+        except Exception as error:  # noqa: BLE001  anything may be given
+            reason = message_of(error)
+        self._refusals.refuse(ContractError("invalid", f"give seconds: {reason}", "timeout_s"))
+        return otherwise
 
     def _encoded(self, event: Mapping[str, Any]) -> tuple[int, bytes, bytes]:
         if None in event.values():
@@ -212,6 +272,12 @@ class Keeprate:
         stamp = {**self._envelope, "event_id": uuid7(), "occurred_at": self._clock.wall_ms()}
         full = {**stamp, **event, "producer_id": self.producer_id}
         full.pop("producer_seq", None)
+        if type(full.get("type")) is not str:
+            # The contract's union is looked up by it, and of an app's own object that asks for its hash.
+            full.pop("type", None)
+        for name in _FREE_FORM:
+            if name in full:
+                full[name] = plain(full[name])
         checked: Mapping[str, Any] = validate(full)
         if self._reduces_content:
             checked = self._content.apply(checked)
@@ -221,28 +287,6 @@ class Keeprate:
             raise ContractError("too_large", f"{len(body)} bytes; the limit is {MAX_EVENT_BYTES}")
         topic = _GENERATIONS if checked["type"] == "generation" else _FEEDBACK
         return topic, checked["generation_id"].encode(), body
-
-    def _refuse(self, error: ContractError) -> bool:
-        self._delivery.count_drop("too_large" if error.error_type == "too_large" else "invalid")
-        kind = f"{error.error_type} {error.field}".strip()
-        with self._lock:
-            self._refusals[kind] += 1
-            is_first = self._refusals[kind] == 1
-        if self._strict:
-            raise error
-        if is_first:
-            log.error("an event was dropped, and those like it will be without another word: %s", error)
-        return False
-
-    def _refuse_call(self, error: Exception) -> bool:
-        if self._strict:
-            raise error
-        return self._refuse(ContractError("invalid", f"{type(error).__name__}: {error}"))
-
-    def _withhold(self) -> bool:
-        self._delivery.count_drop("redaction")
-        log.exception("an event was withheld, because the redaction hook failed")
-        return False
 
     def _check_settings(self) -> None:
         probe = {"type": "action", "action": "shown", "event_id": uuid7(), "generation_id": uuid7(), "occurred_at": 1}
@@ -269,7 +313,8 @@ class Keeprate:
 
     def _begin(self) -> None:
         self.producer_id = uuid7()
-        self._lock = threading.Lock()
+        self._refusals = Refusals(lambda reason: self._delivery.count_drop(reason), is_strict=self._strict)
+        self._scope = Scope(self._generate, self.feedback, self._refusals.refuse, self._refusals.remark)
         self._tracker = self._new_tracker()
         self._delivery: Outlet = self._new_delivery()
 
@@ -287,5 +332,4 @@ class Keeprate:
     def _begin_anew(self) -> None:
         """In a forked child: the parent's events, thread and files are the parent's; the child begins with its own."""
         self._delivery.abandon()
-        self._refusals.clear()
         self._begin()

@@ -77,9 +77,16 @@ class ContentPolicy:
         if self.redact is None:
             return value
         try:
-            return _map_texts(value, self.redact)
+            return _map_texts(value, self._redact_one)
         except Exception as error:
             raise RedactionError from error
+
+    def _redact_one(self, text: str) -> str:
+        assert self.redact is not None
+        redacted = self.redact(text)
+        if not isinstance(redacted, str):
+            raise TypeError(f"redact gives a text, not a {type(redacted).__name__}")
+        return redacted
 
     def _reduced(self, name: str, value: Any) -> Any:
         if self.mode == "full":

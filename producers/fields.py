@@ -1,9 +1,12 @@
 """What an app may say of a generation, and the one shape that messages take."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from typing_extensions import TypedDict
+
+from keeprate.producers.errors import ContractError
+from keeprate.producers.plain import plain
 
 Messages = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
 
@@ -57,11 +60,24 @@ class GenerationFields(TypedDict, total=False):
     variant: str
 
 
-def messages(given: Messages, role: str) -> list[dict[str, Any]]:
-    """Texts and messages in the one shape of the events. A bare text takes the role."""
-    if isinstance(given, str | Mapping):
-        given = [given]
-    return [{"role": role, "content": each} if isinstance(each, str) else {"role": role, **each} for each in given]
+def messages(given: Messages, role: str, field: str) -> list[dict[str, Any]]:
+    """Texts and messages in the one shape of the events. A bare text takes the role. Raises ContractError."""
+    if isinstance(given, list | tuple):
+        return [_message(each, role, field) for each in given]
+    return [_message(given, role, field)]
+
+
+def _message(given: Any, role: str, field: str) -> dict[str, Any]:
+    if isinstance(given, str):
+        return {"role": role, "content": given}
+    message = given if isinstance(given, Mapping) else plain(given)
+    if not isinstance(message, Mapping):
+        # A generator above all: to look at what is in it would take it from the app.
+        kind = type(given).__name__
+        raise ContractError("invalid", f"a text, a message or a list of them is wanted, and this is a {kind}", field)
+    # Providers leave the content out where a model only calls tools.
+    absent = {"content": ""} if message.get("tool_calls") else {}
+    return {"role": role, **absent, **message}
 
 
 def choice_texts(output: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -69,15 +85,13 @@ def choice_texts(output: Sequence[Mapping[str, Any]]) -> list[str]:
     return [content if isinstance(content := message.get("content"), str) else "" for message in output]
 
 
-def complete(event: dict[str, Any], user_hash: Callable[[str], str]) -> list[str]:
+def complete(event: dict[str, Any]) -> list[str]:
     """Bring what the app gave into the shape of a generation event, in place; the text of each choice."""
-    if event.get("user") is not None:
-        event["user"] = user_hash(event["user"])
     if event.get("input") is not None:
-        event["input"] = messages(event["input"], "user")
+        event["input"] = messages(event["input"], "user", "input")
     outputs: list[str] = []
     if event.get("output") is not None:
-        event["output"] = messages(event["output"], "assistant")
+        event["output"] = messages(event["output"], "assistant", "output")
         outputs = choice_texts(event["output"])
     event.setdefault("outcome", _outcome(event))
     return outputs

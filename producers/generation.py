@@ -4,21 +4,18 @@
     generation.shown(dwell_ms=900).accept().vote(+1)
 
 Every method emits one event and returns the handle, so that calls chain. None of them waits for a disk or the network;
-those that compare texts (`edit`, `retention_check`) take the time of the comparison.
+those that compare texts (`edit`, `retention_check`) take the time of the comparison. None raises into the app.
 """
 
 import functools
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeVar
 
 from keeprate.producers import text as texts
-from keeprate.producers.errors import ContractError, ProducerError
+from keeprate.producers.errors import ContractError
 from keeprate.producers.journal import Check
 from keeprate.producers.tracking import HORIZONS_S, Clock, Read
-
-log = logging.getLogger("keeprate.producers")
 
 
 @dataclass
@@ -45,14 +42,12 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
 def _harmless(verb: Verb) -> Verb:
-    """A verb that compares texts: what is no text is counted as an invalid event, not raised."""
+    """A verb of the app's: whatever it was given, what cannot be taken is counted as an invalid event, not raised."""
 
     @functools.wraps(verb)
     def call(self: "Generation", *args: Any, **kwargs: Any) -> "Generation":
         try:
             return verb(self, *args, **kwargs)  # type: ignore[no-any-return]
-        except (ProducerError, ContractError):
-            raise
         except Exception as error:  # noqa: BLE001  the app's flow must not end here
             self.emitter.refuse(error)
             return self
@@ -60,7 +55,8 @@ def _harmless(verb: Verb) -> Verb:
     return call  # type: ignore[return-value]
 
 
-@dataclass(frozen=True)
+# Compared by identity, so that an app can keep handles in sets and as keys.
+@dataclass(frozen=True, eq=False, repr=False)
 class Generation:
     """One suggestion of a generation, made here or elsewhere, and what becomes of it.
 
@@ -73,15 +69,21 @@ class Generation:
     choice_index: int = 0
     _accepted: _Accepted = field(default_factory=_Accepted)
 
+    def __repr__(self) -> str:
+        # Content and users stay out of an app's log.
+        return f"Generation({self.id!r})"
+
     @property
     def id(self) -> str:
-        """The generation_id, for feedback that is given elsewhere."""
-        return str(self.origin["generation_id"])
+        """The generation_id, for feedback that is given elsewhere; empty where there is none."""
+        identity = self.origin.get("generation_id")
+        return identity if isinstance(identity, str) else ""
 
     @property
     def text(self) -> str | None:
         """The suggestion's text, where this process knows it."""
-        return self.outputs[self.choice_index] if self.choice_index < len(self.outputs) else None
+        index = self.choice_index
+        return self.outputs[index] if isinstance(index, int) and 0 <= index < len(self.outputs) else None
 
     def choice(self, index: int) -> "Generation":
         """The same generation's suggestion at another index."""
@@ -90,56 +92,70 @@ class Generation:
     @_harmless
     def shown(self, text: str | None = None, *, dwell_ms: int | None = None, **more: Any) -> Self:
         """It was displayed. text: as displayed, the output when None."""
-        return self.action("shown", dwell_ms=dwell_ms, **_size(self.text if text is None else text), **more)
+        size = _size(self.text if text is None else text)
+        return self._emit("action", action="shown", dwell_ms=dwell_ms, **size, **more)
 
+    @_harmless
     def accept(self, text: str | None = None, *, mode: Literal["user", "auto"] = "user", **more: Any) -> Self:
         """It was taken whole. text: as taken, the output when None. mode `auto`: applied with no accept step."""
         return self._accept("accept", text, accept_mode=mode, **more)
 
+    @_harmless
     def accept_partial(self, text: str, **more: Any) -> Self:
         """A part was taken. text: all that has been taken so far, not what this step adds."""
         return self._accept("accept_partial", text, **more)
 
+    @_harmless
     def insert(self, **more: Any) -> Self:
         """It was inserted where the user works."""
-        return self.action("insert", **more)
+        return self._emit("action", action="insert", **more)
 
+    @_harmless
     def copy(self, **more: Any) -> Self:
         """It was copied."""
-        return self.action("copy", **more)
+        return self._emit("action", action="copy", **more)
 
+    @_harmless
     def apply(self, **more: Any) -> Self:
         """It was applied to the user's document."""
-        return self.action("apply", **more)
+        return self._emit("action", action="apply", **more)
 
+    @_harmless
     def reject(self, **more: Any) -> Self:
         """The user refused it. A later accept wins."""
-        return self.action("reject", **more)
+        return self._emit("action", action="reject", **more)
 
+    @_harmless
     def dismiss(self, **more: Any) -> Self:
         """The user closed it."""
-        return self.action("dismiss", **more)
+        return self._emit("action", action="dismiss", **more)
 
+    @_harmless
     def ignore(self, **more: Any) -> Self:
         """The user went on without it."""
-        return self.action("ignore", **more)
+        return self._emit("action", action="ignore", **more)
 
+    @_harmless
     def undo(self, **more: Any) -> Self:
         """The user took the accept back."""
-        return self.action("undo", **more)
+        return self._emit("action", action="undo", **more)
 
+    @_harmless
     def action(self, name: str, **fields: Any) -> Self:
         """Any action: one that the contract names, or an app's own beginning with x_."""
         return self._emit("action", action=name, **fields)
 
+    @_harmless
     def vote(self, value: Literal[-1, 0, 1], *, comment: str | None = None, **more: Any) -> Self:
         """Thumbs up, thumbs down, or 0 to withdraw. The user's latest vote counts, once."""
         return self._emit("vote", value=value, comment=comment, **more)
 
+    @_harmless
     def score(self, value: float, low: float, high: float, *, comment: str | None = None, **more: Any) -> Self:
         """A verdict on a scale from low to high."""
         return self._emit("vote", score=value, scale_min=low, scale_max=high, comment=comment, **more)
 
+    @_harmless
     def flag(
         self,
         label: str,
@@ -154,6 +170,7 @@ class Generation:
             "flag", label=label, status="set", severity=severity, valence=valence, comment=comment, **more
         )
 
+    @_harmless
     def unflag(self, label: str, **more: Any) -> Self:
         """The user takes the mark back."""
         return self._emit("flag", label=label, status="unset", **more)
@@ -185,22 +202,28 @@ class Generation:
         elapsed_ms: int | None = None,
         original: str | None = None,
         reason: str = "no_text",
+        accept_seq: int | None = None,
         **more: Any,
     ) -> Self:
         """How much of the accepted text still stands. `track` sends these by itself.
 
         current_text: what the accepted text has become; empty when it was removed; None when it could not be read, and
         then `reason` says why. elapsed_ms: since the accept, by a monotonic clock; measured when None.
-        original: the accepted text, when the accept was not made on this handle.
+        A handle that did not accept knows neither the time nor the text of the accept: it needs elapsed_ms, and
+        original, the accepted text. accept_seq: which accept is checked; this handle's last when None, else the first.
         """
+        accepted = self._accepted
+        original = accepted.text if original is None else original
+        if not accepted.sequence and elapsed_ms is None:
+            return self._refuse("elapsed_ms", "give the time since the accept: it was not made on this handle")
+        if original is None and current_text is not None:
+            return self._refuse("original", "give the accepted text: this handle does not know it")
         if elapsed_ms is None:
-            elapsed_ms = round((self.emitter.clock.monotonic_s() - self._accepted.at_monotonic_s) * 1000)
-        original = self._accepted.text if original is None else original
+            elapsed_ms = round((self.emitter.clock.monotonic_s() - accepted.at_monotonic_s) * 1000)
+        sequence = (accepted.sequence or 1) if accept_seq is None else accept_seq
         found = survival_fields(original, current_text, reason)
-        sequence = {"accept_seq": self._accepted.sequence or None}
-        return self._emit(
-            "retention_check", horizon_s=horizon_s, elapsed_ms=elapsed_ms, **{**sequence, **found, **more}
-        )
+        fields = {"horizon_s": horizon_s, "elapsed_ms": elapsed_ms, "accept_seq": sequence, **found, **more}
+        return self._emit("retention_check", **fields)
 
     @_harmless
     def track(self, read: Read, *, horizons_s: Sequence[int] = HORIZONS_S, ref: str | None = None) -> Self:
@@ -217,9 +240,10 @@ class Generation:
             check = Check(self._repeated, accepted.sequence, accepted.text, 0, accepted.at_ms, ref)
             self.emitter.track(check, read, accepted.at_monotonic_s, horizons_s)
         elif accepted.text is None:
-            log.error("track: the text accepted of %s is not known; give it to accept(text)", self.id)
+            self._refuse("track", "the accepted text is not known: give it to accept(text) on this handle")
         return self
 
+    @_harmless
     def evaluation(
         self,
         name: str,
@@ -235,15 +259,19 @@ class Generation:
         judgement = {"value": value, "label": label, "explanation": explanation}
         return self._emit("evaluation", name=name, annotator_kind=kind, annotator=annotator, **judgement, **more)
 
-    @_harmless
     def _accept(self, action: str, text: str | None, **fields: Any) -> Self:
         text = self.text if text is None else text
+        size = _size(text)
         accepted = self._accepted
         accepted.sequence += 1
         accepted.text = text
         accepted.at_monotonic_s = self.emitter.clock.monotonic_s()
         accepted.at_ms = self.emitter.clock.wall_ms()
-        return self.action(action, **{"accept_seq": accepted.sequence, **_size(text), **fields})
+        return self._emit("action", action=action, **{"accept_seq": accepted.sequence, **size, **fields})
+
+    def _refuse(self, field: str, reason: str) -> Self:
+        self.emitter.refuse(ContractError("invalid", reason, field))
+        return self
 
     def _emit(self, event_type: str, **fields: Any) -> Self:
         self.emitter.emit({**self._repeated, "type": event_type, **fields})
@@ -251,7 +279,7 @@ class Generation:
 
     @property
     def _repeated(self) -> dict[str, Any]:
-        return {**self.origin, **({"choice_index": self.choice_index} if self.choice_index else {})}
+        return {**self.origin, **({} if self.choice_index == 0 else {"choice_index": self.choice_index})}
 
 
 def survival_fields(original: str | None, current: str | None, reason: str) -> dict[str, Any]:

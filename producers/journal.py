@@ -1,7 +1,11 @@
-"""The journal: retention checks that are still to come, in a file that outlives the process."""
+"""The journal: retention checks that are still to come, in a file that outlives the process.
+
+It holds accepted texts, so it is readable by the app's own user only, whatever the umask.
+"""
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -51,40 +55,51 @@ class Journal:
         """Forget a check, and the file with the last one."""
         with self._lock:
             self._pending.pop(number, None)
-            if not self._pending:
-                self._path.unlink(missing_ok=True)
-                self._lines = 0
-            elif self._lines > _COMPACT_LINES and self._lines > 4 * len(self._pending):
-                self._rewrite()
-            else:
-                self._write(json.dumps({"done": number}))
+            try:
+                if not self._pending:
+                    self._path.unlink(missing_ok=True)
+                    self._lines = 0
+                elif self._lines > _COMPACT_LINES and self._lines > 4 * len(self._pending):
+                    self._rewrite()
+                else:
+                    self._write(json.dumps({"done": number}))
+            except OSError as error:
+                log.warning("a retention check may be made again after a restart: %s", error)
 
     @staticmethod
     def parse(journal: str) -> Iterator[Check]:
         """The checks of a file that were not done. A line that was cut short is left out."""
-        planned: dict[int, dict[str, Any]] = {}
+        planned: dict[int, Check] = {}
         for line in journal.splitlines():
             try:
                 entry = json.loads(line)
-            except ValueError:
-                continue
-            if "check" in entry:
-                planned[entry["number"]] = entry["check"]
-            else:
-                planned.pop(entry.get("done"), None)
-        for check in planned.values():
-            yield Check(**check)
+                if "done" in entry:
+                    planned.pop(entry["done"], None)
+                else:
+                    planned[int(entry["number"])] = _check(**entry["check"])
+            except (ValueError, TypeError, KeyError) as error:
+                log.warning("a line of retention checks to come cannot be read: %s", error)
+        yield from planned.values()
 
     def _write(self, line: str) -> None:
         self._lines += 1
         try:
-            with self._path.open("a", encoding="utf-8") as file:
+            with open(self._path, "a", encoding="utf-8", opener=_private) as file:
                 file.write(line + "\n")
         except OSError as error:
             log.warning("a retention check will not survive a restart: %s", error)
 
     def _rewrite(self) -> None:
         scratch = self._path.with_suffix(".new")
-        scratch.write_text("".join(line + "\n" for line in self._pending.values()), "utf-8")
+        with open(scratch, "w", encoding="utf-8", opener=_private) as file:
+            file.writelines(line + "\n" for line in self._pending.values())
         scratch.replace(self._path)
         self._lines = len(self._pending)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _check(origin: dict[str, Any], horizon_s: int, accepted_at_ms: int, **rest: Any) -> Check:
+    return Check(origin=dict(origin), horizon_s=int(horizon_s), accepted_at_ms=int(accepted_at_ms), **rest)

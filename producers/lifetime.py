@@ -39,7 +39,10 @@ def forget(client: Closable) -> None:
 def _close_all() -> None:
     give_up_at = time.monotonic() + EXIT_TIMEOUT_S
     for client in list(_open.values()):
-        client.close(max(0.0, give_up_at - time.monotonic()))
+        try:
+            client.close(max(0.0, give_up_at - time.monotonic()))
+        except Exception:
+            log.exception("a client could not be closed; the others are")
 
 
 def _begin_all_anew() -> None:

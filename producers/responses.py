@@ -7,6 +7,8 @@ else is its own text if it is one, and otherwise content as it is.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keeprate.producers.plain import plain
+
 
 def read_response(response: Any) -> dict[str, Any]:
     """Fields of a generation event. What the response does not say is left out."""
@@ -48,14 +50,3 @@ def _first(values: Any) -> Any:
 
 def _first_known(value: Any, *names: str) -> Any:
     return next((found for name in names if (found := _get(value, name)) is not None), None)
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON knows it: models by their own dump, what is foreign by its text."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", exclude_none=True)
-    if isinstance(value, Mapping):
-        return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return value if isinstance(value, str | int | float | bool | None) else repr(value)

@@ -80,7 +80,7 @@ class Spool:
         self._segment_bytes = segment_bytes
         self._locks: dict[Path, int] = {}
         self._number = 0
-        home.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
+        _make_private(home)
         # Locked before it has its name, so that no other process can take it for an orphan.
         hidden = home / f".{name}"
         hidden.mkdir(mode=_PRIVATE)
@@ -171,6 +171,13 @@ class Spool:
         shutil.rmtree(directory, ignore_errors=True)
         if (descriptor := self._locks.pop(directory, None)) is not None:
             os.close(descriptor)
+
+
+def _make_private(directory: Path) -> None:
+    """Make the directory and those above it that are missing, for their user alone."""
+    if not directory.parent.exists():
+        _make_private(directory.parent)
+    directory.mkdir(exist_ok=True, mode=_PRIVATE)
 
 
 def _reserve(descriptor: int, size_bytes: int) -> None:

@@ -23,6 +23,7 @@ from typing import Any, Final
 from keeprate.producers import text as texts
 from keeprate.producers.errors import ContractError, ProducerError
 from keeprate.producers.journal import Check, Journal
+from keeprate.schemas.events import MAX_HORIZON_S
 
 log = logging.getLogger("keeprate.producers")
 
@@ -65,14 +66,14 @@ def observe(check: Check, read: Callable[[], str | None], elapsed_ms: int) -> di
         return {**event, "status": "unobserved", "reason": "exit"}
     try:
         current = read()
+        if current is None:
+            return {**event, "status": "unobserved", "reason": "no_text"}
+        found = texts.survival(check.original, current)
     except Unobserved as why:
         return {**event, "status": "unobserved", "reason": why.reason}
     except Exception:
         log.exception("reading the text of %s failed", check.origin.get("generation_id"))
         return {**event, "status": "unobserved", "reason": "read_failed"}
-    if current is None:
-        return {**event, "status": "unobserved", "reason": "no_text"}
-    found = texts.survival(check.original, current)
     return {**event, "status": "present" if current else "removed", **vars(found), "current_text": current}
 
 
@@ -110,8 +111,15 @@ class Tracker:
         self._journal = Journal(path)
 
     def track(self, check: Check, read: Read, accepted_s: float, horizons_s: Sequence[int]) -> None:
-        """Look at each horizon after the accept, which was at `accepted_s` of the monotonic clock."""
+        """Look at each horizon after the accept, which was at `accepted_s` of the monotonic clock.
+
+        Raises ContractError for a horizon that no check can have.
+        """
         reader = _synchronous(read)
+        for horizon_s in horizons_s:
+            if type(horizon_s) is not int or not 0 < horizon_s <= MAX_HORIZON_S:
+                reason = f"whole seconds from 1 to {MAX_HORIZON_S} are wanted, not {horizon_s!r}"
+                raise ContractError("invalid", reason, "horizons_s")
         for horizon_s in horizons_s:
             self._schedule(replace(check, horizon_s=horizon_s), reader, accepted_s)
 

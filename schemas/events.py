@@ -18,6 +18,8 @@ MAX_EVENT_BYTES = 1 << 20
 LATE_CHECK_MIN_MS = 15_000
 LATE_CHECK_SHARE = 0.1
 """A retention check is late when it came later than its horizon by more than the larger of the two."""
+MAX_HORIZON_S = 10 * 366 * 86_400
+"""Ten years: how long after an accept its text can be looked at."""
 
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -201,7 +203,7 @@ class RetentionCheck(Envelope):
     """
 
     type: Literal["retention_check"]
-    horizon_s: NotRequired[Annotated[int, Field(gt=0, le=10 * 366 * 86_400)] | None]
+    horizon_s: NotRequired[Annotated[int, Field(gt=0, le=MAX_HORIZON_S)] | None]
     moment: NotRequired[
         Annotated[Literal["commit", "branch_change", "close"], Field(description="instead of a horizon")] | None
     ]

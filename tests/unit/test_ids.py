@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 import uuid
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,6 +26,40 @@ def test_ids_of_one_process_ascend_and_never_repeat() -> None:
     made = [uuid7() for _ in range(20_000)]
     assert made == sorted(made)
     assert len(set(made)) == len(made)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The clock's milliseconds, which the test sets."""
+    now_ms = [1_800_000_000_000]
+    with monkeypatch.context() as patch:
+        patch.setattr(ids, "time", SimpleNamespace(time_ns=lambda: now_ms[0] * 1_000_000))
+        patch.setattr(ids, "_last", (0, 0))
+        yield now_ms
+
+
+def test_ids_ascend_while_a_clock_that_was_set_back_a_little_catches_up(clock: list[int]) -> None:
+    """A second of a time service's correction changes nothing in their order, nor does standing still."""
+    made = []
+    for step_ms in (0, 5, -1_000, 0, 1, 500, 498, 2):
+        clock[0] += step_ms
+        made += [uuid7() for _ in range(20)]
+    assert made == sorted(set(made))
+
+
+def test_ids_follow_a_clock_that_was_far_ahead_and_was_put_right(clock: list[int]) -> None:
+    """They stay ahead by no more than the bound, ascend again from there, and never repeat."""
+    true_ms = clock[0]
+    clock[0] += 86_400_000
+    ahead = [uuid7() for _ in range(20)]
+    clock[0] = true_ms
+    made = []
+    for _ in range(200):
+        made.append(uuid7())
+        clock[0] += 100
+        assert abs((uuid7_at_ms(made[-1]) or 0) - clock[0]) <= ids.MAX_AHEAD_MS
+    assert made == sorted(made)
+    assert len({*ahead, *made}) == 220
 
 
 def test_a_foreign_id_is_the_same_each_time_and_the_apps_own() -> None:

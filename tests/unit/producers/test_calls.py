@@ -1,9 +1,11 @@
 """Calls and steps become generations, whatever their shape and however they end."""
 
 import asyncio
+import inspect
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextvars import copy_context
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextvars import ContextVar, copy_context
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -122,8 +124,198 @@ def test_a_stream_is_its_pieces_joined(client: RecordingKeeprate) -> None:
     assert streamed.get("time_to_first_token_ms") is not None
     assert inner.get("parent_generation_id") == streamed["generation_id"]
     assert [event.get("parent_generation_id") for event in between] == [None, None]
-    assert client.latest is not None
     assert client.latest.id == streamed["generation_id"]
+
+
+def test_an_asynchronous_stream_has_its_own_children_and_the_consumer_its_own(client: RecordingKeeprate) -> None:
+    """Also across what the body awaits, in the tasks it starts, and in a call that spans several pieces."""
+
+    @client.traced
+    async def stream() -> AsyncIterator[str]:
+        _empty(client)
+        await asyncio.sleep(0)
+        _empty(client)
+        with client.call(step="inner"):
+            yield "re"
+            await asyncio.create_task(child())
+        yield "turn"
+        await asyncio.gather(child(), child())
+
+    async def child() -> None:
+        await asyncio.sleep(0)
+        _empty(client)
+
+    async def app() -> str:
+        pieces = []
+        with client.call(step="consumer"):
+            async for piece in stream():
+                pieces.append(piece)
+                _empty(client)
+                await asyncio.create_task(child())
+        return "".join(pieces)
+
+    assert asyncio.run(app()) == "return"
+    named = {event.get("step"): event["generation_id"] for event in client.events}
+    parents = [event.get("parent_generation_id") for event in client.events if event.get("step") is None]
+    body, inner, consumer = named["stream"], named["inner"], named["consumer"]
+    # Two of the body, two of the consumer, one within the inner call, two of the consumer, two of the body.
+    assert parents == [body, body, consumer, consumer, inner, consumer, consumer, body, body]
+    by_step = {event.get("step"): event.get("parent_generation_id") for event in client.events}
+    assert (by_step["inner"], by_step["stream"], by_step["consumer"]) == (body, consumer, None)
+
+
+def test_a_traced_generator_is_still_one(client: RecordingKeeprate) -> None:
+    """What is sent and thrown reaches the body, what it returns the caller, and it is closed with its consumer."""
+    seen: list[Any] = []
+
+    @client.traced
+    def echo() -> Generator[str, str, int]:
+        given = ""
+        try:
+            while given != "end":
+                try:
+                    given = yield given
+                except KeyError as error:
+                    given = repr(error)
+            return 7
+        finally:
+            seen.append("closed")
+
+    pieces = echo()
+    assert [next(pieces), pieces.send("a"), pieces.throw(KeyError("k"))] == ["", "a", "KeyError('k')"]
+    with pytest.raises(StopIteration) as ended:
+        pieces.send("end")
+    assert ended.value.value == 7
+    left = echo()
+    next(left)
+    left.close()
+    assert seen == ["closed", "closed"]
+    assert [event.get("outcome") for event in client.events] == ["produced", "cancelled"]
+
+
+def test_a_traced_asynchronous_generator_is_still_one(client: RecordingKeeprate) -> None:
+    """What is sent and thrown reaches the body, and it is closed with its consumer."""
+    seen: list[Any] = []
+
+    @client.traced
+    async def echo() -> AsyncGenerator[str, str]:
+        given = ""
+        try:
+            while True:
+                try:
+                    given = yield given
+                except KeyError as error:
+                    given = repr(error)
+        finally:
+            await asyncio.sleep(0)
+            seen.append("closed")
+
+    async def app() -> None:
+        pieces = echo()
+        seen.extend([await anext(pieces), await pieces.asend("a"), await pieces.athrow(KeyError("k"))])
+        await pieces.aclose()
+
+    asyncio.run(app())
+    assert seen == ["", "a", "KeyError('k')", "closed"]
+    assert inspect.isasyncgenfunction(echo)
+
+
+def test_variables_of_the_app_are_shared_by_body_and_consumer(client: RecordingKeeprate) -> None:
+    """Tracing takes nothing from them: a variable that the body sets is set for the consumer, as without tracing."""
+    shared: ContextVar[int] = ContextVar("shared", default=0)
+
+    @client.traced
+    def pieces() -> Iterator[int]:
+        shared.set(1)
+        yield shared.get()
+        yield shared.get()
+
+    made = pieces()
+    assert (next(made), shared.get()) == (1, 1)
+    shared.set(2)
+    assert next(made) == 2
+
+
+def test_the_latest_of_one_client_is_not_anothers(client: RecordingKeeprate) -> None:
+    """Nor are its calls the parents of another's; a thread that made no call has none."""
+    other = RecordingKeeprate("other")
+    with client.call() as mine, other.call() as theirs:
+        pass
+    assert (client.latest.id, other.latest.id) == (mine.id, theirs.id)
+    assert other.events[0].get("parent_generation_id") is None
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(client.latest.id))
+    thread.start()
+    thread.join()
+    assert found == [""]
+
+
+def test_feedback_on_a_latest_that_is_not_there_is_counted() -> None:
+    """The chain of the docs never meets None; what it says is refused by name."""
+    client = RecordingKeeprate(strict=False)
+    client.latest.shown().accept()
+    assert client.events == []
+    assert client.stats().refusals == {"invalid generation_id": 2}
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine", "generator", "stream"])
+def test_traced_needs_no_parentheses(client: RecordingKeeprate, kind: str) -> None:
+    """Both forms make generations, and say the same of them."""
+
+    def function() -> str:
+        return "a"
+
+    async def coroutine() -> str:
+        return "a"
+
+    def generator() -> Iterator[str]:
+        yield "a"
+
+    async def stream() -> AsyncIterator[str]:
+        yield "a"
+
+    async def run(made: Any) -> None:
+        if kind == "stream":
+            assert [piece async for piece in made] == ["a"]
+        else:
+            assert (await made if kind == "coroutine" else "".join(made)) == "a"
+
+    plain = {"function": function, "coroutine": coroutine, "generator": generator, "stream": stream}[kind]
+    decorate: Any = client.traced
+    for traced in (decorate(plain), decorate()(plain)):
+        asyncio.run(run(traced()))
+    first, second = client.events
+    assert first.get("step") == second.get("step") == kind
+    assert first.get("output") == second.get("output") == [{"role": "assistant", "content": "a"}]
+
+
+def test_what_cannot_say_its_arguments_is_traced_all_the_same(client: RecordingKeeprate) -> None:
+    """Builtins, partials and objects that are called; what is no function stays what it is."""
+    assert client.traced(max)(1, 2) == 2
+    assert client.traced(partial(sorted, reverse=True))([1, 2]) == [2, 1]
+    assert [event.get("step") for event in client.events] == ["max", "partial"]
+    lenient = RecordingKeeprate(strict=False)
+    decorate: Any = lenient.traced
+    assert decorate(7) == 7
+    assert lenient.stats().dropped == {"invalid": 1}
+
+
+def test_a_handle_inside_the_block_gives_feedback_by_the_id() -> None:
+    """Too early for the text, and a strict client says so; the app's flow goes on, and nothing is lost."""
+    client = RecordingKeeprate(strict=False)
+    with client.call() as call:
+        call.generation.vote(1)
+    assert client.of_type("vote")[0]["generation_id"] == call.id == client.of_type("generation")[0]["generation_id"]
+
+
+def test_a_call_of_tools_without_content_is_a_generation(client: RecordingKeeprate) -> None:
+    """Providers leave the content out of such a message; it is no reason to lose the call."""
+    calls = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    with client.call() as call:
+        call.read({"choices": [{"message": {"role": "assistant", "tool_calls": calls}, "finish_reason": "tool_calls"}]})
+    (event,) = client.events
+    assert event.get("output") == [{"role": "assistant", "content": "", "tool_calls": calls}]
+    assert event.get("outcome") == "produced"
 
 
 def test_a_stream_that_is_left_early_is_cancelled_with_what_it_gave(client: RecordingKeeprate) -> None:

@@ -237,6 +237,68 @@ def test_a_check_without_text_is_unobserved(client: RecordingKeeprate, taken: li
     assert (taken[-1]["status"], taken[-1]["distance"]) == ("present", 1)
 
 
+@pytest.mark.parametrize(
+    ("check", "field"),
+    [
+        ({"horizon_s": 30, "current_text": "abd", "original": "abc"}, "elapsed_ms"),
+        ({"horizon_s": 30, "elapsed_ms": 30_000, "current_text": "abd"}, "original"),
+    ],
+)
+def test_a_check_of_an_accept_made_elsewhere_says_when_it_was_and_of_what(
+    client: RecordingKeeprate, check: dict[str, Any], field: str
+) -> None:
+    """The host's uptime is no time since the accept: the check is refused, and says what is wanted."""
+    client.feedback(uuid7()).retention_check(**check)
+    assert client.events == []
+    assert client.stats().refusals == {f"invalid {field}": 1}
+    with pytest.raises(ContractError) as caught:
+        RecordingKeeprate("docs").feedback(uuid7()).retention_check(**check)
+    assert caught.value.field == field
+
+
+def test_a_check_belongs_to_an_accept(client: RecordingKeeprate, taken: list[Any]) -> None:
+    """To this handle's last one; to the first where it was made elsewhere, or to the one that is named."""
+    handle = client.generation(output="abc").accept_partial("a").accept()
+    fields: dict[str, Any] = {"horizon_s": 30, "elapsed_ms": 30_000, "current_text": "", "original": "abc"}
+    handle.retention_check(**fields)
+    client.feedback(handle.id).retention_check(**fields).retention_check(**fields, accept_seq=2)
+    assert [event["accept_seq"] for event in taken[-3:]] == [2, 1, 2]
+
+
+def test_a_user_without_a_salt_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The app's name is no secret: the first user that is given says what to set, and says it once."""
+    monkeypatch.delenv("KEEPRATE_USER_SALT", raising=False)
+    with caplog.at_level(logging.WARNING, "keeprate.producers"):
+        unsalted = RecordingKeeprate()
+        unsalted.generation(output="x").vote(1)
+        assert caplog.records == []
+        unsalted.feedback(unsalted.generation(user="alice").id, user="alice").vote(1)
+        assert len(caplog.records) == 1
+        assert "user_salt or KEEPRATE_USER_SALT" in caplog.text
+        RecordingKeeprate(user_salt="s").generation(user="alice")
+        monkeypatch.setenv("KEEPRATE_USER_SALT", "s")
+        RecordingKeeprate().generation(user="alice")
+    assert len(caplog.records) == 1
+
+
+def test_a_wrong_external_id_or_user_is_refused_by_name(client: RecordingKeeprate) -> None:
+    """Half of a surrogate pair cannot be hashed to an identity; a user without a text has no pseudonym."""
+    client.generation(external_id="\ud800")
+    client.generation(user=Nameless())  # type: ignore[arg-type]
+    client.feedback(uuid7(), user=Nameless()).vote(1)  # type: ignore[arg-type]
+    assert client.events == []
+    assert client.stats().refusals == {"invalid external_id": 1, "invalid user": 2}
+
+
+class Nameless:
+    """A user object whose text fails."""
+
+    def __str__(self) -> str:
+        raise LookupError("the session is closed")
+
+
 def test_an_emit_that_interrupts_an_emit_has_its_turn(connected: Keeprate, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal handler that emits in the middle of an emit neither hangs nor takes its number."""
     take, event = Accounts.take, {"type": "action", "action": "shown", "generation_id": uuid7()}

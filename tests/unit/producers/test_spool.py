@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from keeprate.producers.backlog import Backlog
+from keeprate.producers.journal import Check, Journal
 from keeprate.producers.segments import FRAME_BYTES, Record, Segment, in_memory
 from keeprate.producers.spool import CHECKS, Orphan, Spool
 from keeprate.producers.supply import Supply
@@ -155,11 +156,21 @@ def test_without_a_disk_the_end_loses_what_is_left_and_says_so() -> None:
 
 
 def test_spools_are_for_their_user_alone(tmp_path: Path) -> None:
-    """Nobody else on the machine can read what users wrote."""
-    spool = Spool(tmp_path / "home", "mine", SIZE)
-    spool.make()
-    for path in (tmp_path / "home").rglob("*"):
-        assert os.stat(path).st_mode & 0o077 == 0
+    """Nobody else on the machine can read what users wrote, whatever the umask of the app."""
+    before = os.umask(0)
+    try:
+        spool = Spool(tmp_path / "state" / "home", "mine", SIZE)
+        spool.make()
+        journal = Journal(spool.directory / CHECKS)
+        for number in range(20):
+            journal.add(number, Check({"generation_id": "g"}, 1, "secret", 30, 0))
+        journal._rewrite()
+    finally:
+        os.umask(before)
+    found = list((tmp_path / "state").rglob("*"))
+    assert spool.directory / CHECKS in found
+    for path in (tmp_path / "state", *found):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
 
 
 def test_a_backlog_at_its_limit_gives_up_its_oldest_unsent_segment() -> None:

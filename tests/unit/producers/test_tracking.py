@@ -45,6 +45,7 @@ def test_each_horizon_is_looked_at_when_it_comes() -> None:
     [
         (lambda: None, "no_text"),
         (lambda: 1 / 0, "read_failed"),
+        (lambda: b"abc", "read_failed"),
         (lambda: (_ for _ in ()).throw(Unobserved("file_deleted")), "file_deleted"),
     ],
 )
@@ -85,13 +86,33 @@ def test_the_check_belongs_to_the_accept_it_was_started_from() -> None:
 
 
 def test_nothing_accepted_is_nothing_to_track(caplog: pytest.LogCaptureFixture) -> None:
-    """An accept of no text has no checks; a handle that knows no accept says so in the log."""
-    client = RecordingKeeprate()
+    """An accept of no text has no checks; a handle that knows no accept says so in the log, and is counted."""
+    client = RecordingKeeprate(strict=False)
     client.generation(output="").accept().track(lambda: "")
     client.feedback(client.new_id()).track(lambda: "")
     client.advance(1_000)
     assert checks(client) == []
     assert "give it to accept" in caplog.text
+    assert client.stats().dropped == {"invalid": 1}
+
+
+@pytest.mark.parametrize("horizons", [[0], [30, -1], [30.5], [float("nan")], ["30"], [10**9], [True]])
+def test_a_horizon_that_no_check_can_have_is_refused(horizons: Any) -> None:
+    """It is counted where it is given, and neither ends nor stalls the thread that makes the checks."""
+    client = RecordingKeeprate(strict=False)
+    client.generation(output="abc").accept().track(lambda: "abc", horizons_s=horizons)
+    client.advance(1_000)
+    assert checks(client) == []
+    assert client.stats().refusals == {"invalid horizons_s": 1}
+
+
+def test_a_damaged_line_of_a_journal_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """The checks around it are made; the log says that one cannot be."""
+    good = {"number": 1, "check": {"origin": {}, "accept_seq": 1, "original": None, "horizon_s": 30}}
+    good["check"]["accepted_at_ms"] = 5  # type: ignore[index]
+    bad = [[1], {"number": 2}, {"number": 3, "check": {"origin": 7}}, {"number": "x", "check": {}}, 7]
+    assert [check.horizon_s for check in Journal.parse("\n".join(map(json.dumps, [*bad, good])))] == [30]
+    assert "cannot be read" in caplog.text
 
 
 def test_closing_without_a_spool_reports_what_was_to_come() -> None:
