@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack, overload
 
-from pydantic_core import to_json
-
 from keeprate.producers import kafka, lifetime
 from keeprate.producers.backlog import Backlog
 from keeprate.producers.calls import Call, Reader, Scope, traced
@@ -28,9 +26,10 @@ from keeprate.producers.responses import read_response
 from keeprate.producers.stats import Stats
 from keeprate.producers.supply import Supply
 from keeprate.producers.tracking import Clock, Reread, Tracker
-from keeprate.schemas.decode import validate
-from keeprate.schemas.events import MAX_EVENT_BYTES, SCHEMA_VERSION
+from keeprate.schemas.decode import encode_record, validate
+from keeprate.schemas.events import SCHEMA_VERSION
 from keeprate.schemas.ids import foreign_id, uuid7
+from keeprate.schemas.kinds import FIRST_MS
 
 log = logging.getLogger("keeprate.producers")
 
@@ -281,15 +280,13 @@ class Keeprate:
         checked: Mapping[str, Any] = validate(full)
         if self._reduces_content:
             checked = self._content.apply(checked)
-        # There are no nulls in it, so this is `decode.encode` without looking for them again.
-        body = to_json(checked)
-        if len(body) > MAX_EVENT_BYTES - _SEQUENCE_BYTES:
-            raise ContractError("too_large", f"{len(body)} bytes; the limit is {MAX_EVENT_BYTES}")
+        body = encode_record(checked, _SEQUENCE_BYTES)
         topic = _GENERATIONS if checked["type"] == "generation" else _FEEDBACK
         return topic, checked["generation_id"].encode(), body
 
     def _check_settings(self) -> None:
-        probe = {"type": "action", "action": "shown", "event_id": uuid7(), "generation_id": uuid7(), "occurred_at": 1}
+        ids = {"event_id": uuid7(), "generation_id": uuid7()}
+        probe = {"type": "action", "action": "shown", "occurred_at": FIRST_MS, **ids}
         try:
             validate({**self._envelope, **probe})
         except ContractError as error:

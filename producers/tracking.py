@@ -23,7 +23,7 @@ from typing import Any, Final
 from keeprate.producers import text as texts
 from keeprate.producers.errors import ContractError, ProducerError
 from keeprate.producers.journal import Check, Journal
-from keeprate.schemas.events import MAX_HORIZON_S
+from keeprate.schemas.kinds import MAX_HORIZON_S
 
 log = logging.getLogger("keeprate.producers")
 

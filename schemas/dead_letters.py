@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from keeprate.schemas.decode import ContractError
-from keeprate.schemas.events import AppName
+from keeprate.schemas.kinds import AppName
 from keeprate.schemas.topics import GENERATIONS
 
 Headers = Sequence[tuple[str, bytes | None]]

@@ -1,36 +1,41 @@
-"""From the bytes of a Kafka record to an event, or to the reason why it is none.
+"""The one gate: from the bytes of a Kafka record, or from objects, to events, or to the reason why they are none.
 
-Deterministic: the same bytes give the same event or the same refusal in every process, so that a replay after a crash
-takes the same decisions as the run before it.
+    decode        a record's value: the join and the sink
+    validate      an object: the SDK, importers
+    validate_all  many objects: the collector
+
+All three give the same verdict and the same event. Deterministic: the same bytes, recorded at the same time, give the
+same event or the same refusal in every process, so that a replay after a crash takes the same decisions as the run
+before it. An event has one form whatever it came as: ids in lower case, texts of `input` and `output` as messages,
+fields in one order and no names twice.
 """
 
 import json
-from collections.abc import Mapping
-from math import isfinite
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
+from pydantic import FailFast, TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator, to_json
 
-from keeprate.schemas.events import (
-    ACTIONS,
-    EVENT_TYPES,
-    MAX_EVENT_BYTES,
-    SCHEMA_VERSION,
-    CheckedEvent,
-    Event,
-    Generation,
-)
+from keeprate.schemas import explain
+from keeprate.schemas.events import EVENT_TYPES, MAX_EVENT_BYTES, SCHEMA_VERSION, CheckedEvent, Event, Generation
+from keeprate.schemas.free_form import fault_in
+from keeprate.schemas.kinds import MAX_AHEAD_MS
 
 ErrorType = Literal["empty", "too_large", "not_utf8", "not_json", "unknown_version", "unknown_type", "invalid"]
 
 EVENT_ADAPTER: Final[TypeAdapter[Event]] = TypeAdapter(CheckedEvent)
 # Without the adapter's own layer, which costs a tenth of the whole.
 _validate_json: Final = EVENT_ADAPTER.validator.validate_json
+# Without FailFast one batch could hold millions of faults, and pydantic describes each of them.
+_validate_list: Final = TypeAdapter(Annotated[list[CheckedEvent], FailFast()]).validator.validate_python
+_CHUNK: Final = 1_000
 
 NIL_ID: Final = "00000000-0000-0000-0000-000000000000"
 """What ClickHouse shows where it has no id, so it can be none."""
-_UNREADABLE: Final = "a number is beyond 64 bits, or NaN or infinite: not every reader of JSON takes it"
+MAX_FIELDS: Final = 100
+"""Of an event, its unknown fields included: pydantic describes each of these."""
 
 
 class ContractError(ValueError):
@@ -47,64 +52,153 @@ class ContractError(ValueError):
         self.field = field
 
 
-def decode(value: bytes | None) -> Event:
-    """The event in a record's value. Raises ContractError; raises nothing else, whatever the bytes."""
+def decode(value: bytes | None, recorded_ms: int | None = None) -> Event:
+    """The event in a record's value. Raises ContractError; raises nothing else, whatever the bytes.
+
+    recorded_ms: the record's own time in Kafka, for what is dated too long after it; None or not above 0 where Kafka
+    has none.
+    """
     if not value:
         raise ContractError("empty", "the record has no value; an event is a JSON object")
     if len(value) > MAX_EVENT_BYTES:
-        raise ContractError(
-            "too_large", f"{len(value)} bytes; the limit is {MAX_EVENT_BYTES}: shorten the captured content"
-        )
+        raise _too_large(len(value))
     try:
         event: Event = _validate_json(value, strict=True)
     except ValidationError as error:
         raise _refusal(value, error) from None
-    return _checked(event)
+    return _checked(event, recorded_ms)
 
 
-def _checked(event: Event) -> Event:
-    if event["type"] == "generation":
-        _check_free_form(event)
-    if NIL_ID in (event["event_id"], event["generation_id"]):
-        field = "event_id" if event["event_id"] == NIL_ID else "generation_id"
-        raise ContractError("invalid", "the nil UUID identifies nothing: make an id for each", field)
-    return event
-
-
-def _check_free_form(event: Generation) -> None:
-    """Refuse the numbers that ClickHouse's parser refuses: only fields of free form can hold them."""
-    for field in (event.get("parameters"), event.get("prompt_variables")):
-        if field and not _readable(field):
-            raise ContractError("invalid", _UNREADABLE)
-    for messages in (event.get("input"), event.get("output")):
-        for message in messages or ():
-            content, calls = message["content"], message.get("tool_calls")
-            # Nearly every content is text, and a look at its type is all it costs.
-            if (type(content) is not str and not _readable(content)) or (calls and not _readable(calls)):
-                raise ContractError("invalid", _UNREADABLE)
-
-
-def _readable(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(map(_readable, value.values()))
-    if isinstance(value, list):
-        return all(map(_readable, value))
-    if isinstance(value, float):
-        return isfinite(value)
-    return not isinstance(value, int) or -(2**63) <= value < 2**64
-
-
-def validate(event: object) -> Event:
+def validate(event: object, recorded_ms: int | None = None) -> Event:
     """The same check for an event that is still a Python object. Raises ContractError."""
     try:
-        return _checked(EVENT_ADAPTER.validate_python(event, strict=True))
+        checked = EVENT_ADAPTER.validator.validate_python(event, strict=True)
     except ValidationError as error:
         raise _refusal(event, error) from None
+    return _checked(checked, recorded_ms)
+
+
+def validate_all(events: Sequence[object], recorded_ms: int | None = None) -> list[Event | ContractError]:
+    """The same check for many: of each, in their order, the event or why it is none.
+
+    One call per chunk without faults; two more for each item at fault.
+    """
+    verdicts: list[Event | ContractError] = []
+    while len(verdicts) < len(events):
+        chunk = events[len(verdicts) : len(verdicts) + _CHUNK]
+        try:
+            checked = _validate_list(chunk, strict=True)
+        except ValidationError as error:
+            at = int(error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0])
+            checked = _validate_list(chunk[:at], strict=True)
+            verdicts += [_verdict(event, recorded_ms) for event in checked]
+            verdicts.append(_refusal(chunk[at], _fault_of(chunk[at])))
+        else:
+            verdicts += [_verdict(event, recorded_ms) for event in checked]
+    return verdicts
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
     """Compact JSON, without the fields that are None."""
-    return to_json({name: value for name, value in event.items() if value is not None})
+    if None in event.values():
+        event = {name: value for name, value in event.items() if value is not None}
+    return to_json(event)
+
+
+def encode_record(event: Mapping[str, Any], spare_bytes: int = 0) -> bytes:
+    """The value of an event's record. Raises ContractError where it is too large to be decoded again.
+
+    spare_bytes: how much is still to be added to it.
+    """
+    value = encode(event)
+    if len(value) > MAX_EVENT_BYTES - spare_bytes:
+        raise _too_large(len(value))
+    return value
+
+
+def decode_stored(value: bytes) -> Event:
+    """A fact that passed the gate once, maybe an older one: no bounds are asked of it. Raises ContractError.
+
+    Bounds are for what comes in. What is stored stays readable when they change, and folds to what it did.
+    """
+    try:
+        event: Event = _unbounded_validator().validate_json(value, strict=True)
+    except ValidationError as error:
+        raise _refusal(value, error) from None
+    return event
+
+
+@cache
+def _unbounded_validator() -> SchemaValidator:
+    return SchemaValidator(_unbounded(EVENT_ADAPTER.core_schema))
+
+
+_BOUNDS: Final = {
+    **dict.fromkeys(("int", "float"), frozenset(("ge", "gt", "le", "lt"))),
+    **dict.fromkeys(("list", "dict"), frozenset(("max_length",))),
+}
+
+
+def _unbounded(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        without = _BOUNDS.get(schema["type"], frozenset()) if isinstance(schema.get("type"), str) else frozenset()
+        return {name: _unbounded(part) for name, part in schema.items() if name not in without}
+    if isinstance(schema, list | tuple):
+        return type(schema)(map(_unbounded, schema))
+    return schema
+
+
+def _checked(event: Event, recorded_ms: int | None) -> Event:
+    """What pydantic cannot be told."""
+    if event["type"] == "generation":
+        _check_free_form(event)
+    if NIL_ID in (event["event_id"], event["generation_id"]):
+        field = "event_id" if event["event_id"] == NIL_ID else "generation_id"
+        raise ContractError("invalid", f"{NIL_ID}, the nil UUID, identifies nothing: make an id for each", field)
+    if recorded_ms is not None and event["occurred_at"] > recorded_ms + MAX_AHEAD_MS and recorded_ms > 0:
+        reason = explain.too_far_ahead(event["occurred_at"], recorded_ms, MAX_AHEAD_MS)
+        raise ContractError("invalid", reason, "occurred_at")
+    return event
+
+
+def _verdict(event: Event, recorded_ms: int | None) -> Event | ContractError:
+    try:
+        return _checked(event, recorded_ms)
+    except ContractError as error:
+        return error
+
+
+def _check_free_form(event: Generation) -> None:
+    for name in ("parameters", "prompt_variables"):
+        if (values := event.get(name)) and (fault := fault_in(values)):
+            raise ContractError("invalid", fault, name)
+    for name in ("input", "output"):
+        for index, message in enumerate(event.get(name) or ()):  # type: ignore[var-annotated,arg-type]
+            content = message["content"]
+            # Nearly every message is a role and an ASCII text, and a look at it is all it costs.
+            if type(content) is str and len(message) == 2 and content.isascii():
+                continue
+            if fault := fault_in(message):
+                raise ContractError("invalid", fault, f"{name}.{index}")
+
+
+def _too_large(size_bytes: int) -> ContractError:
+    reason = f"{size_bytes} bytes; the limit is {MAX_EVENT_BYTES}: shorten the captured content"
+    return ContractError("too_large", reason)
+
+
+def unknown_type(given: object) -> ContractError:
+    """The refusal of what says it is an event of no type of this contract."""
+    reason = f"expected one of {', '.join(EVENT_TYPES)}, got {explain.shown(given)}"
+    return ContractError("unknown_type", reason, "type")
+
+
+def _fault_of(event: object) -> ValidationError:
+    try:
+        EVENT_ADAPTER.validator.validate_python(event, strict=True)
+    except ValidationError as error:
+        return error
+    raise AssertionError("an event is at fault in a batch and not by itself")
 
 
 def _refusal(value: object, error: ValidationError) -> ContractError:
@@ -117,30 +211,22 @@ def _refusal(value: object, error: ValidationError) -> ContractError:
         except (ValueError, RecursionError) as json_error:
             return ContractError("not_json", f"{json_error}; send one JSON object per record")
     if not isinstance(body, dict):
-        return ContractError("invalid", "the value is not a JSON object; send one event per record")
+        reason = f"{explain.shown(body)} is not a JSON object; send one event per record"
+        return ContractError("invalid", reason)
     version = body.get("schema_version")
     if isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION:
-        reason = f"{version} is newer than this reader, which knows {SCHEMA_VERSION}: upgrade Keeprate, then replay"
-        return ContractError("unknown_version", reason, "schema_version")
+        known = f"is newer than this reader, which knows {SCHEMA_VERSION}: upgrade Keeprate, then replay"
+        return ContractError("unknown_version", f"{explain.shown(version)} {known}", "schema_version")
     if body.get("type") not in EVENT_TYPES:
-        return ContractError("unknown_type", f"expected one of {', '.join(EVENT_TYPES)}", "type")
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        return unknown_type(body.get("type"))
+    if len(body) > MAX_FIELDS:
+        return ContractError("too_large", f"{len(body)} fields; the limit is {MAX_FIELDS}: no event has so many")
+    first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
         return ContractError("not_json", f"{first['msg']}; send one JSON object per record")
-    return ContractError("invalid", *_explain(first["type"], first["msg"], first["loc"]))
+    return ContractError("invalid", *explain.explain(first, _schema()))
 
 
-def _explain(kind: str, message: str, location: tuple[int | str, ...]) -> tuple[str, str]:
-    """Reason and field of a first error, in words that name the remedy."""
-    # The first element of the location is the union's tag, which is the event's type again.
-    field = ".".join(str(part) for part in location[1:])
-    if kind == "extra_forbidden":
-        return "no such field; an app's own values belong under attributes", field
-    if kind == "missing":
-        return "required, and absent", field
-    if field == "action" and kind == "string_pattern_mismatch":
-        return f"expected one of {', '.join(ACTIONS)}, or an app's own beginning with x_", field
-    if kind == "value_error":
-        # The rules between fields say "field: reason" themselves.
-        field, _, message = (part.strip() for part in message.removeprefix("Value error, ").partition(":"))
-    return message, field
+@cache
+def _schema() -> dict[str, Any]:
+    return EVENT_ADAPTER.json_schema()

@@ -12,29 +12,49 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
+from keeprate.schemas.kinds import (
+    MAX_CHOICES,
+    MAX_ENTRIES,
+    AppName,
+    CallMs,
+    ChoiceCount,
+    ChoiceIndex,
+    CostUsd,
+    DwellMs,
+    ElapsedMs,
+    HorizonS,
+    Label,
+    Lexemes,
+    Lines,
+    Name,
+    Ordinal,
+    Score,
+    Serial,
+    Share,
+    SpanId,
+    Spoken,
+    TimeMs,
+    Tokens,
+    TraceId,
+    Units,
+    Uuid,
+    Verdict,
+)
+
 SCHEMA_VERSION = 1
 MAX_EVENT_BYTES = 1 << 20
 """A larger record is refused: an event is one call's input and output, not a document store."""
 LATE_CHECK_MIN_MS = 15_000
 LATE_CHECK_SHARE = 0.1
 """A retention check is late when it came later than its horizon by more than the larger of the two."""
-MAX_HORIZON_S = 10 * 366 * 86_400
-"""Ten years: how long after an accept its text can be looked at."""
 
-Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-AppName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.:-]{0,99}$")]
 Text = Annotated[str, Field(max_length=MAX_EVENT_BYTES)]
-# 9999-12-31: what ClickHouse's DateTime64 can still show.
-TimeMs = Annotated[int, Field(ge=1, le=253_402_300_799_999, description="milliseconds since the epoch, UTC")]
 # Not a Literal: that would take true for 1.
 Version = Annotated[int, Field(ge=1, le=SCHEMA_VERSION)]
-Verdict = Annotated[int, Field(ge=-1, le=1)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
-Units = Annotated[int, Field(ge=0, le=2**32, description="UTF-16 code units")]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+# Lists fail fast: a record of a megabyte can hold a million faults, and one is enough to refuse it.
+Names = Annotated[list[Name], Field(fail_fast=True, max_length=MAX_ENTRIES)]
+Texts = Annotated[list[Text], Field(fail_fast=True, max_length=MAX_ENTRIES)]
+Values = Annotated[dict[str, Any], Field(max_length=MAX_ENTRIES)]
 
 ACTIONS = (
     "shown",
@@ -72,30 +92,29 @@ class Envelope(TypedDict):
     environment: NotRequired[Name | None]
     user: NotRequired[Annotated[Name, Field(description="a salted hash, never a name or address")] | None]
     session: NotRequired[Name | None]
-    choice_index: NotRequired[Annotated[int, Field(ge=0, lt=64)] | None]
+    choice_index: NotRequired[ChoiceIndex | None]
     revision: NotRequired[
-        Annotated[int, Field(ge=0, lt=2**31, description="of two facts about one thing, the higher revision holds")]
-        | None
+        Annotated[Ordinal, Field(description="of two facts about one thing, the higher revision holds")] | None
     ]
     external_id: NotRequired[Name | None]
     producer_id: NotRequired[Name | None]
-    producer_seq: NotRequired[Count | None]
-    trace_id: NotRequired[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None]
-    span_id: NotRequired[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None]
+    producer_seq: NotRequired[Serial | None]
+    trace_id: NotRequired[TraceId | None]
+    span_id: NotRequired[SpanId | None]
     attributes: NotRequired[Annotated[dict[Name, Text], Field(max_length=50)] | None]
 
 
 _closed = with_config(ConfigDict(extra="forbid"))
 
 
-# Lists fail fast: a record of a megabyte can hold a million faults, and one is enough to refuse it.
+@with_config(ConfigDict(extra="allow"))
 class Message(TypedDict):
-    """One message of an input or output, in the shape that model providers share."""
+    """One message of an input or output, in the shape that model providers share, with whatever else they give."""
 
     role: Name
     content: Any
     name: NotRequired[Name | None]
-    tool_calls: NotRequired[list[Any] | None]
+    tool_calls: NotRequired[Annotated[list[Any], Field(max_length=MAX_ENTRIES)] | None]
 
 
 @_closed
@@ -111,21 +130,23 @@ class Generation(Envelope):
     model: NotRequired[Name | None]
     prompt_name: NotRequired[Name | None]
     prompt_version: NotRequired[Name | None]
-    prompt_variables: NotRequired[dict[str, Any] | None]
+    prompt_variables: NotRequired[Values | None]
     context_strategy: NotRequired[Annotated[Name, Field(description="how the data in the prompt was selected")] | None]
-    context_sources: NotRequired[Annotated[list[Text], Field(fail_fast=True)] | None]
-    tools_offered: NotRequired[Annotated[list[Name], Field(fail_fast=True)] | None]
-    tools_called: NotRequired[Annotated[list[Name], Field(fail_fast=True)] | None]
+    context_sources: NotRequired[Texts | None]
+    tools_offered: NotRequired[Names | None]
+    tools_called: NotRequired[Names | None]
     content_mode: NotRequired[Literal["full", "hashed", "off"] | None]
-    input: NotRequired[Annotated[list[Message], Field(fail_fast=True)] | None]
-    output: NotRequired[Annotated[list[Message], Field(fail_fast=True, description="one message per choice")] | None]
-    choice_count: NotRequired[Annotated[int, Field(ge=1, le=64)] | None]
-    parameters: NotRequired[dict[str, Any] | None]
-    input_tokens: NotRequired[Count | None]
-    output_tokens: NotRequired[Count | None]
-    cost_usd: NotRequired[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None]
-    latency_ms: NotRequired[Count | None]
-    time_to_first_token_ms: NotRequired[Count | None]
+    input: NotRequired[Annotated[list[Message], Spoken("user", MAX_ENTRIES, "messages, or a text")] | None]
+    output: NotRequired[
+        Annotated[list[Message], Spoken("assistant", MAX_CHOICES, "one message or text per choice")] | None
+    ]
+    choice_count: NotRequired[ChoiceCount | None]
+    parameters: NotRequired[Values | None]
+    input_tokens: NotRequired[Tokens | None]
+    output_tokens: NotRequired[Tokens | None]
+    cost_usd: NotRequired[CostUsd | None]
+    latency_ms: NotRequired[CallMs | None]
+    time_to_first_token_ms: NotRequired[CallMs | None]
     finish_reason: NotRequired[Name | None]
     error_type: NotRequired[Name | None]
     error_message: NotRequired[Text | None]
@@ -147,9 +168,9 @@ class Action(Envelope):
     type: Literal["action"]
     action: ActionKind
     length: NotRequired[Units | None]
-    lines: NotRequired[Count | None]
-    dwell_ms: NotRequired[Count | None]
-    accept_seq: NotRequired[Annotated[int, Field(ge=0, lt=2**31, description="which accept of this suggestion")] | None]
+    lines: NotRequired[Lines | None]
+    dwell_ms: NotRequired[DwellMs | None]
+    accept_seq: NotRequired[Annotated[Ordinal, Field(description="which accept of this suggestion")] | None]
     accept_mode: NotRequired[
         Annotated[Literal["user", "auto"], Field(description="auto: applied with no accept step")] | None
     ]
@@ -176,9 +197,9 @@ class Vote(Envelope):
 
     type: Literal["vote"]
     value: NotRequired[Verdict | None]
-    score: NotRequired[Finite | None]
-    scale_min: NotRequired[Finite | None]
-    scale_max: NotRequired[Finite | None]
+    score: NotRequired[Score | None]
+    scale_min: NotRequired[Score | None]
+    scale_max: NotRequired[Score | None]
     comment: NotRequired[Text | None]
 
 
@@ -203,19 +224,19 @@ class RetentionCheck(Envelope):
     """
 
     type: Literal["retention_check"]
-    horizon_s: NotRequired[Annotated[int, Field(gt=0, le=MAX_HORIZON_S)] | None]
+    horizon_s: NotRequired[HorizonS | None]
     moment: NotRequired[
         Annotated[Literal["commit", "branch_change", "close"], Field(description="instead of a horizon")] | None
     ]
-    elapsed_ms: Annotated[int, Field(ge=0, le=2**53, description="the client's monotonic time since the accept")]
+    elapsed_ms: ElapsedMs
     status: Literal["present", "removed", "unobserved"]
     reason: NotRequired[Annotated[Name, Field(description="why unobserved: file_closed, file_deleted, exit, …")] | None]
-    accept_seq: NotRequired[Annotated[int, Field(ge=0, lt=2**31)] | None]
+    accept_seq: NotRequired[Ordinal | None]
     original_length: NotRequired[Units | None]
     current_length: NotRequired[Units | None]
     distance: NotRequired[Annotated[Units, Field(description="Levenshtein, accepted text to current text")] | None]
-    original_lexemes: NotRequired[Units | None]
-    lexeme_distance: NotRequired[Units | None]
+    original_lexemes: NotRequired[Lexemes | None]
+    lexeme_distance: NotRequired[Lexemes | None]
     four_gram: NotRequired[Share | None]
     no_revert: NotRequired[Share | None]
     retained_length: NotRequired[Annotated[Units, Field(description="accepted characters still there")] | None]
@@ -235,7 +256,7 @@ class Evaluation(Envelope):
     name: Label
     annotator_kind: Literal["human", "llm", "code"]
     annotator: NotRequired[Name | None]
-    value: NotRequired[Finite | None]
+    value: NotRequired[Score | None]
     label: NotRequired[Name | None]
     explanation: NotRequired[Text | None]
 

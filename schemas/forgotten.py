@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from keeprate.schemas.events import Event
+from keeprate.schemas.kinds import MAX_CHOICES
 from keeprate.schemas.outcome import EVALUATION, GENERATION, SEPARATOR, Outcome
 
 KEPT: Final = frozenset((
@@ -40,7 +41,6 @@ REPLACED: Final = frozenset((
 """Of these something else stays, where a count or a rule of the contract needs it."""
 MARK: Final = "keeprate.forgotten"
 """The attribute that says why an event has no content; its value is the pseudonym."""
-MAX_CHOICES: Final = 64
 ERASED: Final = "forgotten: the record held a user who is forgotten"
 """The reason of a dead letter whose bytes are gone."""
 

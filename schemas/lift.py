@@ -1,6 +1,7 @@
 """What an event says, as an outcome: the step from facts to the semilattice. Pure."""
 
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import Any, Final
 
 from keeprate.schemas.events import Action, Edit, Evaluation, Event, Flag, Generation, RetentionCheck, Vote
@@ -117,7 +118,9 @@ def verdict(value: int | None, score: float | None, low: float | None, high: flo
     if value is not None:
         return value, float(UNKNOWN)
     low, high = low or 0.0, high or 0.0
-    share = ((score or 0.0) - low) / (high - low)
+    # An older gate let in scales as wide as numbers go.
+    half = 1.0 if isfinite(high - low) else 0.5
+    share = ((score or 0.0) * half - low * half) / (high * half - low * half)
     return (share > 0.5) - (share < 0.5), share
 
 

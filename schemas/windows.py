@@ -24,6 +24,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from keeprate.schemas.ids import uuid7_at_ms
+from keeprate.schemas.kinds import MAX_COST_USD
 from keeprate.schemas.outcome import ACCEPT, CORRECTION, FLAG, GENERATION, LATEST, RETENTION, VOTE, Outcome
 from keeprate.schemas.window_answers import first_use, funnel, retention
 from keeprate.schemas.window_names import (
@@ -124,7 +125,7 @@ def _request(generation: list[Any], ones: list[Cell], amounts: Amounts) -> None:
         amounts.append((_OUTPUT_TOKENS, tokens))
     if (cost_usd := generation[_COST]) >= 0:
         ones.append(_COST_KNOWN)
-        amounts.append((_COST_NANO, round(cost_usd * 1_000_000_000)))
+        amounts.append((_COST_NANO, round(min(cost_usd, MAX_COST_USD) * 1_000_000_000)))
     # Behind the count of those whose time is known stand its sum and its buckets.
     if (took_ms := generation[_LATENCY]) >= 0:
         ones += (_LATENCY_KNOWN, _LATENCY_KNOWN + 2 + bisect_left(_BOUNDS_MS, took_ms))

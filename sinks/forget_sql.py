@@ -8,7 +8,8 @@ Parameters of every statement: person (the digest of the user), app ('' for all)
 from collections.abc import Iterable
 from typing import Final
 
-from keeprate.schemas.forgotten import ERASED, KEPT, MARK, MAX_CHOICES, PRODUCER_ID, PRODUCER_SEQ, TOKENS
+from keeprate.schemas.forgotten import ERASED, KEPT, MARK, PRODUCER_ID, PRODUCER_SEQ, TOKENS
+from keeprate.schemas.kinds import MAX_CHOICES
 from keeprate.schemas.outcome import EVALUATION, GENERATION
 
 TABLES: Final = ("generations", "feedback", "outcomes", "dead_letters")

@@ -6,19 +6,24 @@ is. All events of a generation are read even where only one of them was selected
 **Invariant:** nothing here writes, but for `write`; and what it writes merges with what is there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic_core import from_json
 
-from keeprate.schemas.decode import decode
+from keeprate.schemas.decode import ContractError, decode_stored
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import FIELDS, Outcome, canonical, encode_outcome, key_of, merge
 from keeprate.sinks.clickhouse import Client, to_ms
 from keeprate.sinks.rows import OUTCOMES_TABLE
+
+log = logging.getLogger("keeprate.sinks")
+
+Unreadable = Callable[[str, ContractError], None]
 
 FACTS: Final = ("generations", "feedback")
 PAGE_ROWS: Final = 20_000
@@ -149,11 +154,24 @@ def count_facts(store: Client, selection: Selection) -> int:
     return sum(int(store.query(f"SELECT count() FROM {table} WHERE {where}", parameters)[0][0]) for table in FACTS)
 
 
-def events(store: Client, page: Page) -> Iterator[Event]:
-    """All events of a page's generations, unmerged duplicates included."""
+def log_unreadable(fact: str, error: ContractError) -> None:
+    """Say that a fact is left out: `app/generation_id, event event_id`."""
+    log.error("%s is stored, and cannot be read any more; it is left out: %s", fact, error)
+
+
+def events(store: Client, page: Page, unreadable: Unreadable = log_unreadable) -> Iterator[Event]:
+    """All events of a page's generations, unmerged duplicates included. unreadable: is told of what is no event.
+
+    What is stored was let in once, so today's bounds are not asked of it: an outcome stays what its facts say.
+    """
+    fact = "concat(app, '/', toString(generation_id), ', event ', toString(event_id))"
     for table in FACTS:
-        for (text,) in store.query(f"SELECT event FROM {table} WHERE {page.condition()}", page.parameters()):
-            yield decode(text.encode())
+        statement = f"SELECT event, {fact} FROM {table} WHERE {page.condition()}"
+        for text, identity in store.query(statement, page.parameters()):
+            try:
+                yield decode_stored(text.encode())
+            except ContractError as error:
+                unreadable(identity, error)
 
 
 def stored(store: Client, page: Page, table: str = OUTCOMES_TABLE.name) -> dict[str, Outcome]:

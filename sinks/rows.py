@@ -1,6 +1,7 @@
 """From a record to a row's bytes, in the format in which ClickHouse takes it. Pure.
 
-source topics   decoded to be judged, then the record's own bytes go on: the table reads its columns out of them
+source topics   decoded, and written in the one form that events have: the table reads its columns out of it, and
+                ClickHouse takes a name that is given twice, or an id in upper case, otherwise than `decode` does
 outcomes        an outcome's bytes are its row already (JSONEachRow)
 windows         so are a window's, and nobody is named in them
 dead letters    every record is a row, whatever it holds: nothing refuses a dead letter
@@ -126,15 +127,14 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
     for record in records:
         value = record.value() or b""
         try:
-            event = decode(value)
+            event = decode(value, record.timestamp()[1])
         except ContractError as error:
             batch.rejects.append((record, error))
             continue
         batch.accepted[event["app"]] += 1
         # By its type, not by its topic: the join takes an event from either, and both must agree.
         rows = generations if event["type"] == "generation" else feedback
-        if anybody and (left := forgotten.event(event)) is not event:
-            value = encode(left)
+        value = encode(forgotten.event(event) if anybody else event)
         rows.records.append(record)
         tail = _fact_tail(record.offset(), _time_ms(record))
         rows.encoded.append(b"".join((_varint(len(value)), value, where, tail)))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
-from keeprate.schemas.decode import ContractError, decode
+from keeprate.schemas.decode import ContractError, decode_stored
 from keeprate.schemas.outcome import Outcome, canonical, merge, parse_key
 from keeprate.schemas.topics import DEAD_LETTERS, DEFAULT_PARTITIONS, OUTCOMES, WINDOWS
 from keeprate.sinks.clickhouse import Client, to_ms
@@ -115,10 +115,16 @@ def check_outcomes(
     repair: insert the recomputed outcome where the stored one lacks something.
     second_look: given the first `MAX_SUSPECTS` differences, returns those that last: `look_again`.
     """
-    checked, findings = 0, []
+    checked = 0
+    findings: list[Finding] = []
     suspected: list[Difference] = []
+    lost: list[Finding] = []
+
+    def unreadable(fact: str, error: ContractError) -> None:
+        lost.append(Finding("I4", fact, f"a stored fact cannot be read any more: {error}"))
+
     for page in pages(store, selection or Selection()):
-        said, held = recomputed(events(store, page)), stored(store, page)
+        said, held = recomputed(events(store, page, unreadable)), stored(store, page)
         fresh = unsettled(store, page, settled_s)
         checked += sum(key.rpartition("/")[0] not in fresh for key in said)
         wrong = [one for one in compare(held, said) if one.key.rpartition("/")[0] not in fresh]
@@ -129,7 +135,7 @@ def check_outcomes(
             write(store, {one.key: one.recomputed for one in wrong if one.lacks})
     if second_look is not None and suspected:
         findings = _findings(second_look(suspected))
-    return checked, findings
+    return checked, lost + findings
 
 
 def look_again(
@@ -237,7 +243,7 @@ def _unexplained(store: Client, since: datetime | None) -> Iterator[tuple[str, i
 
 def _has_row(store: Client, record: Record) -> bool:
     try:
-        event = decode(record.value())
+        event = decode_stored(record.value() or b"")
     except ContractError:
         return False
     table = "generations" if event["type"] == "generation" else "feedback"

@@ -94,7 +94,7 @@ def sift(records: Iterable[Record]) -> Sifted:
     accepted: dict[str, int] = defaultdict(int)
     for record in records:
         try:
-            event = decode(record.value)
+            event = decode(record.value, record.timestamp)
         except ContractError as error:
             refusals.append(refuse(record, error))
             continue
@@ -123,7 +123,7 @@ def refuse_overflow(records: Iterable[Record], keys: Set[str]) -> list[Refusal]:
     refusals = []
     for record in records:
         try:
-            event = decode(record.value)
+            event = decode(record.value, record.timestamp)
         except ContractError:
             continue
         if any(key in keys for key, _ in lift(event)):

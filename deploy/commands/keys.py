@@ -28,7 +28,7 @@ def create(
     """Make a key for one app. It is shown now and never again: only its hash is kept."""
     from pydantic import TypeAdapter, ValidationError
 
-    from keeprate.schemas.events import AppName
+    from keeprate.schemas.kinds import AppName
 
     try:
         TypeAdapter(AppName).validate_python(app)

@@ -201,7 +201,7 @@ def _is_json(request: Request) -> bool:
 
 
 def _ignore_metrics(body: bytes, is_json: bool, source: Source) -> Mapped:
-    mapped = Mapped()
+    mapped = Mapped(source.received_ms)
     mapped.ignore("metrics")
     return mapped
 

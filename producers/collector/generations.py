@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from keeprate.producers.collector import messages, semconv
 from keeprate.producers.collector.messages import Message, name_of
+from keeprate.schemas.kinds import MAX_CHOICES
 
-MAX_CHOICES: Final = 64
 _MAX_SOURCES: Final = 1_000
 _COUNT_LIMIT: Final = 2**53
 
@@ -82,8 +82,8 @@ def with_content(event: Event, inputs: Sequence[Message], outputs: Sequence[Mess
     if inputs:
         content["input"] = list(inputs)
     if outputs:
-        content["output"] = list(outputs)
-        content["choice_count"] = min(max(event.get("choice_count") or 1, len(outputs)), MAX_CHOICES)
+        content["output"] = list(outputs[:MAX_CHOICES])
+        content["choice_count"] = max(event.get("choice_count") or 1, len(content["output"]))
         if called := messages.call_names(outputs):
             content["tools_called"] = called
     return event | content | {"content_mode": "full" if content else "off"}

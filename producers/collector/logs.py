@@ -28,7 +28,7 @@ _FEEDBACK: Final[Mapping[str, Callable[[LogRecord], Event | None]]] = {
 
 def map_logs(records: Sequence[LogRecord], source: Source) -> Mapped:
     """Feedback of the records that are any, then one partial generation for the messages of each span among them."""
-    mapped = Mapped()
+    mapped = Mapped(source.received_ms)
     conversations: dict[tuple[str, str, str], list[int]] = {}
     for index, record in enumerate(records):
         name = record.event_name

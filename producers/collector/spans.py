@@ -39,8 +39,12 @@ class Source:
 
 @dataclass(slots=True)
 class Mapped:
-    """What came of a request: records, refusals by index of span or log record, and counts of what was left aside."""
+    """What came of a request: records, refusals by index of span or log record, and counts of what was left aside.
 
+    received_ms: when it came, for what is dated after that.
+    """
+
+    received_ms: int
     records: list[Record] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
@@ -51,26 +55,24 @@ class Mapped:
 
     def add(self, index: int, event: Event) -> None:
         """Check an event and keep its record, or its refusal. Content that does not fit is left out, and said so."""
-        value = _fitted(event)
+        _fit(event)
         try:
-            decode.validate(event)
+            checked = decode.validate(event, self.received_ms)
+            value = decode.encode_record(checked)
         except decode.ContractError as error:
             self.refusals.append(refusal(index, error))
         else:
-            self.records.append(Record(index, event["type"], event["generation_id"], value))
+            self.records.append(Record(index, checked["type"], checked["generation_id"], value))
 
 
-def _fitted(event: Event) -> bytes:
-    value = to_json(event, inf_nan_mode="null")
+def _fit(event: Event) -> None:
     left_out = []
     for name in ("input", "output", "prompt_variables", "parameters", "explanation", "comment"):
-        if len(value) <= MAX_EVENT_BYTES:
+        if len(to_json(event, inf_nan_mode="null")) <= MAX_EVENT_BYTES:
             break
         if event.pop(name, None) is not None:
             left_out.append(name)
             event["attributes"] = {**(event.get("attributes") or {}), "keeprate.left_out": ",".join(left_out)}
-            value = to_json(event, inf_nan_mode="null")
-    return value
 
 
 def app_of(source: Source, resource: Mapping[str, Any]) -> str:
@@ -80,7 +82,7 @@ def app_of(source: Source, resource: Mapping[str, Any]) -> str:
 
 def map_spans(spans: Sequence[Span], source: Source) -> Mapped:
     """Generations of the spans that are any, in order of the spans."""
-    mapped = Mapped()
+    mapped = Mapped(source.received_ms)
     by_id = {(span.trace_id, span.span_id): span for span in spans}
     for index, span in enumerate(spans):
         operation = generations.operation_of(span.attributes)

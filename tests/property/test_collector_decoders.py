@@ -19,7 +19,7 @@ from keeprate.producers.collector.errors import RequestError
 from keeprate.producers.collector.identity import Aliases
 from keeprate.producers.collector.spans import Mapped, Source
 from keeprate.schemas import decode
-from tests.strategies import events
+from tests.strategies import BASE_MS, events
 
 MEDIA_TYPES = ("application/json", "application/x-ndjson", "text/plain")
 NAMES = sorted(
@@ -196,10 +196,10 @@ def test_every_valid_event_is_accepted_as_it_is(batch: list[Any], media_type: st
     body = json.dumps(batch).encode()
     if media_type == "application/x-ndjson":
         body = b"\n".join(json.dumps(event).encode() for event in batch)
-    origin = Origin(app=None, received_ms=1, aliases=Aliases())
+    origin = Origin(app=None, received_ms=BASE_MS, aliases=Aliases())
     records, refusals = accept(read_items(body, media_type), origin)
     assert refusals == []
-    assert [json.loads(record.value) for record in records] == batch
+    assert [json.loads(record.value) for record in records] == [json.loads(decode.encode(event)) for event in batch]
 
 
 json_documents = st.recursive(
@@ -215,7 +215,7 @@ json_documents = st.recursive(
 @given(json_documents | st.lists(json_documents), st.sampled_from(MEDIA_TYPES))
 def test_any_json_is_accounted_item_by_item(document: Any, media_type: str) -> None:
     """Each item is a record or a refusal, never both and never neither."""
-    origin = Origin(app="demo", received_ms=1, aliases=Aliases())
+    origin = Origin(app="demo", received_ms=BASE_MS, aliases=Aliases())
     body = json.dumps(document).encode()
     if error := refusal_of(lambda: read_items(body, media_type)):
         assert 400 <= error.status < 500

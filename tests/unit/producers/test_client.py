@@ -57,7 +57,7 @@ def test_emit_keeps_what_the_event_gives(client: RecordingKeeprate, taken: list[
         "value": 1,
         "generation_id": uuid7(),
         "event_id": uuid7(),
-        "occurred_at": 5,
+        "occurred_at": 1_000_000_000_000,
         "app": "other",
         "producer_seq": 900,
     }
