@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack, overload
@@ -60,7 +60,8 @@ class Keeprate:
     app: the name under which the metrics appear. environment: for example production.
     brokers: Kafka's bootstrap servers; the variable KEEPRATE_BROKERS, or the local stack, when None.
     content: what of texts leaves the process: `full`, `hashed` or `off`.
-    redact: takes each text and gives what may be sent in its place.
+    redact: takes each text and gives what may be sent in its place. keep_attributes: names of attributes that are no
+    content, and leave whatever `content` says.
     user_salt: for the hashes of users and texts, the same in every process; the variable KEEPRATE_USER_SALT when None.
     spool_dir: where events outlive the process; KEEPRATE_SPOOL_DIR, or the user's state directory, when None.
     spool_bytes: the most it may take; beyond it the oldest events go, and are counted. 0: memory only.
@@ -78,6 +79,7 @@ class Keeprate:
         environment: str | None = None,
         content: ContentMode = "full",
         redact: Callable[[str], str] | None = None,
+        keep_attributes: Collection[str] = (),
         user_salt: str | None = None,
         spool_dir: Path | str | None = None,
         spool_bytes: int = SPOOL_BYTES,
@@ -95,7 +97,7 @@ class Keeprate:
         self._clock = clock or Clock()
         salt = user_salt or os.environ.get("KEEPRATE_USER_SALT")
         self._is_warned = bool(salt)
-        self._content = ContentPolicy(content, (salt or app).encode(), redact)
+        self._content = ContentPolicy(content, (salt or app).encode(), redact, frozenset(keep_attributes))
         self._reduces_content = not self._content.sends_all
         self._envelope: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "app": app}
         if environment is not None:

@@ -1,7 +1,8 @@
 """What of an app's content leaves the process: all of it, fingerprints, or nothing; and never a user's name.
 
 Content is what the model read and wrote and what became of it: input, output, prompt variables, context sources,
-corrections, current texts. Comments, explanations and error messages are feedback, not content: they are always sent.
+corrections, current texts; and texts where an app puts what it likes: in parameters, and in attributes that the app did
+not say to keep. Comments, explanations and error messages are feedback, not content: they are always sent.
 The redaction hook sees every one of these texts, whatever the mode, before anything else does.
 
 Lengths and distances are numbers, not content: the handle computes them from the texts as they are, in every mode.
@@ -21,6 +22,7 @@ ContentMode = Literal["full", "hashed", "off"]
 
 _MESSAGES: Final = ("input", "output")
 _TEXTS: Final = ("prompt_variables", "context_sources", "corrected_text", "current_text")
+_FREE: Final = ("parameters", "attributes")
 _FEEDBACK: Final = ("comment", "explanation", "error_message")
 _DIGEST_CHARS: Final = 32
 
@@ -34,12 +36,14 @@ class ContentPolicy:
     """How content is treated.
 
     salt: makes fingerprints and user hashes useless to whoever does not know it. Share it among the app's processes.
-    redact: takes a text and gives what may be sent instead.
+    redact: takes a text and gives what may be sent instead. keep_attributes: the names of attributes that are no
+    content, such as a plan or a region, and leave in every mode.
     """
 
     mode: ContentMode
     salt: bytes
     redact: Callable[[str], str] | None = None
+    keep_attributes: frozenset[str] = frozenset()
 
     @property
     def sends_all(self) -> bool:
@@ -60,7 +64,7 @@ class ContentPolicy:
         kept = dict(event)
         if kept.get("output") is not None:
             kept.setdefault("choice_count", len(kept["output"]) or None)
-        for name in (*_MESSAGES, *_TEXTS, *_FEEDBACK):
+        for name in (*_MESSAGES, *_TEXTS, *_FREE, *_FEEDBACK):
             if (value := kept.get(name)) is None:
                 continue
             value = self._redacted(value)
@@ -91,16 +95,37 @@ class ContentPolicy:
     def _reduced(self, name: str, value: Any) -> Any:
         if self.mode == "full":
             return value
+        if name in _FREE:
+            return self._reduced_free(name, value)
         if self.mode == "off":
             return None
         if name in _MESSAGES:
             return [{"role": message["role"], "content": self._digest(message)} for message in value]
         return _map_texts(value, self.fingerprint) if isinstance(value, list | dict) else self.fingerprint(value)
 
+    def _reduced_free(self, name: str, value: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Parameters and attributes with fingerprints in the place of content, or without it."""
+        if name == "parameters":
+            kept = plain_parameters(value)
+        else:
+            kept = {key: each for key, each in value.items() if key in self.keep_attributes}
+        if self.mode == "off":
+            return kept or None
+        # The names within a structure may be an app's own too, so a structure is one fingerprint.
+        return {key: kept[key] if key in kept else self._free_digest(each) for key, each in value.items()}
+
+    def _free_digest(self, value: Any) -> str:
+        return self.fingerprint(value if isinstance(value, str) else to_json(value, inf_nan_mode="null").decode())
+
     def _digest(self, message: Mapping[str, Any]) -> str:
         content = {name: value for name, value in message.items() if name not in ("role", "name") and value is not None}
         text = content.get("content") if content.keys() == {"content"} else None
         return self.fingerprint(text if isinstance(text, str) else to_json(content).decode())
+
+
+def plain_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that are no text: numbers and switches, such as temperature, max_tokens and seed."""
+    return {name: value for name, value in parameters.items() if isinstance(value, int | float)}
 
 
 def _map_texts(value: Any, change: Callable[[str], str]) -> Any:

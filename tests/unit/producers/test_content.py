@@ -18,6 +18,14 @@ def emitted(**settings: Any) -> RecordingKeeprate:
         output=[SECRET, {"content": None, "tool_calls": [{"name": "f", "arguments": {"x": SECRET}}]}],
         prompt_variables={"topic": SECRET},
         context_sources=[SECRET],
+        parameters={
+            "temperature": 0.2,
+            "seed": 7,
+            "stream": True,
+            "stop": [SECRET],
+            "suffix": SECRET,
+        },
+        attributes={"plan": "pro", "title": SECRET},
         user="alice@example.org",
         input_tokens=7,
     )
@@ -39,6 +47,22 @@ def test_no_content_leaves_unless_all_may(mode: str) -> None:
     assert accept.get("length") == len(SECRET)
     assert (edit.get("distance"), edit.get("comment")) == (1, "almost")
     assert check.get("distance") == 0
+
+
+@pytest.mark.parametrize(("mode", "names"), [("hashed", {"plan", "title"}), ("off", {"plan"})])
+def test_parameters_keep_their_numbers_and_attributes_what_the_app_names(mode: str, names: set[str]) -> None:
+    """What a model was set to is no content; a text in a parameter or attribute may be."""
+    generation = emitted(content=mode, keep_attributes=["plan"]).events[0]
+    parameters: Any = generation.get("parameters")
+    attributes: Any = generation.get("attributes")
+    assert {name: parameters[name] for name in ("temperature", "seed", "stream")} == {
+        "temperature": 0.2,
+        "seed": 7,
+        "stream": True,
+    }
+    assert attributes["plan"] == "pro"
+    assert attributes.keys() == names
+    assert ("suffix" in parameters) == (mode == "hashed")
 
 
 def test_full_content_leaves_as_it_is() -> None:
