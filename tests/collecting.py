@@ -25,16 +25,28 @@ class CollectorProcess:
     def __init__(self, directory: Path, brokers: str, app: str, *options: str) -> None:
         self.app = app
         self.port = free_port()
+        self.metrics_port = free_port()
+        self._log = directory / "log"
         self.keys = Keys(directory / FILE_NAME)
         self.key = self.keys.create(app)[1]
         argv = [sys.executable, "-m", "keeprate.deploy.cli", "collector", "--port", str(self.port)]
+        argv += ["--metrics-port", str(self.metrics_port)]
         self.process = ChildProcess(
-            "collector", [*argv, "--data-dir", str(directory), "--brokers", brokers, *options], directory / "log"
+            "collector", [*argv, "--data-dir", str(directory), "--brokers", brokers, *options], self._log
         )
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def metrics_url(self) -> str:
+        return f"http://127.0.0.1:{self.metrics_port}/metrics"
+
+    @property
+    def log(self) -> str:
+        """What it said so far."""
+        return self._log.read_text("utf-8")
 
     @property
     def pid(self) -> int:

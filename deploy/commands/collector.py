@@ -18,7 +18,7 @@ def collector(
     port: Annotated[int, typer.Option(envvar="KEEPRATE_COLLECTOR_PORT", help="4318 is OTLP/HTTP's own")] = 4318,
     data_dir: Annotated[Path | None, typer.Option(help="of the keys [default: KEEPRATE_DATA_DIR]")] = None,
     open_to_all: Annotated[
-        bool, typer.Option("--no-keys", help="take any app's events without a key; on loopback only")
+        bool, typer.Option("--no-keys", help="take any app's events without a key; from this machine only")
     ] = False,
     rate: Annotated[float, typer.Option(help="requests a second and key, twice that in a burst; 0: no limit")] = 2000,
     max_body_mib: Annotated[int, typer.Option(min=1, help="of one body, once it is decompressed")] = 16,
@@ -29,7 +29,14 @@ def collector(
         float, typer.Option(help="how far back to read generations, to know them by trace and response id; 0: not")
     ] = 24,
     drain_delay: Annotated[float, typer.Option(help="seconds from SIGTERM until connections are refused")] = 0,
-    allow_origin: Annotated[list[str] | None, typer.Option(help="of browsers' pages; may repeat [default: *]")] = None,
+    address_connections: Annotated[
+        int, typer.Option("--connections-per-address", min=1, help="beyond it, the longest idle one is ended")
+    ] = 500,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="address or network whose X-Forwarded-For says who the client is; may repeat"),
+    ] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM file, with the chain; serves HTTPS")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key")] = None,
     tls_client_ca: Annotated[Path | None, typer.Option(help="PEM file; asks clients for a certificate of it")] = None,
@@ -44,19 +51,17 @@ def collector(
 
     try:
         from keeprate.producers.collector.keys import FILE_NAME
-        from keeprate.producers.collector.server import CollectorSettings, serve
+        from keeprate.producers.collector.server import serve
+        from keeprate.producers.collector.settings import CollectorSettings
     except ModuleNotFoundError as error:
         raise SystemExit(f"keeprate collector needs {error.name}: pip install 'keeprate[collector]'") from None
     settings = from_environment()
-    if open_to_all and host not in ("127.0.0.1", "::1", "localhost"):
-        raise SystemExit(f"keeprate collector: --no-keys with --host {host} would take events from anybody; make a key")
-    if (tls_certificate is None) != (tls_key is None):
-        raise SystemExit("keeprate collector: --tls-certificate and --tls-key belong together")
     try:
         serve(
             CollectorSettings(
                 brokers=brokers or settings.brokers,
-                keys_path=None if open_to_all else (data_dir or settings.data_dir) / FILE_NAME,
+                keys_path=(data_dir or settings.data_dir) / FILE_NAME,
+                keyless=open_to_all,
                 host=host,
                 port=port,
                 max_body_bytes=max_body_mib * _MIB,
@@ -66,11 +71,16 @@ def collector(
                 ack_timeout_s=ack_timeout,
                 follow_hours=follow_hours,
                 drain_delay_s=drain_delay,
-                allow_origins=allow_origin or ("*",),
+                max_connections_per_address=address_connections,
+                trusted_proxies=trusted_proxy or (),
+                metrics_port=metrics_port,
                 tls_certificate=tls_certificate,
                 tls_key=tls_key,
                 tls_client_ca=tls_client_ca,
-            )
+            ),
+            lambda said: typer.echo(said, err=True),
         )
-    except (SettingsError, OSError) as error:
+    except SettingsError as error:
+        raise SystemExit(f"keeprate collector: --{error.field.replace('_', '-')}: {error.reason}") from None
+    except OSError as error:
         raise SystemExit(f"keeprate collector: {error}") from None

@@ -12,16 +12,14 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from keeprate.producers.collector.errors import TOO_LARGE, Refusal, RequestError, item_refusal, refusal
+from keeprate.producers.collector.errors import Refusal, RequestError, item_refusal, refusal
 from keeprate.producers.collector.identity import Aliases, named_event_id, resolve
+from keeprate.producers.collector.scopes import beyond_feedback
+from keeprate.producers.collector.weight import check_items, check_lines, check_weight
 from keeprate.schemas import decode
 from keeprate.schemas.events import EVENT_TYPES, SCHEMA_VERSION
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.kinds import MAX_ENTRIES
-
-MAX_ITEMS: Final = 10_000
-# An empty object is 2 bytes in a body and 64 in memory, so the brackets are counted before any is made.
-_MAX_BRACKETS: Final = 1_000_000
 
 JSON_TYPES: Final = ("application/json",)
 NDJSON_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
@@ -52,12 +50,14 @@ class Origin:
 
     app: the app that the key is bound to; None when the collector runs without keys, and items name their own.
     idempotency_key: makes the ids of items without one repeatable, so that the request may be sent again.
+    feedback_only: the key sends what users do with an output, and nothing else (`scopes`).
     """
 
     app: str | None
     received_ms: int
     aliases: Aliases
     idempotency_key: str = ""
+    feedback_only: bool = False
 
 
 def read_items(body: bytes, media_type: str) -> list[Any]:
@@ -68,19 +68,12 @@ def read_items(body: bytes, media_type: str) -> list[Any]:
     if media_type not in (*JSON_TYPES, *NDJSON_TYPES, *SNIFFED_TYPES):
         reason = f"{media_type} is not taken here; send {JSON_TYPES[0]} or {NDJSON_TYPES[0]}"
         raise RequestError(415, "unsupported_type", reason, field="Content-Type")
-    check_brackets(body)
+    check_weight(body)
     items = _read_lines(body) if media_type in NDJSON_TYPES else _read_document(body, media_type in JSON_TYPES)
     if not items:
         raise RequestError(400, "empty", "the body has no events; send a JSON array or one JSON object per line")
-    if len(items) > MAX_ITEMS:
-        raise RequestError(TOO_LARGE, "too_many", f"{len(items)} items; the limit is {MAX_ITEMS}: split the batch")
+    check_items(len(items), "events")
     return items
-
-
-def check_brackets(body: bytes) -> None:
-    """Refuse a body of which most is brackets: it would take many times its size in memory."""
-    if body.count(b"{") + body.count(b"[") > _MAX_BRACKETS:
-        raise RequestError(TOO_LARGE, "too_many", f"more than {_MAX_BRACKETS} brackets: send smaller batches")
 
 
 def _read_document(body: bytes, is_json: bool) -> list[Any]:
@@ -94,6 +87,7 @@ def _read_document(body: bytes, is_json: bool) -> list[Any]:
 
 
 def _read_lines(body: bytes) -> list[Any]:
+    check_lines(body)
     lines = [line for line in body.split(b"\n") if line and not line.isspace()]
     try:
         items = from_json(b"[" + b",".join(lines) + b"]", allow_inf_nan=False)
@@ -155,6 +149,8 @@ def _complete(index: int, item: Any, origin: Origin) -> Refusal | None:
         return item_refusal(
             index, "forbidden", f"the key is that of {origin.app!r}, and the event another app's", "app"
         )
+    if origin.feedback_only and (beyond := beyond_feedback(item)):
+        return item_refusal(index, "forbidden", beyond[1], beyond[0])
     item.setdefault("schema_version", SCHEMA_VERSION)
     occurred_at = item.setdefault("occurred_at", origin.received_ms)
     if type(occurred_at) is str:

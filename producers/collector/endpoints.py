@@ -1,15 +1,15 @@
 """What each path does, from request to answer. The decisions are those of the pure modules; here is only the order.
 
-1 whose key is it, and may it send now          401, 429
+1 whose key is it, and may it send now          401, 403, 429
 2 read the body, inflated no further than a cap  408, 413, 415
-3 items to records and refusals                  400, 422
+3 items to records and refusals, within quotas   400, 403, 422, 429
 4 records to Kafka, all acknowledged             503
 5 answer                                         202, 207 or OTLP's 200
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from typing import Final, ParamSpec, TypeVar
 
@@ -17,18 +17,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from keeprate.producers.collector import answers, batches, logs, metrics, otlp, otlp_json, spans
+from keeprate.producers.collector.access import Access, Caller, check_scope
 from keeprate.producers.collector.batches import Origin, Record
 from keeprate.producers.collector.bodies import Body
 from keeprate.producers.collector.errors import TOO_LARGE, Refusal, RequestError, item_refusal
 from keeprate.producers.collector.identity import Aliases
-from keeprate.producers.collector.keys import Keys
-from keeprate.producers.collector.limits import MemoryBudget, RateLimit
+from keeprate.producers.collector.limits import MemoryBudget, RateLimit, Spending, Turns
 from keeprate.producers.collector.publisher import Publisher
+from keeprate.producers.collector.semconv import EVALUATION_EVENT
 from keeprate.producers.collector.signals import JSON, PROTOBUF
 from keeprate.producers.collector.spans import Mapped, Source
+from keeprate.producers.collector.weight import check_items
 
-KEYLESS: Final = "keyless"
-_LARGE_BYTES: Final = 1 << 18
+_LARGE_BYTES: Final = 1 << 17
+# Each piece of a body wakes the process up, so a body may not come in pieces of some bytes for ever.
+_FREE_PIECES: Final = 2_000
+_PIECE_BYTES: Final = 64
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,14 +40,14 @@ T = TypeVar("T")
 
 @dataclass
 class Collector:
-    """What the endpoints share. keys: None takes any app's events without a key, for a laptop.
+    """What the endpoints share.
 
     salt: hashes the user ids of OpenTelemetry. draining: set once the process was told to end.
-    large: held while a large body is decoded.
+    large: whose large body is decoded now.
     """
 
     publisher: Publisher
-    keys: Keys | None
+    access: Access
     salt: bytes
     rate: RateLimit
     budget: MemoryBudget
@@ -51,15 +55,19 @@ class Collector:
     max_body_bytes: int
     body_timeout_s: float
     draining: bool = False
-    large: asyncio.Lock = field(default_factory=asyncio.Lock)
+    spending: Spending = field(default_factory=Spending)
+    large: Turns = field(default_factory=Turns)
 
     async def events(self, request: Request) -> Response:
         """`POST /v1/events`."""
-        app = self._authenticate(request)
-        async with _Content(self, request) as body:
+        caller = self.admit(request)
+        async with _Content(self, request, caller.tenant) as body:
+            self._charge_body(caller, body)
             key = request.headers.get("idempotency-key", "")[:200]
-            origin = Origin(app, _now_ms(), self.aliases, key)
-            records, refusals = await self._decode(body, _read_batch, body, media_type(request), origin)
+            feedback_only = caller.key is not None and caller.key.scope == "feedback"
+            origin = Origin(caller.app, _now_ms(), self.aliases, key, feedback_only)
+            records, refusals, users = await self._decode(caller, body, _read_batch, body, media_type(request), origin)
+            self._charge_events(caller, len(records), users)
             refusals += await self._publish(records)
         _count(records, refusals)
         return answers.batch_answer(len(records), refusals)
@@ -81,10 +89,13 @@ class Collector:
     ) -> Response:
         is_json = _is_json(request)
         try:
-            app = self._authenticate(request)
-            async with _Content(self, request) as body:
-                source = Source(app, _now_ms(), self.aliases, self.salt)
-                mapped = await self._decode(body, map_body, body, is_json, source)
+            caller = self.admit(request)
+            check_scope(caller)
+            async with _Content(self, request, caller.tenant) as body:
+                self._charge_body(caller, body)
+                source = Source(caller.app, _now_ms(), self.aliases, self.salt)
+                mapped = await self._decode(caller, body, map_body, body, is_json, source)
+                self._charge_events(caller, len(mapped.records), frozenset())
                 mapped.refusals += await self._publish(mapped.records)
         except RequestError as error:
             return answers.otlp_error(error, is_json)
@@ -93,15 +104,19 @@ class Collector:
             metrics.IGNORED.labels(reason).inc(count)
         return answers.otlp_answer(signal, mapped.refusals, is_json)
 
-    async def _decode(self, body: bytes, decode: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    async def _decode(
+        self, caller: Caller, body: bytes, decode: Callable[P, T], *args: P.args, **options: P.kwargs
+    ) -> T:
         """Decode at once, or a large body in a thread, one at a time: the others are served and memory is bounded."""
         if len(body) < _LARGE_BYTES:
             return decode(*args, **options)
-        async with self.large:
+        async with self.large.turn(caller.tenant):
             return await asyncio.to_thread(decode, *args, **options)
 
     def _map_traces(self, body: bytes, is_json: bool, source: Source) -> Mapped:
         found = otlp_json.decode_json_spans(body) if is_json else otlp.decode_protobuf_spans(body)
+        judged = sum(event.name == EVALUATION_EVENT for span in found for event in span.events)
+        check_items(judged, f"{EVALUATION_EVENT} events")
         mapped = spans.map_spans(found, source)
         on_spans = logs.map_span_events(found, source)
         mapped.records += on_spans.records
@@ -122,27 +137,44 @@ class Collector:
         records[:] = [record for record in records if record.index not in refused]
         return list(refused.values())
 
-    def _authenticate(self, request: Request) -> str | None:
-        """The app that the request's key is bound to, None without keys. Counts the request against its limit."""
-        if self.keys is None:
-            self.rate.take(KEYLESS, time.monotonic())
-            return None
-        scheme, _, text = request.headers.get("authorization", "").partition(" ")
-        text = text.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
-        key = self.keys.find(text) if text else None
-        if key is None:
-            reason = "send a key of `keeprate keys create` as Authorization: Bearer KEY"
-            raise RequestError(401, "unauthorized", reason, field="Authorization")
-        self.rate.take(key.id, time.monotonic())
-        return key.app
+    def admit(self, request: Request) -> Caller:
+        """Who sends a request, if they may. Counts the request against the limit of its key."""
+        caller = self.access.caller(request)
+        if (connection := getattr(request.state, "connection", None)) is not None:
+            connection.known = True
+        try:
+            self.rate.take(caller.bucket, time.monotonic())
+        except RequestError as error:
+            raise _limited(error) from None
+        return caller
+
+    def _charge_body(self, caller: Caller, body: bytes) -> None:
+        if caller.key is not None:
+            try:
+                self.spending.take_bytes(caller.key, len(body), time.monotonic())
+            except RequestError as error:
+                raise _limited(error) from None
+
+    def _charge_events(self, caller: Caller, count: int, users: Set[str]) -> None:
+        if caller.key is not None and count:
+            try:
+                self.spending.take_events(caller.key, caller.address, count, users, time.monotonic())
+            except RequestError as error:
+                raise _limited(error) from None
+
+
+def _limited(error: RequestError) -> RequestError:
+    metrics.LIMITED.labels(error.error_type).inc()
+    return error
 
 
 class _Content:
     """The content of a request's body while it is handled; its memory is reserved until the block ends."""
 
-    def __init__(self, collector: Collector, request: Request) -> None:
+    def __init__(self, collector: Collector, request: Request, tenant: str) -> None:
         self._collector = collector
         self._request = request
+        self._tenant = tenant
         self._reserved = 0
 
     async def __aenter__(self) -> bytes:
@@ -154,8 +186,7 @@ class _Content:
         body = Body(headers.get("content-encoding", ""), collector.max_body_bytes)
         try:
             async with asyncio.timeout(collector.body_timeout_s):
-                async for chunk in self._request.stream():
-                    self._add(body, chunk)
+                await self._read(body)
         except TimeoutError:
             self._release()
             reason = f"the body did not arrive within {collector.body_timeout_s:g} s"
@@ -172,19 +203,32 @@ class _Content:
     async def __aexit__(self, *_: object) -> None:
         self._release()
 
+    async def _read(self, body: Body) -> None:
+        pieces = received_bytes = 0
+        async for chunk in self._request.stream():
+            pieces += 1
+            received_bytes += len(chunk)
+            if pieces > _FREE_PIECES + received_bytes // _PIECE_BYTES:
+                raise RequestError(408, "timeout", "the body comes in pieces of a few bytes; send it whole", close=True)
+            self._add(body, chunk)
+
     def _add(self, body: Body, chunk: bytes) -> None:
         before = body.size_bytes
         body.add(chunk)
-        self._collector.budget.take(body.size_bytes - before)
+        self._collector.budget.take(self._tenant, body.size_bytes - before)
         self._reserved += body.size_bytes - before
 
     def _release(self) -> None:
-        self._collector.budget.give_back(self._reserved)
+        self._collector.budget.give_back(self._tenant, self._reserved)
         self._reserved = 0
 
 
-def _read_batch(body: bytes, kind: str, origin: Origin) -> tuple[list[Record], list[Refusal]]:
-    return batches.accept(batches.read_items(body, kind), origin)
+def _read_batch(body: bytes, kind: str, origin: Origin) -> tuple[list[Record], list[Refusal], Set[str]]:
+    """Records, refusals, and the users that the records speak for, where they are counted."""
+    items = batches.read_items(body, kind)
+    records, refusals = batches.accept(items, origin)
+    users = {user for record in records if (user := items[record.index].get("user"))} if origin.feedback_only else ()
+    return records, refusals, frozenset(users)
 
 
 def media_type(request: Request) -> str:

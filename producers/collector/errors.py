@@ -16,6 +16,10 @@ TOO_LARGE: Final = 413
 UNPROCESSABLE: Final = 422
 UNAVAILABLE: Final = 503
 
+# A client's own text may be part of a reason, and of a field's path.
+_MAX_REASON: Final = 1_000
+_MAX_FIELD: Final = 200
+
 # An item is judged by its content, so all that is not about its size or its owner is "unprocessable".
 _ITEM_STATUS: Final = {"too_large": TOO_LARGE, "forbidden": FORBIDDEN, "not_json": 400, "not_utf8": 400}
 
@@ -63,4 +67,5 @@ def refusal(index: int, error: ContractError) -> Refusal:
 
 def item_refusal(index: int, error_type: str, reason: str, field: str = "") -> Refusal:
     """A refusal whose status follows from its type."""
-    return Refusal(index, _ITEM_STATUS.get(error_type, UNPROCESSABLE), error_type, field, reason)
+    status = _ITEM_STATUS.get(error_type, UNPROCESSABLE)
+    return Refusal(index, status, error_type, field[:_MAX_FIELD], reason[:_MAX_REASON])

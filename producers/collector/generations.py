@@ -8,10 +8,13 @@ from typing import Any, Final
 
 from keeprate.producers.collector import messages, semconv
 from keeprate.producers.collector.messages import Message, name_of
+from keeprate.producers.content import plain_parameters
 from keeprate.schemas.kinds import MAX_CHOICES
 
 _MAX_SOURCES: Final = 1_000
 _COUNT_LIMIT: Final = 2**53
+_MAX_USER: Final = 1_000
+_SERVICE: Final = ("service.name", "service.version")
 
 Event = dict[str, Any]
 Attributes = Mapping[str, Any]
@@ -60,20 +63,26 @@ def describe(attributes: Attributes, resource: Attributes, salt: bytes) -> Event
 
 def whose(attributes: Attributes, resource: Attributes, salt: bytes) -> Event:
     """Environment, user, session and service: from the span or record, or else from the process that made it."""
-    both = {**resource, **attributes}
+
+    def said(*names: str) -> Any:
+        # A resource is shared by all of its spans, so it is looked into and never copied.
+        return semconv.first({name: attributes.get(name, resource.get(name)) for name in names}, names)
+
     event = {
-        "environment": name_of(semconv.first(both, semconv.ENVIRONMENTS)),
-        "session": name_of(semconv.first(both, _NAMES["session"])),
-        "user": name_of(semconv.first(both, semconv.USER_HASHES)) or hashed_user(both, salt),
+        "environment": name_of(said(*semconv.ENVIRONMENTS)),
+        "session": name_of(said(*_NAMES["session"])),
+        "user": name_of(said(*semconv.USER_HASHES)) or hashed_user(said(*semconv.USERS), salt),
     }
-    service = {name: str(both[name]) for name in ("service.name", "service.version") if both.get(name)}
+    service = {name: value for name in _SERVICE if (value := name_of(said(name)))}
     return {name: value for name, value in event.items() if value} | ({"attributes": service} if service else {})
 
 
-def hashed_user(attributes: Attributes, salt: bytes) -> str | None:
+def hashed_user(user: Any, salt: bytes) -> str | None:
     """A user's id as a salted hash: the contract wants no names or addresses. None when no user was named."""
-    user = semconv.first(attributes, semconv.USERS)
-    return None if user is None else hashlib.blake2b(str(user).encode(), key=salt, digest_size=16).hexdigest()
+    if isinstance(user, bool) or not isinstance(user, str | int | float):
+        return None
+    identity = str(user)[:_MAX_USER].encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(identity, key=salt, digest_size=16).hexdigest()
 
 
 def with_content(event: Event, inputs: Sequence[Message], outputs: Sequence[Message]) -> Event:
@@ -86,7 +95,13 @@ def with_content(event: Event, inputs: Sequence[Message], outputs: Sequence[Mess
         content["choice_count"] = max(event.get("choice_count") or 1, len(content["output"]))
         if called := messages.call_names(outputs):
             content["tools_called"] = called
-    return event | content | {"content_mode": "full" if content else "off"}
+    if content or event.get("prompt_variables") or event.get("context_sources"):
+        return event | content | {"content_mode": "full"}
+    # An app that captures no content means none of it: neither the texts among its parameters.
+    parameters = plain_parameters(event.get("parameters") or {})
+    return {name: value for name, value in event.items() if name != "parameters"} | (
+        {"parameters": parameters, "content_mode": "off"} if parameters else {"content_mode": "off"}
+    )
 
 
 def inputs_of(attributes: Attributes) -> list[Message]:

@@ -51,3 +51,20 @@ BROKER_ERRORS = Counter(
     ["error"],
     registry=REGISTRY,
 )
+CONNECTIONS = Gauge(
+    "keeprate_collector_connections",
+    "Open connections.",
+    registry=REGISTRY,
+)
+CROWDED = Counter(
+    "keeprate_collector_crowded_connections",
+    "Connections beyond the limit of an address, or of all: for each, an idle one was ended, or it was refused.",
+    ["limit"],
+    registry=REGISTRY,
+)
+LIMITED = Counter(
+    "keeprate_collector_limited",
+    "Requests beyond the rate or a quota of their key, by which. The client waits, or the key needs a larger quota.",
+    ["limit"],
+    registry=REGISTRY,
+)

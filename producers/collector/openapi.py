@@ -3,21 +3,22 @@
 import json
 from typing import Any, Final
 
-from keeprate.producers.collector.batches import MAX_ITEMS, NDJSON_TYPES
+from keeprate.producers.collector.batches import NDJSON_TYPES
 from keeprate.producers.collector.bodies import ENCODINGS
+from keeprate.producers.collector.weight import MAX_ITEMS
 from keeprate.schemas.decode import EVENT_ADAPTER
 
 VERSION: Final = "1.0.0"
 _FILLED_IN: Final = ("app", "event_id", "schema_version", "occurred_at", "generation_id")
 _REASONS: Final = {
     "400": "The body is not what its Content-Type or Content-Encoding says, or empty.",
-    "401": "No key, an unknown key, or a revoked one.",
-    "403": "Every event is another app's.",
+    "401": "No key, an unknown key, or one that was revoked or expired.",
+    "403": "The key is not for this: its scope, the page's origin, or every event is another app's.",
     "408": "The body did not arrive in time.",
-    "413": "The body, or every event in it, is too large.",
+    "413": "The body, or every event in it, is too large; or the body is more than a whole quota of the key.",
     "415": "Content-Type or Content-Encoding is not taken.",
     "422": "No event is valid: `errors` names the field of each.",
-    "429": "Too many requests with this key.",
+    "429": "Too many requests with this key, or more than one of its quotas.",
     "503": "Kafka did not acknowledge, or too much is waiting: send the same again.",
 }
 _RETRIED: Final = ("429", "503")
@@ -97,7 +98,6 @@ def _paths(max_body_bytes: int) -> dict[str, Any]:
         "/v1/metrics": {"post": _otlp("metrics", "taken and left aside")},
         "/healthz": {"get": _probe("The process is alive.", ())},
         "/readyz": {"get": _probe("A broker answers, and the process is not draining.", ("503",))},
-        "/metrics": {"get": _probe("Prometheus metrics.", ())},
         "/openapi.json": {"get": _document()},
     }
 
@@ -137,7 +137,7 @@ def _events(max_body_bytes: int) -> dict[str, Any]:
 
 def _otlp(signal: str, effect: str) -> dict[str, Any]:
     content: dict[str, Any] = {kind: {} for kind in ("application/x-protobuf", "application/json")}
-    refusals = {status: _failure(status, content) for status in _REASONS if status not in ("403", "422")}
+    refusals = {status: _failure(status, content) for status in _REASONS if status != "422"}
     # An OTLP request that cannot be told to be protobuf or JSON gets its refusal as plain JSON.
     refusals["415"] = _refusal("415")
     return {
@@ -192,6 +192,8 @@ def _document() -> dict[str, Any]:
     content = {"application/json": {"schema": {"type": "object"}}}
     return {
         "summary": "This document.",
-        "security": [],
-        "responses": {"200": {"description": "OpenAPI 3.1", "content": content}},
+        "responses": {
+            "200": {"description": "OpenAPI 3.1", "content": content},
+            **{status: _refusal(status) for status in ("401", "403", "429")},
+        },
     }

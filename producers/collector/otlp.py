@@ -16,26 +16,37 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from keeprate.producers.collector.errors import RequestError
 from keeprate.producers.collector.signals import Attributes, LogRecord, Span, SpanEvent
+from keeprate.producers.collector.weight import MAX_SPAN_EVENTS, check_items, check_weight
 from keeprate.producers.collector.wire import check_fields
 
 
 def decode_protobuf_spans(body: bytes) -> list[Span]:
-    """The spans of an ExportTraceServiceRequest."""
+    """The spans of an ExportTraceServiceRequest, of which there may be `weight.MAX_ITEMS`."""
     check_fields(body, "traces")
     request = ExportTraceServiceRequest()
     _parse(request, body)
+    check_items(len(request.resource_spans), "resources")
+    check_items(sum(len(group.scope_spans) for group in request.resource_spans), "scopes")
+    scopes = [scope for group in request.resource_spans for scope in group.scope_spans]
+    check_items(sum(len(scope.spans) for scope in scopes), "spans")
+    check_items(sum(len(span.events) for scope in scopes for span in scope.spans), "events of spans", MAX_SPAN_EVENTS)
     return list(_protobuf_spans(request))
 
 
 def decode_protobuf_logs(body: bytes) -> list[LogRecord]:
-    """The log records of an ExportLogsServiceRequest."""
+    """The log records of an ExportLogsServiceRequest, of which there may be `weight.MAX_ITEMS`."""
     check_fields(body, "logs")
     request = ExportLogsServiceRequest()
     _parse(request, body)
+    check_items(len(request.resource_logs), "resources")
+    check_items(sum(len(group.scope_logs) for group in request.resource_logs), "scopes")
+    check_items(sum(len(scope.log_records) for group in request.resource_logs for scope in group.scope_logs), "records")
     return list(_protobuf_logs(request))
 
 
 def _parse(request: ExportTraceServiceRequest | ExportLogsServiceRequest, body: bytes) -> None:
+    # An attribute's text may be JSON, which is read later.
+    check_weight(body)
     try:
         request.ParseFromString(body)
     except (DecodeError, ValueError) as error:

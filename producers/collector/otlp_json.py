@@ -11,26 +11,43 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from keeprate.producers.collector.batches import check_brackets
 from keeprate.producers.collector.errors import RequestError
 from keeprate.producers.collector.signals import Attributes, LogRecord, Span, SpanEvent
+from keeprate.producers.collector.weight import MAX_SPAN_EVENTS, check_items, check_weight
 
 _STATUS_ERROR: Final = (2, "STATUS_CODE_ERROR")
 _HEX: Final = frozenset("0123456789abcdef")
+_SPAN_SCOPES: Final = ("scopeSpans", "instrumentationLibrarySpans")
 
 
 def decode_json_spans(body: bytes) -> list[Span]:
-    """The spans of an ExportTraceServiceRequest in JSON."""
-    return list(json_spans(_document(body)))
+    """The spans of an ExportTraceServiceRequest in JSON, of which there may be `weight.MAX_ITEMS`."""
+    document = _document(body)
+    found = _counted(document, "resourceSpans", _SPAN_SCOPES, "spans")
+    check_items(sum(len(_list(span, "events")) for span in found), "events of spans", MAX_SPAN_EVENTS)
+    return list(json_spans(document))
 
 
 def decode_json_logs(body: bytes) -> list[LogRecord]:
-    """The log records of an ExportLogsServiceRequest in JSON."""
-    return list(json_logs(_document(body)))
+    """The log records of an ExportLogsServiceRequest in JSON, of which there may be `weight.MAX_ITEMS`."""
+    document = _document(body)
+    _counted(document, "resourceLogs", ("scopeLogs",), "logRecords")
+    return list(json_logs(document))
+
+
+def _counted(document: dict[str, Any], groups: str, scopes: tuple[str, ...], items: str) -> list[dict[str, Any]]:
+    """The items of a request, unless it has too many resources, scopes or items. Each step is bounded by the last."""
+    owners = _objects(document, groups)
+    check_items(len(owners), groups)
+    for name in (scopes, (items,)):
+        count = sum(len(_list(owner, each)) for owner in owners for each in name)
+        check_items(count, name[0])
+        owners = [entry for owner in owners for each in name for entry in _objects(owner, each)]
+    return owners
 
 
 def _document(body: bytes) -> dict[str, Any]:
-    check_brackets(body)
+    check_weight(body)
     try:
         return _object(from_json(body, allow_inf_nan=False), "body")
     except ValueError as error:
@@ -41,9 +58,7 @@ def json_spans(document: dict[str, Any]) -> Iterator[Span]:
     """The spans of a parsed request. Raises RequestError, naming the field that is not what OTLP says."""
     for resource_spans in _objects(document, "resourceSpans"):
         resource = _resource(resource_spans)
-        for scope_spans in _objects(resource_spans, "scopeSpans") + _objects(
-            resource_spans, "instrumentationLibrarySpans"
-        ):
+        for scope_spans in [scope for name in _SPAN_SCOPES for scope in _objects(resource_spans, name)]:
             for span in _objects(scope_spans, "spans"):
                 yield _span(span, resource)
 

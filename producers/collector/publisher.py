@@ -20,6 +20,7 @@ from keeprate.schemas.topics import SOURCES, topic_of
 
 RETRY_AFTER_S: Final = 2
 _POLL_S: Final = 0.1
+_ASK_EVERY_S: Final = 1.0
 _TUNING: Final[Mapping[str, Any]] = {
     # Requests wait for the acknowledgement, so the queue lingers only to let requests of one moment share a batch.
     "linger.ms": 2,
@@ -68,6 +69,8 @@ class Publisher:
         self._refusing = False
         self._idle = asyncio.Event()
         self._closing = threading.Event()
+        self._asking = asyncio.Lock()
+        self._asked: tuple[float, str] = (float("-inf"), "")
         self.waiting = 0
         self.waiting_bytes = 0
         self._thread = threading.Thread(target=self._poll, name="keeprate-collector-kafka", daemon=True)
@@ -149,7 +152,17 @@ class Publisher:
             self._idle.set()
 
     async def problem(self) -> str:
-        """What keeps records from being delivered, as far as a broker says within a second; empty when nothing does."""
+        """What keeps records from being delivered, as far as a broker says within a second; empty when nothing does.
+
+        Brokers are asked once a second however often this is.
+        """
+        async with self._asking:
+            if self.loop.time() - self._asked[0] > _ASK_EVERY_S:
+                problem = await self._ask()
+                self._asked = (self.loop.time(), problem)
+            return self._asked[1]
+
+    async def _ask(self) -> str:
         try:
             metadata = await asyncio.to_thread(self._producer.list_topics, timeout=1.0)
         except Exception:  # noqa: BLE001 - whatever it is, the answer to "is a broker there" is no

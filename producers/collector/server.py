@@ -8,26 +8,30 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
+import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import UTC, datetime
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
-from prometheus_client import generate_latest
+from prometheus_client import start_http_server
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from keeprate.producers.collector import answers, metrics
-from keeprate.producers.collector.connections import bounded_protocol
+from keeprate.producers.collector.access import Access
+from keeprate.producers.collector.addresses import Addresses, networks
+from keeprate.producers.collector.announcement import announcement
+from keeprate.producers.collector.connections import FRAMING_BYTES, Connections
+from keeprate.producers.collector.cross_origin import CrossOrigin
 from keeprate.producers.collector.endpoints import Collector
 from keeprate.producers.collector.errors import RequestError
 from keeprate.producers.collector.follower import Follower
@@ -36,48 +40,20 @@ from keeprate.producers.collector.keys import Keys
 from keeprate.producers.collector.limits import MemoryBudget, RateLimit
 from keeprate.producers.collector.openapi import document
 from keeprate.producers.collector.publisher import Publisher
+from keeprate.producers.collector.settings import CollectorSettings
 
 log = logging.getLogger("keeprate.collector")
 
-PORT: Final = 4318
-"""OpenTelemetry's own port for OTLP over HTTP, so that an SDK finds the collector by default."""
-
-
-@dataclass(frozen=True)
-class CollectorSettings:
-    """How one collector runs.
-
-    keys_path: None takes any app's events without a key. max_body_bytes: of one body once it is decompressed.
-    max_memory_bytes: of all bodies at one moment. rate_per_s: requests a second and key, 0 for no limit.
-    ack_timeout_s: how long a request waits for Kafka. follow_hours: how far back generations are read for their names,
-    0 for not at all. drain_delay_s: from SIGTERM until connections are refused.
-    """
-
-    brokers: str
-    keys_path: Path | None
-    host: str = "127.0.0.1"
-    port: int = PORT
-    max_body_bytes: int = 16 << 20
-    max_memory_bytes: int = 256 << 20
-    max_connections: int = 2_000
-    rate_per_s: float = 2_000.0
-    body_timeout_s: float = 30.0
-    ack_timeout_s: float = 10.0
-    follow_hours: float = 24.0
-    drain_delay_s: float = 0.0
-    drain_timeout_s: float = 20.0
-    allow_origins: Sequence[str] = ("*",)
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    tls_client_ca: Path | None = None
-    kafka: Mapping[str, Any] = field(default_factory=dict)
+_OWN_FILES: Final = 200
+"""What the process has open besides its connections: Kafka's, and files."""
 
 
 def build(settings: CollectorSettings) -> Starlette:
     """The application. It connects to Kafka when it starts, and leaves no record unacknowledged when it ends."""
     described = document(settings.max_body_bytes)
 
-    async def openapi(request: Request) -> Response:
+    async def openapi(collector: Collector, request: Request) -> Response:
+        collector.admit(request)
         return Response(described, media_type="application/json")
 
     return Starlette(
@@ -88,22 +64,10 @@ def build(settings: CollectorSettings) -> Starlette:
             Route("/v1/metrics", _measured("/v1/metrics", Collector.otel_metrics), methods=["POST"]),
             Route("/healthz", _health),
             Route("/readyz", _ready),
-            Route("/metrics", _metrics),
-            Route("/openapi.json", openapi),
+            Route("/openapi.json", _measured("/openapi.json", openapi)),
         ],
-        middleware=[_cross_origin(settings)],
+        middleware=[Middleware(CrossOrigin)],
         lifespan=_lifespan(settings),
-    )
-
-
-def _cross_origin(settings: CollectorSettings) -> Middleware:
-    return Middleware(
-        CORSMiddleware,
-        allow_origins=list(settings.allow_origins),
-        allow_methods=["POST"],
-        allow_headers=["authorization", "content-type", "content-encoding", "idempotency-key", "x-api-key"],
-        expose_headers=["retry-after"],
-        max_age=86_400,
     )
 
 
@@ -137,13 +101,13 @@ def _publisher(settings: CollectorSettings) -> Publisher:
 
 
 def _collector(settings: CollectorSettings, publisher: Publisher) -> Collector:
-    keys = Keys(settings.keys_path) if settings.keys_path else None
+    keys = Keys(settings.keys_path)
     return Collector(
         publisher=publisher,
-        keys=keys,
-        salt=keys.salt() if keys else b"",
+        access=Access(None if settings.keyless else keys, Addresses(networks(settings.trusted_proxies))),
+        salt=keys.salt(),
         rate=RateLimit(settings.rate_per_s),
-        budget=MemoryBudget(settings.max_memory_bytes),
+        budget=MemoryBudget(settings.max_memory_bytes, max(settings.max_memory_bytes // 4, settings.max_body_bytes)),
         aliases=Aliases(),
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
@@ -188,18 +152,23 @@ async def _ready(request: Request) -> Response:
     return PlainTextResponse("ready\n")
 
 
-async def _metrics(request: Request) -> Response:
-    return Response(generate_latest(metrics.REGISTRY), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
 class _Server(uvicorn.Server):
     """Uvicorn's, with a delay between the signal and the end, in which a load balancer can look elsewhere."""
 
-    def __init__(self, config: uvicorn.Config, app: Starlette, drain_delay_s: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: Starlette, drain_delay_s: float, listening: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._app = app
         self._drain_delay_s = drain_delay_s
+        self._listening = listening
         self._draining = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end. The second signal ends without waiting."""
@@ -219,24 +188,59 @@ class _Server(uvicorn.Server):
         asyncio.get_running_loop().call_later(self._drain_delay_s, setattr, self, "should_exit", True)
 
 
-def serve(settings: CollectorSettings) -> None:
-    """Run until SIGTERM or Ctrl-C. Raises SettingsError, OSError or ssl.SSLError when it cannot start."""
+def _allow_files(count: int) -> None:
+    """Let the process have so many files and connections open, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def serve(settings: CollectorSettings, say: Callable[[str], None] = log.info) -> None:
+    """Run until SIGTERM or Ctrl-C. Raises SettingsError, OSError or ssl.SSLError when it cannot start.
+
+    say: takes what there is to say once it listens.
+    """
+    settings.check()
     # Decoded bodies have no cycles, and a collection amid a million of their objects would take a second.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+    _allow_files(settings.max_connections + _OWN_FILES)
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, "127.0.0.1", metrics.REGISTRY)
+
+    def listening() -> None:
+        now = datetime.now(UTC)
+        say(announcement(settings, sum(not key.refused_since(now) for key in Keys(settings.keys_path).list())))
+
     app = build(settings)
-    config = uvicorn.Config(
+    _Server(_configured(app, settings), app, settings.drain_delay_s, listening).run()
+
+
+def _connections(settings: CollectorSettings) -> Connections:
+    connections = Connections(
+        settings.max_connections,
+        settings.max_connections_per_address,
+        exempt=Addresses(networks(settings.trusted_proxies)).is_proxy,
+        refused=lambda limit: metrics.CROWDED.labels(limit).inc(),
+        max_message_bytes=settings.max_body_bytes + FRAMING_BYTES,
+    )
+    metrics.CONNECTIONS.set_function(lambda: len(connections))
+    return connections
+
+
+def _configured(app: Starlette, settings: CollectorSettings) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=bounded_protocol(settings.max_body_bytes),
+        http=_connections(settings).protocol(),
         ws="none",
         lifespan="on",
         access_log=False,
         log_level="warning",
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=settings.max_connections,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.drain_timeout_s),
         ssl_certfile=settings.tls_certificate,
@@ -244,4 +248,3 @@ def serve(settings: CollectorSettings) -> None:
         ssl_ca_certs=str(settings.tls_client_ca) if settings.tls_client_ca else None,
         ssl_cert_reqs=ssl.CERT_REQUIRED if settings.tls_client_ca else ssl.CERT_NONE,
     )
-    _Server(config, app, settings.drain_delay_s).run()

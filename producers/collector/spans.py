@@ -15,10 +15,12 @@ from keeprate.producers.collector.batches import Record
 from keeprate.producers.collector.errors import Refusal, item_refusal, refusal
 from keeprate.producers.collector.generations import Event
 from keeprate.producers.collector.identity import Aliases, has_ids, named_event_id, span_generation_id
-from keeprate.producers.collector.messages import Message
+from keeprate.producers.collector.messages import Message, name_of
 from keeprate.producers.collector.signals import Span
 from keeprate.schemas import decode
 from keeprate.schemas.events import MAX_EVENT_BYTES, SCHEMA_VERSION
+
+_Key = tuple[str, str]
 
 SPAN_REVISION: Final = 1
 """A span says all that is known of a call, so it holds over log records, which say parts of it (revision 0)."""
@@ -77,13 +79,13 @@ def _fit(event: Event) -> None:
 
 def app_of(source: Source, resource: Mapping[str, Any]) -> str:
     """The app that a span or record belongs to: the key's, or without keys the service's name."""
-    return source.app or str(resource.get("service.name") or "")
+    return source.app or name_of(resource.get("service.name")) or ""
 
 
 def map_spans(spans: Sequence[Span], source: Source) -> Mapped:
     """Generations of the spans that are any, in order of the spans."""
     mapped = Mapped(source.received_ms)
-    by_id = {(span.trace_id, span.span_id): span for span in spans}
+    ancestry = Ancestry(spans)
     for index, span in enumerate(spans):
         operation = generations.operation_of(span.attributes)
         if operation is None:
@@ -91,7 +93,7 @@ def map_spans(spans: Sequence[Span], source: Source) -> Mapped:
         elif not has_ids(span.trace_id, span.span_id):
             mapped.refusals.append(item_refusal(index, "invalid", "trace and span id of W3C's form", "trace_id"))
         else:
-            event = _generation(span, operation, _parent(span, by_id), source)
+            event = _generation(span, operation, ancestry.parent_of(span), source)
             mapped.add(index, event)
             source.aliases.remember_generation(event)
     return mapped
@@ -124,22 +126,52 @@ def _generation(span: Span, operation: str, parent: Span | str | None, source: S
     return event | {"outcome": generations.outcome_of(event, span.attributes, span.failed)}
 
 
-def _parent(span: Span, by_id: Mapping[tuple[str, str], Span]) -> Span | str | None:
-    """The nearest generation around a span. A span that was not exported with it is one when the span says so."""
-    seen = {span.span_id}
-    at = span
-    while at.parent_span_id and at.parent_span_id not in seen:
-        seen.add(at.parent_span_id)
-        above = by_id.get((span.trace_id, at.parent_span_id))
-        if above is None:
-            # A parent ends after its children, so an agent's own span often comes in a later request.
-            inside = semconv.first(span.attributes, semconv.AGENT_MARKS) is not None
-            agent = generations.operation_of(span.attributes) in ("invoke_agent", "invoke_workflow")
-            return at.parent_span_id if inside and not agent else None
-        if generations.operation_of(above.attributes) is not None:
-            return above
-        at = above
-    return None
+def _key(span: Span) -> _Key:
+    return span.trace_id, span.span_id
+
+
+class Ancestry:
+    """The nearest generation around each span of a request. Every span is passed once, however deep the traces are."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._by_id = {_key(span): span for span in spans}
+        self._nearest: dict[_Key, Span | str | None] = {}
+
+    def parent_of(self, span: Span) -> Span | str | None:
+        """The generation that a span is a part of: itself, or its span id where it was not exported with the span.
+
+        A parent ends after its children, so an agent's own span often comes in a later request: a span that was not
+        exported with this one is a generation when this one says that it runs within an agent.
+        """
+        found = self._at((span.trace_id, span.parent_span_id)) if span.parent_span_id else None
+        if isinstance(found, Span):
+            return None if _key(found) == _key(span) else found
+        if found is None:
+            return None
+        inside = semconv.first(span.attributes, semconv.AGENT_MARKS) is not None
+        agent = generations.operation_of(span.attributes) in ("invoke_agent", "invoke_workflow")
+        return found if inside and not agent else None
+
+    def _at(self, key: _Key) -> Span | str | None:
+        """The nearest generation at or above a span; the id of a span that is not here; None at a root or in a ring."""
+        passed: dict[_Key, None] = {}
+        nearest: Span | str | None = None
+        while key not in passed:
+            if key in self._nearest:
+                nearest = self._nearest[key]
+                break
+            passed[key] = None
+            span = self._by_id.get(key)
+            if span is None:
+                nearest = key[1]
+            elif generations.operation_of(span.attributes) is not None:
+                nearest = span
+            elif span.parent_span_id:
+                key = (span.trace_id, span.parent_span_id)
+                continue
+            break
+        self._nearest.update(dict.fromkeys(passed, nearest))
+        return nearest
 
 
 def _content(span: Span) -> tuple[list[Message], list[Message]]:

@@ -192,7 +192,7 @@ def _whose(row: Row, trace: Row, index: Index) -> dict[str, Any]:
         "app": index.app,
         "environment": name_of(row.get("environment") or trace.get("environment")),
         "session": name_of(row.get("session_id") or trace.get("session_id")),
-        "user": hashed_user({"user.id": user}, index.salt) if user else None,
+        "user": hashed_user(user, index.salt) if user else None,
     }
 
 
@@ -236,7 +236,7 @@ def _score(row: Row, index: Index) -> dict[str, Any]:
         "type": "evaluation",
         "name": name,
         "annotator_kind": ANNOTATORS.get(source, "code"),
-        "annotator": hashed_user({"user.id": reviewer}, index.salt) if reviewer else None,
+        "annotator": hashed_user(reviewer, index.salt) if reviewer else None,
         "value": value,
         "label": label,
         "explanation": comment,

@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 from keeprate.deploy.commands.tree import app
-from keeprate.producers.collector import batches, copilot, metrics, semconv
+from keeprate.producers.collector import copilot, metrics, semconv, weight
 from keeprate.producers.collector.openapi import document
 from keeprate.producers.imports import langfuse
 
@@ -40,7 +40,7 @@ def test_every_path_is_described() -> None:
 
 def test_numbers_in_the_text_are_those_of_the_code() -> None:
     """Limits and horizons."""
-    assert f"more than {batches.MAX_ITEMS:,} items" in TEXT
+    assert f"more than {weight.MAX_ITEMS:,} items" in TEXT
     horizons = ", ".join(map(str, copilot.HORIZONS_S[:-1]))
     assert f"{horizons} or {copilot.HORIZONS_S[-1]} s" in " ".join(TEXT.split())
 

@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import shlex
 import signal
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from keeprate.deploy.broker import KafkaBroker
 from keeprate.producers.collector.identity import span_generation_id
+from keeprate.producers.collector.keys import Quotas
 from keeprate.schemas import decode
 from keeprate.schemas.ids import uuid7
 from tests.collecting import CollectorProcess, landed
@@ -121,19 +125,153 @@ def test_a_refused_request_says_why(
     assert said["reason"]
 
 
-def test_a_page_of_another_origin_may_send(collector: CollectorProcess) -> None:
-    """Browsers ask first, and then read the answer."""
-    asked = httpx.options(
-        f"{collector.url}/v1/events",
-        headers={
-            "origin": "https://app.example",
-            "access-control-request-method": "POST",
-            "access-control-request-headers": "authorization,content-type",
-        },
-    )
-    assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, "*")
-    sent = post(collector, "/v1/events", [vote()], origin="https://app.example")
-    assert (sent.status_code, sent.headers["access-control-allow-origin"]) == (202, "*")
+PAGE = "https://shop.example"
+
+
+def published(process: CollectorProcess, **settings: Any) -> dict[str, str]:
+    """Headers with a new key for pages, once the collector knows it."""
+    _, text = process.keys.create(process.app, scope="feedback", origins=(PAGE,), **settings)
+    headers = {"authorization": f"Bearer {text}", "origin": PAGE}
+    deadline_s = time.monotonic() + 10
+    while post(process, "/v1/events", [], **headers).status_code == 401:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    return headers
+
+
+def test_a_page_may_send_when_a_key_is_for_it(collector: CollectorProcess) -> None:
+    """Browsers ask first, and then read the answer; a page that no key is for is told so both times."""
+    headers = published(collector)
+    for origin, asked_status, sent_status in ((PAGE, 204, 202), ("https://evil.example", 403, 403)):
+        asked = httpx.options(
+            f"{collector.url}/v1/events",
+            headers={
+                "origin": origin,
+                "access-control-request-method": "POST",
+                "access-control-request-headers": "authorization,content-type",
+            },
+        )
+        allowed = origin if origin == PAGE else None
+        assert (asked.status_code, asked.headers.get("access-control-allow-origin")) == (asked_status, allowed)
+        sent = post(collector, "/v1/events", [vote()], **{**headers, "origin": origin})
+        assert (sent.status_code, sent.headers.get("access-control-allow-origin")) == (sent_status, allowed)
+        assert sent.headers["vary"] == "Origin"
+    assert "--origin https://evil.example" in sent.json()["reason"]
+    without = {name: value for name, value in headers.items() if name != "origin"}
+    assert post(collector, "/v1/events", [vote()], **without).status_code == 403
+    assert post(collector, "/v1/events", [vote()], origin=PAGE).status_code == 403
+
+
+def test_a_published_key_cannot_replace_what_others_said(collector: CollectorProcess, kafka: KafkaBroker) -> None:
+    """No generation, revision, evaluation, expert's correction or producer's account; a user's vote is taken."""
+    headers = published(collector)
+    generation_id = uuid7()
+    edit = {"type": "edit", "generation_id": generation_id, "corrected_text": "x"}
+    batch = [
+        {"type": "generation", "generation_id": generation_id, "revision": 2**31 - 1},
+        vote(generation_id, revision=2**31 - 1),
+        {"type": "evaluation", "generation_id": generation_id, "name": "good", "annotator_kind": "human", "value": 1},
+        {**edit, "origin": "expert"},
+        vote(generation_id, producer_id="somebody", producer_seq=1),
+        vote(generation_id),
+        {**edit, "origin": "user"},
+    ]
+    answer = post(collector, "/v1/events", batch, **headers)
+    content = answer.json()
+    assert (answer.status_code, content["accepted"]) == (207, 2)
+    assert [(error["index"], error["status"], error["field"]) for error in content["errors"]] == [
+        (0, 403, "type"),
+        (1, 403, "revision"),
+        (2, 403, "type"),
+        (3, 403, "origin"),
+        (4, 403, "producer_id"),
+    ]
+    assert all("scope all" in error["reason"] or "say user" in error["reason"] for error in content["errors"])
+    spans = post(collector, "/v1/traces", trace_request((b"\1" * 16, b"\2" * 8)), content_type=PROTOBUF, **headers)
+    assert spans.status_code == 403
+
+
+def test_a_published_key_does_not_speak_for_a_thousand_users(collector: CollectorProcess) -> None:
+    """Of one address it takes the votes of so many users an hour; the answer says what to wait for or to ask for."""
+    quotas = Quotas(users_per_address=3, events_per_address=100)
+    headers = published(collector, quotas=quotas)
+    crowd = post(collector, "/v1/events", [vote(user=f"u{number}") for number in range(1_000)], **headers)
+    assert (crowd.status_code, crowd.json()["error_type"]) == (413, "users_per_address")
+    few = [post(collector, "/v1/events", [vote(user=f"u{number}")], **headers) for number in range(4)]
+    assert [answer.status_code for answer in few] == [202, 202, 202, 429]
+    assert few[3].json()["error_type"] == "users_per_address"
+    assert "--users-per-address" in few[3].json()["reason"]
+    assert 3_000 < int(few[3].headers["retry-after"]) <= 3_600
+    assert post(collector, "/v1/events", [vote(user="u1")], **headers).status_code == 202
+    assert 'keeprate_collector_limited_total{limit="users_per_address"}' in httpx.get(collector.metrics_url).text
+
+
+def test_a_key_that_expired_is_refused_with_the_remedy(collector: CollectorProcess) -> None:
+    """401 says since when, and how to make another."""
+    headers = published(collector, expires_at=datetime.now(UTC) + timedelta(seconds=3))
+    deadline_s = time.monotonic() + 20
+    while (answer := post(collector, "/v1/events", [vote()], **headers)).status_code == 202:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    assert answer.status_code == 401
+    assert "expired at" in answer.json()["reason"]
+    assert f"keeprate keys create {collector.app}" in answer.json()["reason"]
+
+
+def test_without_a_key_nothing_is_described_or_measured(collector: CollectorProcess) -> None:
+    """The numbers are on a port of their own, and the description is for who has a key."""
+    assert httpx.get(f"{collector.url}/metrics").status_code == 404
+    assert httpx.get(f"{collector.url}/openapi.json").status_code == 401
+    described = httpx.get(f"{collector.url}/openapi.json", headers=collector.headers())
+    assert described.json()["openapi"] == "3.1.0"
+
+
+def test_it_says_where_it_listens_and_how_to_send(collector: CollectorProcess) -> None:
+    """The line for a first event works as it is printed."""
+    [line] = [line for line in collector.log.splitlines() if "curl" in line]
+    command = line.partition(": ")[2].replace("KEY", collector.key)
+    answer = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True).stdout
+    assert json.loads(answer) == {"accepted": 1, "refused": 0, "errors": []}
+    assert f"{collector.url}, 1 key, to Kafka at" in collector.log
+    assert collector.metrics_url in collector.log
+
+
+def test_without_keys_only_this_machine_is_served(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """No page of another site, and no name that somebody points at this machine; curl and local pages are."""
+    create_topics(kafka.bootstrap)
+    with CollectorProcess(tmp_path, kafka.bootstrap, "keyless", "--no-keys") as process:
+        url, plain = f"{process.url}/v1/events", {"content-type": "text/plain"}
+        body = json.dumps(vote(app="keyless"))
+        for headers, status in (
+            ({}, 202),
+            ({"origin": "http://localhost:3000", "sec-fetch-site": "cross-site"}, 202),
+            ({"sec-fetch-site": "none"}, 202),
+            ({"origin": "https://evil.example"}, 403),
+            ({"origin": "null"}, 403),
+            ({"origin": "https://localhost.evil.example"}, 403),
+            ({"sec-fetch-site": "cross-site"}, 403),
+            ({"host": f"evil.example:{process.port}"}, 403),
+        ):
+            answer = httpx.post(url, content=body, headers={**plain, **headers})
+            assert (headers, answer.status_code) == (headers, status)
+        assert "--no-keys" in httpx.post(url, content=body, headers={**plain, "origin": "null"}).json()["reason"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--tls-client-ca", "ca.pem"), "--tls-client-ca"),
+        (("--tls-certificate", "cert.pem"), "--tls-certificate"),
+        (("--no-keys", "--host", "0.0.0.0"), "--host"),
+        (("--trusted-proxy", "nonsense"), "--trusted-proxy"),
+    ],
+)
+def test_settings_that_promise_more_than_they_keep_are_refused(options: tuple[str, ...], said: str) -> None:
+    """It does not start, and the sentence names the option."""
+    command = [sys.executable, "-m", "keeprate.deploy.cli", "collector", "--port", "0", *options]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode != 0
+    assert f"keeprate collector: {said}: " in ended.stderr
 
 
 @pytest.mark.parametrize("kind", ["protobuf", "json"])
@@ -242,7 +380,7 @@ def test_a_revoked_key_is_refused_without_a_restart(collector: CollectorProcess)
 def test_its_own_metrics_account_for_what_it_took(collector: CollectorProcess) -> None:
     """Accepted by type, refused by reason."""
     post(collector, "/v1/events", [vote(), vote(value=9)])
-    text = httpx.get(f"{collector.url}/metrics").text
+    text = httpx.get(collector.metrics_url).text
     assert 'keeprate_collector_events_total{type="vote"}' in text
     assert 'keeprate_collector_refused_total{error_type="invalid"}' in text
     assert 'keeprate_collector_requests_total{path="/v1/events",status="207"}' in text

@@ -1,12 +1,13 @@
 """Spans of GenAI instrumentations, new and old, to generations."""
 
 import json
+import random
 from typing import Any
 
 import pytest
 
 from keeprate.producers.collector.identity import Aliases, span_generation_id
-from keeprate.producers.collector.spans import map_spans
+from keeprate.producers.collector.spans import Ancestry, map_spans
 from keeprate.schemas.events import MAX_EVENT_BYTES
 from tests.unit.collector.otel import PARENT, SPAN, TRACE, event, events_of, source, span
 
@@ -277,3 +278,31 @@ def test_names_are_forgotten_beyond_the_capacity() -> None:
         aliases.remember("demo", "trace", str(number), str(number))
     assert len(aliases) == 3
     assert aliases.find("demo", "trace", "9") == "9"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_nearest_generation_above_is_the_parent_in_any_forest(seed: int) -> None:
+    """As a walk up from each span finds it, in trees, rings and where parents are missing."""
+    chance = random.Random(seed)
+    names = [f"{number:016x}" for number in range(1, 40)]
+    spans = [
+        span({"gen_ai.system": "openai"} if chance.random() < 0.4 else {}, name, parent=chance.choice(["", *names]))
+        for name in names[:30]
+    ]
+    by_id = {one.span_id: one for one in spans}
+    ancestry = Ancestry(spans)
+    for one in spans:
+        at, seen, expected = one, {one.span_id}, None
+        while expected is None and at.parent_span_id in by_id and at.parent_span_id not in seen:
+            at = by_id[at.parent_span_id]
+            seen.add(at.span_id)
+            expected = at if at.attributes else None
+        assert ancestry.parent_of(one) is expected
+
+
+def test_a_resource_is_cut_to_names() -> None:
+    """It is repeated in each of its spans' events: a megabyte in it would be a gigabyte of events."""
+    resource = {"service.name": "x" * 1_000_000, "session.id": "y" * 1_000_000, "user.id": ["z" * 1_000_000]}
+    [said] = events_of(map_spans([span(CURRENT, resource=resource)], source()))
+    assert len(json.dumps(said)) < 5_000
+    assert said["attributes"]["service.name"] == "x" * 200

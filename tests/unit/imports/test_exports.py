@@ -128,7 +128,7 @@ def test_a_trace_of_the_api_is_read_with_all_that_is_in_it(tmp_path: Path) -> No
         "span_id": CHILD,
         "environment": "production",
         "session": "s-1",
-        "user": hashed_user({"user.id": "ada@example.com"}, b"salt"),
+        "user": hashed_user("ada@example.com", b"salt"),
         "operation": "chat",
         "step": "answer",
         "model": "gpt-4o",
