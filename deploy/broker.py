@@ -23,7 +23,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from platformdirs import user_cache_path
 
-from keeprate.deploy.process import ChildProcess, ProcessError, accepts, free_port
+from keeprate.deploy.process import ChildProcess, ProcessError, accepts, free_port, private_directory
 
 _FILES = Path(__file__).resolve().parent / "kafka"
 _POM = _FILES / "pom.xml"
@@ -175,7 +175,7 @@ class KafkaBroker:
             self._process.kill()
 
     def _configure(self) -> None:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        private_directory(self.data_dir)
         template = (_FILES / "server.properties").read_text()
         values = {"port": self.port, "controller_port": free_port(), "data_dir": self.data_dir.resolve() / "data"}
         for name, value in values.items():

@@ -1,10 +1,15 @@
 """The command line: `keeprate COMMAND`. Each command lives in a module of `commands/`."""
 
+import os
 import sys
 
 
 def main() -> None:
-    """The console script. Says which extra is missing instead of showing a traceback."""
+    """The console script. Says which extra is missing instead of showing a traceback.
+
+    What it and its children write holds what users and models wrote, so it is this user's alone.
+    """
+    os.umask(0o077)
     try:
         from keeprate.deploy.commands.tree import app
     except ModuleNotFoundError as error:

@@ -2,6 +2,7 @@
 
 **Invariant:** a child never outlives its parent by much. On Linux the kernel sends it SIGTERM when the thread that
 started it ends, however that comes about; elsewhere only an orderly end of the parent stops it.
+**Invariant:** what a child writes is this user's alone, unless the child says otherwise: its umask is 077.
 **Invariant:** a child sits in a session of its own: a Ctrl-C in the terminal reaches the parent alone, which can then
 stop its children in the order that loses nothing.
 """
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -29,6 +31,7 @@ if os.getppid() != int(sys.argv[1]):
 os.execvp(sys.argv[2], sys.argv[2:])
 """
 
+PRIVATE_UMASK = 0o077
 _POLL_S = 0.03
 _SERVER_PORTS = range(12_000, 32_000)
 
@@ -69,11 +72,12 @@ class ChildProcess:
                 stderr=output and subprocess.STDOUT,
                 env=os.environ | self._env,
                 start_new_session=True,
+                umask=PRIVATE_UMASK,
             )
 
     def _open(self, log: Path) -> BinaryIO:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        output = log.open("ab")
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        output = open(log, "ab", opener=partial(os.open, mode=0o600))  # noqa: SIM115
         self._log_start = output.tell()
         return output
 
@@ -133,6 +137,13 @@ class ChildProcess:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.terminate()
+
+
+def private_directory(path: Path) -> None:
+    """Make a directory of this program's own that no other user can enter; one that is there already is closed."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o700)
 
 
 def free_port() -> int:

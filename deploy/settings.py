@@ -4,7 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path, user_data_path
+from platformdirs import user_cache_path
+
+from keeprate.sinks.local_store import data_dir
 
 HOST = "127.0.0.1"
 BROKER_PORT = 9092
@@ -36,6 +38,6 @@ def from_environment() -> Settings:
     return Settings(
         brokers=env.get("KEEPRATE_BROKERS", f"{HOST}:{BROKER_PORT}"),
         store_url=env.get("KEEPRATE_STORE_URL", f"http://{HOST}:{STORE_PORT}/keeprate"),
-        data_dir=Path(env.get("KEEPRATE_DATA_DIR") or user_data_path("keeprate")),
+        data_dir=data_dir(),
         cache_dir=Path(env.get("KEEPRATE_CACHE_DIR") or user_cache_path("keeprate")),
     )

@@ -22,6 +22,8 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client as Driver
 from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
 
+from keeprate.sinks.local_store import with_token
+
 # Load, memory, time, part of a cluster away. Below: disk, descriptors, names, and what chDB could not put a name to.
 _BUSY: Final = (3, 107, 159, 164, 202, 203, 209, 210, 236, 241, 242, 252, 285, 286, 319, 341, 394, 425, 439, 999)
 _MACHINE: Final = (75, 76, 173, 198, 225, 243, 279, 1000, 1001, 1002)
@@ -136,9 +138,10 @@ class Client(AbstractContextManager["Client"]):
 def connect(url: str, database: str | None = None, answer_timeout_s: int = _ANSWER_TIMEOUT_S) -> Client:
     """Connect to `http(s)://user:password@host:port/database?setting=value`, `chdb:` or `chdb:///path`.
 
+    A URL on loopback without a user takes the token of this machine's own store, if there is one.
     database: instead of the one in the URL. It must exist, except for `migrate`, which connects to `default` first.
     """
-    parts = urlsplit(url)
+    parts = urlsplit(with_token(url))
     database = database or database_of(url)
     options: dict[str, Any] = {"database": database, "tz_mode": "aware"}
     if parts.scheme == "chdb":
@@ -148,7 +151,7 @@ def connect(url: str, database: str | None = None, answer_timeout_s: int = _ANSW
             )
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{_shown(url)}: a store's URL is http://host:port/database or chdb:///path")
+        raise ValueError(f"{shown(url)}: a store's URL is http://host:port/database or chdb:///path")
     return Client(
         _mapped(
             lambda: clickhouse_connect.get_client(
@@ -157,7 +160,7 @@ def connect(url: str, database: str | None = None, answer_timeout_s: int = _ANSW
                 port=parts.port or (8443 if parts.scheme == "https" else 8123),
                 username=unquote(parts.username or "") or "default",
                 password=unquote(parts.password or ""),
-                settings=dict(parse_qsl(parts.query)),
+                settings={name: value for name, value in parse_qsl(parts.query) if name != "database"},
                 query_retries=0,
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 send_receive_timeout=answer_timeout_s,
@@ -173,7 +176,9 @@ def connect(url: str, database: str | None = None, answer_timeout_s: int = _ANSW
 def database_of(url: str) -> str:
     """The database that a store's URL names; `keeprate` for one that names none."""
     parts = urlsplit(url)
-    return "keeprate" if parts.scheme == "chdb" else unquote(parts.path.strip("/")) or "keeprate"
+    if parts.scheme == "chdb":
+        return "keeprate"
+    return unquote(parts.path.strip("/")) or dict(parse_qsl(parts.query)).get("database") or "keeprate"
 
 
 def to_ms(moment: datetime) -> int:
@@ -181,7 +186,7 @@ def to_ms(moment: datetime) -> int:
     return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
     """The URL without its credentials."""
     return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
 

@@ -44,7 +44,7 @@ def report(
     keeprate report --app editor --by prompt_version,language --csv
     """
     from keeprate.deploy import report as reports
-    from keeprate.sinks.clickhouse import SchemaMismatchError, StoreError, connect
+    from keeprate.sinks.clickhouse import SchemaMismatchError, StoreError, connect, shown
 
     url = store or from_environment().store_url
     try:
@@ -56,7 +56,7 @@ def report(
     except SchemaMismatchError as error:
         _refuse(f"{error}\nThe store's tables or views are not this version's: run keeprate migrate", 1)
     except StoreError as error:
-        _refuse(f"{error}\nIs the store up, and --store or KEEPRATE_STORE_URL right? It is {url}", 1)
+        _refuse(f"{error}\nIs the store up, and --store or KEEPRATE_STORE_URL right? It is {shown(url)}", 1)
     except ValueError as error:
         _refuse(str(error), 2)
     if as_json or as_csv:

@@ -60,6 +60,7 @@ def up(
 
 def _run(cleanup: ExitStack, demo: bool, broker: str, directory: Path, ports: Ports) -> None:
     # Loaded here: they reach for Kafka and ClickHouse, which `--help` needs not.
+    from keeprate.deploy.store.token import url_with_token
     from keeprate.deploy.topics import create_topics
     from keeprate.sinks.migrate import migrate
 
@@ -75,7 +76,8 @@ def _run(cleanup: ExitStack, demo: bool, broker: str, directory: Path, ports: Po
         # Registered last, so done first: the parts need the broker until they have drained.
         cleanup.callback(_stop, stack)
         stack.wait_ready()
-        migrate(env["KEEPRATE_STORE_URL"])
+        # The parts find the token by their data directory; this process may have been told of it by an option.
+        migrate(url_with_token(directory / "store", ports.store, "/keeprate"))
         if not isinstance(choice, Memory):
             create_topics(env["KEEPRATE_BROKERS"])
     with _timed("monitor, page, sink and worker"):
@@ -148,7 +150,9 @@ def _show(choice: Choice, directory: Path, ports: Ports, env: dict[str, str], wi
     table.add_row(
         "Prometheus", url(ports.prometheus, "/alerts") if with_prometheus else "not installed, so not started"
     )
-    table.add_row("SQL", f"{url(ports.store)}  (ClickHouse's HTTP protocol, database keeprate)")
+    table.add_row(
+        "SQL", f"{url(ports.store)}  (ClickHouse's HTTP protocol; `keeprate store --print-url` has the token)"
+    )
     table.add_row("broker", f"{env['KEEPRATE_BROKERS']}  ({kind})")
     table.add_row("data, logs", f"{directory}, {directory / 'logs'}")
     console.print(table)

@@ -1,7 +1,7 @@
 """The engine in this process: a chDB directory with its lock, and one short session per request.
 
 chDB keeps settings and the current database per connection and a connection costs a tenth of a millisecond, so every
-request gets one of its own: nothing that a request sets can reach another one.
+request gets one of its own: nothing that a request sets can reach another one. What any of them may do is in `rights`.
 
 **Invariant:** one process per directory. The lock is the kernel's and ends with the process, however it ends.
 **Invariant:** text the engine raises leaves here as an EngineError with ClickHouse's code.
@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,10 @@ from typing import Any, TypeAlias
 
 from chdb.state.sqlitelike import Connection
 
-from keeprate.deploy.store.request import insert_from_file
+from keeprate.deploy.process import private_directory
+from keeprate.deploy.store.request import insert_from_file, quoted
+from keeprate.deploy.store.rights import Limits, configured
+from keeprate.deploy.store.statements import check, with_end
 
 _TemporaryFile: TypeAlias = "tempfile._TemporaryFileWrapper[bytes]"
 
@@ -60,24 +64,41 @@ class Summary:
 class Engine:
     """The chDB directory at `path`, made where it is missing, owned until `close`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits) -> None:
         """Raises DirectoryOwnedError when another process has it."""
         self._path = path
-        path.mkdir(parents=True, exist_ok=True)
+        private_directory(path)
         self._lock = _own(path)
         try:
-            # The engine lives as long as some connection to it does: this one keeps it.
-            self._anchor = Connection(str(path))
+            # The engine lives as long as some connection to it does: this one keeps it. Rights are the engine's, so
+            # they hold for every connection that follows.
+            with configured(limits) as (config, self._names):
+                self._anchor = Connection(f"{path}?config-file={config}")
+            self._anchor.query("SET max_query_size = 1073741824")
+            self._turn = threading.Lock()
             answer = self._anchor.query("SELECT timezone()", "TabSeparatedRaw")
             self.timezone: str = answer.bytes().decode().strip()
         except BaseException:
             os.close(self._lock)
             raise
 
+    def check(self, statement: str) -> None:
+        """Raise RequestError for a statement that would reach beyond the store."""
+        with self._turn, _engine_errors():
+            asked = f"SELECT normalizeQueryKeepNames({quoted(with_end(statement))})"
+            lexed: bytes = self._anchor.query(asked, "TabSeparatedRaw").bytes()
+        check(lexed.decode(), self._names)
+
     def session(self) -> "Session":
         """A session with nothing set. Close it after use."""
         with _engine_errors():
             return Session(Connection(str(self._path)))
+
+    def kill(self, session: "Session") -> None:
+        """Ask the engine to end what runs in a session; does nothing where nothing does."""
+        with self._turn, _engine_errors():
+            # By the name of its connection: the engine chooses the id of a query itself.
+            self._anchor.query(f"KILL QUERY WHERE Settings['chdb_client_name'] = '{session.name}' ASYNC")
 
     def close(self) -> None:
         """Shut the engine down and give the directory up. All sessions must be closed."""
@@ -97,7 +118,9 @@ class Session:
     """
 
     def __init__(self, connection: Connection) -> None:
+        self.name = uuid.uuid4().hex
         self._connection = connection
+        connection.query(f"SET chdb_client_name = '{self.name}'")
         self._insert: tuple[str, str, _TemporaryFile] | None = None
         self._turn = threading.Lock()
         self._under_way: Any = None

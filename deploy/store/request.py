@@ -4,6 +4,8 @@ The engine parses SQL; here only as much is read as the protocol needs: whether 
 behind it, and the FORMAT a statement ends with.
 """
 
+import base64
+import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ _PROTOCOL = frozenset(
     | {"session_id", "session_timeout", "session_check", "close_session", "user", "password", "quota_key", "role"}
     | {"client_protocol_version", "compress", "decompress"}
 )
+_NO_LOGIN = 516
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _SPACE = rb"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)"
 _INSERT = re.compile(rb"\A" + _SPACE + rb"*INSERT\s", re.IGNORECASE | re.DOTALL)
@@ -81,13 +84,40 @@ class Insert:
 
 
 def refusal(headers: Mapping[str, str]) -> str | None:
-    """Why a request is not from this machine's own programs, or None. A page in a browser could post here too."""
+    """Why a request is not from this machine's own programs, or None. A page in a browser could send one here too."""
     host = headers.get("host", "localhost")
     if re.sub(r":\d+$", "", host) not in _LOOPBACK_NAMES:
         return f"the store answers to {', '.join(_LOOPBACK_NAMES)}, not to {host!r}"
-    if "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        return "the store does not answer to pages in a browser"
+    # Of these, Node's own fetch sends a mode, but never one of a page that is opened.
+    if "origin" in headers or "sec-fetch-site" in headers or headers.get("sec-fetch-mode") == "navigate":
+        return "the store does not answer to a browser: use curl, a client of ClickHouse, or the page"
     return None
+
+
+def authenticate(headers: Mapping[str, str], arguments: Mapping[str, str], token: str) -> None:
+    """Raise RequestError unless a request brings the token as its password, in one of ClickHouse's three ways.
+
+    The user's name is not looked at: whoever has the token is the store's one user.
+    """
+    given = (
+        headers.get("x-clickhouse-key")
+        or _basic_password(headers.get("authorization", ""))
+        or arguments.get("password")
+    )
+    if not given:
+        raise RequestError("this store wants its token as the password: `keeprate store --print-url`", 401, _NO_LOGIN)
+    if not hmac.compare_digest(given.encode(), token.encode()):
+        raise RequestError("the password is not this store's token: `keeprate store --print-url`", 403, _NO_LOGIN)
+
+
+def _basic_password(authorization: str) -> str | None:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(encoded, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return None
 
 
 def read_options(arguments: Iterable[tuple[str, str]], headers: Mapping[str, str]) -> Options:
@@ -186,7 +216,8 @@ def set_statement(options: Options, read_only: bool) -> str | None:
     `read_only` is for GET, which by the protocol must not change anything.
     """
     settings = dict(options.settings)
-    if read_only and settings.get("readonly", "0") == "0":
+    if read_only and settings.get("readonly") != "1":
+        # Whatever else is asked for: the engine reads "00" as 0.
         settings["readonly"] = "2"
     assigned = settings | {f"param_{name}": value for name, value in options.parameters.items()}
     for name in assigned:
@@ -194,8 +225,9 @@ def set_statement(options: Options, read_only: bool) -> str | None:
             raise RequestError(f"{name!r} is not the name of a setting", 404, 115)
     # readonly comes last, or it would forbid the settings behind it in the same statement.
     ordered = sorted(assigned.items(), key=lambda setting: setting[0] == "readonly")
-    return "SET " + ", ".join(f"{name} = {_quoted(value)}" for name, value in ordered) if ordered else None
+    return "SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in ordered) if ordered else None
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """A text as a literal of SQL."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,7 +1,8 @@
 """ClickHouse's HTTP protocol in front of the engine.
 
 One request is: read the options, open a session, run the statement or feed the INSERT, answer. Engine calls block, so
-they run in a small pool of threads, while the event loop reads and writes the bodies.
+they run in a pool of threads, while the event loop reads and writes the bodies. Reads and writes have lanes of their
+own, so that no crowd of readers keeps rows from landing, and a read ends when its client goes.
 
 **Invariant:** the engine's answer is never changed, only compressed.
 **Invariant:** a failure before the first byte of the answer has a status and a code; after it, the connection breaks
@@ -11,9 +12,9 @@ off, so that no client takes a torn answer for a whole one.
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -30,6 +31,7 @@ from keeprate.deploy.store.request import (
     Insert,
     Options,
     RequestError,
+    authenticate,
     content_type,
     form_fields,
     has_answer,
@@ -40,10 +42,20 @@ from keeprate.deploy.store.request import (
     set_statement,
     split_insert,
 )
+from keeprate.deploy.store.rights import Limits
+from keeprate.deploy.store.token import own_token
 
 _Args = TypeVarTuple("_Args")
 _Result = TypeVar("_Result")
-_QUERIES_AT_ONCE = 8
+_READS_AT_ONCE = 12
+_WRITES_AT_ONCE = 6
+# For what takes a moment: opening and closing sessions, taking pieces of a body, ending queries.
+_SPARE_THREADS = 6
+_WAIT_FOR_TURN_S = 10
+_KILL_EVERY_S = 0.5
+_CLIENT_GONE = 499
+_CANCELLED = 394
+_TOO_MANY_QUERIES = 202
 # An INSERT's data go to the engine in pieces of at least this, so that a body of any size needs little memory.
 _PIECE_BYTES = 1 << 20
 _STOP_WITHIN_S = 10
@@ -58,11 +70,17 @@ _STATUS_BY_CODE = (
 
 
 class Door:
-    """The protocol over one engine. `answer` takes any request for it."""
+    """The protocol over one engine. `answer` takes any request for it that brings the token."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, token: str, answer_within_s: float) -> None:
+        """answer_within_s: how long an answer may be on its way; a reader that takes longer is left."""
         self._engine = engine
-        self._pool = ThreadPoolExecutor(_QUERIES_AT_ONCE, thread_name_prefix="engine")
+        self._token = token
+        self._answer_within_s = answer_within_s
+        threads = _READS_AT_ONCE + _WRITES_AT_ONCE + _SPARE_THREADS
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
+        self._reads = asyncio.Semaphore(_READS_AT_ONCE)
+        self._writes = asyncio.Semaphore(_WRITES_AT_ONCE)
 
     def close(self) -> None:
         """Wait for what still runs, then close the engine."""
@@ -76,6 +94,7 @@ class Door:
         options = Options()
         try:
             arguments = request.query_params.multi_items()
+            authenticate(request.headers, dict(arguments), self._token)
             body = _pieces(request)
             if request.headers.get("content-type", "").startswith("multipart/form-data"):
                 form = b"".join([piece async for piece in body])
@@ -112,14 +131,22 @@ class Door:
             insert, data = split
             return await self._insert(session, insert, data + first if statement else data, pieces)
         rest = b"".join([first, *[piece async for piece in pieces]])
-        statement = b"\n".join(filter(None, [statement, rest]))
+        text = _text(b"\n".join(filter(None, [statement, rest])))
+        await self._run(self._engine.check, text)
+        return await self._answer(session, request, options, text)
+
+    async def _answer(self, session: Session, request: Request, options: Options, text: str) -> Response:
+        statement = text.encode()
         answer_format = output_format(statement, options.default_format)
         encode, headers = _encoding(request, options)
-        if has_answer(statement):
+        reads = has_answer(statement)
+        if reads:
             headers["X-ClickHouse-Format"] = answer_format
         if may_stream(statement, answer_format) and not options.wait_end_of_query:
-            return await self._stream(session, statement, options, encode, headers)
-        answer, summary = await self._run(session.run, statement.decode(), options.default_format)
+            return await self._stream(session, request, text, options, encode, headers)
+        async with self._turn(self._reads if reads else self._writes):
+            work = self._begin(session.run, text, options.default_format)
+            answer, summary = await (self._unless_gone(request, session, work) if reads else work)
         encoded = await self._run(lambda: encode(answer) + encode.flush()) if answer else b""
         return Response(encoded, headers=headers | _summary_header(summary))
 
@@ -136,19 +163,26 @@ class Door:
         return session
 
     async def _insert(self, session: Session, insert: Insert, data: bytes, pieces: AsyncIterator[bytes]) -> Response:
+        await self._run(self._engine.check, insert.head)
         await self._run(session.begin_insert, insert.head, insert.format)
         if data:
             await self._run(session.add, data)
         async for piece in pieces:
             await self._run(session.add, piece)
-        return Response(headers=_summary_header(await self._run(session.finish_insert)))
+        # An INSERT is finished though its client may be gone: it was sent whole, and will not be sent again.
+        async with self._turn(self._writes):
+            return Response(headers=_summary_header(await self._run(session.finish_insert)))
 
     async def _stream(
-        self, session: Session, statement: bytes, options: Options, encode: Coder, headers: dict[str, str]
+        self, session: Session, request: Request, text: str, options: Options, encode: Coder, headers: dict[str, str]
     ) -> Response:
-        await self._run(session.begin_stream, statement.decode(), options.default_format)
-        # What is wrong with a query shows when its first block is due, in time for a status.
-        first = await self._run(session.next_block)
+        async with AsyncExitStack() as turn:
+            await turn.enter_async_context(self._turn(self._reads))
+            begun = self._begin(session.begin_stream, text, options.default_format)
+            await self._unless_gone(request, session, begun)
+            # What is wrong with a query shows when its first block is due, in time for a status.
+            first = await self._unless_gone(request, session, self._begin(session.next_block))
+            held = turn.pop_all()
 
         async def body() -> AsyncGenerator[bytes]:
             block = first
@@ -157,29 +191,76 @@ class Door:
                 block = await self._run(session.next_block)
             yield encode.flush()
 
-        return _Blocks(body(), headers, lambda: self._pool.submit(session.close))
+        async def over() -> None:
+            self._pool.submit(self._end, session)
+            await held.aclose()
+
+        return _Blocks(body(), headers, over, self._answer_within_s)
+
+    def _end(self, session: Session) -> None:
+        # Closing waits for the call that is under way, which may be long without a word to its session's query.
+        self._engine.kill(session)
+        session.close()
+
+    @asynccontextmanager
+    async def _turn(self, lane: asyncio.Semaphore) -> AsyncIterator[None]:
+        try:
+            await asyncio.wait_for(lane.acquire(), _WAIT_FOR_TURN_S)
+        except TimeoutError:
+            raise RequestError("too many queries run at once: try again in a moment", 503, _TOO_MANY_QUERIES) from None
+        try:
+            yield
+        finally:
+            lane.release()
+
+    async def _unless_gone(self, request: Request, session: Session, work: "asyncio.Future[_Result]") -> _Result:
+        """The result of a call of the engine; where the client goes before it is there, the call is ended."""
+        gone = asyncio.ensure_future(_disconnected(request))
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+        finally:
+            gone.cancel()
+        # Again and again: the query may not have begun yet when it is first looked for.
+        while not work.done():
+            await self._run(self._engine.kill, session)
+            await asyncio.wait((work,), timeout=_KILL_EVERY_S)
+        work.exception()
+        raise RequestError("the client went away", _CLIENT_GONE, _CANCELLED)
+
+    def _begin(self, call: Callable[[*_Args], _Result], *args: *_Args) -> "asyncio.Future[_Result]":
+        return asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
 
     async def _run(self, call: Callable[[*_Args], _Result], *args: *_Args) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
+        return await self._begin(call, *args)
 
 
 class _Blocks(StreamingResponse):
     """An answer sent block by block, and what to do when it is over, be it sent, broken or given up."""
 
-    def __init__(self, content: AsyncGenerator[bytes], headers: dict[str, str], over: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        content: AsyncGenerator[bytes],
+        headers: dict[str, str],
+        over: Callable[[], Awaitable[None]],
+        within_s: float,
+    ) -> None:
         super().__init__(content, headers=headers)
         self._over = over
+        self._within_s = within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            async with asyncio.timeout(self._within_s):
+                await super().__call__(scope, receive, send)
         finally:
-            self._over()
+            await self._over()
 
 
-def application(engine: Engine) -> Starlette:
+def application(engine: Engine, token: str, answer_within_s: float) -> Starlette:
     """The protocol over `engine` as an ASGI application, which closes the engine when it shuts down."""
-    door = Door(engine)
+    door = Door(engine, token, answer_within_s)
 
     async def ping(request: Request) -> Response:
         return PlainTextResponse("Ok.\n")
@@ -193,11 +274,15 @@ def application(engine: Engine) -> Starlette:
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-def run(path: Path, host: str, port: int) -> None:
-    """Own the directory and serve it until SIGTERM or SIGINT; running queries get some seconds to finish."""
-    engine = Engine(path)
+def run(path: Path, host: str, port: int, limits: Limits) -> None:
+    """Own the directory and serve it until SIGTERM or SIGINT; running queries get some seconds to finish.
+
+    Raises ValueError for a token that others could have read.
+    """
+    token = own_token(path)
+    engine = Engine(path, limits)
     config = uvicorn.Config(
-        application(engine),
+        application(engine, token, 2 * limits.query_s),
         host=host,
         port=port,
         log_level="warning",
@@ -207,6 +292,18 @@ def run(path: Path, host: str, port: int) -> None:
         timeout_graceful_shutdown=_STOP_WITHIN_S,
     )
     uvicorn.Server(config).run()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _text(statement: bytes) -> str:
+    try:
+        return statement.decode()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the statement is not UTF-8: {error.reason} at byte {error.start}", 400, 62) from error
 
 
 async def _pieces(request: Request) -> AsyncGenerator[bytes]:
@@ -256,4 +353,5 @@ def _failure(error: EngineError | RequestError) -> Response:
         text, status = str(error), _STATUS_BY_CODE.get(error.code, 500)
     else:
         text, status = f"Code: {error.code}. DB::Exception: {error}", error.status
-    return PlainTextResponse(text + "\n", status, {"X-ClickHouse-Exception-Code": str(error.code)})
+    headers = {"X-ClickHouse-Exception-Code": str(error.code)} | ({"Retry-After": "1"} if status == 503 else {})
+    return PlainTextResponse(text + "\n", status, headers)

@@ -18,6 +18,8 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from keeprate.deploy.process import ProcessError
 from keeprate.deploy.store import StoreProcess, serve
 from keeprate.deploy.store.codec import encoder
+from keeprate.deploy.store.token import own_token
+from keeprate.sinks.local_store import USER
 
 _TABLE = (
     "CREATE TABLE events (id UInt64, name String, at DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY id "
@@ -27,7 +29,9 @@ _AT_MS = 1_764_000_000_000
 
 
 def _connect(store: StoreProcess, database: str = "default", **more: Any) -> Client:
-    return clickhouse_connect.get_client(host="127.0.0.1", port=store.port, database=database, **more)
+    return clickhouse_connect.get_client(
+        host="127.0.0.1", port=store.port, username=USER, password=own_token(store.path), database=database, **more
+    )
 
 
 @pytest.fixture
@@ -261,12 +265,14 @@ def test_a_page_in_a_browser_gets_nothing(store: StoreProcess) -> None:
 def test_data_survive_a_stop_and_a_kill(tmp_path: Path) -> None:
     """What an INSERT was answered for is there after SIGTERM and after SIGKILL."""
     with StoreProcess(tmp_path / "data") as store:
-        _connect(store).command(_TABLE)
+        # Not in `default`, where the engine would look for files.
+        _connect(store).command("CREATE DATABASE kept")
+        _connect(store, "kept").command(_TABLE)
         for first, end in ((0, store.kill), (100, store.stop), (200, store.kill)):
-            _connect(store).raw_insert("events", insert_block=_json_rows(first, 100), fmt="JSONEachRow")
+            _connect(store, "kept").raw_insert("events", insert_block=_json_rows(first, 100), fmt="JSONEachRow")
             end()
             store.start()
-            assert _connect(store).command("SELECT count(), sum(id) FROM events") == [
+            assert _connect(store, "kept").command("SELECT count(), sum(id) FROM events") == [
                 str(first + 100),
                 str(sum(range(first + 100))),
             ]
@@ -300,6 +306,6 @@ def test_a_directory_has_one_owner(tmp_path: Path) -> None:
 
 
 def test_the_store_listens_on_loopback_only(tmp_path: Path) -> None:
-    """There are no passwords, so there is no other address."""
+    """A token that crosses a network in the clear is no token, so there is no other address."""
     with pytest.raises(ValueError, match="loopback only"):
         serve(tmp_path, "0.0.0.0", 1)

@@ -16,6 +16,7 @@ import pytest
 from keeprate.deploy.broker import KafkaBroker
 from keeprate.deploy.process import accepts, free_port
 from keeprate.deploy.stack import keeprate
+from keeprate.deploy.store.token import own_token
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 NAMES = ("broker", "store", "page", "prometheus")
@@ -41,7 +42,9 @@ class Up:
     def get(self, name: str, path: str, body: str | None = None) -> str:
         """What the part at a port answers."""
         data = body.encode() if body else None
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}{path}", data, timeout=30) as response:
+        token = {"X-ClickHouse-Key": own_token(self.directory / "store")} if name == "store" else {}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports[name]}{path}", data, token)
+        with urllib.request.urlopen(request, timeout=30) as response:
             return str(response.read().decode())
 
     def count(self, table: str) -> int:

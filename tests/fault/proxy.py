@@ -52,10 +52,6 @@ class FaultyStore:
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
     def misbehave(self, mode: Mode, times: int = 1 << 30, code: int = 0, name: str = "", table: str = "") -> None:
         """From the next write on."""
         self._healed.clear()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -77,7 +78,8 @@ class Trial:
     @property
     def way_to_store(self) -> str:
         """The database as sinks reach it: through the front."""
-        return f"{self.front.url}/{self.database}"
+        at = urlsplit(self.store_url)
+        return at._replace(netloc=at.netloc.replace(f":{at.port}", f":{self.front.port}")).geturl()
 
     def own_store(self, path: Path) -> StoreProcess:
         """From here on, a store that no other trial uses."""

@@ -1,11 +1,14 @@
 """The door reads of a request what the protocol needs, and of SQL no more than that."""
 
+import base64
+
 import pytest
 
 from keeprate.deploy.store.request import (
     Insert,
     Options,
     RequestError,
+    authenticate,
     content_type,
     form_fields,
     has_answer,
@@ -131,6 +134,8 @@ def test_settings_become_one_set_with_read_only_last() -> None:
     options = Options(settings={"readonly": "1", "a": "it's"}, parameters={"x": "a\\tb"})
     assert set_statement(options, read_only=True) == "SET a = 'it\\'s', param_x = 'a\\\\tb', readonly = '1'"
     assert set_statement(Options(), read_only=True) == "SET readonly = '2'"
+    for tried in ("0", "00", "false", "-0", ""):
+        assert set_statement(Options(settings={"readonly": tried}), read_only=True) == "SET readonly = '2'"
     assert set_statement(Options(), read_only=False) is None
 
 
@@ -140,14 +145,65 @@ def test_a_name_that_is_no_name_is_refused() -> None:
         set_statement(Options(settings={"a = 1; DROP TABLE t": "1"}), read_only=False)
 
 
-def test_pages_in_a_browser_are_refused() -> None:
-    """Neither another site's script nor a rebound name gets at the data; programs and a typed address do."""
-    assert refusal({"host": "127.0.0.1:8123"}) is None
-    assert refusal({"host": "localhost:8123", "sec-fetch-site": "none"}) is None
-    assert refusal({"host": "[::1]:8123"}) is None
-    assert refusal({"host": "127.0.0.1:8123", "origin": "https://example.org"}) is not None
-    assert refusal({"host": "127.0.0.1:8123", "sec-fetch-site": "cross-site"}) is not None
-    assert refusal({"host": "example.org:8123"}) is not None
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "127.0.0.1:8123", "origin": "https://example.org"},
+        {"host": "127.0.0.1:8123", "origin": "null"},
+        {"host": "127.0.0.1:8123", "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
+        {"host": "127.0.0.1:8123", "sec-fetch-site": "none", "sec-fetch-mode": "navigate"},
+        {"host": "127.0.0.1:8123", "sec-fetch-mode": "navigate"},
+        {"host": "localhost.example.org:8123"},
+        {"host": "127.0.0.1.example.org:8123"},
+        {"host": "example.org:8123"},
+        {"host": "example.org"},
+        {"host": ""},
+    ],
+)
+def test_browsers_and_foreign_names_are_refused(headers: dict[str, str]) -> None:
+    """Neither another site's script, form or link, nor a name that was rebound to loopback, gets an answer."""
+    assert refusal(headers) is not None
+
+
+@pytest.mark.parametrize(
+    "headers", [{"host": "127.0.0.1:8123"}, {"host": "[::1]:8123"}, {"host": "localhost", "sec-fetch-mode": "cors"}]
+)
+def test_programs_are_not_taken_for_browsers(headers: dict[str, str]) -> None:
+    """Node's own fetch says a mode, but no site."""
+    assert refusal(headers) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "arguments"),
+    [
+        ({"x-clickhouse-user": "keeprate", "x-clickhouse-key": "t0ken"}, {}),
+        ({"authorization": "Basic " + base64.b64encode(b"keeprate:t0ken").decode()}, {}),
+        ({}, {"user": "keeprate", "password": "t0ken"}),
+    ],
+)
+def test_the_token_is_taken_in_each_of_clickhouses_ways(headers: dict[str, str], arguments: dict[str, str]) -> None:
+    """Its clients, curl and a URL each have another one."""
+    authenticate(headers, arguments, "t0ken")
+
+
+@pytest.mark.parametrize(
+    ("headers", "arguments", "status"),
+    [
+        ({}, {}, 401),
+        ({}, {"password": ""}, 401),
+        ({"authorization": "Basic !"}, {}, 401),
+        ({"authorization": "Bearer t0ken"}, {}, 401),
+        ({"x-clickhouse-key": "t0ke"}, {}, 403),
+        ({"x-clickhouse-key": "t0kené"}, {}, 403),
+        ({"authorization": "Basic " + base64.b64encode(b"keeprate:other").decode()}, {}, 403),
+        ({}, {"password": "T0KEN"}, 403),
+    ],
+)
+def test_whoever_has_no_token_is_refused(headers: dict[str, str], arguments: dict[str, str], status: int) -> None:
+    """By ClickHouse's code for a failed login, with the way to the token."""
+    with pytest.raises(RequestError, match="keeprate store --print-url") as caught:
+        authenticate(headers, arguments, "t0ken")
+    assert (caught.value.status, caught.value.code) == (status, 516)
 
 
 @pytest.mark.parametrize(
