@@ -145,6 +145,15 @@ class KafkaBroker:
         """The process id while it runs."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def log(self) -> Path:
+        """Where it says what it does."""
+        return self.data_dir / "kafka.log"
+
+    def log_tail(self) -> str:
+        """What it said last."""
+        return "" if self._process is None else self._process.log_tail()
+
     def start(self, timeout_s: float = 60.0) -> None:
         """Return once clients can use the broker. Raises ProcessError, with the end of its log, when that fails."""
         if self.pid is not None:
@@ -153,14 +162,13 @@ class KafkaBroker:
             raise ProcessError(f"port {self.port} is taken by another process", "")
         java = [_java() or "java", *_HEAP, *_QUIET, "-cp", f"{fetch_jars()}/*"]
         self._configure()
-        log = self.data_dir / "kafka.log"
         settings = str(self._properties)
         # C1 only: the command is over before a better compiler would pay.
         tool = [*java, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--ignore-formatted"]
-        formatting = ChildProcess("Kafka's StorageTool", [*tool, "-t", _CLUSTER_ID, "-c", settings], log)
+        formatting = ChildProcess("Kafka's StorageTool", [*tool, "-t", _CLUSTER_ID, "-c", settings], self.log)
         formatting.start()
         formatting.wait_ready(lambda: formatting.returncode == 0, timeout_s)
-        self._process = ChildProcess("Apache Kafka", [*java, "kafka.Kafka", settings], log)
+        self._process = ChildProcess("Apache Kafka", [*java, "kafka.Kafka", settings], self.log)
         self._process.start()
         self._process.wait_ready(lambda: accepts(self.port) and answers(self.bootstrap), timeout_s)
 

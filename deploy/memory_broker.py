@@ -51,6 +51,10 @@ class MemoryBroker:
         """The process id while it runs."""
         return self._process.pid
 
+    def log_tail(self) -> str:
+        """What it said last."""
+        return self._process.log_tail()
+
     def start(self, timeout_s: float = 20.0) -> None:
         """Return once clients can use it. Raises ProcessError when that fails."""
         self._process.start()

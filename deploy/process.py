@@ -37,10 +37,11 @@ _SERVER_PORTS = range(12_000, 32_000)
 
 
 class ProcessError(RuntimeError):
-    """A child did not become ready: it ended, or its time ran out. Carries the end of its log as `log_tail`."""
+    """A child did not become ready: it ended, or its time ran out. Carries the bare `reason` and its `log_tail`."""
 
     def __init__(self, reason: str, log_tail: str) -> None:
         super().__init__(f"{reason}; the end of its log:\n{log_tail}" if log_tail else f"{reason}; its log is empty")
+        self.reason = reason
         self.log_tail = log_tail
 
 

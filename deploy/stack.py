@@ -3,21 +3,28 @@
 The part started last ends first: what emits, then the processors, which drain what they hold, then what serves people,
 then the store. The files of the store and the broker stay for the next start.
 
-**Invariant:** a part that ends by itself is started again or ends the stack; it is never missed.
+**Invariant:** a part that ends by itself is started again, and the others go on. Only what all stand on, the store and
+the broker, ends the stack, when it ends again and again.
 """
 
 import sys
+import time
 import urllib.error
 import urllib.request
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from keeprate.deploy.process import ChildProcess, ProcessError, accepts
+from keeprate.deploy.process import ChildProcess, ProcessError, accepts, private_directory
 from keeprate.deploy.settings import HOST
 
-RESTARTS_PER_MINUTE = 5
+ATTEMPTS = 5
+"""How often in a row the store or the broker may end by itself before the stack does."""
+STEADY_S = 60.0
+"""What ran for so long had started well: what ends it afterwards is a new failure."""
+LONGEST_PAUSE_S = 60.0
 _READY_TIMEOUT_S = 60.0
 
 
@@ -27,7 +34,8 @@ class Part:
 
     ready_url: answers 2xx once the part can be used; None when starting is enough.
     drain_s: how long it may take to finish what it holds before it is killed.
-    restart: whether it is started again when it ends by itself. Safe for every part, by the delivery protocol.
+    essential: whether the stack ends when this part ends again and again. Every part is started again when it ends by
+        itself, which is safe by the delivery protocol.
     foreground: whether its output is shown instead of kept in a log.
     """
 
@@ -35,7 +43,7 @@ class Part:
     argv: tuple[str, ...]
     ready_url: str | None = None
     drain_s: float = 20.0
-    restart: bool = True
+    essential: bool = False
     foreground: bool = False
 
 
@@ -83,6 +91,27 @@ def answers(ready_url: str) -> bool:
 
 
 @dataclass
+class Failures:
+    """When what ends by itself is started again: at once, then after pauses that double. Time is an argument."""
+
+    in_a_row: int = 0
+    started_at_s: float = 0.0
+    due_at_s: float | None = None
+
+    def ended(self, now_s: float) -> float:
+        """Note an end, and return the seconds until it is to be started again."""
+        steady = now_s - self.started_at_s >= STEADY_S
+        self.in_a_row = 1 if steady else self.in_a_row + 1
+        pause_s = 0.0 if self.in_a_row == 1 else min(LONGEST_PAUSE_S, 2.0 ** (self.in_a_row - 2))
+        self.due_at_s = now_s + pause_s
+        return pause_s
+
+    def started(self, now_s: float) -> None:
+        """Note a start."""
+        self.started_at_s, self.due_at_s = now_s, None
+
+
+@dataclass
 class Stack:
     """Running parts, in the order of their start.
 
@@ -95,37 +124,64 @@ class Stack:
     env: dict[str, str]
     tell: Callable[[str], None]
     _running: list[tuple[Part, ChildProcess]] = field(default_factory=list)
-    _ended_at: dict[str, list[float]] = field(default_factory=dict)
+    _failures: defaultdict[str, Failures] = field(default_factory=lambda: defaultdict(Failures))
 
     def launch(self, *parts: Part) -> None:
         """Start parts, and return without waiting for them. Must be called from a thread that outlives them."""
+        private_directory(self.logs)
         for part in parts:
             log = None if part.foreground else self.logs / f"{part.name}.log"
             child = ChildProcess(part.name, part.argv, log, self.env)
             self._running.append((part, child))
-            child.start()
+            self._start(part, child, time.monotonic())
 
     def wait_ready(self) -> None:
-        """Return once every part that was launched is ready. Raises ProcessError with the end of a log."""
+        """Return once every part that was launched is ready, or has failed and been told of.
+
+        Raises ProcessError, with the end of its log, for an essential one.
+        """
         for part, child in self._running:
-            if part.ready_url is not None:
+            if part.ready_url is None:
+                continue
+            try:
                 child.wait_ready(partial(answers, part.ready_url), _READY_TIMEOUT_S)
+            except ProcessError as error:
+                if part.essential:
+                    raise
+                self.tell(f"{error.reason}; the others go on, see {child.log}")
 
     def check(self, now_s: float) -> None:
-        """Start again what ended by itself. Raises ProcessError for a part that ends again and again.
+        """Start again what ended by itself, when its pause is over. Raises ProcessError for an essential part that ends
+        again and again.
 
         now_s: a monotonic clock.
         """
         for part, child in self._running:
+            failures = self._failures[part.name]
             if child.running:
                 continue
-            ended_at = [at for at in self._ended_at.get(part.name, []) if now_s - at < 60] + [now_s]
-            self._ended_at[part.name] = ended_at
-            reason = f"{part.name} ended by itself with code {child.returncode}"
-            if not part.restart or len(ended_at) > RESTARTS_PER_MINUTE:
-                raise ProcessError(reason, child.log_tail())
-            self.tell(f"{reason}; starting it again, see {child.log or 'above'}")
-            child.start()
+            if failures.due_at_s is None:
+                self._note_end(part, child, failures, now_s)
+            if failures.due_at_s is not None and now_s >= failures.due_at_s:
+                self._start(part, child, now_s)
+
+    def _note_end(self, part: Part, child: ChildProcess, failures: Failures, now_s: float) -> None:
+        pause_s = failures.ended(now_s)
+        reason = f"{part.name} ended by itself with code {child.returncode}"
+        if part.essential and failures.in_a_row > ATTEMPTS:
+            raise ProcessError(
+                f"{reason}, {failures.in_a_row} times in a row, and nothing goes on without it", child.log_tail()
+            )
+        again = f"in {pause_s:g} s" if pause_s else "now"
+        self.tell(f"{reason}; it starts again {again}, see {child.log or 'above'}")
+
+    def _start(self, part: Part, child: ChildProcess, now_s: float) -> None:
+        child.start()
+        self._failures[part.name].started(now_s)
+
+    def running(self, name: str) -> bool:
+        """Whether the part of this name runs at this moment."""
+        return any(child.running for part, child in self._running if part.name == name)
 
     def stop(self) -> None:
         """End every part, the last started first, each with its time to drain."""

@@ -3,8 +3,8 @@
 import shutil
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ from keeprate.deploy.broker import Address, Choice, KafkaBroker, Memory, resolve
 from keeprate.deploy.local_prometheus import prometheus_part
 from keeprate.deploy.memory_broker import WARNING, MemoryBroker
 from keeprate.deploy.process import ProcessError
-from keeprate.deploy.stack import Part, Ports, Stack, keeprate, taken, url
+from keeprate.deploy.stack import ATTEMPTS, Failures, Part, Ports, Stack, keeprate, taken, url
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS
 
 console = Console(stderr=True, highlight=False)
@@ -44,7 +44,8 @@ def up(
 ) -> None:
     """Start broker, store, worker, sink, monitor and page on this machine; Ctrl-C stops them, and data is kept.
 
-    Prometheus starts with Keeprate's rules where it is installed.
+    Prometheus starts with Keeprate's rules where it is installed. A part that ends by itself starts again, and the
+    others go on meanwhile; a broker or a store that ends again and again ends everything, with exit code 1.
     """
     ports = Ports(broker_port, store_port, page_port, monitor_port, prometheus_port)
     directory = data_dir or settings.from_environment().data_dir
@@ -58,13 +59,13 @@ def up(
         raise typer.Exit(1) from None
 
 
-def _run(cleanup: ExitStack, demo: bool, broker: str, directory: Path, ports: Ports) -> None:
+def _run(cleanup: ExitStack, demo: bool, wanted: str, directory: Path, ports: Ports) -> None:
     # Loaded here: they reach for Kafka and ClickHouse, which `--help` needs not.
     from keeprate.deploy.store.token import url_with_token
     from keeprate.deploy.topics import create_topics
     from keeprate.sinks.migrate import migrate
 
-    choice = resolve(broker, why_not_kafka())
+    choice = resolve(wanted, why_not_kafka())
     prometheus = shutil.which("prometheus")
     _refuse_taken_ports(ports, choice, prometheus is not None)
     env = {"KEEPRATE_DATA_DIR": str(directory), "KEEPRATE_STORE_URL": url(ports.store, "/keeprate")}
@@ -72,7 +73,7 @@ def _run(cleanup: ExitStack, demo: bool, broker: str, directory: Path, ports: Po
     with _timed("broker, store, topics and tables"):
         stack.launch(_store(directory, ports))
         cleanup.callback(stack.stop)
-        env["KEEPRATE_BROKERS"] = _start_broker(cleanup, choice, directory, ports)
+        env["KEEPRATE_BROKERS"], broker = _start_broker(cleanup, choice, directory, ports)
         # Registered last, so done first: the parts need the broker until they have drained.
         cleanup.callback(_stop, stack)
         stack.wait_ready()
@@ -86,9 +87,32 @@ def _run(cleanup: ExitStack, demo: bool, broker: str, directory: Path, ports: Po
     _show(choice, directory, ports, env, prometheus is not None)
     if demo:
         stack.launch(Part("demo", keeprate("demo"), foreground=True))
+    broker_failures = Failures(started_at_s=time.monotonic())
     while True:
         time.sleep(1)
+        if isinstance(broker, MemoryBroker) and broker.pid is None:
+            raise ProcessError("the broker in memory ended, and its records with it", broker.log_tail())
+        if isinstance(broker, KafkaBroker) and broker.pid is None:
+            _revive(broker, broker_failures, stack.tell)
         stack.check(time.monotonic())
+
+
+def _revive(broker: KafkaBroker, failures: Failures, tell: Callable[[str], None]) -> None:
+    """Start the broker again when its pause is over. Raises ProcessError when it ends again and again."""
+    now_s = time.monotonic()
+    if failures.due_at_s is None:
+        pause_s = failures.ended(now_s)
+        if failures.in_a_row > ATTEMPTS:
+            reason = f"the broker ended by itself {failures.in_a_row} times in a row, and nothing goes on without it"
+            raise ProcessError(reason, broker.log_tail())
+        tell(
+            f"the broker ended by itself; it starts again {f'in {pause_s:g} s' if pause_s else 'now'}, see {broker.log}"
+        )
+    if failures.due_at_s is not None and now_s >= failures.due_at_s:
+        failures.started(now_s)
+        # Where this fails, the next look finds it down again.
+        with suppress(ProcessError):
+            broker.start()
 
 
 def _stop(stack: Stack) -> None:
@@ -105,23 +129,28 @@ def _refuse_taken_ports(ports: Ports, choice: Choice, with_prometheus: bool) -> 
         raise ValueError(f"something already listens at the port of {', '.join(occupied)}: {remedy}")
 
 
-def _start_broker(cleanup: ExitStack, choice: Choice, directory: Path, ports: Ports) -> str:
+def _start_broker(
+    cleanup: ExitStack, choice: Choice, directory: Path, ports: Ports
+) -> tuple[str, KafkaBroker | MemoryBroker | None]:
+    """Where clients find the broker, and the one that runs here, if any."""
+    broker: KafkaBroker | MemoryBroker
     match choice:
         case Address(bootstrap):
-            return bootstrap
+            return bootstrap, None
         case Memory(because):
             console.print(f"[bold red]{WARNING}[/bold red]")
             if because:
                 console.print(f"[red]It runs because real Kafka cannot: {because}[/red]", soft_wrap=True)
             topics = {topic.name: DEFAULT_PARTITIONS for topic in ALL}
-            return cleanup.enter_context(MemoryBroker(directory / "logs" / "broker.log", topics)).bootstrap
+            broker = cleanup.enter_context(MemoryBroker(directory / "logs" / "broker.log", topics))
         case _:
-            return cleanup.enter_context(KafkaBroker(directory / "kafka", ports.broker)).bootstrap
+            broker = cleanup.enter_context(KafkaBroker(directory / "kafka", ports.broker))
+    return broker.bootstrap, broker
 
 
 def _store(directory: Path, ports: Ports) -> Part:
     argv = keeprate("store", "--path", str(directory / "store"), "--port", str(ports.store))
-    return Part("store", argv, url(ports.store, "/ping"))
+    return Part("store", argv, url(ports.store, "/ping"), essential=True)
 
 
 def _parts(directory: Path, ports: Ports, prometheus: str | None, choice: Choice) -> list[Part]:

@@ -67,6 +67,16 @@ class Up:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(90)
 
+    def pid_of(self, command: str) -> int | None:
+        """The process of the stack whose command line has these words."""
+        listed = subprocess.run(
+            ["ps", "--ppid", str(self.process.pid), "-ww", "-o", "pid=", "-o", "args="],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+        return next((int(line.split()[0]) for line in listed.splitlines() if command in line), None)
+
     def left_running(self) -> list[str]:
         """The command lines that still mention the data directory."""
         listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
@@ -114,6 +124,27 @@ def test_numbers_move_and_nothing_is_left_behind(
     again.wait(lambda: again.count("feedback") >= landed, "the data of the first run")
     assert again.interrupt() == 0
     assert again.left_running() == []
+
+
+def test_what_is_killed_starts_again_and_the_others_go_on(start: Callable[..., Up], kafka: KafkaBroker) -> None:
+    """A part, the store and the broker are told of and come back; all that lies in the data directory is private."""
+    up = start("--broker=kafka")
+    up.wait(lambda: "Ctrl-C stops everything" in up.said.read_text(), "the start")
+    for name, command, back in (
+        ("page", "cli page", lambda: up.get("page", "/healthz") == "ok\n"),
+        ("sink", "cli sink", lambda: up.pid_of("cli sink") is not None),
+        ("store", "cli store", lambda: up.count("outcomes") == 0),
+        ("the broker", "kafka.Kafka", lambda: accepts(up.ports["broker"])),
+    ):
+        killed = up.pid_of(command)
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        up.wait(lambda name=name: f"{name} ended by itself" in up.said.read_text(), f"a word about {name}")  # type: ignore[misc]
+        up.wait(lambda command=command, killed=killed: up.pid_of(command) not in (None, killed), name)  # type: ignore[misc]
+        up.wait(back, name)
+    assert [path for path in up.directory.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o077] == []
+    assert up.interrupt() == 0, up.said.read_text()
+    assert up.left_running() == []
 
 
 def test_a_taken_port_is_named_with_its_remedy(start: Callable[..., Up], kafka: KafkaBroker) -> None:
