@@ -20,6 +20,7 @@ MAX_SUSPECTS: Final = 2000
 """So many are looked at again. Beyond, something is badly wrong, and more of them would not say it better."""
 CHUNK_IDS: Final = 200
 _SHOWN: Final = 3
+_LAST_MS: Final = 253_402_300_799_999
 _NEVER: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 Generation = tuple[str, str]
@@ -76,7 +77,8 @@ def suspects(
         outcomes = _outcomes(store, page)
         for generation, place in with_facts.items():
             found.facts[place] += generation not in fresh
-        found.add(found.missing, {each: at for each, at in with_facts.items() if each not in outcomes.keys() | fresh})
+        alone = {each: at for each, at in with_facts.items() if each not in outcomes and each not in fresh}
+        found.add(found.missing, alone)
         if not selection.spans_time:
             found.add(found.orphans, _dated(outcomes, with_facts, partitions))
     for page in _pages_by_id(store, selection):
@@ -129,7 +131,7 @@ def _facts(store: Client, page: Page, settled_s: int) -> tuple[dict[Generation, 
         for table in FACTS
     )
     rows = store.query(
-        "SELECT toString(generation_id), min(partition), toDate(min(occurred_at)), "
+        "SELECT toString(generation_id), min(partition), toDate32(min(occurred_at)), "
         f"max(stored_at) > now64(3) - toIntervalSecond({{settled_s:UInt32}}) FROM ({union}) "
         "WHERE NOT refused GROUP BY generation_id",
         {**page.parameters(), "settled_s": settled_s},
@@ -157,9 +159,12 @@ def _dated(
 
 
 def _day_of(generation_id: str) -> date:
-    """The day inside a UUIDv7; of another id it means nothing, and the epoch's day says so."""
+    """The day inside a UUIDv7; of another id it means nothing, and the epoch's day says so.
+
+    Anybody may make up an id, and 48 bits of milliseconds reach beyond the years that there are.
+    """
     moment_ms = int(generation_id.replace("-", ""), 16) >> 80 if generation_id[14] == "7" else 0
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).date()
+    return datetime.fromtimestamp(moment_ms / 1000 if moment_ms <= _LAST_MS else 0, UTC).date()
 
 
 def _present(store: Client, suspected: Iterable[Generation], tables: Sequence[str]) -> set[Generation]:

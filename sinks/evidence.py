@@ -19,7 +19,8 @@ _WHERE_KEPT: Final = (
     "(empty({apps:Array(String)}) OR app IN {apps:Array(String)}) "
     "AND (empty({environments:Array(String)}) OR environment IN {environments:Array(String)})"
 )
-_SPAN: Final = "{since:DateTime64(3, 'UTC')} AND {until:DateTime64(3, 'UTC')}"
+_SPAN: Final = "{0} >= {{since:DateTime64(3, 'UTC')}} AND {0} < {{until:DateTime64(3, 'UTC')}}"
+"""[since, until), of a column."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def orphans(client: Client, since: datetime, until: datetime, apps: Sequence[str
     """Apps with feedback in [since, until) whose generation has not arrived, the most orphans first."""
     query = (
         "SELECT app, countIf(orphan) AS orphaned, count(), minIf(cohort_at, orphan) FROM suggestions "
-        f"WHERE cohort_at BETWEEN {_SPAN} AND (empty({{apps:Array(String)}}) OR app IN {{apps:Array(String)}}) "
+        f"WHERE {_SPAN.format('cohort_at')} AND (empty({{apps:Array(String)}}) OR app IN {{apps:Array(String)}}) "
         "GROUP BY app HAVING orphaned > 0 ORDER BY orphaned DESC, app"
     )
     return [Orphans(*row) for row in client.query(query, {**_span(since, until), "apps": list(apps)})]
@@ -136,7 +137,7 @@ def refusals(client: Client, since: datetime, until: datetime, limit: int = 1000
     query = (
         "SELECT toString(topic), toString(stage), toString(error_type), field, count() AS letters, max(refused_at), "
         "argMax(reason, refused_at) FROM dead_letters FINAL "
-        f"WHERE refused_at BETWEEN {_SPAN} GROUP BY topic, stage, error_type, field "
+        f"WHERE {_SPAN.format('refused_at')} GROUP BY topic, stage, error_type, field "
         "ORDER BY letters DESC, error_type, field, topic, stage LIMIT {limit:UInt32}"
     )
     return [Refusals(*row) for row in client.query(query, {**_span(since, until), "limit": limit})]
@@ -156,7 +157,7 @@ def remarks(
     """
     query = (
         "SELECT event FROM feedback "
-        f"WHERE type IN {{kinds:Array(String)}} AND occurred_at BETWEEN {_SPAN} AND {_WHERE_KEPT} "
+        f"WHERE type IN {{kinds:Array(String)}} AND {_SPAN.format('occurred_at')} AND {_WHERE_KEPT} "
         "ORDER BY occurred_at DESC, event_id LIMIT 1 BY event_id LIMIT {limit:UInt32}"
     )
     kept = {"apps": list((only or {}).get("app", ())), "environments": list((only or {}).get("environment", ()))}
@@ -196,8 +197,8 @@ def story(client: Client, app: str, generation_id: str, limit: int = 500) -> lis
 def horizons(client: Client, since: datetime, until: datetime) -> list[int]:
     """The horizons, in seconds, that retention checks of [since, until) have, ascending."""
     query = (
-        f"SELECT DISTINCT assumeNotNull(horizon_s) AS horizon FROM feedback WHERE occurred_at BETWEEN {_SPAN} "
-        "AND horizon_s IS NOT NULL ORDER BY horizon"
+        "SELECT DISTINCT assumeNotNull(horizon_s) AS horizon FROM feedback "
+        f"WHERE {_SPAN.format('occurred_at')} AND horizon_s IS NOT NULL ORDER BY horizon"
     )
     return [int(row[0]) for row in client.query(query, _span(since, until))]
 

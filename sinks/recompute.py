@@ -6,7 +6,6 @@ is. All events of a generation are read even where only one of them was selected
 **Invariant:** nothing here writes, but for `write`; and what it writes merges with what is there.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,10 +19,6 @@ from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import FIELDS, Outcome, canonical, encode_outcome, key_of, merge
 from keeprate.sinks.clickhouse import Client, to_ms
 from keeprate.sinks.rows import OUTCOMES_TABLE
-
-log = logging.getLogger("keeprate.sinks")
-
-Unreadable = Callable[[str, ContractError], None]
 
 FACTS: Final = ("generations", "feedback")
 PAGE_ROWS: Final = 20_000
@@ -103,6 +98,16 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A fact that this version does not take: an earlier one did, which had another contract."""
+
+    app: str
+    generation_id: str
+    event_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Difference:
     """A stored outcome that is not what its facts say. Either is empty where there is none."""
 
@@ -137,11 +142,14 @@ def pages(
     """Consecutive pages of what is selected, in the order of the tables. Also of outcomes that have no facts, unless
     a time selects: nothing dates these.
 
-    ids: the first and the last number that a generation may have.
+    ids: the first and the last number that a generation may have. Generations that begin meanwhile are left out: ids
+    grow with time, and a reader that is slower than they come would never be done.
     """
-    for app in selection.apps or _apps(store):
-        after = ids[0] - 1
-        while (last := _page_end(store, selection, app, (after, ids[1]), rows, size_bytes)) is not None:
+    for app, newest in _apps(store):
+        if selection.apps and app not in selection.apps:
+            continue
+        after, end = ids[0] - 1, min(ids[1], newest)
+        while (last := _page_end(store, selection, app, (after, end), rows, size_bytes)) is not None:
             yield Page(selection, app, after + 1, last)
             after = last
 
@@ -154,24 +162,21 @@ def count_facts(store: Client, selection: Selection) -> int:
     return sum(int(store.query(f"SELECT count() FROM {table} WHERE {where}", parameters)[0][0]) for table in FACTS)
 
 
-def log_unreadable(fact: str, error: ContractError) -> None:
-    """Say that a fact is left out: `app/generation_id, event event_id`."""
-    log.error("%s is stored, and cannot be read any more; it is left out: %s", fact, error)
-
-
-def events(store: Client, page: Page, unreadable: Unreadable = log_unreadable) -> Iterator[Event]:
-    """All events of a page's generations, unmerged duplicates included. unreadable: is told of what is no event.
+def events(store: Client, page: Page, unread: Callable[[Unread], None]) -> Iterator[Event]:
+    """All events of a page's generations, unmerged duplicates included. unread: is told those that cannot be read.
 
     What is stored was let in once, so today's bounds are not asked of it: an outcome stays what its facts say.
     """
-    fact = "concat(app, '/', toString(generation_id), ', event ', toString(event_id))"
     for table in FACTS:
-        statement = f"SELECT event, {fact} FROM {table} WHERE {page.condition()}"
-        for text, identity in store.query(statement, page.parameters()):
+        rows = store.query(
+            f"SELECT event, toString(generation_id), toString(event_id) FROM {table} WHERE {page.condition()}",
+            page.parameters(),
+        )
+        for text, generation_id, event_id in rows:
             try:
                 yield decode_stored(text.encode())
             except ContractError as error:
-                unreadable(identity, error)
+                unread(Unread(page.app, generation_id, event_id, str(error)))
 
 
 def stored(store: Client, page: Page, table: str = OUTCOMES_TABLE.name) -> dict[str, Outcome]:
@@ -225,9 +230,14 @@ def _is_nothing(value: Any, default: int | None) -> bool:
     return value == default if default is not None else not value
 
 
-def _apps(store: Client) -> list[str]:
-    parts = (f"SELECT DISTINCT app::String AS app FROM {table}" for table in (*FACTS, OUTCOMES_TABLE.name))
-    return [app for (app,) in store.query(f"SELECT DISTINCT app FROM ({' UNION ALL '.join(parts)}) ORDER BY app")]
+def _apps(store: Client) -> list[tuple[str, int]]:
+    """Every app, with the largest number that a generation of it has."""
+    parts = (
+        f"SELECT app::String AS app, max(toUInt128(generation_id)) AS newest FROM {table} GROUP BY app"
+        for table in (*FACTS, OUTCOMES_TABLE.name)
+    )
+    rows = store.query(f"SELECT app, max(newest) FROM ({' UNION ALL '.join(parts)}) GROUP BY app ORDER BY app")
+    return [(str(app), int(newest)) for app, newest in rows]
 
 
 def _within(first: str, last: str) -> str:

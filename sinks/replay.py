@@ -13,7 +13,7 @@ from typing import Any, Final
 from keeprate.schemas.events import Event
 from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS
 from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.recompute import Difference, Selection, compare, events, pages, recomputed, stored, write
+from keeprate.sinks.recompute import Difference, Selection, Unread, compare, events, pages, recomputed, stored, write
 from keeprate.sinks.recount import Touched
 from keeprate.sinks.rows import OUTCOMES_TABLE
 
@@ -24,13 +24,15 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 class Replayed:
     """What a replay found and did.
 
-    events: read, unmerged duplicates included. outcomes: recomputed from them.
+    events: read, unmerged duplicates included. unread: facts that this version does not take, so that they are in no
+    recomputed outcome. outcomes: recomputed from the events.
     equal, lacking, more: of the outcomes on either side, how many are equal, lack what their facts say, and hold what
     no fact says; one may do both. fields: how many outcomes differ in each field.
     written: inserted into the table. differences: the first of them.
     """
 
     events: int = 0
+    unread: list[Unread] = field(default_factory=list)
     outcomes: int = 0
     equal: int = 0
     lacking: int = 0
@@ -62,7 +64,7 @@ def replay(
     is_there = has_table(store, table)
     for page in pages(store, selection):
         before = done.events
-        said = recomputed(_counted(events(store, page), done))
+        said = recomputed(_counted(events(store, page, done.unread.append), done))
         held = stored(store, page, table) if is_there else {}
         found = compare(held, said)
         if touched is not None:

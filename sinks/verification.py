@@ -3,13 +3,14 @@
 **Invariant:** a busy pipeline is no fault. What could be on its way is left out, or looked at again when it is there.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 from keeprate.schemas.topics import DEFAULT_PARTITIONS, JOIN_GROUP
+from keeprate.sinks.accounting import MAX_OFFSETS, RecordReader, accounted, check_accounting, check_ledger
 from keeprate.sinks.agreement import Agreement, judge, suspects
 from keeprate.sinks.backwards import (
     SOURCE_NAMES,
@@ -20,22 +21,20 @@ from keeprate.sinks.backwards import (
     offset_findings,
 )
 from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.conflicts import Conflict, repeated
 from keeprate.sinks.finding import Finding
 from keeprate.sinks.positions import Positions
-from keeprate.sinks.recompute import Selection, count_facts
+from keeprate.sinks.recompute import Selection, Unread, count_facts
 from keeprate.sinks.settling import PATIENCE_S, settled_partitions
-from keeprate.sinks.verify import (
-    MAX_OFFSETS,
-    RecordReader,
-    accounted,
-    check_accounting,
-    check_ledger,
-    check_outcomes,
-    look_again,
-)
+from keeprate.sinks.verify import Checked, check_outcomes, look_again
 from keeprate.sinks.windows import Windows, bounded_span, check_windows, open_span, repair_windows, whole_span
 
 ALL: Final = Selection()
+STAGES: Final = ("offsets", "generations", "facts", "windows")
+"""What a verification goes through, one after the other."""
+
+OnStage = Callable[[str, int, int], None]
+"""Is told which stage it is, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,8 @@ class Scope:
 class Report:
     """What was compared and what was found. shares: one in so many generations was looked at.
 
-    windows: how many could be judged.
+    windows: how many could be judged. conflicts: events whose id another one has, which says something else. unread:
+    facts that this version does not take. Of the last two, outcomes hold what they were when they were joined.
     """
 
     findings: list[Finding]
@@ -92,10 +92,16 @@ class Report:
     outcomes: int
     windows: int
     shares: int
+    conflicts: list[Conflict] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
 
 
 def verify(
-    store: Client, kafka: Kafka | None, scope: Scope | None = None, earlier: Mapping[GroupPartition, int] | None = None
+    store: Client,
+    kafka: Kafka | None,
+    scope: Scope | None = None,
+    earlier: Mapping[GroupPartition, int] | None = None,
+    on_stage: OnStage = lambda stage, done, total: None,
 ) -> Report:
     """Run every check. Changes nothing unless `scope.repair`.
 
@@ -106,16 +112,20 @@ def verify(
     ranges, offsets = accounted(store, scope.since)
     looked_at = MAX_OFFSETS if scope.max_facts else None
     findings = check_ledger(store, scope.since) + check_history(store, scope.since)
-    findings += check_accounting(store, kafka.reader if kafka else None, scope.since, looked_at)
+    reader = kafka.reader if kafka else None
+    nowhere, conflicts = check_accounting(store, reader, scope.since, looked_at, partial(on_stage, "offsets"))
+    findings += nowhere
     found = check_offsets(store, kafka.positions, kafka.join_group) if kafka else []
     findings += offset_findings(found, earlier)
     selection = _selection(store, scope)
-    agreements, differing = _agreement(store, kafka, selection, scope.settled_s)
-    outcomes, wrong = _outcomes(store, kafka, selection, scope)
+    conflicts += repeated(store, selection)
+    agreements, differing = _agreement(store, kafka, selection, scope.settled_s, on_stage)
+    outcomes = _outcomes(store, kafka, selection, scope, conflicts, on_stage)
     # After the outcomes were repaired: windows are counted from them.
-    windows, miscounted = _windows(store, kafka, scope)
-    findings = sorted([*findings, *differing, *wrong, *miscounted], key=lambda finding: finding.check)
-    return Report(findings, found, agreements, ranges, offsets, outcomes, windows, selection.shares)
+    windows, miscounted = _windows(store, kafka, scope, partial(on_stage, "windows"))
+    findings = sorted([*findings, *differing, *outcomes.findings, *miscounted], key=lambda finding: finding.check)
+    counts = (ranges, offsets, outcomes.checked, windows, selection.shares)
+    return Report(findings, found, agreements, *counts, conflicts, outcomes.unread)
 
 
 def _selection(store: Client, scope: Scope) -> Selection:
@@ -127,31 +137,43 @@ def _selection(store: Client, scope: Scope) -> Selection:
 
 
 def _agreement(
-    store: Client, kafka: Kafka | None, selection: Selection, settled_s: int
+    store: Client, kafka: Kafka | None, selection: Selection, settled_s: int, on_stage: OnStage
 ) -> tuple[list[Agreement], list[Finding]]:
     partitions = kafka.partitions() if kafka else DEFAULT_PARTITIONS
     found = suspects(store, selection, partitions, settled_s)
+    compared = sum(found.facts.values())
+    on_stage("generations", compared, compared)
     return judge(store, found, partial(kafka.settled, store) if kafka else lambda: frozenset(range(2**16)))
 
 
-def _outcomes(store: Client, kafka: Kafka | None, selection: Selection, scope: Scope) -> tuple[int, list[Finding]]:
-    if kafka is None or scope.repair:
-        # Repairing is safe while records are on their way, and leaves nothing to look at again.
-        return check_outcomes(store, scope.settled_s, scope.repair, selection)
-    settled, partitions = partial(kafka.settled, store), kafka.partitions()
-    return check_outcomes(
-        store,
-        scope.settled_s,
-        selection=selection,
-        second_look=lambda suspected: look_again(store, suspected, settled, partitions),
-    )
+def _outcomes(
+    store: Client,
+    kafka: Kafka | None,
+    selection: Selection,
+    scope: Scope,
+    conflicts: Sequence[Conflict],
+    on_stage: OnStage,
+) -> Checked:
+    total, second_look = count_facts(store, selection), None
+    # Repairing is safe while records are on their way, and leaves nothing to look at again.
+    if kafka is not None and not scope.repair:
+        settled, partitions = partial(kafka.settled, store), kafka.partitions()
+        second_look = partial(look_again, store, settled=settled, partitions=partitions)
+
+    # All facts of a generation are read, also those that are not of the span.
+    def on_facts(facts: int) -> None:
+        on_stage("facts", facts, max(facts, total))
+
+    return check_outcomes(store, scope.settled_s, scope.repair, selection, second_look, conflicts, on_facts)
 
 
-def _windows(store: Client, kafka: Kafka | None, scope: Scope) -> tuple[int, list[Finding]]:
+def _windows(
+    store: Client, kafka: Kafka | None, scope: Scope, on_piece: Callable[[int, int], None]
+) -> tuple[int, list[Finding]]:
     windows = Windows(store, kafka.partitions() if kafka else DEFAULT_PARTITIONS, scope.settled_s, kafka is None)
     if scope.repair:
-        return repair_windows(windows, whole_span(scope.since, scope.until))
+        return repair_windows(windows, whole_span(scope.since, scope.until), on_piece)
     bounded = scope.max_facts is not None
     span_ms = bounded_span(store, scope.max_facts or 0, scope.turn) if bounded else open_span(scope.since, scope.until)
     settled = partial(kafka.settled, store) if kafka else None
-    return check_windows(windows, span_ms, settled, kafka.patience_s if kafka else 0.0)
+    return check_windows(windows, span_ms, settled, kafka.patience_s if kafka else 0.0, on_piece=on_piece)

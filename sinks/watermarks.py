@@ -25,12 +25,12 @@ FROM
     SELECT app, toUnixTimestamp64Milli(occurred_at) AS at_ms,
         toUnixTimestamp64Milli(stored_at) > {now_ms:Int64} - {recent_ms:Int64} AS recent
     FROM generations
-    WHERE occurred_at BETWEEN {oldest:DateTime64(3, 'UTC')} AND {newest:DateTime64(3, 'UTC')}
+    WHERE occurred_at >= {oldest:DateTime64(3, 'UTC')} AND occurred_at < {newest:DateTime64(3, 'UTC')}
     UNION ALL
     SELECT app, toUnixTimestamp64Milli(occurred_at),
         toUnixTimestamp64Milli(stored_at) > {now_ms:Int64} - {recent_ms:Int64}
     FROM feedback
-    WHERE occurred_at BETWEEN {oldest:DateTime64(3, 'UTC')} AND {newest:DateTime64(3, 'UTC')}
+    WHERE occurred_at >= {oldest:DateTime64(3, 'UTC')} AND occurred_at < {newest:DateTime64(3, 'UTC')}
 )
 GROUP BY app
 """

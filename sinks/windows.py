@@ -11,7 +11,7 @@ against it.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -40,7 +40,8 @@ from keeprate.sinks.settling import landed_ends
 MAX_SUSPECTS: Final = 20
 """So many windows are looked at again."""
 STEP_MS: Final = 6 * 3_600_000
-"""So much is counted at once, so that memory stays bounded."""
+PIECE_FACTS: Final = 50_000
+"""Steps are counted together up to so many facts: each piece reads the tables anew, and memory stays bounded."""
 _MARGIN_MS: Final = 3_600_000
 _PAUSE_S: Final = 1.0
 
@@ -139,16 +140,20 @@ def check_windows(
     patience_s: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    on_piece: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[int, list[Finding]]:
-    """I4 for windows that began in a span; how many were judged.
+    """I4 for windows that began in a span; how many were judged. on_piece: is told how many pieces are done, and of how
+    many.
 
     settled: waits, and returns the partitions of which all that was written before its call is landed. What differs
     then is looked at for so long before it is a finding.
     """
     judged, suspected = 0, list[WindowDifference]()
-    for since_ms, until_ms in _pieces(windows.store, *span_ms):
-        number, found = windows.differences(since_ms, until_ms)
-        judged, suspected = judged + number, suspected + found
+    pieces = _pieces(windows.store, *span_ms)
+    for number, (since_ms, until_ms) in enumerate(pieces, 1):
+        compared, found = windows.differences(since_ms, until_ms)
+        judged, suspected = judged + compared, suspected + found
+        on_piece(number, len(pieces))
     if suspected and settled is not None:
         arrived, deadline_s = settled(), clock() + patience_s
         suspected = [one for one in suspected if one.window.partition in arrived][:MAX_SUSPECTS]
@@ -159,13 +164,17 @@ def check_windows(
     return judged, [one.finding() for one in suspected]
 
 
-def repair_windows(windows: Windows, span_ms: tuple[int, int]) -> tuple[int, list[Finding]]:
+def repair_windows(
+    windows: Windows, span_ms: tuple[int, int], on_piece: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[int, list[Finding]]:
     """Count windows of a span again and insert those that differ, closed ones too. Findings are what was not closed."""
     judged, repaired_ones = 0, list[WindowDifference]()
-    for since_ms, until_ms in _pieces(windows.store, *span_ms):
-        number, found = windows.differences(since_ms, until_ms)
+    pieces = _pieces(windows.store, *span_ms)
+    for number, (since_ms, until_ms) in enumerate(pieces, 1):
+        compared, found = windows.differences(since_ms, until_ms)
         windows.repair(found)
-        judged, repaired_ones = judged + number, repaired_ones + found
+        judged, repaired_ones = judged + compared, repaired_ones + found
+        on_piece(number, len(pieces))
     open_since_ms, _ = open_span()
     return judged, [one.finding() for one in repaired_ones if one.window.window_at >= open_since_ms]
 
@@ -212,17 +221,26 @@ def _still(windows: Windows, suspected: list[WindowDifference]) -> list[WindowDi
     return left
 
 
-def _pieces(store: Client, since_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
-    """The span in steps, without those of which nothing is known: a clock that is years off makes no empty years."""
-    known = (f"SELECT toUnixTimestamp(occurred_at) AS at_s FROM {table}" for table in FACTS)
+def _pieces(store: Client, since_ms: int, until_ms: int) -> list[tuple[int, int]]:
+    """The span in steps, without those of which nothing is known: a clock that is years off makes no empty years.
+
+    Steps that follow each other are one piece as long as they have few facts.
+    """
+    known = (f"SELECT toUnixTimestamp64Milli(occurred_at) AS at_ms, 1 AS facts FROM {table}" for table in FACTS)
     rows = store.query(
-        f"SELECT DISTINCT intDiv(at_s, {{step_s:UInt32}}) FROM ({' UNION ALL '.join(known)} "
-        "UNION ALL SELECT toUnixTimestamp(window_at) FROM windows) "
-        "WHERE at_s >= {since_s:Int64} AND at_s < {until_s:Int64} ORDER BY 1",
-        {"step_s": STEP_MS // 1000, "since_s": since_ms // 1000, "until_s": until_ms // 1000},
+        f"SELECT intDiv(at_ms, {{step_ms:Int64}}), sum(facts) FROM ({' UNION ALL '.join(known)} "
+        "UNION ALL SELECT toInt64(toUnixTimestamp(window_at)) * 1000, 0 FROM windows) "
+        "WHERE at_ms >= {since_ms:Int64} AND at_ms < {until_ms:Int64} GROUP BY 1 ORDER BY 1",
+        {"step_ms": STEP_MS, "since_ms": since_ms, "until_ms": until_ms},
     )
-    for (step,) in rows:
-        yield max(since_ms, int(step) * STEP_MS), min(until_ms, (int(step) + 1) * STEP_MS)
+    pieces, held = list[tuple[int, int]](), 0
+    for step, facts in rows:
+        begin, end = max(since_ms, int(step) * STEP_MS), min(until_ms, (int(step) + 1) * STEP_MS)
+        if pieces and pieces[-1][1] == begin and held + facts <= PIECE_FACTS:
+            pieces[-1], held = (pieces[-1][0], end), held + facts
+        else:
+            pieces, held = [*pieces, (begin, end)], facts
+    return pieces
 
 
 def _compared(record: WindowRecord, segments: Segments) -> list[WindowDifference]:

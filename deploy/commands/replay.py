@@ -170,7 +170,8 @@ def _as_json(done: "Replayed", table: str, wrote: bool, windows: "Recounted | No
         for one in done.differences
     ]
     counts = asdict(windows) if windows is not None else None
-    more = {"fields": done.fields, "differences": listed, "windows": counts}
+    unread = [asdict(one) for one in done.unread]
+    more = {"fields": done.fields, "differences": listed, "unread": unread, "windows": counts}
     return json.dumps({"table": table, "dry_run": not wrote, **numbers, **more})
 
 
@@ -189,6 +190,12 @@ def _as_text(done: "Replayed", table: str, wrote: bool, verified: bool) -> str:
         f"{done.outcomes} outcomes recomputed from {done.events} events; in {table}, {done.equal} are the same, "
         f"{done.lacking} lack something and {done.more} hold more than their facts say"
     )
+    if done.unread:
+        first = done.unread[0]
+        lines.append(
+            f"{len(done.unread)} facts are not taken by this version and are in no recomputed outcome, the first "
+            f"{first.app} {first.event_id}: {first.reason}"
+        )
     if wrote:
         lines.append(f"wrote {done.written} to {table}")
     elif done.lacking:

@@ -215,6 +215,14 @@ VERIFY_WAITING: Final = Metric(
     "Generations that differed and were not judged, because their partition had not caught up.",
     "Above 0 for long: a consumer lags, see keeprate_kafka_consumer_lag_messages.",
 )
+VERIFY_NOTED: Final = Metric(
+    "keeprate_verify_noted",
+    "gauge",
+    ("subject",),
+    "What the last verification tells, and no fault of the pipeline: conflicts (events under the id of another one, "
+    "which says something else) and unread (stored facts that this version does not take).",
+    "Above 0: keeprate verify names the apps and events; conflicts: the app is to give each event an id of its own.",
+)
 VERIFY_SHARES: Final = Metric(
     "keeprate_verify_shares",
     "gauge",
@@ -249,6 +257,6 @@ METRICS: Final = (
     *(PIPELINE_EVENTS, EVENT_TIME_LAG, WATERMARK, CONSUMER_LAG, END_OFFSET, COMMITTED_OFFSET, BATCHES, ORPHANS),
     *(LAST_SUCCESS, LABEL_OVERFLOW, BASELINE_RATIO, BASELINE_EVENTS),
     *(DRIFT_EVIDENCE, DRIFT_STATE, DRIFT_DISPERSION, DRIFT_CHANGED_AT, DRIFT_UPDATED_AT),
-    *(VERIFY_FINDINGS, VERIFY_CHECKED, VERIFY_WAITING, VERIFY_SHARES),
+    *(VERIFY_FINDINGS, VERIFY_CHECKED, VERIFY_WAITING, VERIFY_NOTED, VERIFY_SHARES),
     *(VERIFY_DURATION, VERIFY_INTERVAL, VERIFY_SUCCESS),
 )

@@ -125,10 +125,15 @@ def families(last: Pass | None) -> list[Family]:
         "outcomes": report.outcomes if report else 0,
         "windows": report.windows if report else 0,
     }
+    noted = {
+        "conflicts": len(report.conflicts) if report else 0,
+        "unread": len(report.unread) if report else 0,
+    }
     waiting = sum(each.waiting for each in report.agreements) if report else 0
     return [
         gauge(catalogue.VERIFY_FINDINGS, {(check,): found[check] for check in CHECKS}),
         gauge(catalogue.VERIFY_CHECKED, {(subject,): number for subject, number in checked.items()}),
+        gauge(catalogue.VERIFY_NOTED, {(subject,): number for subject, number in noted.items()}),
         gauge(catalogue.VERIFY_WAITING, {(): waiting}),
         gauge(catalogue.VERIFY_SHARES, {(): report.shares if report else 1}),
         gauge(catalogue.VERIFY_DURATION, {(): last.took_s if last else 0.0}),

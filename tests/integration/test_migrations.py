@@ -64,7 +64,7 @@ def test_a_store_of_an_older_version_keeps_its_rows(store: StoreProcess, version
         after = _everything(client)
         assert {name: after[name] for name in before} == before
         _land(client, "keeprate.outcomes", outcomes)
-        assert check_outcomes(client, settled_s=0)[1] == []
+        assert check_outcomes(client, settled_s=0).findings == []
 
 
 def test_a_migration_that_was_cut_off_is_run_again(store: StoreProcess) -> None:

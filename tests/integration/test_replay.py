@@ -18,7 +18,7 @@ from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import Outcome, canonical
 from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.migrate import migrate
-from keeprate.sinks.recompute import Selection, events, pages, recomputed, stored, write
+from keeprate.sinks.recompute import Selection, Unread, events, pages, recomputed, stored, write
 from tests.facts import START_MS, Facts
 from tests.reading import load_all
 from tests.streaming import story
@@ -73,6 +73,10 @@ def test_windows_need_kafka(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--no-windows" in result.output
 
 
+def _never(unread: Unread) -> None:
+    raise AssertionError(unread)
+
+
 @pytest.mark.parametrize("rows", [1, 7, 10_000])
 @pytest.mark.parametrize("size_bytes", [1, 10_000, 1 << 30])
 def test_pages_hold_each_generation_whole_and_once(client: Client, rows: int, size_bytes: int) -> None:
@@ -81,7 +85,7 @@ def test_pages_hold_each_generation_whole_and_once(client: Client, rows: int, si
     _load(client, log, log[45:])
     found: dict[str, Outcome] = {}
     for page in pages(client, Selection(), rows, size_bytes):
-        said = recomputed(events(client, page))
+        said = recomputed(events(client, page, _never))
         assert not said.keys() & found.keys()
         found |= said
     assert found == _expected(log)
@@ -187,5 +191,5 @@ def test_the_bytes_of_a_fact_are_the_only_source(client: Client) -> None:
     client.insert("feedback", ("event", "topic", "partition", "offset"), rows)
     found: dict[str, Outcome] = {}
     for page in pages(client, Selection()):
-        found |= recomputed(events(client, page))
+        found |= recomputed(events(client, page, _never))
     assert found == _expected(LOG[:20])

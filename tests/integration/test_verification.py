@@ -1,18 +1,22 @@
 """Offsets that went back, and stream and facts that disagree, on the real engine; Kafka's offsets are laid out."""
 
+import json
 import random
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import decode, encode
+from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, JOIN_GROUP, OUTCOMES
+from keeprate.sinks.accounting import check_accounting
 from keeprate.sinks.agreement import judge, suspects
 from keeprate.sinks.backwards import check_history, check_offsets, committed_of, offset_findings
 from keeprate.sinks.clickhouse import Client, connect
@@ -20,11 +24,10 @@ from keeprate.sinks.flush import INSERT_SETTINGS
 from keeprate.sinks.migrate import migrate
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.positions import Offsets
-from keeprate.sinks.recompute import Selection, count_facts
+from keeprate.sinks.recompute import Selection, count_facts, pages
 from keeprate.sinks.rows import Record, sort
 from keeprate.sinks.settling import settled_partitions
-from keeprate.sinks.verification import Kafka, Scope, verify
-from keeprate.sinks.verify import check_accounting
+from keeprate.sinks.verification import STAGES, Kafka, Scope, verify
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 
@@ -48,8 +51,8 @@ class Laid:
     def committed(self, group: str, topics: Sequence[str]) -> Offsets:
         return {at: offset for at, offset in self.groups.get(group, {}).items() if at[0] in topics}
 
-    def read(self, at: TopicPartition, first: int, last: int) -> list[Record]:
-        return [record for record in self.records if first <= record.offset() <= last]
+    def read(self, at: TopicPartition, gaps: Sequence[tuple[int, int]]) -> Iterator[Record]:
+        return (one for one in self.records if any(first <= one.offset() <= last for first, last in gaps))
 
 
 @pytest.fixture
@@ -219,5 +222,51 @@ def test_a_bounded_account_looks_at_so_many_offsets(client: Client, values: list
     land(client, values[:1])
     account(client, 0, 20)
     records = [FakeRecord(n, values[n]) for n in range(21)]
-    (finding,) = check_accounting(client, Laid(records=records), max_offsets=5)
+    ((finding,), _) = check_accounting(client, Laid(records=records), max_offsets=5)
     assert finding.where == f"{TOPIC}/0 1-5"
+
+
+def test_times_that_no_clock_shows_end_no_pass(client: Client, values: list[bytes]) -> None:
+    """The year 2128, the last that a fact may have, and an id whose milliseconds reach beyond all years."""
+    land(client, values)
+    land_outcomes(client, values)
+    for number, (at_ms, first) in enumerate(((5_000_000_000_000, "01"), (253_402_300_799_999, "ff"))):
+        ids = (f"{first}ffffff-ffff-7fff-bfff-{number:012x}", str(uuid.uuid4()))
+        event = {"type": "vote", "value": 1, "app": "editor", "schema_version": 1, "occurred_at": at_ms, "user": "u"}
+        text = json.dumps({**event, "generation_id": ids[0], "event_id": ids[1]})
+        client.insert("feedback", ("event", "topic", "partition", "offset"), [(text, TOPIC, 0, 1000 + number)])
+        outcomes = fold([cast(Event, json.loads(text))])
+        land(client, [encode_outcome(*item) for item in outcomes.items()], OUTCOMES.name)
+    # An outcome without a fact is dated by its id.
+    alone = fold([cast(Event, json.loads(text) | {"generation_id": "fffffffe-ffff-7fff-bfff-000000000000"})])
+    land(client, [encode_outcome(*item) for item in alone.items()], OUTCOMES.name)
+    told: list[str] = []
+    for scope, orphans in ((Scope(settled_s=0), 1), (Scope(settled_s=0, since=datetime(2020, 1, 1, tzinfo=UTC)), 0)):
+        report = verify(client, None, scope, on_stage=lambda stage, done, total: told.append(stage))
+        assert {finding.check for finding in report.findings} <= {"I4", "I7"}
+        assert sum(line.orphans for line in report.agreements) == orphans
+    assert {"generations", "facts"} <= set(told) <= set(STAGES)
+
+
+class Growing:
+    """A store in which another generation begins whenever it is asked."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._next = 0
+
+    def query(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+        self._next += 1
+        event = {"type": "vote", "value": 1, "app": "editor", "schema_version": 1, "occurred_at": 1_764_000_000_000}
+        ids = {"generation_id": f"0fffffff-ffff-7fff-bfff-{self._next:012x}", "event_id": str(uuid.uuid4())}
+        row = (json.dumps(event | ids), TOPIC, 0, 10_000 + self._next)
+        self._client.insert("feedback", ("event", "topic", "partition", "offset"), [row])
+        assert self._next < 100, "it runs after what comes"
+        return self._client.query(statement, parameters)
+
+
+def test_pages_end_while_generations_begin(client: Client, values: list[bytes]) -> None:
+    """A reader that is slower than they come would never be done: what begins later is for the next pass."""
+    land(client, values)
+    found = list(pages(cast(Client, Growing(client)), Selection(), rows=5))
+    assert len(found) > 1
