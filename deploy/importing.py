@@ -1,14 +1,16 @@
 """Where imported events go, and how an import of a repository knows what it has sent before."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from keeprate.deploy.emitting import STALLED_S, emitting, settle
+from keeprate.deploy.rejects import Rejects
 from keeprate.producers.imports.git import Step
-from keeprate.schemas.decode import encode
+from keeprate.schemas.decode import ContractError, encode, validate
 from keeprate.schemas.events import Event
 from keeprate.schemas.ids import foreign_id
 
@@ -36,6 +38,32 @@ def target(app: str, brokers: str, out: Path | None = None, dry_run: bool = Fals
             yield Target(
                 lambda event: client.emit(event, block=True, timeout_s=STALLED_S), lambda: settle(client, brokers)
             )
+
+
+def now_ms() -> int:
+    """The wall clock: a record cannot be dated more than a day after it."""
+    return time.time_ns() // 1_000_000
+
+
+def sound(steps: Iterable[Step], bad: Rejects, repository: str, recorded_ms: int) -> Iterator[Step]:
+    """The steps without the events that are none: a commit may claim any date, and one of 1970 or 2199 is no time.
+
+    What is said of a generation that is rejected is rejected with it: it would be about nothing.
+    """
+    rejected: set[str] = set()
+    for step in steps:
+        events = []
+        for event in step.events:
+            try:
+                if event["generation_id"] in rejected:
+                    raise ContractError("invalid", f"{event['generation_id']} was rejected itself", "generation_id")
+                events.append(validate(event, recorded_ms))
+            except ContractError as error:
+                if event["type"] == "generation":
+                    rejected.add(event["generation_id"])
+                at = f"commit {step.sha[:12]}" if step.sha else "the end of the history"
+                bad.add(f"{repository}, {at}, {event['type']}", error, event_id=event["event_id"])
+        yield replace(step, events=events)
 
 
 @dataclass(frozen=True)

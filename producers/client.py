@@ -279,7 +279,7 @@ class Keeprate:
         for name in _FREE_FORM:
             if name in full:
                 full[name] = plain(full[name])
-        checked: Mapping[str, Any] = validate(full)
+        checked: Mapping[str, Any] = validate(full, self._clock.wall_ms())
         if self._reduces_content:
             checked = self._content.apply(checked)
         body = encode_record(checked, _SEQUENCE_BYTES)

@@ -4,14 +4,14 @@ import json
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from keeprate.deploy.settings import from_environment
 
 if TYPE_CHECKING:
-    from keeprate.producers.imports.events import Line
+    from keeprate.deploy.rejects import Rejects
     from keeprate.producers.imports.git import Selection
     from keeprate.producers.imports.summary import Summary
 
@@ -20,8 +20,9 @@ imports = typer.Typer(help="Import history: a repository's commits, or files of 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, send nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Brokers = Annotated[str, typer.Option(help="Bootstrap servers; default: KEEPRATE_BROKERS.")]
-
-SHOWN_ERRORS = 10
+RejectsFile = Annotated[
+    Path | None, typer.Option("--rejects", help="Write what was rejected to this file, each with its reason.")
+]
 
 
 @imports.callback()
@@ -39,6 +40,7 @@ def import_git(
     ] = None,
     sample: Annotated[float, typer.Option(min=0, max=1, help="Share of the commits, always the same ones.")] = 1.0,
     out: Annotated[Path | None, typer.Option(help="Write NDJSON to this file instead of sending.")] = None,
+    rejects: RejectsFile = None,
     dry_run: DryRun = False,
     again: Annotated[bool, typer.Option("--again", help="Send again what was sent before.")] = False,
     brokers: Brokers = "",
@@ -50,29 +52,44 @@ def import_git(
     30, 90 and 365 days. Its model is the assistant or bot that the author line or a trailer names (Claude, Copilot,
     Cursor, aider, dependabot, ...), or human; its variant is assistant, bot or human.
 
-    With --dry-run the summary needs no broker. Running it again sends what is new since the last time.
+    With --dry-run the summary needs no broker. Running it again sends what is new since the last time. A commit dated
+    before 1980 or in the future is rejected; exit code 1 then, 2 when the import did not finish.
     """
     from keeprate.deploy.emitting import EmitError
+    from keeprate.deploy.rejects import Rejects
     from keeprate.producers.imports.git import HistoryError, Selection, app_name
 
     since_ms = int(since.replace(tzinfo=UTC).timestamp() * 1000) if since else 0
-    try:
-        selection = Selection(app or app_name(repository), branch, sample, since_ms)
-        summary = _import_git(repository, selection, out, dry_run, again, brokers or from_environment().brokers)
-    except (HistoryError, EmitError, OSError) as error:
-        typer.echo(f"keeprate import git: {error}", err=True)
-        raise typer.Exit(1) from None
+    with ExitStack() as stack:
+        try:
+            bad = Rejects(stack.enter_context(rejects.open("w")) if rejects else None)
+            selection = Selection(app or app_name(repository), branch, sample, since_ms)
+            servers = brokers or from_environment().brokers
+            summary = _import_git(repository, selection, out, dry_run, again, servers, bad)
+        except (HistoryError, EmitError, OSError) as error:
+            typer.echo(f"keeprate import git: {repository}: {error}", err=True)
+            raise typer.Exit(2) from None
     if as_json:
-        typer.echo(json.dumps({"app": selection.app, "events": summary.events, "authors": summary.as_json()}))
+        counts = {"events": summary.events, "rejected": bad.count, "rejected_by_field": dict(bad.by_field)}
+        typer.echo(json.dumps({"app": selection.app, **counts, "authors": summary.as_json()}))
     else:
         _show(summary, selection.app)
+    if bad.count:
+        typer.echo(bad.summary(), err=True)
+        raise typer.Exit(1)
 
 
 def _import_git(
-    repository: Path, selection: "Selection", out: Path | None, dry_run: bool, again: bool, brokers: str
+    repository: Path,
+    selection: "Selection",
+    out: Path | None,
+    dry_run: bool,
+    again: bool,
+    brokers: str,
+    bad: "Rejects",
 ) -> "Summary":
     from keeprate.deploy.emitting import bar
-    from keeprate.deploy.importing import Bookmark, send, target
+    from keeprate.deploy.importing import Bookmark, now_ms, send, sound, target
     from keeprate.producers.imports.git import import_events, is_on_branch
     from keeprate.producers.imports.summary import Summary
 
@@ -86,7 +103,7 @@ def _import_git(
     with bar() as progress, target(selection.app, brokers, out, dry_run) as to:
         task = progress.add_task("commits", unit="commits", note="")
         steps = import_events(repository, selection, lambda total: progress.update(task, total=total))
-        for step in send(steps, after, to, bookmark):
+        for step in send(sound(steps, bad, str(repository), now_ms()), after, to, bookmark):
             for event in step.events:
                 summary.add(event)
             progress.update(task, advance=bool(step.sha), note=f"{summary.events:,} events")
@@ -113,7 +130,7 @@ def _show(summary: "Summary", app: str) -> None:
 def import_events(
     file: Annotated[str, typer.Argument(help="NDJSON, one event a line; .gz and .zst by name; - is standard input.")],
     app: Annotated[str, typer.Option(help="The app of lines that name none.")] = "",
-    rejects: Annotated[Path | None, typer.Option(help="Write each bad line and its reason to this file.")] = None,
+    rejects: RejectsFile = None,
     dry_run: DryRun = False,
     brokers: Brokers = "",
     as_json: AsJson = False,
@@ -124,53 +141,41 @@ def import_events(
     external_id; event_id, from the line's content. Exit code 1 when a line was bad, 2 when the import did not finish.
     """
     from keeprate.deploy.emitting import EmitError
+    from keeprate.deploy.rejects import Rejects
 
-    counts = {"lines": 0, "events": 0, "rejected": 0}
-    try:
-        _import_events(file, app, rejects, dry_run, brokers or from_environment().brokers, counts)
-    except (EmitError, OSError, EOFError) as error:
-        typer.echo(f"keeprate import events: after line {counts['lines']}: {error}", err=True)
-        raise typer.Exit(2) from None
+    counts = {"lines": 0, "events": 0}
+    with ExitStack() as stack:
+        try:
+            bad = Rejects(stack.enter_context(rejects.open("w")) if rejects else None)
+            _import_events(file, app, bad, dry_run, brokers or from_environment().brokers, counts)
+        except (EmitError, OSError) as error:
+            typer.echo(f"keeprate import events: after line {counts['lines']}: {error}", err=True)
+            raise typer.Exit(2) from None
     if as_json:
-        typer.echo(json.dumps(counts))
+        typer.echo(json.dumps({**counts, "rejected": bad.count, "rejected_by_field": dict(bad.by_field)}))
     else:
         done = "checked" if dry_run else "sent"
-        typer.echo(f"{counts['events']:,} events {done}, {counts['rejected']:,} lines rejected")
-    if counts["rejected"]:
+        typer.echo(f"{counts['lines']:,} lines: {counts['events']:,} events {done}, {bad.summary()}")
+    if bad.count:
         raise typer.Exit(1)
 
 
-def _import_events(
-    file: str, app: str, rejects: Path | None, dry_run: bool, brokers: str, counts: dict[str, int]
-) -> None:
+def _import_events(file: str, app: str, bad: "Rejects", dry_run: bool, brokers: str, counts: dict[str, int]) -> None:
     from keeprate.deploy.emitting import bar
-    from keeprate.deploy.importing import target
-    from keeprate.producers.imports.events import open_lines, read
+    from keeprate.deploy.importing import now_ms, target
+    from keeprate.producers.imports.events import read, reading
 
     with ExitStack() as stack:
-        stream = stack.enter_context(open_lines(file))
-        bad = stack.enter_context(rejects.open("w")) if rejects else None
+        stream = stack.enter_context(reading(file))
         to = stack.enter_context(target(app or "import", brokers, None, dry_run))
         progress = stack.enter_context(bar())
         task = progress.add_task("lines", total=None, unit="lines", note="")
-        for line in read(stream, app or None):
+        for line in read(stream, app or None, now_ms()):
             counts["lines"] = line.number
             progress.update(task, completed=line.number)
             if line.event is not None:
                 to.emit(line.event)
                 counts["events"] += 1
-            else:
-                counts["rejected"] += 1
-                _reject(line, bad, counts["rejected"])
-
-
-def _reject(line: "Line", bad: TextIO | None, number: int) -> None:
-    """Write a bad line to the file of rejects, and say the first few aloud."""
-    from keeprate.producers.imports.events import rejected
-
-    if bad is not None:
-        bad.write(json.dumps(rejected(line)) + "\n")
-    if number <= SHOWN_ERRORS:
-        typer.echo(f"line {line.number}: {line.error}", err=True)
-    elif number == SHOWN_ERRORS + 1:
-        typer.echo("more lines are bad; --rejects FILE lists them all", err=True)
+            elif line.error is not None:
+                raw = line.raw.decode("utf-8", "replace")
+                bad.add(f"{file}, line {line.number}", line.error, line=line.number, raw=raw)

@@ -12,7 +12,9 @@ import gzip
 import hashlib
 import json
 import sys
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -39,8 +41,11 @@ class Line:
     error: ContractError | None = None
 
 
-def read(stream: IO[bytes], app: str | None = None) -> Iterator[Line]:
-    """The lines of a file; a bad one does not end it. Raises OSError, and EOFError for a cut compressed file."""
+def read(stream: IO[bytes], app: str | None = None, now_ms: int | None = None) -> Iterator[Line]:
+    """The lines of a file; a bad one does not end it.
+
+    now_ms: the latest that an event may be dated is a day after it.
+    """
     number = 0
     while raw := stream.readline(MAX_EVENT_BYTES + 2):
         number += 1
@@ -49,7 +54,7 @@ def read(stream: IO[bytes], app: str | None = None) -> Iterator[Line]:
         if not line:
             continue
         try:
-            yield Line(number, size_bytes, line, event=event_of(line, app))
+            yield Line(number, size_bytes, line, event=event_of(line, app, now_ms))
         except ContractError as error:
             yield Line(number, size_bytes, line, error=error)
 
@@ -61,20 +66,24 @@ def _skip_rest(stream: IO[bytes], raw: bytes) -> int:
     return skipped
 
 
-def event_of(line: bytes, app: str | None = None) -> Event:
+def event_of(line: bytes, app: str | None = None, now_ms: int | None = None) -> Event:
     """The event of a line. Raises ContractError."""
     try:
-        return decode(line)
+        return decode(line, now_ms)
     except ContractError as error:
         completed = _completed(line, app) if error.error_type == "invalid" else None
         if completed is None:
             raise
-        return decode(completed)
+        return decode(completed, now_ms)
 
 
 def _completed(line: bytes, app: str | None) -> bytes | None:
     """The line with what it left out, or None when that would change nothing."""
-    fields: Any = json.loads(line)
+    try:
+        fields: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        # What this reader of JSON does not take, a number of thousands of digits for one, has been refused already.
+        return None
     if not isinstance(fields, dict) or all(fields.get(name) is not None for name in _OPTIONAL):
         return None
     given = {name: value for name, value in fields.items() if value is not None}
@@ -110,13 +119,20 @@ def _open_zstd(path: str) -> IO[bytes]:
     return cast(IO[bytes], zstd.open(path, "rb"))
 
 
-def rejected(line: Line) -> dict[str, Any]:
-    """What a file of rejects says of a bad line."""
-    assert line.error is not None
-    return {
-        "line": line.number,
-        "error_type": line.error.error_type,
-        "field": line.error.field,
-        "reason": line.error.reason,
-        "raw": line.raw.decode("utf-8", "replace"),
-    }
+@contextmanager
+def reading(path: str) -> Iterator[IO[bytes]]:
+    """A file that is open, decompressed by its name. Raises OSError, which names it, for whatever ends its reading."""
+    try:
+        with open_lines(path) as stream:
+            yield stream
+    except _unreadable() as error:
+        raise OSError(f"{path}: {error}") from error
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """It is not there, is cut short, or is not compressed as its name says."""
+    try:
+        from backports.zstd import ZstdError
+    except ModuleNotFoundError:
+        return OSError, EOFError, zlib.error
+    return OSError, EOFError, zlib.error, ZstdError

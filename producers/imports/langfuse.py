@@ -5,6 +5,7 @@ observation has the identity that the collector gives the span of the same trace
 spans that go on arriving meet. The table of docs/importing.md is the contract, field by field.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from keeprate.producers.collector.evaluations import label_of, vote_of
 from keeprate.producers.collector.generations import count_of, hashed_user, number_of, outcome_of, with_content
 from keeprate.producers.collector.identity import has_ids, named_event_id, span_generation_id
 from keeprate.producers.collector.messages import name_of, text_of
+from keeprate.producers.imports.rows import Found
 from keeprate.schemas import decode
 from keeprate.schemas.events import SCHEMA_VERSION, Event
 from keeprate.schemas.ids import foreign_id
@@ -35,8 +37,9 @@ SCALES: Final = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.0, 5.0), (0.0, 10.0), (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one row: an event, a refusal, or the reason why it is left aside."""
+    """What became of one row: an event, a refusal, or the reason why it is left aside. place: where the row stands."""
 
+    place: str
     event: Event | None = None
     error: decode.ContractError | None = None
     ignored: str = ""
@@ -107,26 +110,44 @@ def kind_of(row: Row) -> str:
     return ""
 
 
-def outcomes(rows: Callable[[], Iterable[Row]], app: str, salt: bytes) -> Iterator[Outcome]:
-    """What becomes of each row. `rows` is called twice: feedback may stand before what it is about."""
+def outcomes(
+    rows: Callable[[], Iterable[Found]], app: str, salt: bytes, now_ms: int | None = None
+) -> Iterator[Outcome]:
+    """What becomes of each row. `rows` is called twice: feedback may stand before what it is about.
+
+    now_ms: the latest that an event may be dated is a day after it.
+    """
     index = Index(app, salt)
-    for row in rows():
-        index.add(row)
-    for row in rows():
-        match kind_of(row):
-            case "observation" if row.get("type") in OPERATIONS:
-                said = _observation(row, index)
-            case "score" if row.get("trace_id"):
-                said = _score(row, index)
-            case "trace" if str(row.get("id")) not in index.targets:
-                said = _trace(row, index)
-            case kind:
-                yield Outcome(ignored=kind or "unknown_row")
-                continue
+    for found in rows():
+        # What cannot be noted is refused below, where it cannot be noted again.
+        with contextlib.suppress(Exception):
+            index.add(found.value)
+    for found in rows():
+        if found.error is not None:
+            yield Outcome(found.place, error=found.error)
+            continue
         try:
-            yield Outcome(event=decode.validate({name: value for name, value in said.items() if value is not None}))
+            yield _outcome(found, index, now_ms)
         except decode.ContractError as error:
-            yield Outcome(error=error)
+            yield Outcome(found.place, error=error)
+        except Exception as error:  # noqa: BLE001  a row of a shape that nobody thought of ends no import
+            yield Outcome(found.place, error=decode.ContractError("invalid", f"{type(error).__name__}: {error}"))
+
+
+def _outcome(found: Found, index: Index, now_ms: int | None) -> Outcome:
+    row: Row = found.value
+    index.add(row)
+    match kind_of(row):
+        case "observation" if row.get("type") in OPERATIONS:
+            said = _observation(row, index)
+        case "score" if row.get("trace_id"):
+            said = _score(row, index)
+        case "trace" if str(row.get("id")) not in index.targets:
+            said = _trace(row, index)
+        case kind:
+            return Outcome(found.place, ignored=kind or "unknown_row")
+    event = {name: value for name, value in said.items() if value is not None}
+    return Outcome(found.place, event=decode.validate(event, now_ms))
 
 
 def _observation(row: Row, index: Index) -> dict[str, Any]:

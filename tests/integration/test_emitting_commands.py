@@ -74,7 +74,12 @@ def test_a_file_of_events_lands_but_for_its_bad_lines(own_broker: KafkaBroker, t
     file.write_bytes(file.read_bytes() + b'{"type": "vote"\n')
     done = keeprate(own_broker, tmp_path, "import", "events", str(file), "--rejects", str(rejects), "--json")
     assert done.returncode == 1
-    assert json.loads(done.stdout) == {"lines": good + 1, "events": good, "rejected": 1}
+    assert json.loads(done.stdout) == {
+        "lines": good + 1,
+        "events": good,
+        "rejected": 1,
+        "rejected_by_field": {"not_json": 1},
+    }
     assert json.loads(rejects.read_text())["line"] == good + 1
     assert len(records(own_broker)) == good
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from keeprate.producers.imports.events import Line, open_lines, read, rejected
+from keeprate.deploy.commands.tree import app as commands
+from keeprate.producers.imports.events import Line, open_lines, read
 from keeprate.schemas.events import MAX_EVENT_BYTES
 from keeprate.schemas.ids import foreign_id
 
@@ -85,13 +87,58 @@ def test_a_bad_line_says_where_and_why(line: Any, error_type: str, field: str) -
     assert found[2].event == VOTE
 
 
-def test_a_reject_holds_line_and_reason() -> None:
-    """Enough to mend it."""
-    [line] = lines_of(without("occurred_at"))
-    reject = rejected(line)
-    assert (reject["line"], reject["field"]) == (1, "occurred_at")
-    assert reject["reason"].startswith("required, and absent: expected an integer")
-    assert json.loads(reject["raw"]) == without("occurred_at")
+@pytest.mark.parametrize("number", [b"9" * 5_000, b"1e400"])
+def test_a_number_that_is_beyond_every_reader_is_a_bad_line(number: bytes) -> None:
+    """Python refuses to read thousands of digits; the lines after it are read all the same."""
+    found = lines_of(b'{"type":"vote","value":' + number + b"}", VOTE)
+    assert [line.event for line in found] == [None, VOTE]
+
+
+def test_an_event_of_the_day_after_tomorrow_is_a_bad_line() -> None:
+    """Nothing can be dated so long after it is imported; a file of history is judged by its own time otherwise."""
+    content = json.dumps(VOTE).encode()
+    now_ms = VOTE["occurred_at"] - 2 * 86_400_000
+    (line,) = read(io.BytesIO(content), None, now_ms)
+    assert line.error is not None
+    assert line.error.field == "occurred_at"
+
+
+def test_the_command_names_file_line_field_and_value(tmp_path: Path) -> None:
+    """And counts what it rejected by field, in words and for machines; the rest is taken."""
+    file, rejects = tmp_path / "events.ndjson", tmp_path / "rejects.ndjson"
+    bad = [without(value=7), without("occurred_at"), {**VOTE, "value": 9}]
+    file.write_text("\n".join(map(json.dumps, [VOTE, *bad, VOTE])))
+    run = CliRunner().invoke
+    told = run(commands, ["import", "events", str(file), "--dry-run", "--rejects", str(rejects)])
+    assert told.exit_code == 1
+    assert f"{file}, line 2: value: " in told.stderr
+    assert "7" in told.stderr.splitlines()[0].rpartition("value: ")[2]
+    assert "5 lines: 2 events checked, 3 rejected (2 value, 1 occurred_at)" in told.stdout
+    entries = [json.loads(line) for line in rejects.read_text().splitlines()]
+    assert [(entry["place"], entry["line"], entry["field"]) for entry in entries] == [
+        (f"{file}, line {number}", number, field) for number, field in ((2, "value"), (3, "occurred_at"), (4, "value"))
+    ]
+    assert json.loads(entries[0]["raw"]) == bad[0]
+    counted = run(commands, ["import", "events", str(file), "--dry-run", "--json"])
+    assert json.loads(counted.stdout) == {
+        "lines": 5,
+        "events": 2,
+        "rejected": 3,
+        "rejected_by_field": {"value": 2, "occurred_at": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"), [(".gz", b"no gzip"), (".zst", b"no zstd"), (".gz", gzip.compress(b"x")[:-9])]
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, suffix: str, content: bytes) -> None:
+    """With exit code 2: the import did not finish."""
+    pytest.importorskip("backports.zstd")
+    file = tmp_path / f"events.ndjson{suffix}"
+    file.write_bytes(content)
+    done = CliRunner().invoke(commands, ["import", "events", str(file), "--dry-run"])
+    assert done.exit_code == 2
+    assert str(file) in done.stderr
 
 
 def test_compressed_files_are_read_by_their_names(tmp_path: Path) -> None:

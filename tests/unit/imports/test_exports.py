@@ -14,7 +14,7 @@ from keeprate.deploy.commands.tree import app as commands
 from keeprate.producers.collector.generations import hashed_user
 from keeprate.producers.collector.identity import span_generation_id
 from keeprate.producers.imports import langfuse, otel
-from keeprate.producers.imports.rows import FormatError, read_documents, read_rows
+from keeprate.producers.imports.rows import Found, read_documents, read_rows
 from keeprate.schemas.ids import foreign_id
 
 TRACE, SPAN, CHILD = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "00f067aa0ba902b7"
@@ -100,7 +100,8 @@ TRACE_JSON = {
 
 def read(rows: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str], list[str]]:
     """Events, fields at fault, and reasons why rows were left aside."""
-    said = list(langfuse.outcomes(lambda: rows, "shop", b"salt"))
+    found = [Found(f"row {number}", row) for number, row in enumerate(rows, 1)]
+    said = list(langfuse.outcomes(lambda: found, "shop", b"salt"))
     return (
         [dict(outcome.event) for outcome in said if outcome.event],
         [outcome.error.field for outcome in said if outcome.error],
@@ -111,7 +112,7 @@ def read(rows: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[
 def rows_of(tmp_path: Path, name: str, content: str) -> list[Mapping[str, Any]]:
     path = tmp_path / name
     path.write_text(content)
-    return list(read_rows(str(path)))
+    return [found.value for found in read_rows(str(path))]
 
 
 def test_a_trace_of_the_api_is_read_with_all_that_is_in_it(tmp_path: Path) -> None:
@@ -211,7 +212,7 @@ def test_every_format_says_the_same(tmp_path: Path, kind: str) -> None:
             text = json.dumps([row]) if kind == "json" else json.dumps(row) + "\n"
             path.write_bytes(gzip.compress(text.encode()) if kind.endswith(".gz") else text.encode())
         files.append(path)
-    events, faults, _ = read([row for path in files for row in read_rows(str(path))])
+    events, faults, _ = read([row.value for path in files for row in read_rows(str(path))])
     assert faults == []
     vote, call = events
     assert (vote["value"], vote["generation_id"]) == (1, call["generation_id"])
@@ -274,13 +275,61 @@ def test_rows_that_cannot_be_events_are_refused_or_left_aside() -> None:
     assert aside == ["score", "unknown_row"]
 
 
-@pytest.mark.parametrize("content", ["not json", '{"a":1}\n{cut', "[1,2]", '{"a":'])
+@pytest.mark.parametrize(
+    ("name", "content", "places"),
+    [
+        ("a.jsonl", '{"a":1}\n{cut\n\n[{"a":2},7]\n{"a":3}', ["2", "4, entry 2"]),
+        ("a.jsonl", '{cut\n{"a":1}\n{"a":2}\n[{"a":3}]', ["1"]),
+        ("a.jsonl", '{"a":1}\n{"a":2}\n{"a":3}\n' + '{"a":' * 5_000 + "1" + "}" * 5_000, ["4"]),
+        ("a.csv", "id,a\n1,x\n2,y,z\n3,\x00\n4,b\n5,c", ["2"]),
+        ("a.csv", "id,a\n1,x\n2,\udcff\n3,y\n4,z", ["2"]),
+        ("a.json", '{"id":"t","timestamp":"x","observations":[{"a":1},7]}\n[{"a":1}, 1]', ["2, entry 2"]),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_found_with_its_place(
+    tmp_path: Path, name: str, content: str, places: list[str]
+) -> None:
+    """File and line, row or entry; the rows around it are read."""
+    path = tmp_path / name
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    found = list(read_rows(str(path)))
+    word = "row" if name.endswith(".csv") else "line"
+    assert [each.place for each in found if each.error] == [f"{path}, {word} {place}" for place in places]
+    assert len([each for each in found if not each.error]) >= 3
+
+
+@pytest.mark.parametrize("content", ["not json", "1,2", '{"a":\n', "7\n8"])
 def test_a_file_of_no_known_format_is_named(tmp_path: Path, content: str) -> None:
-    """With the line where it stops being one."""
+    """Once, or line by line where its lines are JSON and no rows."""
     path = tmp_path / "export.jsonl"
     path.write_text(content)
-    with pytest.raises(FormatError, match=r"export\.jsonl"):
-        list(read_rows(str(path)))
+    found = list(read_rows(str(path)))
+    assert found
+    assert all(each.error and str(path) in each.place for each in found)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {**BLOB_OBSERVATION, "type": ["GENERATION"]},
+        {**BLOB_OBSERVATION, "start_time": "9999-12-31T23:59:59.999999-23:59"},
+        {**BLOB_OBSERVATION, "start_time": "0001-01-01T00:00:00+23:59"},
+        {**BLOB_OBSERVATION, "start_time": None},
+        {**BLOB_OBSERVATION, "usage_details": {"input": 10**400}},
+        {**BLOB_SCORE, "name": {"a": 1}, "value": "x" * 10, "timestamp": {"x": 1}},
+        {**BLOB_SCORE, "user_id": "\ud800", "trace_id": "\ud800"},
+        7,
+        None,
+    ],
+)
+def test_no_row_ends_an_import(wrong: Any) -> None:
+    """It is refused or left aside at its place, and the rows around it are events."""
+    rows = [BLOB_SCORE, wrong, BLOB_OBSERVATION]
+    found = [Found(f"row {number}", row) for number, row in enumerate(rows, 1)]
+    said = list(langfuse.outcomes(lambda: found, "shop", b"salt"))
+    assert [outcome.place for outcome in said] == ["row 1", "row 2", "row 3"]
+    assert said[0].event
+    assert said[2].event
 
 
 SPAN_JSON = {
@@ -337,11 +386,42 @@ def test_the_commands_write_what_they_read(tmp_path: Path, monkeypatch: pytest.M
     run = CliRunner().invoke
     first = run(commands, ["import", "langfuse", str(exported), "--app", "shop", "--out", str(out), "--json"])
     assert first.exit_code == 0, first.output
-    assert json.loads(first.stdout) == {"events": 5, "rejected": 0, "ignored": {"trace": 1, "observation": 1}}
+    assert json.loads(first.stdout) == {
+        "events": 5,
+        "rejected": 0,
+        "rejected_by_field": {},
+        "ignored": {"trace": 1, "observation": 1},
+    }
     assert len(out.read_text().splitlines()) == 5
     second = run(commands, ["import", "otel", str(otlp), "--dry-run"])
     assert second.exit_code == 0, second.output
     assert "2 events checked" in second.stdout
     third = run(commands, ["import", "langfuse", str(tmp_path / "none"), "--app", "shop"])
-    assert third.exit_code == 1
-    assert "not a file" in str(third.exception)
+    assert third.exit_code == 2
+    assert "not a file" in third.stderr
+
+
+def test_the_commands_name_file_row_field_and_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And go on with the rest; the file of rejects has them all."""
+    monkeypatch.setenv("KEEPRATE_DATA_DIR", str(tmp_path / "data"))
+    rows, otlp, rejects = tmp_path / "rows.jsonl", tmp_path / "otlp.jsonl", tmp_path / "rejects"
+    late = {**BLOB_SCORE, "timestamp": "2199-01-01T00:00:00Z"}
+    rows.write_text("\n".join(map(json.dumps, [BLOB_OBSERVATION, late, BLOB_SCORE])) + "\n{cut")
+    run = CliRunner().invoke
+    first = run(commands, ["import", "langfuse", str(rows), "--app", "shop", "--dry-run", "--rejects", str(rejects)])
+    assert first.exit_code == 1
+    second_row, fourth_row = first.stderr.splitlines()
+    assert second_row.startswith(f"{rows}, line 2: occurred_at: ")
+    assert str(langfuse.milliseconds(late["timestamp"])) in second_row
+    assert fourth_row.startswith(f"{rows}, line 4: ")
+    assert "2 events checked, 2 rejected (1 occurred_at, 1 not_json)" in first.stdout
+    assert [json.loads(line)["field"] for line in rejects.read_text().splitlines()] == ["occurred_at", ""]
+    nameless = {**SPAN_JSON, "startTimeUnixNano": "1"}
+    request = {"resourceSpans": [{"resource": RESOURCE, "scopeSpans": [{"spans": [SPAN_JSON, nameless]}]}]}
+    otlp.write_text(json.dumps(request) + "\n7\n" + '{"resourceSpans": 7}\n' + json.dumps(OTLP_LINES[1]))
+    second = run(commands, ["import", "otel", str(otlp), "--dry-run", "--json"])
+    assert second.exit_code == 1
+    assert f"{otlp}, line 1, span 2: occurred_at: " in second.stderr
+    assert f"{otlp}, line 2: " in second.stderr
+    assert f"{otlp}, line 3: " in second.stderr
+    assert json.loads(second.stdout)["rejected"] == 3

@@ -1,15 +1,19 @@
 """An import of a repository sends what is new, remembers it only once it is safe, and survives a stop at any point."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from typer.testing import CliRunner
 
+from keeprate.deploy.commands.tree import app as commands
 from keeprate.deploy.importing import SAVE_EVERY_EVENTS, Bookmark, Target, send
 from keeprate.producers.imports.git import Step
 from keeprate.producers.imports.summary import Summary
 from keeprate.schemas.events import Event
+from tests.repositories import DAY_S, START_S, Repository
 
 
 def _event(name: str) -> Event:
@@ -82,6 +86,29 @@ def test_it_is_remembered_on_the_way(bookmark: Bookmark) -> None:
     with pytest.raises(KeyboardInterrupt):
         list(send(steps(), "", Target(lambda event: None, lambda: None), bookmark))
     assert bookmark.load() == "a"
+
+
+def test_a_commit_of_no_possible_date_is_rejected_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that was at its beginning, and one far ahead: each event is named by repository, commit and field."""
+    monkeypatch.setenv("KEEPRATE_DATA_DIR", str(tmp_path / "data"))
+    repository, rejects, out = Repository(tmp_path / "project.git"), tmp_path / "rejects", tmp_path / "out"
+    repository.commit(0, {"a.py": b"one\n"})
+    for at_s in (5, 7_226_582_400):
+        repository.commit((at_s - START_S) / DAY_S, {f"{at_s}.py": b"two\n"})
+    repository.write()
+    command = ["import", "git", str(repository.path), "--json", "--rejects", str(rejects), "--out", str(out)]
+    done = CliRunner().invoke(commands, command)
+    assert done.exit_code == 1, done.output
+    summary = json.loads(done.stdout)
+    entries = [json.loads(line) for line in rejects.read_text().splitlines()]
+    assert summary["rejected"] == len(entries) == sum(summary["rejected_by_field"].values())
+    assert {entry["field"] for entry in entries} == {"occurred_at", "generation_id"}
+    assert all(entry["place"].startswith(f"{repository.path}, ") for entry in entries)
+    written = out.read_text().splitlines()
+    assert len(written) == summary["events"] > 0
+    assert all(json.loads(line)["occurred_at"] > 315_532_800_000 for line in written)
 
 
 def test_a_damaged_bookmark_is_none(bookmark: Bookmark) -> None:

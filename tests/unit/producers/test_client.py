@@ -112,6 +112,31 @@ def test_no_call_however_wrong_raises_into_the_app(client: RecordingKeeprate, wr
         wrong(strict)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"cost_usd": 1e300}, "cost_usd"),
+        ({"cost_usd": -1}, "cost_usd"),
+        ({"input_tokens": 2**63}, "input_tokens"),
+        ({"latency_ms": 2**53}, "latency_ms"),
+        ({"occurred_at": 1_764_000_000}, "occurred_at"),
+        ({"occurred_at": 2_085_978_496_000}, "occurred_at"),
+    ],
+)
+def test_what_no_call_can_have_is_counted_and_told_with_its_value(
+    client: RecordingKeeprate, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any], field: str
+) -> None:
+    """A cost beyond every call's, a date in seconds or years ahead: field, value and bound are in the log, once."""
+    for _ in range(2):
+        client.generation(**wrong).vote(1)
+    assert client.of_type("generation") == []
+    assert client.stats().dropped == {"invalid": 2}
+    assert client.stats().refusals == {f"invalid {field}": 2}
+    (record,) = caplog.records
+    assert f"{field}: " in record.getMessage()
+    assert str(wrong[field]) in record.getMessage()
+
+
 def test_an_event_over_one_mebibyte_is_counted_as_too_large(client: RecordingKeeprate) -> None:
     """The contract's limit holds before anything is sent."""
     client.generation(output=["x" * 600_000, "y" * 600_000])
@@ -248,6 +273,7 @@ def test_a_check_of_an_accept_made_elsewhere_says_when_it_was_and_of_what(
     client: RecordingKeeprate, check: dict[str, Any], field: str
 ) -> None:
     """The host's uptime is no time since the accept: the check is refused, and says what is wanted."""
+    client.advance(86_400)
     client.feedback(uuid7()).retention_check(**check)
     assert client.events == []
     assert client.stats().refusals == {f"invalid {field}": 1}
