@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack, overload
@@ -19,13 +19,14 @@ from keeprate.producers.delivery import Delivery
 from keeprate.producers.errors import ClosedError, ContractError, FullError, SettingsError
 from keeprate.producers.fields import GenerationFields, complete
 from keeprate.producers.generation import Emitter, Generation
+from keeprate.producers.journal import Check
 from keeprate.producers.outlet import Outlet
 from keeprate.producers.plain import plain
 from keeprate.producers.refusals import Refusals, message_of
 from keeprate.producers.responses import read_response
 from keeprate.producers.stats import Stats
 from keeprate.producers.supply import Supply
-from keeprate.producers.tracking import Clock, Reread, Tracker
+from keeprate.producers.tracking import Clock, Read, Reread, Tracker
 from keeprate.schemas.decode import encode_record, validate
 from keeprate.schemas.events import SCHEMA_VERSION
 from keeprate.schemas.ids import foreign_id, uuid7
@@ -102,6 +103,9 @@ class Keeprate:
         self._envelope: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "app": app}
         if environment is not None:
             self._envelope["environment"] = environment
+        # Functions that are traced, and handles, keep these: they must be right in a forked child too.
+        self._scope = Scope(self._generate, self.feedback, self._refuse, self._remark)
+        self._emitter = Emitter(self.emit, self._refuse, self._track, self._clock)
         self._check_settings()
         self._begin()
         self._delivery.prepare()
@@ -118,7 +122,7 @@ class Keeprate:
         known = {"generation_id": generation_id, **origin}
         if user is not None:
             known["user"] = self._pseudonym(user)
-        return Generation(self._emitter(), known, choice_index=choice_index)
+        return Generation(self._emitter, known, choice_index=choice_index)
 
     def call(self, **fields: Unpack[GenerationFields]) -> Call:
         """A context manager around one call of a model, or one step; see `keeprate.producers.calls`."""
@@ -142,7 +146,7 @@ class Keeprate:
 
         Where none has, it is a handle without an id, whose events are counted as refused.
         """
-        return self._scope.latest.get() or Generation(self._emitter(), {})
+        return self._scope.latest.get() or Generation(self._emitter, {})
 
     def new_id(self) -> str:
         """A generation_id to hand out before the call is made."""
@@ -223,10 +227,16 @@ class Keeprate:
             event.setdefault("generation_id", uuid7())
         else:
             self.emit(event)
-        return Generation(self._emitter(), {name: event[name] for name in _REPEATED if name in event}, outputs)
+        return Generation(self._emitter, {name: event[name] for name in _REPEATED if name in event}, outputs)
 
-    def _emitter(self) -> Emitter:
-        return Emitter(self.emit, self._refusals.refuse, self._tracker.track, self._clock)
+    def _refuse(self, error: Exception) -> bool:
+        return self._refusals.refuse(error)
+
+    def _remark(self, what: str, error: Exception) -> None:
+        self._refusals.remark(what, error)
+
+    def _track(self, check: Check, read: Read, accepted_s: float, horizons_s: Sequence[int]) -> None:
+        self._tracker.track(check, read, accepted_s, horizons_s)
 
     def _identity(self, event: Mapping[str, Any]) -> Any:
         if given := event.get("generation_id"):
@@ -313,7 +323,6 @@ class Keeprate:
     def _begin(self) -> None:
         self.producer_id = uuid7()
         self._refusals = Refusals(lambda reason: self._delivery.count_drop(reason), is_strict=self._strict)
-        self._scope = Scope(self._generate, self.feedback, self._refusals.refuse, self._refusals.remark)
         self._tracker = self._new_tracker()
         self._delivery: Outlet = self._new_delivery()
 

@@ -30,7 +30,8 @@ class Stats:
     spooled: on disk, waiting; they survive the process.
     dropped: lost, by reason. `DROP_REASONS` says what each means.
     adopted: of accepted, how many a former process left behind.
-    refusals: contract errors by kind, as "type field", with their number.
+    refusals: contract errors by kind, as "type field", with their number, and what an event went without because it
+        could not be read. Beyond a hundred kinds they are counted as "other".
     last_error: the last error of the connection, by Kafka's name for it.
     """
 

@@ -250,6 +250,24 @@ def test_the_latest_of_one_client_is_not_anothers(client: RecordingKeeprate) -> 
     assert found == [""]
 
 
+def test_what_was_traced_before_a_fork_is_the_childs_after_it() -> None:
+    """A server loads the app, then forks: decorators and handles that it made work in the child, on its accounts."""
+    client = RecordingKeeprate(strict=False)
+
+    @client.traced
+    def answer(question: str) -> str:
+        return question
+
+    handle = client.generation(output="return a + b").accept()
+    client._begin_anew()
+    answer("why?")
+    assert client.latest.id == client.of_type("generation")[-1]["generation_id"]
+    handle.track(lambda: "return a - b", horizons_s=[30]).flag("No Label")
+    client.advance(30)
+    assert len(client.of_type("retention_check")) == 1
+    assert client.stats().refusals == {"invalid label": 1}
+
+
 def test_feedback_on_a_latest_that_is_not_there_is_counted() -> None:
     """The chain of the docs never meets None; what it says is refused by name."""
     client = RecordingKeeprate(strict=False)
