@@ -37,6 +37,8 @@ class Addresses:
             parsed = ip_address(address)
         except ValueError:
             return False
+        if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+            parsed = parsed.ipv4_mapped
         return any(parsed in network for network in self.proxies)
 
     def client(self, peer: str, forwarded: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from keeprate.producers.collector.addresses import one_client
+
 HEAD_TIMEOUT_S: Final = 15.0
 WRITE_TIMEOUT_S: Final = 30.0
 MAX_HEAD_BYTES: Final = 64 << 10
@@ -36,7 +38,7 @@ class Connections:
     """The connections of one server. One too many takes the place of an idle one, and is refused where none is idle.
 
     Idle ones that never sent a valid key go first, the longest idle of them: who only holds connections open keeps
-    nobody out. per_address: of one client's address; the addresses that `exempt` takes have no such limit.
+    nobody out. per_address: of one client's address; a peer that `exempt` takes has no such limit.
     """
 
     most: int
@@ -62,7 +64,7 @@ class Connections:
         """Count a new connection, and end another for it where there are too many. False when it must go itself."""
         address = connection.address
         mine = self._of.setdefault(address, {})
-        crowded = len(mine) >= self.per_address and not self.exempt(address)
+        crowded = len(mine) >= self.per_address and not self.exempt(connection.peer)
         if crowded or self._count >= self.most:
             reason = "address" if crowded else "all"
             self.refused(reason)
@@ -98,10 +100,12 @@ class Connections:
 class BoundedProtocol(HttpToolsProtocol):
     """Ends a connection whose head does not arrive in time, or is too large, or whose message goes on for ever.
 
-    known: it once sent a valid key. since_s: when it last began to wait for a head. address: the other side's.
+    known: it once sent a valid key. since_s: when it last began to wait for a head. peer: the other side's address.
+    address: whose connections it is counted among.
     """
 
     all: Connections
+    peer: str = ""
     address: str = ""
     known: bool = False
 
@@ -117,7 +121,7 @@ class BoundedProtocol(HttpToolsProtocol):
     @property
     def idle(self) -> bool:
         """Whether nothing is being handled: a head is awaited, or the next request."""
-        return self._in_head or self.cycle is None or self.cycle.response_complete
+        return self.cycle is None or self.cycle.response_complete
 
     def end(self) -> None:
         """Hang up at once, whatever the other side has not read yet."""
@@ -127,7 +131,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start waiting for the first head, unless there is no room."""
         super().connection_made(transport)
-        self.address = self.client[0] if self.client else ""
+        self.peer = self.client[0] if self.client else ""
+        self.address = one_client(self.peer)
         if self.all.add(self):
             self._await_head()
         else:

@@ -8,8 +8,10 @@
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, ParamSpec, TypeVar
 
@@ -28,6 +30,8 @@ from keeprate.producers.collector.semconv import EVALUATION_EVENT
 from keeprate.producers.collector.signals import JSON, PROTOBUF
 from keeprate.producers.collector.spans import Mapped, Source
 from keeprate.producers.collector.weight import check_items
+
+log = logging.getLogger("keeprate.collector")
 
 _LARGE_BYTES: Final = 1 << 17
 # Each piece of a body wakes the process up, so a body may not come in pieces of some bytes for ever.
@@ -57,6 +61,7 @@ class Collector:
     draining: bool = False
     spending: Spending = field(default_factory=Spending)
     large: Turns = field(default_factory=Turns)
+    _warned: set[str] = field(default_factory=set)
 
     async def events(self, request: Request) -> Response:
         """`POST /v1/events`."""
@@ -68,6 +73,7 @@ class Collector:
             origin = Origin(caller.app, _now_ms(), self.aliases, key, feedback_only)
             records, refusals, users = await self._decode(caller, body, _read_batch, body, media_type(request), origin)
             self._charge_events(caller, len(records), users)
+            self._warn_of_names(caller, users)
             refusals += await self._publish(records)
         _count(records, refusals)
         return answers.batch_answer(len(records), refusals)
@@ -142,30 +148,39 @@ class Collector:
         caller = self.access.caller(request)
         if (connection := getattr(request.state, "connection", None)) is not None:
             connection.known = True
-        try:
+        with _limits_counted():
             self.rate.take(caller.bucket, time.monotonic())
-        except RequestError as error:
-            raise _limited(error) from None
         return caller
 
     def _charge_body(self, caller: Caller, body: bytes) -> None:
         if caller.key is not None:
-            try:
+            with _limits_counted():
                 self.spending.take_bytes(caller.key, len(body), time.monotonic())
-            except RequestError as error:
-                raise _limited(error) from None
 
     def _charge_events(self, caller: Caller, count: int, users: Set[str]) -> None:
         if caller.key is not None and count:
-            try:
+            with _limits_counted():
                 self.spending.take_events(caller.key, caller.address, count, users, time.monotonic())
-            except RequestError as error:
-                raise _limited(error) from None
+
+    def _warn_of_names(self, caller: Caller, users: Set[str]) -> None:
+        """Say once of an app that its users are named: what is sent here as `user` is kept as it is."""
+        if caller.tenant not in self._warned and any("@" in user for user in users):
+            self._warned.add(caller.tenant)
+            log.warning(
+                "%s sends addresses as users, and they are kept as they are: send a salted hash, the same for the same "
+                "person, such as the SDK's client.user_hash",
+                caller.tenant,
+            )
 
 
-def _limited(error: RequestError) -> RequestError:
-    metrics.LIMITED.labels(error.error_type).inc()
-    return error
+@contextmanager
+def _limits_counted() -> Iterator[None]:
+    """Count a request that the block refuses, by the limit that it is beyond."""
+    try:
+        yield
+    except RequestError as error:
+        metrics.LIMITED.labels(error.error_type).inc()
+        raise
 
 
 class _Content:
@@ -224,11 +239,10 @@ class _Content:
 
 
 def _read_batch(body: bytes, kind: str, origin: Origin) -> tuple[list[Record], list[Refusal], Set[str]]:
-    """Records, refusals, and the users that the records speak for, where they are counted."""
+    """Records, refusals, and the users that the records speak for."""
     items = batches.read_items(body, kind)
     records, refusals = batches.accept(items, origin)
-    users = {user for record in records if (user := items[record.index].get("user"))} if origin.feedback_only else ()
-    return records, refusals, frozenset(users)
+    return records, refusals, frozenset(user for record in records if (user := items[record.index].get("user")))
 
 
 def media_type(request: Request) -> str:

@@ -66,7 +66,11 @@ def whose(attributes: Attributes, resource: Attributes, salt: bytes) -> Event:
 
     def said(*names: str) -> Any:
         # A resource is shared by all of its spans, so it is looked into and never copied.
-        return semconv.first({name: attributes.get(name, resource.get(name)) for name in names}, names)
+        for name in names:
+            value = attributes.get(name, resource.get(name))
+            if value is not None and value != "":
+                return value
+        return None
 
     event = {
         "environment": name_of(said(*semconv.ENVIRONMENTS)),

@@ -44,8 +44,8 @@ from keeprate.producers.collector.settings import CollectorSettings
 
 log = logging.getLogger("keeprate.collector")
 
-_OWN_FILES: Final = 200
-"""What the process has open besides its connections: Kafka's, and files."""
+_FILES: Final = 65_536
+"""What the process may have open, where the system lets it: connections, also those that are still greeting by TLS."""
 
 
 def build(settings: CollectorSettings) -> Starlette:
@@ -75,7 +75,7 @@ def _lifespan(settings: CollectorSettings) -> Callable[[Starlette], AbstractAsyn
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         publisher = _publisher(settings)
-        collector = _collector(settings, publisher)
+        collector = assemble(settings, publisher)
         follower = None
         if settings.follow_hours:
             follower = Follower(settings.brokers, collector.aliases, settings.follow_hours, settings.kafka)
@@ -100,7 +100,8 @@ def _publisher(settings: CollectorSettings) -> Publisher:
     )
 
 
-def _collector(settings: CollectorSettings, publisher: Publisher) -> Collector:
+def assemble(settings: CollectorSettings, publisher: Publisher) -> Collector:
+    """What the endpoints share, by the settings."""
     keys = Keys(settings.keys_path)
     return Collector(
         publisher=publisher,
@@ -205,7 +206,7 @@ def serve(settings: CollectorSettings, say: Callable[[str], None] = log.info) ->
     # Decoded bodies have no cycles, and a collection amid a million of their objects would take a second.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    _allow_files(settings.max_connections + _OWN_FILES)
+    _allow_files(_FILES)
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, "127.0.0.1", metrics.REGISTRY)
 

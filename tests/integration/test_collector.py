@@ -236,6 +236,14 @@ def test_it_says_where_it_listens_and_how_to_send(collector: CollectorProcess) -
     assert collector.metrics_url in collector.log
 
 
+def test_users_that_are_named_are_told_once(collector: CollectorProcess) -> None:
+    """What is sent as a user is kept as it is; the log says what to send, and once."""
+    for name in ("ada", "bob"):
+        assert post(collector, "/v1/events", [vote(user=f"{name}@example.org")]).status_code == 202
+    assert collector.log.count("sends addresses as users") == 1
+    assert "ada@" not in collector.log
+
+
 def test_without_keys_only_this_machine_is_served(kafka: KafkaBroker, tmp_path: Path) -> None:
     """No page of another site, and no name that somebody points at this machine; curl and local pages are."""
     create_topics(kafka.bootstrap)

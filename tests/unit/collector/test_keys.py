@@ -6,6 +6,7 @@ import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from typer.testing import CliRunner
@@ -15,6 +16,9 @@ from keeprate.producers.collector.addresses import Addresses, networks, one_clie
 from keeprate.producers.collector.errors import RequestError
 from keeprate.producers.collector.keys import FILE_NAME, Key, Keys, Quotas, UnknownKeyError
 from keeprate.producers.collector.limits import MemoryBudget, RateLimit, Spending, Turns
+from keeprate.producers.collector.publisher import Publisher
+from keeprate.producers.collector.server import assemble
+from keeprate.producers.collector.settings import CollectorSettings
 from keeprate.producers.errors import SettingsError
 
 NOW = datetime.now(UTC)
@@ -61,6 +65,15 @@ def test_the_salt_stays_the_same(tmp_path: Path) -> None:
     assert Keys(path).salt() == Keys(path).salt()
     Keys(path).create("demo")
     assert len(Keys(path).salt()) == 32
+
+
+def test_users_are_hashed_with_a_salt_without_keys_too(tmp_path: Path) -> None:
+    """Of a hash without a salt anybody finds the address by trying."""
+    settings = CollectorSettings("127.0.0.1:9", tmp_path / FILE_NAME, keyless=True)
+    collector = assemble(settings, cast("Publisher", None))
+    assert collector.access.keys is None
+    assert collector.salt == Keys(tmp_path / FILE_NAME).salt()
+    assert len(collector.salt) == 32
 
 
 def test_a_rate_is_kept_per_key_with_a_burst_of_twice_as_much() -> None:
@@ -238,6 +251,7 @@ def test_an_address_speaks_for_so_many_users_an_hour() -> None:
         ("10.0.0.1", "unknown", "unknown"),
         ("10.0.0.1", "2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
         ("::ffff:192.0.2.1", "", "192.0.2.1"),
+        ("::ffff:10.0.0.1", "198.51.100.7", "198.51.100.7"),
     ],
 )
 def test_a_client_is_who_a_trusted_proxy_says(peer: str, forwarded: str, client: str) -> None:
