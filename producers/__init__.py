@@ -12,11 +12,13 @@ Entry points:
     `calls`       a context manager and a decorator around calls of models and steps of agents
     `tracking`    looks at accepted texts again at each horizon
     `content`     what of texts leaves the process
+    `stamping`    from what an app gave to the bytes of a record
+    `refusals`    what could not be taken, counted and told once
     `delivery`    from an encoded event to a broker's acknowledgement, by way of `backlog` and `spool`
     `text`        the distances and similarities of METRICS; `lexemes` has that of lexemes
     `errors`      the tree of errors
 
-Invariant: `emit` waits for no disk and no broker, and raises nothing into the app.
+Invariant: `emit` waits for no disk and no broker; no entry raises into the app, whatever it is given.
 Invariant: accepted = delivered + pending + spooled + dropped by reason, at any moment.
 Invariant: what `emit` has taken survives a kill of the process, where a disk has room for it.
 """

@@ -29,7 +29,7 @@ from keeprate.producers.generation import Generation
 from keeprate.producers.plain import plain
 from keeprate.producers.refusals import message_of
 from keeprate.producers.responses import read_response
-from keeprate.producers.turns import Turns
+from keeprate.producers.turns import Alternation
 from keeprate.schemas.ids import uuid7
 
 CANCELLED: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt)
@@ -47,7 +47,7 @@ def _latest() -> ContextVar[Generation | None]:
 
 
 @dataclass(frozen=True)
-class Scope:
+class CallScope:
     """What calls need of their client, and which of its calls each context is making and made last.
 
     generate: emits a generation. handle: of one by its id. refuse: an event was dropped; it raises to a strict client.
@@ -68,7 +68,7 @@ class Call:
     id: its generation_id, known before the call, so that a page can send feedback on what it is still receiving.
     """
 
-    def __init__(self, scope: Scope, fields: GenerationFields) -> None:
+    def __init__(self, scope: CallScope, fields: GenerationFields) -> None:
         self._scope = scope
         self._fields: dict[str, Any] = dict(fields)
         self.id = self._allocated()
@@ -159,7 +159,7 @@ class Call:
         return round((time.monotonic() - self._began_s) * 1000)
 
 
-def traced(scope: Scope, function: Any, read: Reader, fields: Any) -> Any:
+def traced(scope: CallScope, function: Any, read: Reader, fields: Any) -> Any:
     """The function with each of its calls as a generation: its arguments the input, what it returns the output.
 
     Coroutine functions, generators and asynchronous generators stay what they are; of a generator, the texts that it
@@ -174,7 +174,7 @@ def traced(scope: Scope, function: Any, read: Reader, fields: Any) -> Any:
         return function
 
 
-def _traced(scope: Scope, function: Any, read: Reader, fields: Any) -> Any:
+def _traced(scope: CallScope, function: Any, read: Reader, fields: Any) -> Any:
     step = getattr(function, "__name__", type(function).__name__)
     arguments = _signature(function)
 
@@ -204,7 +204,7 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
         return None
 
 
-def _input(arguments: dict[str, Any], scope: Scope) -> Any:
+def _input(arguments: dict[str, Any], scope: CallScope) -> Any:
     shown = {name: value for name, value in arguments.items() if name not in ("self", "cls")}
     try:
         if isinstance(given := shown.get("messages"), list):
@@ -240,25 +240,25 @@ def _traced_coroutine(function: Callable[..., Any], begin: Begin, read: Reader) 
 
 
 def _traced_generator(
-    function: Callable[..., Generator[Any, Any, Any]], begin: Begin, scope: Scope
+    function: Callable[..., Generator[Any, Any, Any]], begin: Begin, scope: CallScope
 ) -> Callable[..., Generator[Any, Any, Any]]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         made = begin(args, kwargs)
         made.begin()
         with _Ending(made):
-            return (yield from Turns(scope.current, made).pieces(function(*args, **kwargs), _keeper(made)))
+            return (yield from Alternation(scope.current, made).pieces(function(*args, **kwargs), _keeper(made)))
 
     return call
 
 
 def _traced_async_generator(
-    function: Callable[..., AsyncGenerator[Any, Any]], begin: Begin, scope: Scope
+    function: Callable[..., AsyncGenerator[Any, Any]], begin: Begin, scope: CallScope
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         made = begin(args, kwargs)
         made.begin()
         with _Ending(made):
-            turns, keep = Turns(scope.current, made), _keeper(made)
+            turns, keep = Alternation(scope.current, made), _keeper(made)
             pieces = function(*args, **kwargs)
             step = pieces.asend(None)
             while True:

@@ -13,7 +13,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack, overload
 
 from keeprate.producers import kafka, lifetime
 from keeprate.producers.backlog import Backlog
-from keeprate.producers.calls import Call, Reader, Scope, traced
+from keeprate.producers.calls import Call, CallScope, Reader, traced
 from keeprate.producers.content import ContentMode, ContentPolicy, RedactionError
 from keeprate.producers.delivery import Delivery
 from keeprate.producers.errors import ClosedError, ContractError, FullError, SettingsError
@@ -21,13 +21,13 @@ from keeprate.producers.fields import GenerationFields, complete
 from keeprate.producers.generation import Emitter, Generation
 from keeprate.producers.journal import Check
 from keeprate.producers.outlet import Outlet
-from keeprate.producers.plain import plain
-from keeprate.producers.refusals import Refusals, message_of
+from keeprate.producers.refusals import RefusalLog, message_of
 from keeprate.producers.responses import read_response
+from keeprate.producers.stamping import Stamp
 from keeprate.producers.stats import Stats
 from keeprate.producers.supply import Supply
 from keeprate.producers.tracking import Clock, Read, Reread, Tracker
-from keeprate.schemas.decode import encode_record, validate
+from keeprate.schemas.decode import validate
 from keeprate.schemas.events import SCHEMA_VERSION
 from keeprate.schemas.ids import foreign_id, uuid7
 from keeprate.schemas.kinds import FIRST_MS
@@ -38,13 +38,8 @@ SEGMENT_BYTES: Final = 4 << 20
 MEMORY_BYTES: Final = 32 << 20
 SPOOL_BYTES: Final = 256 << 20
 CLOSE_S: Final = 5.0
-_SEQUENCE_BYTES: Final = 40
-"""Room for the producer_seq, which is added last."""
-_GENERATIONS, _FEEDBACK = 0, 1
 _REPEATED: Final = ("generation_id", "user", "session", "trace_id")
 """What a generation's feedback repeats of it."""
-_FREE_FORM: Final = ("input", "output", "parameters", "prompt_variables")
-"""Fields in which the contract takes any JSON, so that an app's own objects may be in them."""
 _NO_USER: Final = object()
 
 P = ParamSpec("P")
@@ -99,12 +94,14 @@ class Keeprate:
         salt = user_salt or os.environ.get("KEEPRATE_USER_SALT")
         self._is_warned = bool(salt)
         self._content = ContentPolicy(content, (salt or app).encode(), redact, frozenset(keep_attributes))
-        self._reduces_content = not self._content.sends_all
-        self._envelope: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "app": app}
+        envelope: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "app": app}
         if environment is not None:
-            self._envelope["environment"] = environment
+            envelope["environment"] = environment
+        self._stamp = Stamp(envelope, self._content, self._clock)
+        if content == "hashed":
+            self._warn_of_salt()
         # Functions that are traced, and handles, keep these: they must be right in a forked child too.
-        self._scope = Scope(self._generate, self.feedback, self._refuse, self._remark)
+        self._scope = CallScope(self._generate, self.feedback, self._refuse, self._remark)
         self._emitter = Emitter(self.emit, self._refuse, self._track, self._clock)
         self._check_settings()
         self._begin()
@@ -168,7 +165,7 @@ class Keeprate:
         block: wait for room, for an import; FullError after timeout_s. Such a client evicts nothing.
         """
         try:
-            topic, key, body = self._encoded(event)
+            topic, key, body = self._stamp.encode(event, self.producer_id)
         except RedactionError:
             return self._refusals.withhold()
         except Exception as error:  # noqa: BLE001  no event whatever may raise into the app
@@ -262,8 +259,8 @@ class Keeprate:
             return
         self._is_warned = True
         log.warning(
-            "users are hashed with the app's name, which anybody can guess: set user_salt or KEEPRATE_USER_SALT to a "
-            "secret, the same in every process of the app; whoever knows the salt can tell whose a hash is"
+            "hashes are made with the app's name, which anybody can guess, and then try names and texts: set user_salt "
+            "or KEEPRATE_USER_SALT to a secret, the same in every process of the app"
         )
 
     def _seconds(self, given: Any, otherwise: float) -> float | None:
@@ -277,30 +274,11 @@ class Keeprate:
         self._refusals.refuse(ContractError("invalid", f"give seconds: {reason}", "timeout_s"))
         return otherwise
 
-    def _encoded(self, event: Mapping[str, Any]) -> tuple[int, bytes, bytes]:
-        if None in event.values():
-            event = {name: value for name, value in event.items() if value is not None}
-        stamp = {**self._envelope, "event_id": uuid7(), "occurred_at": self._clock.wall_ms()}
-        full = {**stamp, **event, "producer_id": self.producer_id}
-        full.pop("producer_seq", None)
-        if type(full.get("type")) is not str:
-            # The contract's union is looked up by it, and of an app's own object that asks for its hash.
-            full.pop("type", None)
-        for name in _FREE_FORM:
-            if name in full:
-                full[name] = plain(full[name])
-        checked: Mapping[str, Any] = validate(full, self._clock.wall_ms())
-        if self._reduces_content:
-            checked = self._content.apply(checked)
-        body = encode_record(checked, _SEQUENCE_BYTES)
-        topic = _GENERATIONS if checked["type"] == "generation" else _FEEDBACK
-        return topic, checked["generation_id"].encode(), body
-
     def _check_settings(self) -> None:
         ids = {"event_id": uuid7(), "generation_id": uuid7()}
         probe = {"type": "action", "action": "shown", "occurred_at": FIRST_MS, **ids}
         try:
-            validate({**self._envelope, **probe})
+            validate({**self._stamp.envelope, **probe})
         except ContractError as error:
             raise SettingsError(error.field, error.reason) from None
         if 0 < self._spool_bytes < 4 * SEGMENT_BYTES:
@@ -322,7 +300,7 @@ class Keeprate:
 
     def _begin(self) -> None:
         self.producer_id = uuid7()
-        self._refusals = Refusals(lambda reason: self._delivery.count_drop(reason), is_strict=self._strict)
+        self._refusals = RefusalLog(lambda reason: self._delivery.count_drop(reason), is_strict=self._strict)
         self._tracker = self._new_tracker()
         self._delivery: Outlet = self._new_delivery()
 

@@ -29,7 +29,7 @@ def message_of(error: BaseException) -> str:
         return f"its __str__ raises {type(worse).__name__}"
 
 
-class Refusals:
+class RefusalLog:
     """One client's refusals. count_drop: accounts for an event that was not taken."""
 
     def __init__(self, count_drop: Callable[[DropReason], None], *, is_strict: bool) -> None:

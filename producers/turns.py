@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class Turns(Generic[T]):
+class Alternation(Generic[T]):
     """Those of one generator's body. As a context manager it is one of them."""
 
     def __init__(self, variable: ContextVar[T], value: T) -> None:
@@ -58,7 +58,7 @@ class Turns(Generic[T]):
 class _Step:
     """Drives an awaitable, between two of whose turns the event loop runs other tasks."""
 
-    def __init__(self, turns: Turns[Any], awaitable: Awaitable[Any]) -> None:
+    def __init__(self, turns: Alternation[Any], awaitable: Awaitable[Any]) -> None:
         self._turns = turns
         self._awaitable = awaitable
 

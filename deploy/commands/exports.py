@@ -56,7 +56,7 @@ def import_langfuse(
     def read(salt: bytes, now_ms: int) -> Iterator["Outcome"]:
         return langfuse.outcomes(rows, app, salt, now_ms)
 
-    _import("langfuse", files, Destination(app, out, rejects, dry_run, brokers), as_json, read)
+    _import("langfuse", files, ImportOptions(app, out, rejects, dry_run, brokers), as_json, read)
 
 
 def import_otel(
@@ -86,11 +86,11 @@ def import_otel(
     def read(salt: bytes, now_ms: int) -> Iterator["Outcome"]:
         return otel.outcomes(documents, app, salt, now_ms)
 
-    _import("otel", files, Destination(app, out, rejects, dry_run, brokers), as_json, read)
+    _import("otel", files, ImportOptions(app, out, rejects, dry_run, brokers), as_json, read)
 
 
 @dataclass(frozen=True)
-class Destination:
+class ImportOptions:
     """Where events and rejects go."""
 
     app: str
@@ -100,7 +100,7 @@ class Destination:
     brokers: str
 
 
-def _import(name: str, files: list[str], to: Destination, as_json: bool, read: Reader) -> None:
+def _import(name: str, files: list[str], to: ImportOptions, as_json: bool, read: Reader) -> None:
     from keeprate.deploy.emitting import EmitError
     from keeprate.deploy.rejects import Rejects
     from keeprate.producers.imports.rows import exists
@@ -128,7 +128,7 @@ def _import(name: str, files: list[str], to: Destination, as_json: bool, read: R
         raise typer.Exit(1)
 
 
-def _emit(read: Reader, to: Destination, counts: Counter[str], ignored: Counter[str], bad: "Rejects") -> None:
+def _emit(read: Reader, to: ImportOptions, counts: Counter[str], ignored: Counter[str], bad: "Rejects") -> None:
     from keeprate.deploy.importing import now_ms, target
     from keeprate.producers.collector.keys import FILE_NAME, Keys
 

@@ -306,7 +306,10 @@ def test_a_user_without_a_salt_is_told_of_once(
         RecordingKeeprate(user_salt="s").generation(user="alice")
         monkeypatch.setenv("KEEPRATE_USER_SALT", "s")
         RecordingKeeprate().generation(user="alice")
-    assert len(caplog.records) == 1
+        assert len(caplog.records) == 1
+        monkeypatch.delenv("KEEPRATE_USER_SALT")
+        RecordingKeeprate(content="hashed").generation(output="a text that can be guessed too", user="alice")
+    assert len(caplog.records) == 2
 
 
 def test_a_wrong_external_id_or_user_is_refused_by_name(client: RecordingKeeprate) -> None:
