@@ -20,6 +20,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from keeprate.streams.batches import Batch, Run, align
+from keeprate.streams.records import install
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     logger = logging.getLogger("faust.keeprate")
 
     def _create_worker_consumer(self, transport: Any) -> Any:
+        install()
         consumer = super()._create_worker_consumer(transport)
         # Requests on one connection wait for each other, and a fetch that finds nothing holds up a start by this much.
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS

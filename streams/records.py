@@ -1,0 +1,86 @@
+"""Reading what Kafka holds, whatever the names of its headers are.
+
+Kafka takes any bytes as the name of a header. aiokafka reads a name as UTF-8 and raises at the first that is none, so
+one such record would stand in the way of its partition for ever. A batch with such a record is read here instead, and
+the name is written as `dead_letters.header_name` does. All other batches are aiokafka's business, as before.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import MemoryRecords
+
+from keeprate.schemas.dead_letters import header_name
+
+_LENGTH_AT, _LENGTH_END = 8, 12
+"""Where the length of a batch stands in it; it counts what comes after itself."""
+
+
+def install() -> None:
+    """Have aiokafka's consumers of this process read through here."""
+    fetcher.MemoryRecords = Batches
+
+
+class Batches:
+    """The batches of one answer of a broker: aiokafka's `MemoryRecords`, as far as its fetcher looks at it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+        self._batches: Any = MemoryRecords(data)
+        self._at = 0
+
+    def size_in_bytes(self) -> int:
+        return int(self._batches.size_in_bytes())
+
+    def has_next(self) -> bool:
+        return bool(self._batches.has_next())
+
+    def next_batch(self) -> "_Batch | None":
+        batch = self._batches.next_batch()
+        begin = self._at
+        self._at += _LENGTH_END + int.from_bytes(self._data[begin + _LENGTH_AT : begin + _LENGTH_END], "big")
+        return None if batch is None else _Batch(batch, self._data[begin : self._at])
+
+
+class _Batch:
+    def __init__(self, batch: Any, data: memoryview) -> None:
+        self._batch = batch
+        self._data = data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        return next(self._batch)
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            return iter(list(self._batch))
+        except UnicodeDecodeError:
+            return _read(self._data)
+        except CorruptRecordException as error:
+            # What aiokafka's parser in Python makes of it.
+            if not isinstance(error.__cause__, UnicodeDecodeError):
+                raise
+            return _read(self._data)
+
+
+def _read(data: memoryview) -> Iterator[Any]:
+    batch: Any = _DefaultRecordBatchPy(data)
+    batch._maybe_uncompress()
+    batch._buffer = _AnyNames(batch._buffer)
+    return iter(batch)
+
+
+class _AnyNames(bytearray):
+    """Bytes whose parts can be read as text, of which aiokafka's parser only reads the names of headers."""
+
+    def __getitem__(self, at: Any) -> Any:
+        part = super().__getitem__(at)
+        return _AnyNames(part) if isinstance(at, slice) else part
+
+    def decode(self, *args: Any, **kwargs: Any) -> str:
+        return header_name(bytes(self))
