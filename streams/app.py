@@ -11,6 +11,7 @@ from faust.tables import TableManager
 
 from keeprate.schemas.refusal_alarm import RefusalAlarm
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, JOIN_GROUP, OUTCOMES
+from keeprate.streams.crashes import Journal
 from keeprate.streams.delivery import Delivery
 from keeprate.streams.pipeline import Observer, Pipeline
 from keeprate.streams.publishing import Proof, Publishing, WindowSettings, WindowsObserver
@@ -105,7 +106,7 @@ def build(
     windows: WindowSettings | None = None,
     **settings: Any,
 ) -> App:
-    """The processors as an app that is not started.
+    """The processors as an app that is not started. Raises StateLockedError.
 
     data_dir: where RocksDB keeps the state; None keeps it in memory.
     observer: is told of every batch that is through.
@@ -118,7 +119,7 @@ def build(
         **(FAUST_SETTINGS | {"datadir": data_dir or Path(".")} | settings),
     )
     delivery = Delivery(bootstrap)
-    table = _table(app, delivery, data_dir, lambda: pipeline.forget(), lambda numbers: recovered(numbers))
+    table = _table(app, delivery, data_dir, lambda: pipeline.forget(), lambda numbers: recovered(numbers), observer)
     publishing = _publishing(app, table, delivery, observer, windows) if windows else None
     pipeline = Pipeline(
         delivery,
@@ -129,6 +130,7 @@ def build(
         _now_ms,
         RefusalAlarm(),
         publishing,
+        Journal(data_dir),
     )
 
     async def recovered(numbers: list[int]) -> None:
@@ -165,7 +167,12 @@ def _publishing(
 
 
 def _table(
-    app: App, delivery: Delivery, data_dir: Path | None, on_rebalance: Callable[[], None], on_recovered: Recovered
+    app: App,
+    delivery: Delivery,
+    data_dir: Path | None,
+    on_rebalance: Callable[[], None],
+    on_recovered: Recovered,
+    observer: Observer,
 ) -> OutcomeTable:
     table = OutcomeTable(
         app,
@@ -177,6 +184,7 @@ def _table(
         write_back=lambda partition, values: delivery.write(partition, values, ()),
         on_rebalance=on_rebalance,
         on_recovered=on_recovered,
+        on_unreadable=observer.unreadable,
         fail=lambda error: app.crash(error),
     )
     app.tables.add(table)

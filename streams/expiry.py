@@ -31,6 +31,11 @@ def stamp(value: bytes, at_ms: int) -> bytes:
     return _STAMP.pack(at_ms) + value
 
 
+def stamp_of_record(timestamp_ms: int | None, now_ms: int) -> int:
+    """The stamp of what a recovery reads. A record's time is whatever its producer said, or -1."""
+    return max(0, min(timestamp_ms or 0, now_ms + SKEW_MS))
+
+
 def value_of(stamped: bytes) -> bytes:
     """The value without its stamp."""
     return stamped[_STAMP.size :]

@@ -2,7 +2,7 @@
 
 Reads      keeprate.generations and keeprate.feedback, records of one partition number at a time
 Writes     keeprate.outcomes: every outcome that changed, to the partition its source record was in;
-           keeprate.dead-letters: every record that is no event
+           keeprate.dead-letters: every record that is no event, or that is set aside (`judging`)
 State      per partition, the outcome of each suggestion by `outcome.key_of`; keeprate.outcomes is its changelog
 Late       feedback that comes before its generation is held as an orphan, an outcome without `generation`, and is
            joined when the generation arrives; a fact about an outcome that has left the state starts a partial one,
@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from keeprate.schemas.dead_letters import DeadLetter, Headers, app_of, dead_letter
+from keeprate.schemas.dead_letters import DeadLetter, Headers, app_of, dead_letter, quarantine
 from keeprate.schemas.decode import ContractError, decode
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import Outcome, absorb, merge
@@ -49,7 +49,7 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A record that is no event, with the dead letter that says why."""
+    """A record that is no event, or that is set aside, with the dead letter that says why."""
 
     record: Record
     letter: DeadLetter
@@ -117,18 +117,24 @@ def refuse(record: Record, error: ContractError) -> Refusal:
     return Refusal(record, dead_letter(error, "join", *where, tuple(record.headers), app_of(record.value)))
 
 
-def refuse_overflow(records: Iterable[Record], keys: Set[str]) -> list[Refusal]:
-    """The refusals of the records that speak of suggestions whose outcomes would become too large."""
+def set_aside(record: Record, error: Exception) -> Refusal:
+    """The refusal of a record that is no worse than others, but judging it raised this."""
+    timestamp_ms = -1 if record.timestamp is None else record.timestamp
+    where = record.topic, record.partition, record.offset, timestamp_ms
+    return Refusal(record, quarantine(error, "join", *where, tuple(record.headers), app_of(record.value)))
+
+
+def refuse_overflow(records: Iterable[Record], refusals: Iterable[Refusal], keys: Set[str]) -> list[Refusal]:
+    """The refusals of the records that speak of suggestions whose outcomes would become too large.
+
+    refusals: those of the same records that were refused before.
+    """
     error = ContractError("too_large", f"the suggestion's outcome would exceed {MAX_OUTCOME_BYTES} bytes")
-    refusals = []
-    for record in records:
-        try:
-            event = decode(record.value, record.timestamp)
-        except ContractError:
-            continue
-        if any(key in keys for key, _ in lift(event)):
-            refusals.append(refuse(record, error))
-    return refusals
+    refused = {id(refusal.record) for refusal in refusals}
+    accepted = [record for record in records if id(record) not in refused]
+    events = [decode(record.value, record.timestamp) for record in accepted]
+    pairs = zip(accepted, events, strict=True)
+    return [refuse(record, error) for record, event in pairs if any(key in keys for key, _ in lift(event))]
 
 
 def join(held: Mapping[str, Outcome], facts: Mapping[str, Outcome]) -> Step:

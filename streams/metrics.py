@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from keeprate.schemas.dead_letters import QUARANTINED as QUARANTINED_TYPE
 from keeprate.schemas.refusal_alarm import Alarm
 from keeprate.schemas.topics import SOURCES
-from keeprate.streams.pipeline import Done
+from keeprate.streams.pipeline import Done, Place
 from keeprate.streams.windows import Tally
 
 
@@ -55,6 +55,13 @@ REFUSAL_ALARM: Final = Metric(
     ("stage", "app"),
     "1 while more than nine tenths of the app's last records were refused; other apps go on.",
     "1: a deploy of that app went wrong; its dead letters name the field. Mend it, then replay them.",
+)
+UNREADABLE: Final = Metric(
+    "keeprate_join_unreadable_outcomes_total",
+    "counter",
+    ("place",),
+    "Outcomes in the state, its changelog or the count of windows that are none, and were left out there.",
+    "Any: somebody else writes into keeprate.outcomes. The log has the keys; keeprate verify can repair the store.",
 )
 OUTCOMES: Final = Metric(
     "keeprate_join_outcomes_total",
@@ -198,6 +205,7 @@ METRICS: Final = (
         REFUSED,
         QUARANTINED,
         REFUSAL_ALARM,
+        UNREADABLE,
         OUTCOMES,
         ORPHANS,
         LATE,
@@ -266,6 +274,9 @@ class WorkerMetrics:
         else:
             self._by_name[REFUSAL_ALARM.name].remove("join", alarm.app)
 
+    def unreadable(self, place: Place, count: int) -> None:
+        self._of(UNREADABLE, place).inc(count)
+
     def windows_published(self, records: int) -> None:
         self._of(WINDOWS).inc(records)
 
@@ -273,6 +284,7 @@ class WorkerMetrics:
         self._of(WINDOWS_LEFT_OUT, "late").inc(tally.late)
         self._of(WINDOWS_LEFT_OUT, "ahead").inc(tally.ahead)
         self._of(WINDOWS_FOLDED).inc(tally.folded)
+        self._of(UNREADABLE, "windows").inc(tally.unreadable)
 
     def windows_open(self, windows: int, rebuilding: int) -> None:
         self._of(WINDOWS_OPEN).set(windows)

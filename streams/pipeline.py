@@ -2,9 +2,9 @@
 
 What happens to a batch, and what a crash after each step means:
 
-    1  sift      decode the records                         read again
+    1  sift      decode the records                         read again (and what `crashes` says)
     2  look up   the outcomes they speak of                 read again
-    3  join      merge                                      read again
+    3  join      merge                                      as 1
     4  write     outcomes and dead letters, acknowledged    read again; nothing is new then, and dead letters repeat
     5  store     into the partition's state                 recovered from the changelog
     6  ack       Faust commits the offset soon after        as after 4
@@ -15,6 +15,7 @@ left where it is then: it would be joined with a state that is recovered in part
 **Invariant:** steps 5 and 6 of a batch come after those of every batch before it.
 **Invariant:** all steps of a batch lie between a recovery and the next rebalance.
 **Invariant:** after a step has failed, nothing is stored or acknowledged any more.
+**Invariant:** what a record raises in 1 and 3 is the record's (`judging`); whatever else fails concerns all.
 """
 
 import asyncio
@@ -23,13 +24,16 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
-from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome
+from keeprate.schemas.checked_outcome import read_outcome
+from keeprate.schemas.outcome import Outcome
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.streams.batches import Batch
+from keeprate.streams.crashes import Journal
 from keeprate.streams.expiry import SKEW_MS, Watermark, ahead, late, stamp, stamped_at_ms, value_of
-from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES, Refusal, Sifted, Step, join, refuse_overflow, sift
+from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES, Refusal, Sifted, Step, refuse_overflow
+from keeprate.streams.judging import Judged, judge, judge_each
 from keeprate.streams.state import Changes, NotOursError, Offsets, PartitionState, reached
 from keeprate.streams.sweep import SWEEP_OUTCOMES, Sweep
 
@@ -42,6 +46,9 @@ MAX_RECENT: Final = 5_000
 
 _Known = tuple[Outcome, int]
 """An outcome, and its stamp."""
+
+Place = Literal["state", "changelog", "windows"]
+"""Where an outcome was found that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ class Observer(Protocol):
     def expired(self, count: int) -> None: ...
 
     def alarm(self, alarm: Alarm) -> None: ...
+
+    def unreadable(self, place: Place, count: int) -> None: ...
 
 
 class Writer(Protocol):
@@ -91,6 +100,7 @@ class Pipeline:
     acknowledge: marks a message as done.
     fail: is told of the error that stopped everything; it should end the process.
     windows: is told of every change of a state, right behind it.
+    journal: knows at which records processes ended before.
     """
 
     def __init__(
@@ -103,6 +113,7 @@ class Pipeline:
         now_ms: Callable[[], int],
         refusal_alarm: RefusalAlarm,
         windows: Windows | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._delivery = delivery
         self._partition = partition
@@ -112,6 +123,7 @@ class Pipeline:
         self._now_ms = now_ms
         self._refusal_alarm = refusal_alarm
         self._windows = windows
+        self._journal = journal or Journal(None)
         self._watermarks: dict[int, Watermark] = defaultdict(Watermark)
         self._sweeps: dict[int, Sweep] = defaultdict(Sweep)
         self._recent: dict[int, dict[str, _Known]] = {}
@@ -196,22 +208,25 @@ class Pipeline:
     def _is_over(self, number: int, key: bytes, before_ms: int) -> bool:
         """Whether an outcome that has expired in the state has so in fact; then it is also forgotten."""
         recent = self._recent.get(number, {})
-        name = key.decode()
+        name = key.decode("utf-8", "replace")
         if name in recent and recent[name][1] >= before_ms:
             return False
         recent.pop(name, None)
         return True
 
     def _depart(self, message: Any, recent: dict[str, _Known]) -> "_Flight":
+        one_by_one = self._journal.begin(message.value.runs, message.partition)
+        try:
+            return self._joined(message, recent, one_by_one)
+        finally:
+            self._journal.end()
+
+    def _joined(self, message: Any, recent: dict[str, _Known], one_by_one: bool) -> "_Flight":
         started_s, number = time.monotonic(), message.partition
-        records = message.value.records
-        sifted = sift(records)
-        refusals = sifted.refusals
+        records, known = message.value.records, dict[str, _Known]()
+        judged = self._judge(number, records, recent, known, one_by_one)
+        sifted, held, step, encoded = judged.sifted, judged.held, judged.step, judged.encoded
         self._tell_alarms(sifted)
-        known = _look_up(recent, self._partition(number), list(sifted.facts))
-        held = {key: outcome for key, (outcome, _) in known.items()}
-        step = join(held, sifted.facts)
-        encoded = {key.encode(): encode_outcome(key, outcome) for key, outcome in step.outcomes.items()}
         if max(map(len, encoded.values()), default=0) > MAX_OUTCOME_BYTES:
             _keep_small(encoded, step, sifted, records)
         now_ms, watermark = self._now_ms(), self._watermarks[number]
@@ -222,13 +237,38 @@ class Pipeline:
         stamps_ms = _stamps_ms(times_ms, known, now_ms + SKEW_MS)
         pairs = zip(encoded.items(), stamps_ms.values(), strict=True)
         stamped = {key: stamp(value, at_ms) for (key, value), at_ms in pairs}
-        written = self._delivery.write(number, encoded, refusals)
+        written = self._delivery.write(number, encoded, sifted.refusals)
         # The next batch has to see what this one found, before it is in the state.
         for key, outcome in step.outcomes.items():
             recent.pop(key, None)
             recent[key] = outcome, stamps_ms[key]
         batch = _Joined(message, sifted, held, step, late_count, ahead_count)
         return _Flight(number, batch, stamped, written, started_s, self._rebalances)
+
+    def _judge(
+        self, number: int, records: list[Any], recent: dict[str, _Known], known: dict[str, _Known], one_by_one: bool
+    ) -> Judged:
+        """Steps 1 to 3. known: takes in what is looked up, with its stamps."""
+        state = self._partition(number)
+
+        def look_up(keys: list[str]) -> dict[str, Outcome]:
+            found = self._look_up(recent, state, keys)
+            known.update(found)
+            return {key: outcome for key, (outcome, _) in found.items()}
+
+        return judge_each(records, look_up, self._journal) if one_by_one else judge(records, look_up)
+
+    def _look_up(self, recent: dict[str, _Known], state: PartitionState, keys: list[str]) -> dict[str, _Known]:
+        known = {key: recent[key] for key in keys if key in recent}
+        absent = [key for key in keys if key not in known]
+        for key, value in zip(absent, state.get_many([key.encode() for key in absent]), strict=True):
+            if value is not None:
+                try:
+                    known[key] = read_outcome(key, value_of(value)), stamped_at_ms(value)
+                except ValueError as error:
+                    logger.warning("%s; it begins anew", error)
+                    self._observer.unreadable("state", 1)
+        return known
 
     def _tell_alarms(self, sifted: Sifted) -> None:
         letters = [refusal.letter for refusal in sifted.refusals]
@@ -304,24 +344,12 @@ def _keep_small(encoded: dict[bytes, bytes], step: Step, sifted: Sifted, records
     large = {key.decode() for key, value in encoded.items() if len(value) > MAX_OUTCOME_BYTES}
     for key in large:
         del encoded[key.encode()], step.outcomes[key]
-    sifted.refusals.extend(refuse_overflow(records, large))
+    sifted.refusals.extend(refuse_overflow(records, sifted.refusals, large))
 
 
 async def _forever() -> None:
     """Not acknowledged, not failed: Faust would restart an agent that ends, and go on with the next batch."""
     await asyncio.Event().wait()
-
-
-def _look_up(recent: dict[str, _Known], state: PartitionState, keys: list[str]) -> dict[str, _Known]:
-    known = {key: recent[key] for key in keys if key in recent}
-    absent = [key for key in keys if key not in known]
-    values = state.get_many([key.encode() for key in absent])
-    known.update(
-        (key, (decode_outcome(value_of(value))[1], stamped_at_ms(value)))
-        for key, value in zip(absent, values, strict=True)
-        if value is not None
-    )
-    return known
 
 
 def _stamps_ms(times_ms: dict[str, int], known: dict[str, _Known], limit_ms: int) -> dict[str, int]:

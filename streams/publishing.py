@@ -19,6 +19,7 @@ and the next owner's records have versions that are not lower. Step 6 may come l
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from keeprate.schemas.outcome import Outcome
 from keeprate.schemas.window_record import Form
 from keeprate.streams.state import NotOursError, Offsets, PartitionState
 from keeprate.streams.windows import PartitionWindows, Tally
+
+logger = logging.getLogger(__name__)
 
 SLICE_S: Final = 0.02
 """Of each turn, for all partitions together: what the join waits at most."""
@@ -203,11 +206,16 @@ class Publishing:
         if counted:
             partition.counting = False
             self._take(partition)
-            self._observer.windows_counted(partition.windows.tally)
+            self._tell(partition.windows.tally)
             partition.windows.tally = Tally()
             parts = [each.windows for each in self._partitions.values()]
             rebuilding = sum(not each.is_complete for each in parts)
             self._observer.windows_open(sum(each.open for each in parts), rebuilding)
+
+    def _tell(self, tally: Tally) -> None:
+        if tally.unreadable:
+            logger.warning("%s outcomes or windows are not counted, for example %s", tally.unreadable, tally.example)
+        self._observer.windows_counted(tally)
 
     def _take(self, partition: _Partition) -> None:
         partition.records = partition.windows.take(_RECORDS, self._now_ms())

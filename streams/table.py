@@ -4,6 +4,7 @@ Its changelog is keeprate.outcomes, which is the join's output too.
 """
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -14,7 +15,8 @@ from faust.stores.base import Store
 from faust.types import TP
 
 from keeprate.streams.changelog import replay
-from keeprate.streams.expiry import stamp, value_of
+from keeprate.streams.expiry import stamp, stamp_of_record, value_of
+from keeprate.streams.pipeline import Place
 from keeprate.streams.state import MemoryState, NotOursError, PartitionState, RocksState, reached
 from keeprate.streams.transport import records_of
 
@@ -27,6 +29,8 @@ STATE_FORMAT: Final = 2
 WriteBack = Callable[[int, dict[bytes, bytes | None]], Any]
 Fail = Callable[[BaseException], Awaitable[Any]]
 Recovered = Callable[[list[int]], Awaitable[None]]
+Unreadable = Callable[[Place, int], None]
+"""Where how many outcomes could not be read."""
 
 
 class OutcomeStore(Store[bytes, bytes]):
@@ -45,6 +49,7 @@ class OutcomeStore(Store[bytes, bytes]):
         write_back: WriteBack,
         on_rebalance: Callable[[], None],
         on_recovered: Recovered,
+        on_unreadable: Unreadable,
         fail: Fail,
         **kwargs: Any,
     ) -> None:
@@ -53,6 +58,7 @@ class OutcomeStore(Store[bytes, bytes]):
         self._write_back = write_back
         self._tell_rebalance = on_rebalance
         self._tell_recovered = on_recovered
+        self._tell_unreadable = on_unreadable
         self._fail = fail
         self._rebalances = 0
         self._ours: set[int] = set()
@@ -83,13 +89,20 @@ class OutcomeStore(Store[bytes, bytes]):
 
     def _apply(self, number: int, records: list[Any]) -> None:
         state = self.partition(number)
-        keys = list({record.key for record in records})
+        keys = list({record.key for record in records if record.key is not None})
         kept = zip(keys, state.get_many(keys), strict=True)
         held = {key: None if value is None else value_of(value) for key, value in kept}
         replayed = replay(held, ((record.key, record.value) for record in records))
+        if replayed.unreadable:
+            logger.warning(
+                "partition %s: %s records of the changelog are no outcomes and are skipped, the first: %s",
+                number, len(replayed.unreadable), replayed.unreadable[0],
+            )  # fmt: skip
+            self._tell_unreadable("changelog", len(replayed.unreadable))
         self._behind[number].difference_update(keys)
         self._behind[number].update(replayed.behind)
-        written_at_ms = {record.key: record.timestamp for record in records}
+        now_ms = time.time_ns() // 1_000_000
+        written_at_ms = {record.key: stamp_of_record(record.timestamp, now_ms) for record in records}
         values = replayed.values.items()
         stamped = {key: None if value is None else stamp(value, written_at_ms[key]) for key, value in values}
         state.write(stamped, records[-1].offset)
@@ -164,6 +177,7 @@ class OutcomeTable(faust.Table[bytes, bytes]):
         write_back: WriteBack,
         on_rebalance: Callable[[], None],
         on_recovered: Recovered,
+        on_unreadable: Unreadable,
         fail: Fail,
         **kwargs: Any,
     ) -> None:
@@ -173,6 +187,7 @@ class OutcomeTable(faust.Table[bytes, bytes]):
             "write_back": write_back,
             "on_rebalance": on_rebalance,
             "on_recovered": on_recovered,
+            "on_unreadable": on_unreadable,
             "fail": fail,
         }
 

@@ -28,7 +28,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from keeprate.schemas.outcome import Outcome, decode_outcome
+from keeprate.schemas.checked_outcome import is_key, read_outcome
+from keeprate.schemas.outcome import Outcome
 from keeprate.schemas.topics import DAY_MS
 from keeprate.schemas.window_names import OPEN_MS, WINDOW_MS, Piece, window_of
 from keeprate.schemas.window_record import Form, Segments, WindowId, add, encode_window, fold, version_of
@@ -48,11 +49,22 @@ Changes = dict[str, tuple[Outcome | None, Outcome]]
 
 @dataclass
 class Tally:
-    """What happened since it was asked for, for metrics. late, ahead: parts of outcomes. folded: segments."""
+    """What happened since it was asked for, for metrics.
+
+    late, ahead: parts of outcomes. folded: segments. unreadable: outcomes that count nothing because they are none, and
+    windows that cannot be written; `example` is one of them.
+    """
 
     late: int = 0
     ahead: int = 0
     folded: int = 0
+    unreadable: int = 0
+    example: str = ""
+
+    def leave_out(self, what: str, why: Exception | str) -> None:
+        """Count what is left out."""
+        self.unreadable += 1
+        self.example = f"{what}: {why!r}"
 
 
 @dataclass
@@ -153,15 +165,25 @@ class PartitionWindows:
     def _change(self, key: str, change: tuple[Outcome | None, Outcome]) -> None:
         before, after = change
         app = key[: key.index("/")]
-        pieces = contribution(key, after, self._labels_of)
+        pieces = self._pieces(key, after)
         if before:
-            for piece in contribution(key, before, self._labels_of):
+            for piece in self._pieces(key, before):
                 if piece in pieces:
                     pieces.remove(piece)
                 else:
                     self._count(app, piece, -1)
         for piece in pieces:
             self._count(app, piece, 1)
+
+    def _pieces(self, key: str, outcome: Outcome) -> list[Piece]:
+        """What an outcome counts: the same each time, and nothing where it is none."""
+        try:
+            return contribution(key, outcome, self._labels_of)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this outcome's
+            self.tally.leave_out(key, error)
+            return []
 
     def _count(self, app: str, piece: Piece, sign: int) -> None:
         begin_ms = piece[0]
@@ -184,16 +206,26 @@ class PartitionWindows:
             return
         self.begin(_NEVER_MS)
         self.count(self.waiting)
-        found = self._state.scan(self._cursor.encode(), limit)
+        found = self._state.scan(self._cursor.encode("utf-8", "surrogateescape"), limit)
         for name, stamped in found:
-            key = name.decode()
-            self._apps.add(key[: key.index("/")])
-            self._newest_ms = max(self._newest_ms, min(stamped_at_ms(stamped), now_ms + SKEW_MS))
-            if key not in self._touched:
-                self._change(key, (None, decode_outcome(value_of(stamped))[1]))
-        self._cursor = found[-1][0].decode() + "\x00" if len(found) == limit else None
+            if is_key(name):
+                self._walk_past(name.decode(), stamped, now_ms)
+            else:
+                self.tally.leave_out(repr(name), "no key of an outcome")
+        self._cursor = found[-1][0].decode("utf-8", "surrogateescape") + "\x00" if len(found) == limit else None
         if self._cursor is None:
             self._complete(now_ms)
+
+    def _walk_past(self, key: str, stamped: bytes, now_ms: int) -> None:
+        self._apps.add(key[: key.index("/")])
+        self._newest_ms = max(self._newest_ms, min(stamped_at_ms(stamped), now_ms + SKEW_MS))
+        if key not in self._touched:
+            try:
+                outcome = read_outcome(key, value_of(stamped))
+            except ValueError as error:
+                self.tally.leave_out(key, error)
+            else:
+                self._change(key, (None, outcome))
 
     def _complete(self, now_ms: int) -> None:
         self._touched.clear()
@@ -219,11 +251,17 @@ class PartitionWindows:
         latest_at = now_ms + AHEAD_MS
         for at in list(islice((at for at in self._dirty if at[1] <= latest_at), limit)):
             window = WindowId(*at, self._number)
-            segments = _unpack(self._windows.get(at))
-            kept, folded = fold(segments, self._form.max_segments)
-            records[window.key()] = encode_window(window, self._version, kept, folded, self._form)
-            self.tally.folded += folded
             self._dirty.discard(at)
+            segments = _unpack(self._windows.get(at))
+            try:
+                kept, folded = fold(segments, self._form.max_segments)
+                records[window.key()] = encode_window(window, self._version, kept, folded, self._form)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this window's
+                self.tally.leave_out(str(window), error)
+                continue
+            self.tally.folded += folded
             if not segments:
                 self._windows.pop(at, None)
             elif at[1] < self._latest_at - PACK_MS:

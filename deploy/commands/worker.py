@@ -45,6 +45,7 @@ def worker(
     from confluent_kafka import KafkaException
 
     from keeprate.streams.publishing import WindowSettings
+    from keeprate.streams.state import StateLockedError
     from keeprate.streams.worker import TopicsMissingError, WorkerSettings, run
 
     form = Form(_labels(window_labels), window_segments)
@@ -62,7 +63,7 @@ def worker(
                 log_level=log_level.upper(),
             )
         )
-    except TopicsMissingError as error:
+    except (TopicsMissingError, StateLockedError) as error:
         raise SystemExit(f"keeprate worker: {error}") from None
     except KafkaException as error:
         raise SystemExit(

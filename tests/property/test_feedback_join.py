@@ -221,6 +221,9 @@ class Process:
     def alarm(self, alarm: Alarm) -> None:
         """Nobody is told."""
 
+    def unreadable(self, place: str, count: int) -> None:
+        raise AssertionError(f"{count} in {place}")
+
 
 class Disk:
     """A partition's state whose writes may be the process's last act."""

@@ -1,11 +1,13 @@
 """Facts about what the join does at its edges."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 from keeprate.schemas.decode import encode
 from keeprate.schemas.refusal_alarm import FEWEST_RECORDS, Alarm, RefusalAlarm
 from keeprate.schemas.topics import DAY_MS
+from keeprate.streams.crashes import Journal
 from keeprate.streams.expiry import SKEW_MS, stamp, stamped_at_ms, value_of
 from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES
 from keeprate.streams.pipeline import Done, Pipeline
@@ -34,6 +36,7 @@ class Recorder:
         self.gone = 0
         self.failed: list[BaseException] = []
         self.alarms: list[Alarm] = []
+        self.left_out: Counter[str] = Counter()
         self.error: Exception | None = None
 
     def write(self, partition: int, outcomes: Any, refusals: Any) -> "asyncio.Future[Offsets]":
@@ -58,7 +61,10 @@ class Recorder:
     def alarm(self, alarm: Alarm) -> None:
         self.alarms.append(alarm)
 
-    def pipeline(self, state: MemoryState, now_ms: int = NOW_MS) -> Pipeline:
+    def unreadable(self, place: str, count: int) -> None:
+        self.left_out[place] += count
+
+    def pipeline(self, state: MemoryState, now_ms: int = NOW_MS, journal: Journal | None = None) -> Pipeline:
         acknowledge = self.acknowledged.append
         return Pipeline(
             self,
@@ -68,6 +74,7 @@ class Recorder:
             self,
             lambda: now_ms,
             RefusalAlarm(),
+            journal=journal,
         )
 
 
