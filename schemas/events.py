@@ -236,7 +236,15 @@ class RetentionCheck(Envelope):
     current_length: NotRequired[Units | None]
     distance: NotRequired[Annotated[Units, Field(description="Levenshtein, accepted text to current text")] | None]
     original_lexemes: NotRequired[Lexemes | None]
-    lexeme_distance: NotRequired[Lexemes | None]
+    lexeme_distance: NotRequired[
+        Annotated[
+            Lexemes,
+            Field(
+                description="least edits that place the accepted lexemes inside the current ones; see docs/metrics.md"
+            ),
+        ]
+        | None
+    ]
     four_gram: NotRequired[Share | None]
     no_revert: NotRequired[Share | None]
     retained_length: NotRequired[Annotated[Units, Field(description="accepted characters still there")] | None]
