@@ -122,6 +122,11 @@ def lag(client: Client, at: datetime) -> list[Lag]:
     return [Lag(*row) for row in client.query(query, parameters)]
 
 
+def apps(client: Client) -> frozenset[str]:
+    """Every app that the store has anything of, orphans included."""
+    return frozenset(str(row[0]) for row in client.query("SELECT DISTINCT app FROM outcomes"))
+
+
 def orphans(client: Client, since: datetime, until: datetime, apps: Sequence[str] = ()) -> list[Orphans]:
     """Apps with feedback in [since, until) whose generation has not arrived, the most orphans first."""
     query = (

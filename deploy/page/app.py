@@ -1,20 +1,21 @@
 """The page as an ASGI application: its files, its API, and the headers that keep what users wrote from running."""
 
 import logging
+import math
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-import anyio.to_thread
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -26,12 +27,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from keeprate.deploy.page import answers, happenings
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
-from keeprate.deploy.page.selection import Selection, SelectionError, parse
+from keeprate.deploy.page.selection import Selection, SelectionError, once, parse
 from keeprate.deploy.page.source import Source
+from keeprate.deploy.page.turns import RETRY_AFTER_S, BusyError, Turns
 from keeprate.sinks.clickhouse import StoreError, StoreUnavailableError
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
-_QUESTIONS_AT_ONCE: Final = 8
+# What counts may take seconds; what shows single facts is quick, and is not to wait for it.
+_COUNTING: Final = {"at_once": 6, "waiting": 24}
+_FACTS: Final = {"at_once": 4, "waiting": 64}
+_WAIT_S: Final = 10.0
+_QUICK: Final = frozenset({"status", "feedback", "intake"})
 _HEADERS: Final = {
     # Inline styles, and only styles, because plotly.js brings its own in elements and attributes.
     b"content-security-policy": (
@@ -43,6 +49,7 @@ _HEADERS: Final = {
     b"cross-origin-opener-policy": b"same-origin",
     b"cross-origin-resource-policy": b"same-origin",
 }
+_FOREIGN: Final = ("cross-site", "same-site")
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -52,6 +59,7 @@ _TYPES: Final = {
 _APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _log = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
 Question = Callable[[Reads, Selection], answers.Json]
 QUESTIONS: Final[Mapping[str, Question]] = {
     "status": happenings.status,
@@ -94,6 +102,7 @@ def page(source: Source, hosts: Sequence[str] = LOOPBACK, now: Callable[[], date
     ]
     handlers: Mapping[Any, Callable[[Request, Exception], Response]] = {
         SelectionError: _bad_request,
+        BusyError: _busy,
         StoreUnavailableError: _store_unavailable,
         StoreError: _store_refused,
         HTTPException: _http_error,
@@ -112,35 +121,44 @@ class _Api:
         self._source = source
         self._now = now
         self._recent = Recent(time.monotonic)
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._counting = Turns(**_COUNTING, wait_s=_WAIT_S)
+        self._facts = Turns(**_FACTS, wait_s=_WAIT_S)
 
     async def answer(self, request: Request, name: str) -> Response:
-        selection = parse(request.query_params)
-        return _json(await self._ask(lambda reads: QUESTIONS[name](reads, selection)))
+        selection = parse(once(request.query_params.multi_items()))
+        if selection.only:
+            # Names that nobody has are one name: whoever makes some up asks the store nothing new.
+            selection = await self._ask(
+                self._facts, ("known", selection), lambda reads: happenings.known(reads, selection)
+            )
+        lane = self._facts if name in _QUICK else self._counting
+        return _json(await self._ask(lane, (name, selection), lambda reads: QUESTIONS[name](reads, selection)))
 
     async def meta(self, request: Request) -> Response:
-        return _json(await self._ask(happenings.meta))
+        return _json(await self._ask(self._facts, "meta", happenings.meta))
 
     async def generation(self, request: Request) -> Response:
-        app, generation_id = request.path_params["app"], request.path_params["generation_id"]
+        app, generation_id = request.path_params["app"], request.path_params["generation_id"].lower()
         if not _APP_NAME.fullmatch(app) or not _is_uuid(generation_id):
             raise HTTPException(404, "no such generation: an address is /api/generations/APP/UUID")
-        found = await self._ask(lambda reads: happenings.generation(reads.client, app, generation_id))
+        key = ("generation", app, generation_id)
+        found = await self._ask(self._facts, key, lambda reads: happenings.generation(reads.client, app, generation_id))
         if found is None:
             raise HTTPException(404, "the store holds no event of this generation")
         return _json(found)
 
-    async def _ask(self, question: Callable[[Reads], Any]) -> Any:
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(_QUESTIONS_AT_ONCE)
-        return await anyio.to_thread.run_sync(lambda: question(self._reads()), limiter=self._limiter)
+    async def _ask(self, lane: Turns, key: Hashable, question: Callable[[Reads], Answer]) -> Answer:
+        return await lane.ask(key, lambda: question(self._reads()))
 
     def _reads(self) -> Reads:
         return Reads(self._source.client(), self._now(), self._recent)
 
 
 class _Headers:
-    """Adds the security headers to every answer, errors included."""
+    """Adds the security headers to every answer, errors included, and refuses the API to pages of other sites.
+
+    Such a page could not read an answer, but it could ask for a thousand.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -151,7 +169,13 @@ class _Headers:
                 message["headers"] = [*message["headers"], *_HEADERS.items()]
             await send(message)
 
-        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"].startswith("/api/") and Headers(scope=scope).get("sec-fetch-site") in _FOREIGN:
+            refusal = _failure(403, "refused", "The page answers to its own site only.")
+            await refusal(scope, receive, with_headers)
+        else:
+            await self._app(scope, receive, with_headers)
 
 
 async def _healthy(request: Request) -> Response:
@@ -179,7 +203,21 @@ async def _plotly(request: Request) -> Response:
 
 
 def _json(content: answers.Json) -> Response:
-    return JSONResponse(content, headers={"cache-control": "no-store"})
+    headers = {"cache-control": "no-store"}
+    try:
+        return JSONResponse(content, headers=headers)
+    except ValueError:
+        # JSON has no NaN and no infinity, and an older version let them into the store.
+        return JSONResponse(_finite(content), headers=headers)
+
+
+def _finite(content: Any) -> Any:
+    """The content with null for every number that is none."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    return [_finite(each) for each in content] if isinstance(content, list) else content
 
 
 def _failure(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -189,6 +227,11 @@ def _failure(status: int, code: str, message: str, headers: Mapping[str, str] | 
 
 def _bad_request(request: Request, error: Exception) -> Response:
     return _failure(400, "bad_request", str(error))
+
+
+def _busy(request: Request, error: Exception) -> Response:
+    message = "Too many questions at once: this one was not asked."
+    return _failure(503, "busy", message, {"retry-after": str(RETRY_AFTER_S)})
 
 
 def _store_unavailable(request: Request, error: Exception) -> Response:

@@ -1,5 +1,7 @@
 """Single facts of the page: is it alive, what users said last, one generation's story, and what did not get through."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -7,7 +9,8 @@ from typing import Any, Final
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
 from keeprate.deploy.page.reads import Reads
-from keeprate.deploy.page.selection import DIMENSIONS, KINDS, PERIODS, Selection
+from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
+from keeprate.schemas.lift import verdict
 from keeprate.sinks import evidence, queries
 from keeprate.sinks.clickhouse import Client, to_ms
 from keeprate.sinks.evidence import FEEDBACK_KINDS, Remark
@@ -19,6 +22,19 @@ NAMES_FOR_S: Final = 15.0
 MAX_REASONS: Final = 20
 MAX_EVENTS: Final = 300
 """Of one generation in the drawer."""
+
+
+def known(reads: Reads, selection: Selection) -> Selection:
+    """The selection with `NOBODY` for names that no event has. They are read anew as often as the page reads them."""
+    app = selection.app and _existing(
+        selection.app, reads.fact("apps", None, partial(evidence.apps, reads.client), NAMES_FOR_S)
+    )
+    environment = selection.environment and _existing(selection.environment, meta(reads)["environments"])
+    return replace(selection, app=app, environment=environment)
+
+
+def _existing(name: str, names: Collection[str]) -> str:
+    return name if name in names else NOBODY
 
 
 def meta(reads: Reads) -> Json:
@@ -160,8 +176,7 @@ def _score_share(event: dict[str, Any]) -> float | None:
     """A vote's score as a share of its scale; None for a plain vote."""
     if event.get("score") is None:
         return None
-    low, high = event["scale_min"], event["scale_max"]
-    return float((event["score"] - low) / (high - low))
+    return verdict(None, event["score"], event["scale_min"], event["scale_max"])[1]
 
 
 def _changed_share(event: dict[str, Any]) -> float | None:

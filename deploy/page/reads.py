@@ -3,11 +3,11 @@
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
 from keeprate.deploy.page.recent import Recent, Value
-from keeprate.deploy.page.selection import Selection, Span
+from keeprate.deploy.page.selection import NOBODY, Selection, Span
 from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.queries import Funnel, Rate, Retention
@@ -15,6 +15,7 @@ from keeprate.sinks.queries import Funnel, Rate, Retention
 REQUESTS: Final = "shown_rate"
 """The rate whose denominator is the requests, so that they need no query of their own."""
 BRIEFLY_S: Final = 2.0
+Row = TypeVar("Row")
 _OF_RATES: Final = (REQUESTS, *(metric.name for metric in METRICS.values() if metric.query == "rates"))
 _OF_FEEDBACK: Final = tuple(metric.name for metric in METRICS.values() if metric.query == "feedback_rates")
 _OF_RETENTION: Final = tuple(metric for metric, _ in VARIANTS.values())
@@ -55,5 +56,7 @@ class Reads:
         """A read of single facts, shared for a moment."""
         return self.recent.get((name, key), ask, keep_s)
 
-    def _counted(self, name: str, selection: Selection, span: Span, ask: Callable[[], Value]) -> Value:
+    def _counted(self, name: str, selection: Selection, span: Span, ask: Callable[[], list[Row]]) -> list[Row]:
+        if NOBODY in (selection.app, selection.environment):
+            return []
         return self.recent.get((name, span, selection.core(span)), ask, selection.keep_s(span))

@@ -1,10 +1,11 @@
 """What a request asks for: which suggestions, which period, cut by what. Pure; the time is an argument."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from keeprate.schemas.kinds import MAX_HORIZON_S, MAX_NAME
 from keeprate.sinks.evidence import FEEDBACK_KINDS
 from keeprate.sinks.queries import Scope
 
@@ -57,7 +58,10 @@ METRICS: Final = ("acceptance_rate", "retention", "correction_rate", "negative_f
 KINDS: Final = ("", *FEEDBACK_KINDS)
 LEAST_KEPT_S: Final = 2.0
 MOST_KEPT_S: Final = 60.0
-MAX_HORIZON_S: Final = 10 * 366 * 86_400
+NOBODY: Final = "?" * (MAX_NAME + 1)
+"""Stands for every name that no event has: it is longer than any."""
+_PARAMETERS: Final = ("app", "environment", "period", "by", "horizon", "metric", "kind")
+_SHOWN_CHARS: Final = 60
 
 
 @dataclass(frozen=True)
@@ -121,26 +125,54 @@ class Selection:
         return min(MOST_KEPT_S, max(LEAST_KEPT_S, self.span.length.total_seconds() / (2000 if slowly else 10_000)))
 
 
-def parse(parameters: Mapping[str, str]) -> Selection:
+def once(arguments: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The arguments of a request's query by name. Raises SelectionError for one that is there twice."""
+    given: dict[str, str] = {}
+    for name, value in arguments:
+        if name in given:
+            raise SelectionError(
+                f"{_shown(name)} is there twice, as {_shown(given[name])} and {_shown(value)}: leave one"
+            )
+        given[name] = value
+    return given
+
+
+def parse(given: Mapping[str, str]) -> Selection:
     """The selection in a request's query. What is absent has its default; raises SelectionError."""
+    if (unknown := next((name for name in given if name not in _PARAMETERS), None)) is not None:
+        raise SelectionError(f"{_shown(unknown)} is no parameter; there are {', '.join(_PARAMETERS)}")
     return Selection(
-        app=parameters.get("app", ""),
-        environment=parameters.get("environment", ""),
-        period=_one_of("period", parameters.get("period", "7d"), PERIODS),
-        by=_one_of("by", parameters.get("by", ""), DIMENSIONS),
-        horizon_s=_horizon(parameters.get("horizon", "300")),
-        metric=_one_of("metric", parameters.get("metric", "acceptance_rate"), METRICS),
-        kind=_one_of("kind", parameters.get("kind", ""), KINDS),
+        app=_name("app", given.get("app", "")),
+        environment=_name("environment", given.get("environment", "")),
+        period=_one_of("period", given.get("period", "7d"), PERIODS),
+        by=_one_of("by", given.get("by", ""), DIMENSIONS),
+        horizon_s=_horizon(given.get("horizon", "300")),
+        metric=_one_of("metric", given.get("metric", "acceptance_rate"), METRICS),
+        kind=_one_of("kind", given.get("kind", ""), KINDS),
     )
+
+
+def _name(name: str, value: str) -> str:
+    if len(value) > MAX_NAME:
+        raise SelectionError(f"{name}: {_shown(value)} has {len(value)} characters; a name has {MAX_NAME} at most")
+    return value
 
 
 def _one_of(name: str, value: str, offered: Mapping[str, object] | tuple[str, ...]) -> str:
     if value not in offered:
-        raise SelectionError(f"{name}: {value!r} is not offered; choose from {', '.join(filter(None, offered))}")
+        raise SelectionError(f"{name}: {_shown(value)} is not offered; choose from {', '.join(filter(None, offered))}")
     return value
 
 
 def _horizon(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text[:12]) <= MAX_HORIZON_S:
-        raise SelectionError(f"horizon: {text!r} is not a number of seconds; 300 is five minutes")
-    return int(text)
+    # Leading zeros are no reason to read a number of any length.
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    if not digits or len(digits) > len(str(MAX_HORIZON_S)) or int(digits) > MAX_HORIZON_S:
+        raise SelectionError(
+            f"horizon: {_shown(text)} is not a number of seconds from 1 to {MAX_HORIZON_S}; 300 is five minutes"
+        )
+    return int(digits)
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= _SHOWN_CHARS else value[:_SHOWN_CHARS] + "…")

@@ -47,8 +47,8 @@ from keeprate.deploy.store.token import own_token
 
 _Args = TypeVarTuple("_Args")
 _Result = TypeVar("_Result")
-_READS_AT_ONCE = 12
-_WRITES_AT_ONCE = 6
+READS_AT_ONCE = 12
+WRITES_AT_ONCE = 6
 # For what takes a moment: opening and closing sessions, taking pieces of a body, ending queries.
 _SPARE_THREADS = 6
 _WAIT_FOR_TURN_S = 10
@@ -77,10 +77,10 @@ class Door:
         self._engine = engine
         self._token = token
         self._answer_within_s = answer_within_s
-        threads = _READS_AT_ONCE + _WRITES_AT_ONCE + _SPARE_THREADS
+        threads = READS_AT_ONCE + WRITES_AT_ONCE + _SPARE_THREADS
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
-        self._reads = asyncio.Semaphore(_READS_AT_ONCE)
-        self._writes = asyncio.Semaphore(_WRITES_AT_ONCE)
+        self._reads = asyncio.Semaphore(READS_AT_ONCE)
+        self._writes = asyncio.Semaphore(WRITES_AT_ONCE)
 
     def close(self) -> None:
         """Wait for what still runs, then close the engine."""

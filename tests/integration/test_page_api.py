@@ -1,12 +1,17 @@
 """The page's API over a real store: its numbers are those of the queries, and its facts are those that were landed."""
 
+import json
+import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
 
+from keeprate.deploy.page import app
 from keeprate.deploy.page.app import page
 from keeprate.deploy.page.definitions import METRICS as DEFINED
 from keeprate.deploy.page.selection import parse
@@ -14,6 +19,7 @@ from keeprate.deploy.page.source import Source
 from keeprate.deploy.store import StoreProcess
 from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client, connect
+from keeprate.sinks.migrate import migrate
 from tests.pages import NOW, NOW_MS, history, land
 
 METRICS = ("acceptance_rate", "retention", "correction_rate", "negative_feedback_rate")
@@ -210,3 +216,135 @@ def test_tables_that_are_missing_are_said_with_a_remedy(store: StoreProcess) -> 
     assert answer.status_code == 500
     assert answer.json()["error"]["code"] == "store_refused"
     assert "keeprate migrate" in answer.json()["error"]["message"]
+
+
+class _Counting(Source):
+    """A source whose clients note what the store is asked."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.asked: list[str] = []
+
+    def client(self) -> Client:
+        client, asked = super().client(), self.asked
+
+        class Noting(Client):
+            def query(self, statement: str, *arguments: Any, **more: Any) -> Any:
+                asked.append(statement)
+                return client.query(statement, *arguments, **more)
+
+        return Noting(client._driver)
+
+
+PATHS = ("status", "summary", "series", "retention", "funnel", "compare", "feedback", "intake")
+
+
+def test_made_up_names_cost_the_store_no_more_than_one(url: str) -> None:
+    """Whoever asks for a new app each time asks the store nothing new, and is answered with nothing."""
+    source = _Counting(url)
+    with TestClient(page(source, hosts=("testserver",), now=lambda: NOW)) as client:
+        for path in PATHS:
+            _get(client, path, app="made-up", period="30d")
+        once = len(source.asked)
+        with ThreadPoolExecutor(24) as viewers:
+            answers = [
+                viewers.submit(_get, client, path, app=f"made-up-{viewer}", period="30d")
+                for viewer in range(24)
+                for path in ("summary", "series", "retention", "funnel", "compare")
+            ]
+            found = [answer.result() for answer in answers]
+        # What is kept for seconds only may be read again meanwhile: names, and no numbers.
+        assert all("DISTINCT app" in statement for statement in source.asked[once:])
+        assert found[0]["opportunities"] == 0
+    assert _get_real(url)["opportunities"] > 0
+
+
+def _get_real(url: str) -> Any:
+    with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW)) as client:
+        return _get(client, "summary", app="editor", period="30d")
+
+
+def test_viewers_beyond_the_limit_are_told_to_come_back(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While all turns to count are taken: health, files, facts and feedback are answered as ever."""
+    go, begun = threading.Event(), threading.Semaphore(0)
+
+    def slow(reads: object, selection: object) -> dict[str, object]:
+        begun.release()
+        assert go.wait(60)
+        return {}
+
+    monkeypatch.setitem(app.QUESTIONS, "series", slow)
+    several = [
+        (period, by) for period in ("1h", "6h", "24h", "7d", "30d", "90d") for by in ("", "app", "model", "step")
+    ]
+    several += [(period, "provider") for period in ("1h", "6h", "24h", "7d", "30d", "90d")]
+    with (
+        TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW)) as client,
+        ThreadPoolExecutor(len(several)) as viewers,
+    ):
+        asked = [viewers.submit(client.get, "/api/series", params={"period": p, "by": by}) for p, by in several]
+        for _ in range(6):
+            assert begun.acquire(timeout=60)
+        excess = client.get("/api/series", params={"by": "language"})
+        while excess.status_code != 503:
+            excess = client.get("/api/series", params={"by": "language"})
+        assert (excess.json()["error"]["code"], excess.headers["retry-after"]) == ("busy", "2")
+        for path in ("/healthz", "/", "/main.js", "/api/meta", "/api/status", "/api/feedback", "/api/intake"):
+            assert client.get(path).status_code == 200
+        go.set()
+        assert {answer.result().status_code for answer in asked} <= {200, 503}
+        assert client.get("/api/series", params={"by": "language"}).status_code == 200
+
+
+ODD = [
+    "",
+    "0",
+    "-1",
+    "1" * 5000,
+    "0" * 5000,
+    "1e308",
+    "nan",
+    "inf",
+    "\x00",
+    "\u202e",
+    "\ud7ff",
+    "'; DROP TABLE outcomes",
+    "a" * 9000,
+]
+ODD += ["{app:String}", "%", "*", "../..", "[]", "true", "null", "\U0001f600", "1.5", " 300", "300 ", "\n", "--", "/*"]
+
+
+@pytest.mark.parametrize("name", ["app", "environment", "period", "by", "horizon", "metric", "kind", "other"])
+@pytest.mark.parametrize("path", [*PATHS, "meta"])
+def test_no_parameter_is_an_error_of_the_server(api: TestClient, path: str, name: str) -> None:
+    """Each odd value is an answer or a refusal that names the parameter."""
+    for value in ODD:
+        answer = api.get(f"/api/{path}", params={name: value})
+        assert answer.status_code in (200, 400), (value, answer.text)
+        if answer.status_code == 400:
+            assert name in answer.json()["error"]["message"]
+
+
+def test_no_path_of_a_generation_is_an_error_of_the_server(api: TestClient) -> None:
+    """What is no address of a generation is not found; an id may be in upper case."""
+    event = next(event for event in history() if event["type"] == "generation")
+    for app_name in (quote(value, safe="") for value in ODD if value):
+        for generation_id in (event["generation_id"], quote(app_name, safe="")):
+            assert api.get(f"/api/generations/{app_name}/{generation_id}").status_code == 404
+    address = f"/api/generations/{event['app']}/{event['generation_id'].upper()}"
+    assert api.get(address).json()["generation"]["event_id"] == event["event_id"]
+
+
+def test_a_number_that_is_none_is_null(store: StoreProcess) -> None:
+    """What an older version let into the store does not take the page's list of feedback away."""
+    vote = next(event for event in history() if event["type"] == "vote")
+    wide = {**vote, "score": 1e308, "scale_min": -1e308, "scale_max": 1e308, "value": None}
+    url = f"{store.url}/page_numbers"
+    migrate(url)
+    columns = ("event", "topic", "partition", "offset", "recorded_at", "stored_at")
+    at = datetime.fromtimestamp(vote["occurred_at"] / 1000, UTC)
+    with connect(url) as client:
+        client.insert("feedback", columns, [(json.dumps(wide), "keeprate.feedback", 0, 0, at, at)])
+    with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW)) as client:
+        (row,) = _get(client, "feedback", period="90d")["rows"]
+    assert (row["score"], row["valence"]) == (1.0, "positive")

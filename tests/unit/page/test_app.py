@@ -68,6 +68,14 @@ def test_a_foreign_host_name_is_refused(client: TestClient, host: str) -> None:
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_elsewhere_asks_for_nothing(client: TestClient, site: str) -> None:
+    """It could not read the answer, but a thousand of its questions would keep the store from others."""
+    answer = client.get("/api/feedback", headers={"sec-fetch-site": site})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "refused")
+    assert client.get("/", headers={"sec-fetch-site": site}).status_code == 200
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8770", "localhost:8770", "[::1]:8770"])
 def test_loopback_has_three_names(client: TestClient, host: str) -> None:
     """With any port, because a tunnel may change it."""

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keeprate.deploy.page.selection import PERIODS, Selection, SelectionError, Span, parse
+from keeprate.deploy.page.selection import PERIODS, Selection, SelectionError, Span, once, parse
+from keeprate.schemas.kinds import MAX_HORIZON_S
 
 SPANS: tuple[Span, ...] = ("now", "before", "grouped", "over_time")
 NOW = datetime(2026, 3, 2, 9, 7, 13, tzinfo=UTC)
@@ -21,12 +22,39 @@ NOW = datetime(2026, 3, 2, 9, 7, 13, tzinfo=UTC)
         ({"horizon": "0"}, "horizon: '0' is not a number of seconds"),
         ({"horizon": "9" * 40}, "is not a number of seconds"),
         ({"horizon": "٣٠٠"}, "is not a number of seconds"),
+        ({"horizon": "1" * 5000}, "is not a number of seconds from 1 to"),
+        ({"horizon": "0" * 5000}, "is not a number of seconds from 1 to"),
+        ({"horizon": "-30"}, "horizon: '-30' is not a number of seconds"),
+        ({"horizon": str(MAX_HORIZON_S + 1)}, "is not a number of seconds"),
+        ({"app": "a" * 300}, "app: 'aaa"),
+        ({"environment": "e" * 5000}, "has 5000 characters; a name has"),
+        ({"hoirzon": "30"}, "'hoirzon' is no parameter; there are app, environment, period"),
     ],
 )
 def test_what_is_not_offered_is_refused_by_name(parameters: dict[str, str], message: str) -> None:
     """The refusal names the parameter, what it was, and what would do."""
     with pytest.raises(SelectionError, match=message.replace("(", r"\(")):
         parse(parameters)
+
+
+def test_a_refusal_is_short_whatever_it_refuses() -> None:
+    """It is shown in a banner."""
+    for name in ("app", "environment", "period", "by", "horizon", "metric", "kind", "x" * 9000):
+        with pytest.raises(SelectionError) as caught:
+            parse({name: "\u202e" * 9000})
+        assert len(str(caught.value)) < 700
+
+
+def test_a_parameter_that_is_there_twice_is_refused() -> None:
+    """Nobody has to guess which one counts."""
+    assert once([("app", "a"), ("by", "")]) == {"app": "a", "by": ""}
+    with pytest.raises(SelectionError, match="'app' is there twice, as 'a' and 'b'"):
+        once([("app", "a"), ("app", "b")])
+
+
+def test_the_longest_horizon_may_have_leading_zeros() -> None:
+    """As any number may."""
+    assert parse({"horizon": "0" * 40 + str(MAX_HORIZON_S)}).horizon_s == MAX_HORIZON_S
 
 
 def test_absent_parameters_have_defaults() -> None:
