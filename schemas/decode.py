@@ -52,11 +52,13 @@ class ContractError(ValueError):
         self.field = field
 
 
-def decode(value: bytes | None, recorded_ms: int | None = None) -> Event:
+def decode(value: bytes | None, recorded_ms: int | None = None, key: bytes | None = None) -> Event:
     """The event in a record's value. Raises ContractError; raises nothing else, whatever the bytes.
 
     recorded_ms: the record's own time in Kafka, for what is dated too long after it; None or not above 0 where Kafka
     has none.
+    key: the record's, which decides its partition. An id in upper case there would have the event joined apart from
+    all others of its generation, so such a record is refused. Other keys are not looked at.
     """
     if not value:
         raise ContractError("empty", "the record has no value; an event is a JSON object")
@@ -66,6 +68,9 @@ def decode(value: bytes | None, recorded_ms: int | None = None) -> Event:
         event: Event = _validate_json(value, strict=True)
     except ValidationError as error:
         raise _refusal(value, error) from None
+    if key is not None and key != (identity := event["generation_id"].encode()) and key.lower() == identity:
+        reason = "the record's key is the id in upper case, which is another partition's: write the key in lower case"
+        raise ContractError("invalid", reason, "generation_id")
     return _checked(event, recorded_ms)
 
 

@@ -34,6 +34,8 @@ DEFAULT_SEGMENTS: Final = 100
 MAX_SEGMENTS: Final = 200
 MAX_HORIZONS: Final = 8
 MAX_MARKS: Final = 20
+MAX_COUNT: Final = 2**63 - 1
+"""What a column holds: an amount that goes beyond it stays at it, and comes down again when it is taken back."""
 MAX_LABEL: Final = 100
 """Characters of a label. With the limits above, a record stays below a megabyte."""
 
@@ -156,11 +158,13 @@ def _row(labels: Labels, cells: Cells) -> list[Any]:
             kind, _, name = cell.partition("/")
             marks[kind][name] = count
         elif cell < HORIZON_CELLS:
-            counts[cell] = count
+            counts[cell] = min(count, MAX_COUNT)
         else:
             horizon_s, index = divmod(cell, HORIZON_CELLS)
             horizons.setdefault(horizon_s, [0] * len(HORIZON_COUNTS))[index] = count
-    rows = [[horizon_s, *horizon] for horizon_s, horizon in _bounded_horizons(horizons)]
+    rows = [
+        [horizon_s, *(min(count, MAX_COUNT) for count in horizon)] for horizon_s, horizon in _bounded_horizons(horizons)
+    ]
     return [*labels, *counts, rows, *(_bounded_marks(marks[kind]) for kind in MARKS)]
 
 

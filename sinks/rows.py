@@ -127,7 +127,7 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
     for record in records:
         value = record.value() or b""
         try:
-            event = decode(value, record.timestamp()[1])
+            event = decode(value, record.timestamp()[1], record.key())
         except ContractError as error:
             batch.rejects.append((record, error))
             continue

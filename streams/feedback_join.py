@@ -94,7 +94,7 @@ def sift(records: Iterable[Record]) -> Sifted:
     accepted: dict[str, int] = defaultdict(int)
     for record in records:
         try:
-            event = decode(record.value, record.timestamp)
+            event = decode(record.value, record.timestamp, record.key)
         except ContractError as error:
             refusals.append(refuse(record, error))
             continue
@@ -132,7 +132,7 @@ def refuse_overflow(records: Iterable[Record], refusals: Iterable[Refusal], keys
     error = ContractError("too_large", f"the suggestion's outcome would exceed {MAX_OUTCOME_BYTES} bytes")
     refused = {id(refusal.record) for refusal in refusals}
     accepted = [record for record in records if id(record) not in refused]
-    events = [decode(record.value, record.timestamp) for record in accepted]
+    events = [decode(record.value, record.timestamp, record.key) for record in accepted]
     pairs = zip(accepted, events, strict=True)
     return [refuse(record, error) for record, event in pairs if any(key in keys for key, _ in lift(event))]
 

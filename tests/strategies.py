@@ -1,12 +1,14 @@
 """Hypothesis strategies for events: small closed worlds, so that facts meet, tie and contradict each other."""
 
+import math
 import uuid
 from typing import Any
 
 from hypothesis import strategies as st
 
 from keeprate.schemas.decode import validate
-from keeprate.schemas.events import ACTIONS, Event
+from keeprate.schemas.events import ACTIONS, EVENT_TYPES, Event
+from keeprate.schemas.json_schema import event_schema
 
 BASE_MS = 1_764_000_000_000
 
@@ -117,6 +119,93 @@ def _checks() -> st.SearchStrategy[dict[str, Any]]:
 def events() -> st.SearchStrategy[Event]:
     """One valid event of any type."""
     return st.tuples(_envelopes(), _bodies()).map(lambda parts: validate(parts[0] | parts[1]))
+
+
+_SCHEMA = event_schema()
+_TEXTS = {
+    "user": ["u1", "a\x1fb", "\x00", "ü" * 200, "\U0001f600"],
+    "action": ["shown", "accept", "accept_partial", "undo", "x_0", "x_" + "z" * 60],
+    "app": ["chat", "A" * 100, "0._-"],
+    "label": ["wrong", "a" * 100, "a:.-_0"],
+    "name": ["helpful", "a:.-_0"],
+    "parent_generation_id": [_identity(1000), _identity(1001).upper()],
+    "trace_id": ["0" * 32, "f" * 32],
+    "span_id": ["0" * 16],
+}
+_CONTENT: list[Any] = [None, "", "text", ["a", "b"], {"role": "r", "content": {"deep": [1.5, 2**64 - 1]}}, ["c"] * 64]
+_FREE: dict[str, list[Any]] = {
+    "input": _CONTENT,
+    "output": _CONTENT,
+    "parameters": [None, {}, {"a": 1e308, "b": -(2**63), "": [None]}],
+    "prompt_variables": [None, {"a": 5e-324}],
+    "tools_offered": [None, [], ["t"] * 3],
+    "tools_called": [None, ["t"] * 4096],
+    "context_sources": [None, [""]],
+    "attributes": [None, {}, {"a": ""}],
+}
+
+
+def _at_bounds(name: str, schema: dict[str, Any]) -> list[Any]:
+    """The least and the most that a field may be, and nothing where it may be absent."""
+    if name in _FREE:
+        return _FREE[name]
+    forms = schema.get("anyOf", [schema])
+    form = forms[0]
+    absent = [None] if len(forms) > 1 else []
+    if "enum" in form or "const" in form:
+        return [*absent, *form.get("enum", [form.get("const")])]
+    if form["type"] in ("integer", "number"):
+        most = form["maximum"] if "maximum" in form else math.nextafter(form["exclusiveMaximum"], 0)
+        more = [5e-324, most / 3] if form["type"] == "number" else []
+        return [*absent, form["minimum"], most, *more]
+    if form["type"] == "boolean":
+        return [*absent, False, True]
+    return [*absent, *_TEXTS.get(name, ["x", "y" * 200])]
+
+
+@st.composite
+def odd_events(draw: st.DrawFn) -> Event:
+    """A valid event of any type with whatever fields, at the bounds of what each may be."""
+    event_type = draw(st.sampled_from(EVENT_TYPES))
+    schema = _SCHEMA["$defs"][_SCHEMA["discriminator"]["mapping"][event_type].rpartition("/")[2]]
+    required, fields = set(schema["required"]), schema["properties"]
+    chosen = draw(st.sets(st.sampled_from(sorted(fields)), max_size=12)) | required
+    event = {name: draw(st.sampled_from(_at_bounds(name, fields[name]))) for name in sorted(chosen)}
+    event |= {
+        "event_id": _identity(draw(st.integers(0, 9))),
+        "generation_id": draw(st.sampled_from([_identity(1000), _identity(1001).upper()])),
+        "type": event_type,
+        **_ruled(draw, event_type),
+    }
+    return validate(event)
+
+
+def _ruled(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
+    """Fields that are bound to each other."""
+    if event_type == "vote":
+        low, high = draw(st.sampled_from([(-1e15, 1e15), (0.0, 5e-324), (-1e15, math.nextafter(-1e15, 0)), (1, 5)]))
+        score = draw(st.sampled_from([low, high, (low + high) / 2]))
+        verdict = {"value": draw(st.sampled_from([-1, 0, 1])), "score": None}
+        return draw(st.sampled_from([verdict, {"value": None, "score": score, "scale_min": low, "scale_max": high}]))
+    if event_type == "edit":
+        lengths = {"original_length": 10**9, "corrected_length": 0, "distance": 10**9}
+        return draw(st.sampled_from([lengths, {"distance": None, "corrected_text": "\x00"}]))
+    if event_type == "retention_check":
+        status, current = draw(st.sampled_from([("present", 1), ("removed", 0), ("unobserved", None)]))
+        horizon_s, moment = draw(st.sampled_from([(1, None), (10 * 366 * 86_400, None), (None, "commit")]))
+        return {
+            "status": status,
+            "reason": "exit",
+            "horizon_s": horizon_s,
+            "moment": moment,
+            "original_length": 10**9,
+            "current_length": current,
+            "distance": 10**9,
+            "elapsed_ms": draw(st.sampled_from([10 * 366 * 86_400_000, 11 * 366 * 86_400_000])),
+        }
+    if event_type == "evaluation":
+        return {"value": draw(st.sampled_from([-1e15, 0, 1e15, 5e-324, None])), "label": "good"}
+    return {}
 
 
 def logs(max_size: int = 30) -> st.SearchStrategy[list[Event]]:

@@ -49,15 +49,15 @@ SELECT
     sumIf(pow(s.weight, 2), s.observed AND s.no_revert IS NOT NULL) AS no_revert_squares,
     countIf(s.observed AND s.check.retained_length >= 0 AND s.check.event_id != '') AS retained_char_sent,
     countIf(s.observed AND s.retained_char IS NOT NULL) AS retained_char_known,
-    sumIf(coalesce(s.retained_char, 0), s.observed AND s.retained_char IS NOT NULL) AS retained_char,
+    sumIf(toFloat64(coalesce(s.retained_char, 0)), s.observed AND s.retained_char IS NOT NULL) AS retained_char,
     sumIf(s.weight, s.observed AND s.retained_char IS NOT NULL) AS retained_char_weight,
     sumIf(pow(s.weight, 2), s.observed AND s.retained_char IS NOT NULL) AS retained_char_squares,
     countIf(s.observed AND s.modification IS NOT NULL) AS modification_known,
     sumIf(coalesce(s.modification, 0), s.observed AND s.modification IS NOT NULL) AS modification_sum,
     countIf(s.observed AND s.total_char IS NOT NULL) AS total_char_known,
-    sumIf(coalesce(s.retained_char, 0), s.observed AND s.total_char IS NOT NULL) AS model_char,
-    sumIf(coalesce(s.total_char, 0), s.observed AND s.total_char IS NOT NULL) AS total_char,
-    sumIf(pow(coalesce(s.total_char, 0), 2), s.observed AND s.total_char IS NOT NULL) AS total_char_squares
+    sumIf(toFloat64(coalesce(s.retained_char, 0)), s.observed AND s.total_char IS NOT NULL) AS model_char,
+    sumIf(toFloat64(coalesce(s.total_char, 0)), s.observed AND s.total_char IS NOT NULL) AS total_char,
+    sumIf(pow(toFloat64(coalesce(s.total_char, 0)), 2), s.observed AND s.total_char IS NOT NULL) AS total_char_squares
 FROM
 (
     SELECT

@@ -1,6 +1,7 @@
 """The events' contract: the committed JSON Schema, the golden examples of every version, and what is refused."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import decode_outcome, encode_outcome
 from keeprate.schemas.windows import contribution
 
+DOCS = Path(__file__).parents[2] / "docs/events.md"
 EXAMPLES = Path(json_schema.__file__).parent / "examples"
 FILES = sorted(EXAMPLES.glob("v*/*.json"))
 GENERATION: dict[str, Any] = json.loads((EXAMPLES / "v1/generation.json").read_text())[0]
@@ -48,6 +50,44 @@ def test_the_committed_schema_is_the_codes_schema() -> None:
 def test_every_type_has_golden_examples_in_the_current_version() -> None:
     """No type of event is without an example."""
     assert {path.stem for path in FILES if path.parent.name == f"v{SCHEMA_VERSION}"} == set(EVENT_TYPES)
+
+
+def _vectors(name: str) -> list[dict[str, Any]]:
+    return list(json.loads((EXAMPLES / f"{name}.v{SCHEMA_VERSION}.json").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("vector", _vectors("odd"), ids=lambda vector: str(sorted(vector["given"].keys())[-1]))
+def test_odd_examples_are_taken_and_have_one_form(vector: dict[str, Any]) -> None:
+    """For clients in other languages: what they may send, and what it becomes. The published schema takes it too."""
+    jsonschema.Draft202012Validator(json_schema.event_schema()).validate(vector["given"])
+    assert json.loads(encode(decode(_bytes(vector["given"])))) == vector["event"]
+
+
+@pytest.mark.parametrize("vector", _vectors("refused"), ids=lambda vector: str(vector["field"]))
+def test_refused_examples_are_refused_for_their_reason(vector: dict[str, Any]) -> None:
+    """For clients in other languages: what they must not send, and what they are told."""
+    with pytest.raises(ContractError) as refused:
+        decode(_bytes(vector["given"]))
+    found = refused.value
+    assert {
+        "given": vector["given"],
+        "error_type": found.error_type,
+        "field": found.field,
+        "reason": found.reason,
+    } == vector
+
+
+def test_the_docs_have_every_bound() -> None:
+    """A number's bounds in docs/events.md are those of the schema, and no field with bounds is left out."""
+    rows = [line.split("|") for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    documented = {name: row for row in rows for name in re.findall(r"`([a-z_]+)`", row[1])}
+    for form in json_schema.event_schema()["$defs"].values():
+        for name, field in form["properties"].items():
+            number = field.get("anyOf", [field])[0]
+            most = number.get("maximum", number.get("exclusiveMaximum"))
+            if most is not None and (name, form["title"]) not in {("value", "Vote"), ("schema_version", form["title"])}:
+                assert str(int(most)) in re.split(r"\W+", documented[name][3]), name
+                assert name == "elapsed_ms" or str(int(number["minimum"])) in documented[name][2], name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -209,6 +249,15 @@ def test_an_id_in_upper_case_is_the_same_id(name: str) -> None:
     """Swift writes them so; what is compared, hashed and stored is in lower case."""
     given = GENERATION | {"parent_generation_id": GENERATION["event_id"]}
     assert decode(_bytes(given | {name: given[name].upper()})) == decode(_bytes(given))
+
+
+def test_a_key_in_upper_case_is_refused() -> None:
+    """It decides the partition, and another than that of the generation's other events; any other key is a client's."""
+    value, identity = _bytes(ACTION | {"generation_id": ACTION["generation_id"].upper()}), ACTION["generation_id"]
+    for key in (None, b"", b"\xff", b"my-session", identity.encode()):
+        assert decode(value, None, key)["generation_id"] == identity
+    with pytest.raises(ContractError, match="write the key in lower case"):
+        decode(value, None, identity.upper().encode())
 
 
 @pytest.mark.parametrize("name", ["input", "output"])

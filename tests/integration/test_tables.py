@@ -33,7 +33,7 @@ from keeprate.sinks.migrate import migrate, scripts
 from keeprate.sinks.rows import FEEDBACK_TABLE, sort
 from tests.landing import BASE_MS, NIL_IDENTITY
 from tests.landing import event as random_event
-from tests.unit.sinks.records import FakeRecord
+from tests.unit.sinks.records import RECORDED_MS, FakeRecord
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_the_columns_of_a_fact_are_what_the_event_says(client: Client, kind: str
         assert (row["topic"], row["partition"], to_ms(row["recorded_at"])) == (
             f"keeprate.{table}",
             3,
-            1_764_000_000_000,
+            RECORDED_MS,
         )
         for name in {name for name in row if event.get(name) is not None}:
             column = to_ms(row[name]) if name == "occurred_at" else row[name]
@@ -90,7 +90,7 @@ def test_an_event_that_the_engine_cannot_read_is_refused(
 ) -> None:
     """Were `decode` ever to let through what ClickHouse's parser does not take, the row is refused, not emptied."""
     assert len(sort("keeprate.generations", 0, [FakeRecord(0, value)]).rejects) == 1
-    monkeypatch.setattr("keeprate.sinks.rows.decode", lambda value, recorded_ms: json.loads(value))
+    monkeypatch.setattr("keeprate.sinks.rows.decode", lambda value, *_: json.loads(value))
     with pytest.raises(BatchRejectedError) as error:
         _insert(client, "keeprate.generations", [FakeRecord(0, value)])
     assert error.value.name == "VIOLATED_CONSTRAINT"
@@ -129,9 +129,7 @@ def test_what_a_range_has_landed_is_known(client: Client) -> None:
     at, intent = ("keeprate.feedback", 3), Intent(2, 7, "1.3")
     rng = random.Random(0)
     values = [encode(random_event(rng, False, uuid7(BASE_MS))) for _ in range(4)]
-    _insert(
-        client, at[0], [FakeRecord(*each, time_ms=BASE_MS + 10**9) for each in zip((1, 2, 5, 8), values, strict=True)]
-    )
+    _insert(client, at[0], [FakeRecord(*each) for each in zip((1, 2, 5, 8), values, strict=True)])
     assert landed_offsets(client, "feedback", at, intent) == {2, 5}
     assert landed_offsets(client, "feedback", (at[0], 2), intent) == set()
     assert landed_offsets(client, "generations", at, intent) == set()

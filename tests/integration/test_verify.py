@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from keeprate.deploy.store import StoreProcess
-from keeprate.schemas.decode import decode, encode
+from keeprate.schemas.decode import ContractError, decode, decode_stored, encode
+from keeprate.schemas.ids import uuid7
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.sinks import forget as forgetting
@@ -85,6 +86,45 @@ def test_a_sound_store_has_no_findings(client: Client, values: list[bytes]) -> N
     assert check_accounting(client, None) == ([], [])
     done = check_outcomes(client, settled_s=0)
     assert (done.checked, done.findings, done.facts) == (len(fold(map(decode, values))), [], len(values))
+
+
+def test_facts_of_an_older_gate_still_fold_to_their_outcomes(
+    client: Client, values: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store of the last version holds what is beyond today's bounds, and is sound."""
+    body = {"occurred_at": 5, "latency_ms": 2**53, "cost_usd": 1e12, "output": [{"role": "a", "content": "b"}] * 70}
+    old = [encode(json.loads(value) | body) for value in values if b'"type":"generation"' in value]
+    assert old
+    with pytest.raises(ContractError):
+        decode(old[0])
+    monkeypatch.setattr("keeprate.sinks.rows.decode", lambda value, *_: decode_stored(value))
+    _land(client, old)
+    outcomes = fold(map(decode_stored, old))
+    _land(client, [encode_outcome(*item) for item in outcomes.items()], "keeprate.outcomes")
+    done = check_outcomes(client, settled_s=0)
+    assert (done.checked, done.findings, done.unread) == (len(outcomes), [], [])
+
+
+def test_whatever_form_a_record_has_its_row_and_its_outcome_agree(client: Client, values: list[bytes]) -> None:
+    """Ids in upper case, names given twice and texts for messages: readers of JSON differ in these."""
+    generation = next(json.loads(value) for value in values if b'"type":"generation"' in value)
+    parent = uuid7()
+    odd = generation | {
+        "event_id": generation["event_id"].upper(),
+        "generation_id": generation["generation_id"].upper(),
+        "parent_generation_id": parent.upper(),
+        "output": "text",
+    }
+    value = f'{{"app": "other", "generation_id": "{uuid7()}", {json.dumps(odd)[1:]}'.encode()
+    _land(client, [value])
+    _land_outcomes(client, [value])
+    ((app, generation_id, stored_parent, output),) = client.query(
+        "SELECT app, toString(generation_id), parent_generation_id, JSONExtractRaw(event, 'output') FROM generations"
+    )
+    assert (app, generation_id, stored_parent) == (generation["app"], generation["generation_id"], parent)
+    assert json.loads(output) == [{"role": "assistant", "content": "text"}]
+    done = check_outcomes(client, settled_s=0)
+    assert (done.checked, done.findings, done.unread) == (1, [], [])
 
 
 def test_gaps_overlaps_and_wrong_sums_of_the_ledger_are_found(client: Client) -> None:

@@ -1,5 +1,6 @@
 """The law: outcomes form a join-semilattice, and ClickHouse merges as Python does."""
 
+import math
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +24,8 @@ from keeprate.schemas.outcome import (
     merge,
     merge_all,
 )
-from tests.strategies import events, logs, shuffled_with_duplicates
+from keeprate.schemas.windows import contribution
+from tests.strategies import events, logs, odd_events, shuffled_with_duplicates
 
 MERGED = (
     "FORMAT JSONEachRow "
@@ -55,6 +57,39 @@ def test_merge_commutes_associates_and_is_idempotent(log: list[Event]) -> None:
     assert merge(merge(a, b), c) == merge(a, merge(b, c))
     assert merge(a, a) == a
     assert merge(a, {}) == merge({}, a) == a
+
+
+@given(st.lists(odd_events(), min_size=3, max_size=3))
+def test_the_law_is_total(log: list[Event]) -> None:
+    """Whatever the gate lets through merges, is written and read back, and counts: no number is beyond its column."""
+    a, b, c = (fold([event]) for event in log)
+    for key in a.keys() | b.keys() | c.keys():
+        one, two, three = (outcomes.get(key, {}) for outcomes in (a, b, c))
+        merged = merge(merge(one, two), three)
+        assert merge(one, two) == merge(two, one)
+        assert merged == merge(one, merge(two, three)) == merge(merged, one) == fold(log)[key]
+        value = encode_outcome(key, merged)
+        assert decode_outcome(value) == (key, merged)
+        assert_finite(merged)
+        for _, _, _, amounts in contribution(key, merged):
+            assert all(isinstance(amount, int) and abs(amount) < 2**63 for _, amount in amounts)
+
+
+def assert_finite(value: object) -> None:
+    """No number in an outcome is none, or larger than its column takes."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            assert_finite(each)
+    elif isinstance(value, int | float):
+        assert math.isfinite(value)
+        assert isinstance(value, float) or -(2**63) <= value < 2**63
+
+
+@given(st.data())
+def test_a_log_of_odd_events_has_one_outcome_whatever_its_order(data: st.DataObject) -> None:
+    """Shuffled, repeated, and as its records decode."""
+    log = data.draw(st.lists(odd_events(), min_size=1, max_size=8))
+    assert records([decode(encode(event)) for event in data.draw(shuffled_with_duplicates(log))]) == records(log)
 
 
 @given(st.data())
@@ -124,7 +159,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 @given(st.data())
 def test_clickhouse_merges_partial_outcomes_as_python_does(engine: Session, data: st.DataObject) -> None:
     """The facts of a log, one row each, shuffled and repeated over several parts, merge to Python's outcome."""
-    log = data.draw(logs(16))
+    log = data.draw(logs(16)) + data.draw(st.lists(odd_events(), max_size=4))
     arrivals = data.draw(shuffled_with_duplicates(log))
     engine.query("TRUNCATE TABLE law.outcomes")
     size = data.draw(st.integers(1, len(arrivals)))

@@ -68,6 +68,8 @@ def test_a_time_as_text_becomes_milliseconds(time: str, milliseconds: int) -> No
         (vote(surprise=1), 422, "invalid", "surprise"),
         (vote(schema_version=2), 422, "unknown_version", "schema_version"),
         (vote(type="wish"), 422, "unknown_type", "type"),
+        ({"type": "wish"}, 422, "unknown_type", "type"),
+        ({}, 422, "unknown_type", "type"),
         (vote(generation_id=None), 422, "invalid", "generation_id"),
         (vote(generation_id="nobody"), 422, "invalid", "generation_id"),
         (vote(comment="x" * MAX_EVENT_BYTES), 413, "too_large", ""),

@@ -306,3 +306,23 @@ def test_a_resource_is_cut_to_names() -> None:
     [said] = events_of(map_spans([span(CURRENT, resource=resource)], source()))
     assert len(json.dumps(said)) < 5_000
     assert said["attributes"]["service.name"] == "x" * 200
+
+
+@pytest.mark.parametrize("depth", [100, 197, 199])
+def test_content_that_is_nested_deeper_than_readers_take_is_refused(depth: int) -> None:
+    """A span with it is told so, and the others go on: Kafka gets nothing that does not decode."""
+    content = f'[{{"role": "user", "content": {"[" * depth}{"]" * depth}}}]'
+    mapped = map_spans(
+        [span({**CURRENT, "gen_ai.input.messages": content}), span(CURRENT, span_id="a" * 16)],
+        source(),
+    )
+    assert len(events_of(mapped)) == 1
+    assert [(refusal.index, refusal.field) for refusal in mapped.refusals] == [(0, "input.0")]
+    assert "nested more than 100 deep" in mapped.refusals[0].reason
+
+
+def test_what_is_too_large_without_its_content_is_refused() -> None:
+    """An error message that fills a record is no content, and goes with nothing in its place."""
+    mapped = map_spans([span(CURRENT, failed=True, status_message="x" * (1 << 20))], source())
+    assert events_of(mapped) == []
+    assert [refusal.error_type for refusal in mapped.refusals] == ["too_large"]

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+RECORDED_MS = 2_000_000_000_000
+"""After all that the tests' events say: what is dated long after its record is refused."""
+
 
 @dataclass(frozen=True)
 class FakeRecord:
@@ -11,7 +14,7 @@ class FakeRecord:
     at: int
     body: bytes | None
     name: bytes | None = b"key"
-    time_ms: int = 1_764_000_000_000
+    time_ms: int = RECORDED_MS
     own_headers: Sequence[tuple[str, bytes | None]] | None = None
     source: str = "keeprate.feedback"
 
