@@ -118,8 +118,14 @@ def revoke(
 
 def _keys(data_dir: Path | None) -> "Keys":
     from keeprate.producers.collector.keys import FILE_NAME, Keys
+    from keeprate.producers.errors import SettingsError
 
-    return Keys((data_dir or from_environment().data_dir) / FILE_NAME)
+    found = Keys((data_dir or from_environment().data_dir) / FILE_NAME)
+    try:
+        found.list()
+    except SettingsError as error:
+        raise SystemExit(f"keeprate keys: {error.reason}") from None
+    return found
 
 
 def _public(key: "Key") -> dict[str, Any]:

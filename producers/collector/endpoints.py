@@ -146,6 +146,7 @@ class Collector:
     def admit(self, request: Request) -> Caller:
         """Who sends a request, if they may. Counts the request against the limit of its key."""
         caller = self.access.caller(request)
+        self._warn_of_proxy(caller, request)
         if (connection := getattr(request.state, "connection", None)) is not None:
             connection.known = True
         with _limits_counted():
@@ -161,6 +162,19 @@ class Collector:
         if caller.key is not None and count:
             with _limits_counted():
                 self.spending.take_events(caller.key, caller.address, count, users, time.monotonic())
+
+    def _warn_of_proxy(self, caller: Caller, request: Request) -> None:
+        """Say once that a peer speaks for others and is not believed: all its clients then count as one address."""
+        if "x-forwarded-for" not in request.headers or request.client is None or "proxy" in self._warned:
+            return
+        if caller.key is not None and not self.access.addresses.is_proxy(request.client.host):
+            self._warned.add("proxy")
+            log.warning(
+                "%s sends X-Forwarded-For and is not trusted, so its clients share the limits of one address; "
+                "if it is your proxy, start with --trusted-proxy %s",
+                request.client.host,
+                request.client.host,
+            )
 
     def _warn_of_names(self, caller: Caller, users: Set[str]) -> None:
         """Say once of an app that its users are named: what is sent here as `user` is kept as it is."""

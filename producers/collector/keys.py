@@ -193,7 +193,10 @@ def _read(path: Path) -> dict[str, Any]:
     """The document in the form of `VERSION`, whichever it was written in."""
     if not path.exists():
         return {"version": VERSION, "salt": secrets.token_hex(32), "keys": []}
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SettingsError("data_dir", f"{path} is not JSON ({error}); restore it from a copy") from None
     if document["version"] > VERSION:
         reason = f"{path} has version {document['version']}, and this Keeprate knows {VERSION}: upgrade it"
         raise SettingsError("data_dir", reason)

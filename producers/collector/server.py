@@ -203,6 +203,8 @@ def serve(settings: CollectorSettings, say: Callable[[str], None] = log.info) ->
     say: takes what there is to say once it listens.
     """
     settings.check()
+    keys = Keys(settings.keys_path)
+    keys.list()
     # Decoded bodies have no cycles, and a collection amid a million of their objects would take a second.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
@@ -212,7 +214,7 @@ def serve(settings: CollectorSettings, say: Callable[[str], None] = log.info) ->
 
     def listening() -> None:
         now = datetime.now(UTC)
-        say(announcement(settings, sum(not key.refused_since(now) for key in Keys(settings.keys_path).list())))
+        say(announcement(settings, sum(not key.refused_since(now) for key in keys.list())))
 
     app = build(settings)
     _Server(_configured(app, settings), app, settings.drain_delay_s, listening).run()

@@ -244,6 +244,26 @@ def test_users_that_are_named_are_told_once(collector: CollectorProcess) -> None
     assert "ada@" not in collector.log
 
 
+def test_a_proxy_that_is_not_trusted_is_told_once(collector: CollectorProcess) -> None:
+    """Its clients share the limits of one address, so the log names the option."""
+    for _ in range(2):
+        assert post(collector, "/v1/events", [vote()], x_forwarded_for="198.51.100.7").status_code == 202
+    assert collector.log.count("--trusted-proxy 127.0.0.1") == 1
+
+
+def test_behind_a_trusted_proxy_every_client_has_its_address(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """The users of one are not counted against another's."""
+    create_topics(kafka.bootstrap)
+    with CollectorProcess(tmp_path, kafka.bootstrap, "proxied", "--trusted-proxy", "127.0.0.0/8") as process:
+        headers = published(process, quotas=Quotas(users_per_address=1))
+        for address, user, status in (("1", "a", 202), ("1", "b", 429), ("2", "b", 202), ("2", "a", 429)):
+            sent = post(
+                process, "/v1/events", [vote(user=user)], x_forwarded_for=f"9.9.9.9, 192.0.2.{address}", **headers
+            )
+            assert sent.status_code == status
+        assert "--trusted-proxy" not in process.log
+
+
 def test_without_keys_only_this_machine_is_served(kafka: KafkaBroker, tmp_path: Path) -> None:
     """No page of another site, and no name that somebody points at this machine; curl and local pages are."""
     create_topics(kafka.bootstrap)

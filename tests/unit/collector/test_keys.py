@@ -159,6 +159,8 @@ def test_the_commands_make_list_and_revoke_keys(tmp_path: Path, monkeypatch: pyt
     assert "keeprate keys list" in str(wrong.exception)
     refused = run(commands, ["keys", "create", "no spaces please"])
     assert "APP" in str(refused.exception)
+    (tmp_path / FILE_NAME).write_text("{")
+    assert "is not JSON" in str(run(commands, ["keys", "list"]).exception)
 
 
 def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
@@ -183,6 +185,9 @@ def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text(json.dumps({"version": 3, "salt": "00", "keys": []}))
     with pytest.raises(SettingsError, match="upgrade"):
+        Keys(path).list()
+    path.write_text("{")
+    with pytest.raises(SettingsError, match="is not JSON"):
         Keys(path).list()
 
 
