@@ -103,7 +103,7 @@ class _Each:
     def take(self, record: Record) -> None:
         """All that a record says, or nothing of it."""
         try:
-            event = decode(record.value, record.timestamp)
+            event = decode(record.value, record.timestamp, record.key)
             facts = lift(event)
         except MemoryError:
             raise

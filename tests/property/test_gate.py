@@ -17,7 +17,11 @@ from keeprate.producers.collector.identity import Aliases
 from keeprate.schemas.decode import NIL_ID, ContractError, decode, encode, validate, validate_all
 from keeprate.schemas.events import Event
 from keeprate.schemas.json_schema import event_schema
+from keeprate.sinks.rows import sort
+from keeprate.streams.judging import judge, judge_each
 from tests.strategies import BASE_MS, events
+from tests.streaming import Stored
+from tests.unit.sinks.records import FakeRecord
 
 FIELDS = sorted({name for form in event_schema()["$defs"].values() for name in form["properties"]} - {"type"})
 TOKENS = ("NaN", "-Infinity", "1e400", "-1e400", "1e308", "-0", "1E2", "1.0", "5e-324", "0.1e1", str(2**64), "1" * 400)
@@ -160,3 +164,19 @@ def test_many_are_judged_as_each_is(batch: list[dict[str, Any]]) -> None:
 def test_any_bytes_are_an_event_or_a_refusal(value: bytes) -> None:
     """Nothing else comes out."""
     decoded(value)
+
+
+_TIMES = st.sampled_from([-1, 0, 1, BASE_MS - 86_400_001, BASE_MS, 2**62])
+
+
+@given(events().map(dict) | items(odd(RAW)), _TIMES, st.sampled_from([None, b"\xff", "own", "upper"]))
+def test_the_join_and_the_sink_refuse_the_same_records(item: dict[str, Any], at_ms: int, kind: Any) -> None:
+    """By value, time and key, in a batch as in a record's own place, and in the same words."""
+    value, identity = written(item, None), str(item["generation_id"])
+    key = {"own": identity.encode(), "upper": identity.upper().encode()}.get(kind, kind)
+    stored = Stored(value, 0, timestamp=at_ms, key=key)
+    landed = sort(stored.topic, 0, [FakeRecord(0, value, stored.key, at_ms)]).rejects
+    expected = [(error.error_type, error.field, error.reason) for _, error in landed]
+    for judged in (judge([stored], lambda keys: {}), judge_each([stored], lambda keys: {})):
+        letters = [refusal.letter for refusal in judged.sifted.refusals]
+        assert [(letter.error_type, letter.field, letter.reason) for letter in letters] == expected
