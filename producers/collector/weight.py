@@ -14,20 +14,20 @@ MAX_SPAN_EVENTS: Final = 10 * MAX_ITEMS
 MAX_LINES: Final = 2 * MAX_ITEMS
 """Lines of a body of which each may be an item; half of them may be blank."""
 
-# What a parser makes of each: an object or list, an entry of one, a name with its value.
-_MAX_COUNTS: Final = {"brackets": (b"{[", 500_000), "commas": (b",", 2_000_000), "colons": (b":", 1_000_000)}
+MAX_COUNTS: Final = {"brackets": (b"{[", 500_000), "commas": (b",", 2_000_000), "colons": (b":", 1_000_000)}
+"""Signs in a body, and how many of them: of an object or list, an entry of one, a name with its value."""
 
 
 def check_weight(body: bytes) -> None:
     """Refuse a body that is little more than structure: it would take many times its size in memory."""
     if name := too_heavy(body):
-        reason = f"more than {_MAX_COUNTS[name][1]:,} {name} in one body: send smaller batches"
+        reason = f"more than {MAX_COUNTS[name][1]:,} {name} in one body: send smaller batches"
         raise RequestError(TOO_LARGE, "too_many", reason)
 
 
 def too_heavy(text: bytes) -> str | None:
     """Of what JSON has too much; None when its cost is bounded."""
-    for name, (signs, most) in _MAX_COUNTS.items():
+    for name, (signs, most) in MAX_COUNTS.items():
         if len(text) > most and sum(text.count(sign) for sign in signs) > most:
             return name
     return None

@@ -8,8 +8,10 @@ import pytest
 import typer.main
 
 from keeprate.deploy.commands.tree import app
-from keeprate.producers.collector import copilot, metrics, semconv, weight
+from keeprate.producers.collector import copilot, metrics, semconv, weight, wire
+from keeprate.producers.collector.keys import PUBLISHED
 from keeprate.producers.collector.openapi import document
+from keeprate.producers.collector.settings import CollectorSettings
 from keeprate.producers.imports import langfuse
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,6 +24,15 @@ def test_every_option_is_described() -> None:
     options = {name for parameter in command.params for name in parameter.opts}
     section = TEXT.partition("## Run it")[2]
     assert set(re.findall(r"`(--[a-z-]+)`", section)) == options
+
+
+def test_every_option_of_a_key_is_described() -> None:
+    """In the table of `keys create`, and no other is."""
+    command = typer.main.get_command(app).commands["keys"].commands["create"]  # type: ignore[attr-defined]
+    common = {"--label", "--data-dir", "--json"}
+    options = {name for parameter in command.params for name in parameter.opts if name.startswith("--")} - common
+    table = TEXT.partition("| option of `keys create` |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(--[a-z-]+)`", table)) == options
 
 
 def test_every_metric_is_described() -> None:
@@ -41,6 +52,13 @@ def test_every_path_is_described() -> None:
 def test_numbers_in_the_text_are_those_of_the_code() -> None:
     """Limits and horizons."""
     assert f"more than {weight.MAX_ITEMS:,} items" in TEXT
+    assert f"{weight.MAX_SPAN_EVENTS:,} events of spans, {wire.MAX_FIELDS:,} protobuf fields" in TEXT
+    for name, (_, most) in weight.MAX_COUNTS.items():
+        assert f"{most:,} {name}" in TEXT
+    assert f"takes {PUBLISHED.events_per_address} events a minute" in TEXT
+    assert f"events of {PUBLISHED.users_per_address} different" in TEXT
+    limits = CollectorSettings("", Path())
+    assert f"{limits.max_connections:,} connections, {limits.max_connections_per_address} of one address" in TEXT
     horizons = ", ".join(map(str, copilot.HORIZONS_S[:-1]))
     assert f"{horizons} or {copilot.HORIZONS_S[-1]} s" in " ".join(TEXT.split())
 
