@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from keeprate.schemas.dead_letters import QUARANTINED
 from keeprate.schemas.events import LATE_CHECK_MIN_MS, LATE_CHECK_SHARE
 from keeprate.schemas.lift import verdict
+from keeprate.schemas.topics import ALL
 from keeprate.schemas.window_names import ATTRIBUTION_MS, LATENCY_BOUNDS_S, RATIO_BOUNDS, WINDOW_MS
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.queries import GRACE_S
@@ -34,6 +36,7 @@ _CLOSED_WITH: Final = {
     "generation": ("tokens", "latency", "first_token", "overflow"),
     f"{RETENTION}{EDIT_DISTANCE_HORIZON_S}": ("edit_distance",),
 }
+_QUARANTINED: Final = {"quarantined": QUARANTINED}
 
 
 @dataclass(frozen=True)
@@ -288,6 +291,17 @@ def ledger(client: Client) -> dict[tuple[str, str, str], int]:
         for topic, *numbers in client.query(query)
         for result, number in zip(("ok", "dead_letter", "filtered"), numbers, strict=True)
     }
+
+
+def quarantined(client: Client) -> dict[tuple[str, str], int]:
+    """How many records each stage set aside, by stage and topic; 0 of those topics that had none."""
+    query = (
+        "SELECT if(stage = '', 'sink', stage) AS by, topic, count() FROM dead_letters FINAL "
+        "WHERE error_type = {quarantined:String} GROUP BY by, topic"
+    )
+    found = {(str(stage), str(topic)): number for stage, topic, number in client.query(query, _QUARANTINED)}
+    # Of a counter that begins at 1 nobody sees that it rose.
+    return {(stage, topic.name): 0 for topic in ALL for stage in ("join", "sink")} | found
 
 
 def _values(labels: Labels) -> tuple[str, ...]:

@@ -80,6 +80,13 @@ PIPELINE_EVENTS: Final = Metric(
     "Records by what became of them, from the sink's ledger: ok, dead_letter or filtered.",
     "Many dead_letter: the table dead_letters says what was refused and why.",
 )
+QUARANTINED: Final = Metric(
+    "keeprate_records_quarantined_total",
+    "counter",
+    ("stage", "topic"),
+    "Records that join or sink set aside, because they raised an error or ended the process; from the dead letters.",
+    "Rising: a fault of Keeprate's. docs/runbook.md, KeeprateRecordQuarantined.",
+)
 EVENT_TIME_LAG: Final = Metric(
     "keeprate_pipeline_event_time_lag_seconds",
     "gauge",
@@ -254,7 +261,8 @@ VERIFY_SUCCESS: Final = Metric(
 
 METRICS: Final = (
     *(GENERATIONS, SUGGESTIONS, RETENTION_CHECKS, FEEDBACK_EVENTS, DURATION, FIRST_TOKEN, EDIT_DISTANCE, TOKENS),
-    *(PIPELINE_EVENTS, EVENT_TIME_LAG, WATERMARK, CONSUMER_LAG, END_OFFSET, COMMITTED_OFFSET, BATCHES, ORPHANS),
+    *(PIPELINE_EVENTS, QUARANTINED, EVENT_TIME_LAG, WATERMARK, CONSUMER_LAG, END_OFFSET, COMMITTED_OFFSET),
+    *(BATCHES, ORPHANS),
     *(LAST_SUCCESS, LABEL_OVERFLOW, BASELINE_RATIO, BASELINE_EVENTS),
     *(DRIFT_EVIDENCE, DRIFT_STATE, DRIFT_DISPERSION, DRIFT_CHANGED_AT, DRIFT_UPDATED_AT),
     *(VERIFY_FINDINGS, VERIFY_CHECKED, VERIFY_WAITING, VERIFY_NOTED, VERIFY_SHARES),

@@ -112,6 +112,7 @@ def _pipeline(client: Client, reached: dict[str, Progress], now: datetime) -> li
     orphans = {(app, "+Inf" if isinf(le) else str(le)): number for (app, le), number in by_age(client, now).items()}
     return [
         counter(catalogue.PIPELINE_EVENTS, batches.ledger(client)),
+        counter(catalogue.QUARANTINED, batches.quarantined(client)),
         gauge(catalogue.EVENT_TIME_LAG, lags),
         gauge(catalogue.WATERMARK, {(app,): each.watermark.timestamp() for app, each in reached.items()}),
         gauge(catalogue.BATCHES, closed),
