@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client as Driver
 from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
+from urllib3.exceptions import ProtocolError
 
 from keeprate.sinks.local_store import with_token
 
@@ -54,7 +55,12 @@ class StoreError(Exception):
 
 
 class StoreUnavailableError(StoreError):
-    """It may or may not have been done. The same request, later, is the remedy."""
+    """It may or may not have been done. The same request, later, is the remedy.
+
+    was_sent: the request was on its way, and the connection broke before the answer.
+    """
+
+    was_sent = False
 
 
 class BatchRejectedError(StoreError):
@@ -220,4 +226,7 @@ def classify(error: ClickHouseError) -> StoreError:
         kind = StoreUnavailableError
     else:
         kind = SchemaMismatchError if code in SCHEMA_CODES else BatchRejectedError
-    return kind(str(error), code, name)
+    classified = kind(str(error), code, name)
+    if isinstance(classified, StoreUnavailableError):
+        classified.was_sent = isinstance(error.__cause__, ProtocolError)
+    return classified

@@ -32,17 +32,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 
-from keeprate.schemas.dead_letters import DeadLetter, app_of, dead_letter, encode_letter
+from keeprate.schemas.dead_letters import QUARANTINED, DeadLetter, encode_letter
 from keeprate.schemas.decode import ContractError
 from keeprate.schemas.forgotten import NOBODY, Forgotten
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.schemas.topics import DEAD_LETTERS, SOURCES
-from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError
+from keeprate.sinks.births import Births, StoreDiedError
+from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError, StoreUnavailableError
 from keeprate.sinks.intent import Intent, token
 from keeprate.sinks.kafka_errors import BrokerError
 from keeprate.sinks.landed import Asks, is_in_ledger, landed_offsets
 from keeprate.sinks.partition import TopicPartition
-from keeprate.sinks.rows import Batch, Record, Rows, Table, sort
+from keeprate.sinks.rows import Batch, Record, Rows, Table, letter_of, set_aside, sort
 
 # Explicit on every insert, because the defaults moved between releases. A batch is one block, so it lands whole or not
 # at all, and its token stands for all of it.
@@ -79,11 +80,20 @@ _LEDGER: Final = Table("ledger", LEDGER_COLUMNS, "JSONEachRow")
 # Each is used up by a death of the store at the worst moment. There is an end to it because an event that was sent
 # twice may merge with its other row at any time, and is then missed in vain.
 _TOKENS: Final = 4
+LANDED: Final = 5
+"""The step after which nothing is left to do but the commit."""
 _SOURCES: Final = tuple(topic.name for topic in SOURCES)
 # Threads that sort at the same time are all done at the end. One after the other, the first one's insert is on its way
 # while the second one's records are sorted.
 _sorting: Final = threading.Lock()
 _counting: Final = threading.Lock()
+
+
+class ProcessEndedError(Exception):
+    """What a record is set aside with that is not judged any more."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(f"{times} times, the sink or the store ended while it had this record")
 
 
 class Commits(Protocol):
@@ -114,6 +124,7 @@ class Destination:
     from any thread; it must not raise. forgotten: who is, now; the same object while nobody was added; it may raise
     StoreError, and any thread calls it.
     topic_ids: Kafka's id of each topic as the ledger has it; the sink adds those that it meets.
+    births: when the store was started, as far as it is known.
     refusal_alarm: judges what is refused. on_alarm: is told of an alarm that is raised or cleared, from any thread.
     """
 
@@ -125,6 +136,7 @@ class Destination:
     at_step: Callable[[int, TopicPartition], None] = lambda step, at: None
     forgotten: Callable[[], Forgotten] = lambda: NOBODY
     topic_ids: dict[str, str] = field(default_factory=dict)
+    births: Births = field(default_factory=Births)
     refusal_alarm: RefusalAlarm = field(default_factory=RefusalAlarm)
     on_alarm: Callable[[Alarm], None] = lambda alarm: None
 
@@ -134,6 +146,7 @@ class Flush:
     """One range on its way. `step` is the last one that was done, `attempts` how often it was begun.
 
     replayed: its intent was found, so somebody may have begun it before. One thread has it at a time.
+    unanswered: when the store was started, by host, as it was known before an insert was sent that it did not answer.
     """
 
     at: TopicPartition
@@ -145,8 +158,9 @@ class Flush:
     attempts: int = 0
     began_s: float = 0.0
     retry_at_s: float = 0.0
+    unanswered: Mapping[str, int] | None = None
     batch: Batch = field(default_factory=Batch)
-    refused: list[tuple[Record, ContractError]] = field(default_factory=list)
+    refused: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     _tried: set[str] = field(default_factory=set)
     _inserted: set[str] = field(default_factory=set)
     _forgotten: Forgotten = NOBODY
@@ -156,8 +170,9 @@ class Flush:
         return self.intent.first, self.intent.encode()
 
     def conclusion(self) -> tuple[int, str]:
-        """What step 6 commits."""
-        return self.intent.last + 1, ""
+        """What step 6 commits: of a part, with the next one, so that it is not forgotten that the range was cut."""
+        following = self.intent.following()
+        return self.intent.last + 1, following.resting().encode() if following else ""
 
     def passed(self, to: Destination) -> None:
         """Know that the next step was done."""
@@ -169,6 +184,10 @@ class Flush:
 
         Raises StoreError or DeliveryError; the class says what to do about it.
         """
+        if self.unanswered is not None:
+            if to.births.look(to.store, self.unanswered):
+                raise StoreDiedError("the store died while it took these rows")
+            self.unanswered = None
         steps = (self._2_sort, self._3_dead_letter, self._4_insert, self._5_account)
         while self.step <= len(steps):
             steps[self.step - 1](to)
@@ -184,22 +203,28 @@ class Flush:
         """How many records are dead letters."""
         return len(self.batch.rejects) + len(self.refused)
 
+    @property
+    def quarantined(self) -> int:
+        """How many records were set aside; of the dead letters, too, which are rows all the same."""
+        aside = sum(letter.error_type == QUARANTINED for _, letter in (*self.batch.rejects, *self.refused))
+        return aside + self.batch.bare
+
     def _2_sort(self, to: Destination) -> None:
         self._forgotten = to.forgotten()
+        if self.intent.is_set_aside:
+            self.batch = set_aside(*self.at, self.records, ProcessEndedError(self.intent.attempts - 1))
+            return
         with _sorting:
             self.batch = sort(*self.at, self.records, self._forgotten)
 
     def _3_dead_letter(self, to: Destination) -> None:
-        letters = [(record, self._letter(record, error)) for record, error in self.batch.rejects]
+        letters = [letter for _, letter in self.batch.rejects]
         if self.at[0] in _SOURCES:
-            self._judge(to, [letter for _, letter in letters])
-        self._write_letters(to, letters)
-
-    def _judge(self, to: Destination, letters: Sequence[DeadLetter]) -> None:
-        with _counting:
-            for alarm in to.refusal_alarm.judge(self.batch.accepted, letters):
-                logger.warning("%s", alarm)
-                to.on_alarm(alarm)
+            with _counting:
+                for alarm in to.refusal_alarm.judge(self.batch.accepted, letters):
+                    logger.warning("%s", alarm)
+                    to.on_alarm(alarm)
+        self._write_letters(to, self.batch.rejects)
 
     def _4_insert(self, to: Destination) -> None:
         if not self._inserted and to.forgotten() is not self._forgotten:
@@ -246,6 +271,11 @@ class Flush:
         """Insert rows once, however often it is tried. missing: asks the table which of them it does not have."""
         again = self.replayed or part in self._tried
         self._tried.add(part)
+        if missing is not None and self.intent.is_suspect:
+            # Another cut of the same records, with tokens of its own, may have put them there.
+            encoded = missing()
+            if not encoded:
+                return
         if not again:
             self._send(to, table, encoded, self._settings(to, part))
             return
@@ -262,8 +292,13 @@ class Flush:
         self._send(to, table, left, INSERT_SETTINGS)
 
     def _send(self, to: Destination, table: Table, encoded: list[bytes], settings: Mapping[str, str | int]) -> None:
-        more = dict(table.settings)
-        to.store.insert_bytes(table.name, table.columns, b"".join(encoded), table.format, {**settings, **more})
+        data, every = b"".join(encoded), {**settings, **dict(table.settings)}
+        try:
+            to.store.insert_bytes(table.name, table.columns, data, table.format, every)
+        except StoreUnavailableError as error:
+            if error.was_sent:
+                self.unanswered = to.births.known
+            raise
 
     def _missing(self, to: Destination, table: Table, rows: Rows, begin: int, end: int) -> list[bytes]:
         landed = landed_offsets(to.store, table.name, self.at, self.intent)
@@ -273,17 +308,14 @@ class Flush:
         if self.at[0] == DEAD_LETTERS.name:
             # Nothing refuses a dead letter but a table of another shape.
             raise SchemaMismatchError(str(error), error.code, error.name) from error
-        refusal = record, ContractError("invalid", f"the store refused the row: {error.name or error.code}")
-        self._write_letters(to, [(record, self._letter(*refusal))])
+        reason = f"the store refused the row: {error.name or error.code}"
+        refusal = record, letter_of(self.at, record, ContractError("invalid", reason))
+        self._write_letters(to, [refusal])
         self.refused.append(refusal)
 
-    def _write_letters(self, to: Destination, letters: Sequence[tuple[Record, DeadLetter]]) -> None:
-        if letters:
-            to.letters.write([encode_letter(letter, record.key(), record.value()) for record, letter in letters])
-
-    def _letter(self, record: Record, error: ContractError) -> DeadLetter:
-        where = (*self.at, record.offset(), record.timestamp()[1])
-        return dead_letter(error, "sink", *where, tuple(record.headers() or ()), app_of(record.value()))
+    def _write_letters(self, to: Destination, refusals: Sequence[tuple[Record, DeadLetter]]) -> None:
+        if refusals:
+            to.letters.write([encode_letter(letter, record.key(), record.value()) for record, letter in refusals])
 
     def _settings(self, to: Destination, part: str) -> dict[str, str | int]:
         return {**INSERT_SETTINGS, "insert_deduplication_token": token(to.sink, *self.at, self.intent, part)}

@@ -2,26 +2,53 @@
 
 Committed before anything is written, so that whoever owns the partition after a crash writes exactly that range again,
 with the same deduplication tokens, and not another cut of the same records.
+
+It also counts the attempts. One that did not come back ended with its process, or with the store's: after LIVES of
+them the range is tried in parts, the part that ends a process again in parts of its own, and a record that ends one
+alone is set aside without another look at it. So a record that kills whatever reads it costs LIVES processes and then
+one for each level of parts, three for the largest range, and nothing but that record is set aside.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
-_FORM: Final = re.compile(r"keeprate/1 (\d+)-(\d+) ([0-9.]+)")
+LIVES: Final = 3
+"""Attempts at a range that may end their process before it is cut, or set aside where it is one record."""
+PARTS: Final = 64
+_FORM: Final = re.compile(r"keeprate/1 (\d+)-(\d+) ([0-9.]+)(?: (\d+) (\d+))?")
 
 
 @dataclass(frozen=True)
 class Intent:
-    """Offsets `first` to `last`, both included, to be landed by a sink of this `revision`."""
+    """Offsets `first` to `last`, both included, to be landed by a sink of this `revision`.
+
+    attempts: how many were begun, this one included, without those that came back. A part begins with LIVES: it was in
+    all the attempts at its range. until: of a part, the last offset of the range that was cut.
+    """
 
     first: int
     last: int
     revision: str
+    attempts: int = 1
+    until: int | None = None
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it is the last attempt: if it does not come back, this range is at fault. So it is made alone."""
+        return self.attempts >= LIVES
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether its one record is not to be looked at any more."""
+        return self.attempts > LIVES
 
     def encode(self) -> str:
         """The metadata of a committed offset."""
-        return f"keeprate/1 {self.first}-{self.last} {self.revision}"
+        plain = f"keeprate/1 {self.first}-{self.last} {self.revision}"
+        if self.attempts == 1 and self.until is None:
+            return plain
+        return f"{plain} {self.attempts} {self.last if self.until is None else self.until}"
 
     @classmethod
     def decode(cls, metadata: str | None, committed: int) -> Self | None:
@@ -32,7 +59,26 @@ class Intent:
         form = _FORM.fullmatch(metadata or "")
         if form is None or int(form[1]) != committed:
             return None
-        return cls(int(form[1]), int(form[2]), form[3])
+        first, last, attempts, until = int(form[1]), int(form[2]), int(form[4] or 1), int(form[5] or form[2])
+        return cls(first, last, form[3], attempts, None if until == last else until)
+
+    def again(self) -> "Intent":
+        """The next attempt, when this one did not come back."""
+        if not self.is_suspect or self.first == self.last:
+            return replace(self, attempts=self.attempts + 1)
+        width = -(-(self.last - self.first + 1) // PARTS)
+        return Intent(self.first, self.first + width - 1, self.revision, LIVES, self.last)
+
+    def following(self) -> "Intent | None":
+        """The next part of the range that was cut; None where there is none."""
+        if self.until is None or self.last >= self.until:
+            return None
+        last = min(self.last + self.last - self.first + 1, self.until)
+        return Intent(self.last + 1, last, self.revision, LIVES, self.until if last < self.until else None)
+
+    def resting(self) -> "Intent":
+        """What is noted while nobody is at it: whoever finds it makes the attempt that this one would have been."""
+        return replace(self, attempts=self.attempts - 1)
 
 
 def token(sink: str, topic: str, partition: int, intent: Intent, part: str) -> str:

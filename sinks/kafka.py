@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import Any, Final
 
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, Message, Producer, TopicCollection
@@ -12,10 +13,11 @@ from confluent_kafka import Consumer as Driver
 from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin import AdminClient
 
+from keeprate.schemas.dead_letters import Headers
 from keeprate.schemas.topics import DEAD_LETTERS, PARTITIONER
 from keeprate.sinks.kafka_errors import BrokerError, BrokerUnavailableError, DeliveryError, FencedError, OffsetLostError
 from keeprate.sinks.partition import TopicPartition
-from keeprate.sinks.rows import Record
+from keeprate.sinks.rows import UNREADABLE, Record
 
 logger = logging.getLogger(__name__)
 _CALL_TIMEOUT_S: Final = 15.0
@@ -140,7 +142,7 @@ class Consumer:
         Raises OffsetLostError, and BrokerError for what waiting does not heal. Calls back for rebalances.
         """
         messages = self._driver.consume(max_records, timeout_s)
-        records: list[Any] = [message for message in messages if message.error() is None]
+        records: list[Any] = [_readable(message) for message in messages if message.error() is None]
         ends = []
         for message in messages if len(records) < len(messages) else ():
             if (error := message.error()) is None:
@@ -254,6 +256,34 @@ class DeadLetterProducer:
         if failed or waiting:
             code = failed[0].name() if failed else "_TIMED_OUT"
             raise DeliveryError(f"{topic}: {len(failed) + waiting} records were not acknowledged: {code}", code)
+
+
+class _Headless:
+    """A record whose headers cannot be read, without them."""
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._message, name)
+
+    def headers(self) -> Headers:
+        return UNREADABLE
+
+
+_headers_of: Final = methodcaller("headers")
+
+
+def _readable(message: Message) -> Any:
+    # The driver answers with a list and an error at once for a name that is no UTF-8, and the interpreter notices it
+    # unless it took a short cut, as it does for a call that it has often made; asked again, the list has holes in it,
+    # and whoever touches one ends the process. So it is asked once, here, by a call that has no short cut, and what it
+    # keeps is what everybody gets.
+    try:
+        _headers_of(message)
+    except SystemError:
+        return _Headless(message)
+    return message
 
 
 def _raise_or_log(error: KafkaError, where: str) -> None:

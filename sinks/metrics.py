@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from keeprate.schemas.refusal_alarm import Alarm
+from keeprate.schemas.topics import ALL
 from keeprate.sinks.clickhouse import Row, Settings
 from keeprate.sinks.flush import Flush, Store
 from keeprate.sinks.kafka import Consumer
@@ -96,6 +97,13 @@ DROPS: Final = Metric(
     "Partitions given up: revoked, lost or fenced. Their records are read again.",
     "lost or fenced, often: the member is too slow to poll, or was stopped.",
 )
+QUARANTINED: Final = Metric(
+    "keeprate_records_quarantined_total",
+    "counter",
+    ("stage", "topic"),
+    "Records that were set aside because judging them raised an error, or ended the process; the others went on.",
+    "Any: a fault of Keeprate's. keeprate dead-letters list --error-type quarantined shows them; report the trace.",
+)
 REFUSAL_ALARM: Final = Metric(
     "keeprate_refusal_alarm_active",
     "gauge",
@@ -106,6 +114,7 @@ REFUSAL_ALARM: Final = Metric(
 METRICS: Final = (
     *(
         EVENTS,
+        QUARANTINED,
         REFUSAL_ALARM,
         LAG,
         END_OFFSET,
@@ -134,6 +143,8 @@ class SinkMetrics:
         self._lag_at_s = float("-inf")
         for result in ("ok", "dead_letter", "filtered"):
             self._of(EVENTS, "store", result).inc(0)
+        for topic in ALL:
+            self._of(QUARANTINED, "sink", topic.name).inc(0)
 
     def serve(self, port: int) -> None:
         """Answer scrapes on loopback from a thread of its own."""
@@ -144,6 +155,7 @@ class SinkMetrics:
         self._of(EVENTS, "store", "ok").inc(flush.rows)
         self._of(EVENTS, "store", "dead_letter").inc(flush.dead_letters)
         self._of(EVENTS, "store", "filtered").inc(flush.batch.filtered)
+        self._of(QUARANTINED, "sink", topic).inc(flush.quarantined)
         self._of(FLUSH_SECONDS, topic).observe(took_s)
         if flush.records:
             self._of(TIME_LAG, "store", topic).set(time.time() - flush.records[-1].timestamp()[1] / 1000)

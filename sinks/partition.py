@@ -1,10 +1,11 @@
 """What one partition of the sink has in hand and when it is due. Pure: time comes in as an argument.
 
 A partition buffers records until they are a batch; the batch becomes a range of offsets, and the range a flush. After
-a crash the range is given (the intent), and the batch is complete when it is reached.
+a crash the range is given (the intent), and the batch is complete when it is reached; so are the parts of a range that
+was cut, one after the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, takewhile
 from typing import Final
@@ -48,7 +49,7 @@ class PartitionBuffer:
     """The records of one partition that are not in a flush yet.
 
     next_offset: the first offset that is neither landed nor in a flush: that of the next range.
-    replay: the range that a former owner began; nothing else is cut until it is complete.
+    replay: the range that was begun before, by a former owner or here; nothing else is cut until it is complete.
     """
 
     next_offset: int
@@ -72,21 +73,32 @@ class PartitionBuffer:
     def due(self, now_s: float, policy: FlushPolicy, draining: bool = False) -> bool:
         """Whether to cut a range now."""
         if self.replay is not None:
-            # Its last record may have been compacted away meanwhile: then a later one, or the end, tells.
-            return max(self._last_offset(), self.seen_to) >= self.replay.last
+            return self.is_complete
         if not self.records:
             return False
         full = len(self.records) >= policy.max_rows or self.size_bytes >= policy.max_bytes
         return draining or full or now_s - self.since_s >= policy.linger_s
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether a range that is given is here as far as the partition has it."""
+        # Its last record may have been compacted away meanwhile: then a later one, or the end, tells.
+        return self.replay is None or max(self._last_offset(), self.seen_to) >= self.replay.last
+
+    def take_back(self, records: Sequence[Record], replay: Intent) -> None:
+        """Take the records of a range that was cut, to be cut again: by this intent, which begins where they do."""
+        self.records = [*records, *self.records]
+        self.size_bytes += sum(map(_size_bytes, records))
+        self.next_offset, self.replay = replay.first, replay
+
     def cut(self, revision: str, policy: FlushPolicy) -> tuple[Intent, list[Record]]:
         """Take the next range with its records out of the buffer. Call it only when due."""
-        first, last = self.next_offset, self.replay.last if self.replay else self._batch_end(policy)
-        within = [record for record in self.records if record.offset() <= last]
+        intent = self.replay or Intent(self.next_offset, self._batch_end(policy), revision)
+        within = [record for record in self.records if record.offset() <= intent.last]
         self.records = self.records[len(within) :]
         self.size_bytes = sum(map(_size_bytes, self.records))
-        self.next_offset, self.replay = last + 1, None
-        return Intent(first, last, revision), within
+        self.next_offset, self.replay = intent.last + 1, intent.following()
+        return replace(intent, revision=revision), within
 
     def _batch_end(self, policy: FlushPolicy) -> int:
         """The last offset of the next batch: Kafka may have handed out more at once than a batch holds."""

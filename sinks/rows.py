@@ -6,25 +6,39 @@ outcomes        an outcome's bytes are its row already (JSONEachRow)
 windows         so are a window's, and nobody is named in them
 dead letters    every record is a row, whatever it holds: nothing refuses a dead letter
 
-Of a person who is forgotten, what `schemas.forgotten` leaves of a record goes on instead.
+A record that makes the judgement raise what no contract foresees is quarantined, it alone. Of a person who is
+forgotten, what `schemas.forgotten` leaves of a record goes on instead.
 
 **Invariant:** who is forgotten changes a row's content, never whether a record is a row.
+**Invariant:** nothing that a record holds is raised from here.
 """
 
 import struct
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import sha256
+from typing import Final, Protocol, cast
 
-from keeprate.schemas.dead_letters import decode_headers
+from keeprate.schemas.dead_letters import (
+    DeadLetter,
+    Headers,
+    Stage,
+    app_of,
+    dead_letter,
+    decode_headers,
+    quarantine,
+)
 from keeprate.schemas.decode import ContractError, decode, encode
 from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten, refused_stub
-from keeprate.schemas.outcome import decode_outcome, encode_outcome, parse_key
+from keeprate.schemas.outcome import encode_outcome, parse_key
+from keeprate.schemas.outcome_record import read_outcome
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, WINDOWS
 from keeprate.schemas.window_record import decode_window
 
-Headers = Sequence[tuple[str, bytes | None]]
+UNREADABLE: Final[Headers] = (("unreadable", None),)
+"""The headers of a record of which one has a name that is no UTF-8: Kafka's client cannot show any of them."""
 
 
 class Record(Protocol):
@@ -68,8 +82,8 @@ WINDOWS_TABLE: Final = Table("windows", (), "JSONEachRow", OUTCOMES_TABLE.settin
 DEAD_LETTERS_TABLE: Final = Table(
     "dead_letters",
     (
-        *("topic", "partition", "offset", "stage", "error_type", "field", "reason", "key", "value", "headers"),
-        *("recorded_at", "letter_partition", "letter_offset", "refused_at"),
+        *("topic", "partition", "offset", "stage", "error_type", "field", "reason", "app", "trace", "cut"),
+        *("key", "value", "headers", "recorded_at", "letter_partition", "letter_offset", "refused_at"),
     ),
     "RowBinary",
 )
@@ -88,15 +102,16 @@ class Rows:
 
 @dataclass
 class Batch:
-    """What became of each record of a range: a row of a table, a reject, or filtered (a tombstone).
+    """What became of each record of a range: a row of a table, a reject with its letter, or filtered (a tombstone).
 
-    accepted: by app, how many records are events.
+    accepted: by app, how many records are events. bare: how many rows are dead letters of which only the place is kept.
     """
 
     tables: dict[Table, Rows] = field(default_factory=dict)
-    rejects: list[tuple[Record, ContractError]] = field(default_factory=list)
+    rejects: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     filtered: int = 0
-    accepted: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    accepted: Mapping[str, int] = field(default_factory=dict)
+    bare: int = 0
 
     def rows_of(self, table: Table) -> Rows:
         return self.tables.setdefault(table, Rows())
@@ -105,16 +120,46 @@ class Batch:
 def sort(topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten = NOBODY) -> Batch:
     """Judge the records of one partition. Deterministic: the same arguments give the same batch in every process."""
     if topic == OUTCOMES.name:
-        return _sort_encoded(records, OUTCOMES_TABLE, lambda value: _read_outcome(value, forgotten), "an outcome")
+        return _sort_encoded((topic, partition), records, OUTCOMES_TABLE, partial(_read_outcome, forgotten))
     if topic == WINDOWS.name:
-        return _sort_encoded(records, WINDOWS_TABLE, _read_window, "a window")
+        return _sort_encoded((topic, partition), records, WINDOWS_TABLE, _read_window)
     if topic == DEAD_LETTERS.name:
         return _sort_dead_letters(partition, records, forgotten)
     return _sort_facts(topic, partition, records, forgotten)
 
 
+def set_aside(topic: str, partition: int, records: Sequence[Record], error: Exception) -> Batch:
+    """The batch of records that are not to be judged: quarantined, or, of dead letters, rows without their bytes."""
+    batch = Batch()
+    if topic == DEAD_LETTERS.name:
+        rows = batch.rows_of(DEAD_LETTERS_TABLE)
+        for record in records:
+            _add(rows, record, _bare_letter_row(partition, record, error))
+        batch.bare = len(records)
+    else:
+        batch.rejects += [(record, letter_of((topic, partition), record, error)) for record in records]
+    return batch
+
+
+def letter_of(at: tuple[str, int], record: Record, error: Exception) -> DeadLetter:
+    """The dead letter of a record that was refused, or made the code that judged it raise something else."""
+    where = (*at, record.offset(), record.timestamp()[1])
+    (own, cut), app = _headers_of(record), app_of(record.value())
+    if isinstance(error, ContractError):
+        return replace(dead_letter(error, "sink", *where, own, app), cut=cut)
+    return replace(quarantine(error, "sink", *where, own, app), cut=cut)
+
+
+def _headers_of(record: Record) -> tuple[Headers, str]:
+    """A record's headers, and what is to be said of them where they cannot be had."""
+    own = record.headers()
+    return ((), "headers: a name is no UTF-8") if own is UNREADABLE else (tuple(own or ()), "")
+
+
 # DateTime64 holds more years than Python's dates, and a record's time is whatever its producer said.
 _LAST_MS: Final = 253_402_300_799_999
+_NOBODY: Final = cast(Stage, "")
+"""Refused a record that somebody else wrote into the dead letters."""
 _fact_tail = struct.Struct("<Qq").pack
 _letter_tail = struct.Struct("<qHQq").pack
 
@@ -124,24 +169,29 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
     generations, feedback = batch.rows_of(GENERATIONS_TABLE), batch.rows_of(FEEDBACK_TABLE)
     where = _text(topic.encode()) + struct.pack("<H", partition)
     anybody = bool(forgotten)
+    apps: list[str] = []
     for record in records:
         value = record.value() or b""
         try:
             event = decode(value, record.timestamp()[1], record.key())
-        except ContractError as error:
-            batch.rejects.append((record, error))
+            # By its type, not by its topic: the join takes an event from either, and both must agree.
+            rows = generations if event["type"] == "generation" else feedback
+            value = encode(forgotten.event(event) if anybody else event)
+            tail = _fact_tail(record.offset(), _time_ms(record))
+            row = b"".join((_varint(len(value)), value, where, tail))
+        except Exception as error:  # noqa: BLE001 - whatever a record brings about, it is that record's alone
+            batch.rejects.append((record, letter_of((topic, partition), record, error)))
             continue
-        batch.accepted[event["app"]] += 1
-        # By its type, not by its topic: the join takes an event from either, and both must agree.
-        rows = generations if event["type"] == "generation" else feedback
-        value = encode(forgotten.event(event) if anybody else event)
         rows.records.append(record)
-        tail = _fact_tail(record.offset(), _time_ms(record))
-        rows.encoded.append(b"".join((_varint(len(value)), value, where, tail)))
+        rows.encoded.append(row)
+        apps.append(event["app"])
+    batch.accepted = Counter(apps)
     return batch
 
 
-def _sort_encoded(records: Sequence[Record], table: Table, read: Callable[[bytes], bytes], what: str) -> Batch:
+def _sort_encoded(
+    at: tuple[str, int], records: Sequence[Record], table: Table, read: Callable[[bytes], bytes]
+) -> Batch:
     """Records whose bytes are rows. read: judges the bytes, and returns what goes on of them."""
     batch = Batch()
     rows = batch.rows_of(table)
@@ -153,16 +203,23 @@ def _sort_encoded(records: Sequence[Record], table: Table, read: Callable[[bytes
             continue
         try:
             row = read(value)
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            batch.rejects.append((record, ContractError("invalid", f"not {what}: {error}")))
-            continue
-        rows.records.append(record)
-        rows.encoded.append(row + b"\n")
+        except Exception as error:  # noqa: BLE001 - whatever a record brings about, it is that record's alone
+            batch.rejects.append((record, letter_of(at, record, error)))
+        else:
+            _add(rows, record, row + b"\n")
     return batch
 
 
-def _read_outcome(value: bytes, forgotten: Forgotten) -> bytes:
-    key, outcome = decode_outcome(value)
+def _add(rows: Rows, record: Record, row: bytes) -> None:
+    rows.records.append(record)
+    rows.encoded.append(row)
+
+
+def _read_outcome(forgotten: Forgotten, value: bytes) -> bytes:
+    try:
+        key, outcome = read_outcome(value)
+    except ValueError as error:
+        raise ContractError("invalid", f"not an outcome: {error}") from error
     app, generation_id, _ = parse_key(key)
     if forgotten and (left := forgotten.outcome(app, generation_id, outcome)) is not outcome:
         return encode_outcome(key, left)
@@ -170,7 +227,10 @@ def _read_outcome(value: bytes, forgotten: Forgotten) -> bytes:
 
 
 def _read_window(value: bytes) -> bytes:
-    decode_window(value)
+    try:
+        decode_window(value)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
+        raise ContractError("invalid", f"not a window: {error}") from error
     return value
 
 
@@ -178,39 +238,62 @@ def _sort_dead_letters(partition: int, records: Sequence[Record], forgotten: For
     batch = Batch()
     rows = batch.rows_of(DEAD_LETTERS_TABLE)
     for record in records:
-        rows.records.append(record)
-        rows.encoded.append(_letter_row(partition, record, forgotten))
+        try:
+            row = _letter_row(partition, record, forgotten)
+        except Exception as error:  # noqa: BLE001 - a dead letter that nothing takes would come back for ever
+            row = _bare_letter_row(partition, record, error)
+            batch.bare += 1
+        _add(rows, record, row)
     return batch
 
 
 def _letter_row(partition: int, record: Record, forgotten: Forgotten) -> bytes:
-    where = (DEAD_LETTERS.name, partition, record.offset(), _time_ms(record))
-    why = ("", "invalid", "")
-    own = record.headers() or ()
-    try:
-        letter = decode_headers(record.headers())
-        if 0 <= letter.partition < 2**16 and 0 <= letter.offset < 2**63:
-            where = (letter.topic, letter.partition, letter.offset, _clamp(letter.timestamp_ms))
-            why, own = (letter.stage, letter.error_type, letter.field), letter.headers
-            reason = letter.reason
-        else:
-            reason = f"a dead letter cannot have been at {letter.topic}/{letter.partition}/{letter.offset}"
-    except ContractError as error:
-        # Somebody else wrote into the topic. It is kept as what it is, under its own offset.
-        reason = str(error)
+    letter = _read_letter(partition, record)
     key, value = record.key(), record.value()
-    if forgotten and forgotten.bytes_hold_user([key or b"", value or b"", *(header or b"" for _, header in own)]):
-        key, value, own, reason = None, refused_stub(value), (), ERASED
+    texts = [key or b"", value or b"", *(header or b"" for _, header in letter.headers)]
+    if forgotten and forgotten.bytes_hold_user(texts):
+        key, value, letter = None, refused_stub(value), replace(letter, headers=(), reason=ERASED)
+    return _encode_letter_row(letter, key, value, partition, record)
+
+
+def _read_letter(partition: int, record: Record) -> DeadLetter:
+    """What a record of the dead letters' topic says; of somebody else's record, what it is, under its own offset."""
+    own, cut = _headers_of(record)
+    try:
+        letter = decode_headers(own)
+        if 0 <= letter.partition < 2**16 and 0 <= letter.offset < 2**63:
+            return replace(letter, app=letter.app or app_of(record.value()))
+        reason = f"a dead letter cannot have been at {letter.topic}/{letter.partition}/{letter.offset}"
+        error = ContractError("invalid", reason)
+    except ContractError as refused:
+        error = refused
+    where = DEAD_LETTERS.name, partition, record.offset(), _time_ms(record)
+    return replace(dead_letter(error, _NOBODY, *where, own, app_of(record.value())), cut=cut)
+
+
+def _bare_letter_row(partition: int, record: Record, error: Exception) -> bytes:
+    """The row of a record in the dead letters' topic that cannot be read, or must not be: where it is, and its size."""
+    value = record.value() or b""
+    digest = f"value: {len(value)} bytes, sha256 {sha256(value).hexdigest()}; key; headers"
+    where = DEAD_LETTERS.name, partition, record.offset(), _time_ms(record)
+    letter = replace(quarantine(error, _NOBODY, *where), cut=digest)
+    return _encode_letter_row(letter, None, None, partition, record)
+
+
+def _encode_letter_row(
+    letter: DeadLetter, key: bytes | None, value: bytes | None, partition: int, record: Record
+) -> bytes:
+    why = letter.stage, letter.error_type, letter.field, letter.reason, letter.app, letter.trace, letter.cut
     return b"".join(
         (
-            _text(where[0].encode()),
-            struct.pack("<HQ", where[1], where[2]),
-            *(_text(part.encode("utf-8", "replace")) for part in (*why, reason)),
+            _text(letter.topic.encode("utf-8", "replace")),
+            struct.pack("<HQ", letter.partition, letter.offset),
+            *(_text(part.encode("utf-8", "replace")) for part in why),
             _nullable(key),
             _nullable(value),
-            _varint(len(own)),
-            *(_text(name.encode()) + _nullable(value) for name, value in own),
-            _letter_tail(where[3], partition, record.offset(), _time_ms(record)),
+            _varint(len(letter.headers)),
+            *(_text(name.encode("utf-8", "replace")) + _nullable(value) for name, value in letter.headers),
+            _letter_tail(_clamp(letter.timestamp_ms), partition, record.offset(), _time_ms(record)),
         )
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from keeprate.schemas.events import SCHEMA_VERSION
 from keeprate.schemas.refusal_alarm import Alarm
 from keeprate.schemas.topics import SINK_GROUP
+from keeprate.sinks.births import Births
 from keeprate.sinks.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
 from keeprate.sinks.flush import Destination, Flush
 from keeprate.sinks.forget import watch
@@ -70,7 +71,8 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
     Waits for a store that is not up yet. Raises SchemaMismatchError, BrokerError and TopicsMissingError.
     """
     stopping = _Stopping()
-    store, ends, topic_ids = _store(settings, stopping)
+    births = Births()
+    store, ends, topic_ids = _store(settings, stopping, births)
     with store:
         consumer = Consumer(settings.brokers, settings.group, settings.kafka)
         missing = consumer.missing(settings.topics)
@@ -88,6 +90,7 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
                 at_step,
                 watch(store),
                 topic_ids,
+                births,
                 on_alarm=observer.alarm,
             ),
             sink_revision(),
@@ -115,7 +118,9 @@ def _observed(settings: SinkSettings, consumer: Consumer, store: Client) -> tupl
     return metrics, metrics.timed(store)
 
 
-def _store(settings: SinkSettings, stopping: "_Stopping") -> tuple[Client, dict[TopicPartition, int], dict[str, str]]:
+def _store(
+    settings: SinkSettings, stopping: "_Stopping", births: Births
+) -> tuple[Client, dict[TopicPartition, int], dict[str, str]]:
     """The store once it answers, its tables as this version needs them, where its ledger ends and its topics' ids.
 
     Raises SchemaMismatchError.
@@ -126,6 +131,7 @@ def _store(settings: SinkSettings, stopping: "_Stopping") -> tuple[Client, dict[
         try:
             store = connect(settings.store_url, answer_timeout_s=_ANSWER_TIMEOUT_S)
             _check_tables(store)
+            births.look(store)
             return store, ledger_ends(store, settings.group), ledger_topic_ids(store, settings.group)
         except StoreUnavailableError as error:
             pause_s = delay_s(error.code, attempt)

@@ -5,6 +5,8 @@ those of several partitions together (`flights`). While the store or the group's
 partitions whose flush waits and keeps polling, so that it stays a member, and asks again after a while.
 
     partition assigned   committed offset and intent are read; an intent is replayed, exactly, before anything else
+    a range that ends    its attempts are counted (`intent`); it is tried alone, then in parts, and the record at which
+    processes            they ended is set aside
     revoked              its buffer is dropped; a flush that was begun is finished within the budget, else left as it is
     lost, fenced         everything in hand is dropped and nothing is written
     SIGTERM              what is in hand is landed within the budget, then the member leaves
@@ -18,14 +20,15 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from keeprate.schemas.refusal_alarm import Alarm
 from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES, WINDOWS
-from keeprate.sinks.clickhouse import StoreUnavailableError
+from keeprate.sinks.births import StoreDiedError
+from keeprate.sinks.clickhouse import StoreError, StoreUnavailableError
 from keeprate.sinks.flights import Flights, Result
-from keeprate.sinks.flush import Destination, Flush
+from keeprate.sinks.flush import LANDED, Destination, Flush
 from keeprate.sinks.identity import learn
 from keeprate.sinks.intent import Intent
 from keeprate.sinks.kafka import Consumer, End
@@ -90,6 +93,7 @@ class Sink:
         self._buffers: dict[TopicPartition, PartitionBuffer] = {}
         self._flights = Flights(destination)
         self._waiting: dict[TopicPartition, Flush] = {}
+        self._resting: dict[TopicPartition, tuple[int, str]] = {}
         self._fenced_at_s: dict[TopicPartition, float] = {}
         self._unverified = False
         self._stopping = False
@@ -147,10 +151,11 @@ class Sink:
     def _full(self) -> bool:
         """Whether more is in hand than may be, and will be less by itself. A replay needs its last record first."""
         policy, under_way = self._policy.flush, self._waiting | self._flights.flushes
-        held: list[Flush | PartitionBuffer] = [*under_way.values()]
-        held += [buffer for buffer in self._buffers.values() if buffer.replay is None]
+        complete = [buffer for buffer in self._buffers.values() if buffer.is_complete]
+        held: list[Flush | PartitionBuffer] = [*under_way.values(), *complete]
         rows, size_bytes = sum(len(each.records) for each in held), sum(each.size_bytes for each in held)
-        return bool(under_way) and (rows > policy.held_rows or size_bytes > policy.held_bytes)
+        goes_on = bool(under_way) or any(buffer.replay is not None for buffer in complete)
+        return goes_on and (rows > policy.held_rows or size_bytes > policy.held_bytes)
 
     def _poll(self, max_records: int, timeout_s: float) -> tuple[list[Record], list[End]]:
         try:
@@ -183,8 +188,22 @@ class Sink:
         busy = sum(bool(buffer.records) or at in self._flights for at, buffer in self._buffers.items())
         policy, crowding_ones = self._policy.flush.among(busy), crowding(self._buffers, self._policy.flush)
         due = [at for at in partitions if self._due(at, policy, draining or at in crowding_ones)]
-        if due and self._verified():
+        due = self._apart(due)
+        if due and self._verified() and self._rests():
             self._settle(self._flights.begin([self._next_flush(at) for at in due]))
+
+    def _apart(self, due: list[TopicPartition]) -> list[TopicPartition]:
+        """Those that may begin: a suspect flies alone, so that what ends the process is not counted against others."""
+        if any(flush.intent.is_suspect for flush in self._flights.flushes.values()):
+            return []
+        suspects = [at for at in due if (intent := self._replay(at)) is not None and intent.is_suspect]
+        if not suspects:
+            return due
+        return [] if self._flights else suspects[:1]
+
+    def _replay(self, at: TopicPartition) -> Intent | None:
+        """The range of the partition's next flush, where it is given."""
+        return self._waiting[at].intent if at in self._waiting else self._buffers[at].replay
 
     def _due(self, at: TopicPartition, policy: FlushPolicy, draining: bool) -> bool:
         buffer, waiting = self._buffers.get(at), self._waiting.get(at)
@@ -201,6 +220,9 @@ class Sink:
             held_bytes, replayed = buffer.size_bytes, buffer.replay is not None
             intent, records = buffer.cut(self._revision, self._policy.flush)
             flush = Flush(at, intent, records, held_bytes - buffer.size_bytes, replayed)
+            if intent.is_suspect:
+                what = "setting it aside" if intent.is_set_aside else "trying it alone"
+                logger.warning("%s/%d: processes ended at %d to %d: %s", *at, intent.first, intent.last, what)
         flush.began_s = self._clock()
         return flush
 
@@ -209,12 +231,17 @@ class Sink:
             match error:
                 case None:
                     self._landed(flush)
+                case StoreDiedError():
+                    self._begin_again(flush, error)
                 case StoreUnavailableError() | BrokerUnavailableError():
                     self._wait(flush, error)
                 case FencedError():
                     logger.warning("%s/%d: fenced at step %d (%s)", *flush.at, flush.step + 1, error.code)
                     self._drop(flush.at, "fenced")
                     self._fenced_at_s[flush.at] = self._clock()
+                case StoreError() | BrokerError():
+                    self._rest([flush])
+                    raise error
                 case _:
                     raise error
 
@@ -235,6 +262,35 @@ class Sink:
             *flush.at, flush.step + 1, pause_s, flush.attempts, error,
         )  # fmt: skip
         self._observer.failed(flush, error)
+        if flush.intent.is_suspect and flush.step < LANDED:
+            self._rest([flush])
+            # Its next attempt is noted again before it begins.
+            again = Flush(flush.at, flush.intent, flush.records, flush.size_bytes, replayed=True)
+            again.attempts, again.retry_at_s, again.unanswered = flush.attempts, flush.retry_at_s, flush.unanswered
+            self._waiting[flush.at] = again
+
+    def _begin_again(self, flush: Flush, error: StoreDiedError) -> None:
+        """Count an attempt as one that did not come back, and make the next one: of a part, where that is due."""
+        logger.warning("%s/%d: %d to %d: %s", *flush.at, flush.intent.first, flush.intent.last, error)
+        if self._waiting.pop(flush.at, None) is not None:
+            self._consumer.resume(flush.at)
+        if (buffer := self._buffers.get(flush.at)) is not None:
+            buffer.take_back(flush.records, flush.intent.again())
+        self._observer.failed(flush, error)
+
+    def _rest(self, flushes: Sequence[Flush]) -> None:
+        """Have it noted of suspects that nobody is at them: their attempts came back, and are not counted."""
+        for flush in flushes:
+            if flush.intent.is_suspect and flush.step < LANDED:
+                self._resting[flush.at] = flush.intent.first, flush.intent.resting().encode()
+        self._rests()
+
+    def _rests(self) -> bool:
+        """Whether all that rests is noted. Nothing is begun before: what ended with it would be counted as theirs."""
+        failed = self._consumer.commit(self._resting) if self._resting else {}
+        away = {at for at, error in failed.items() if isinstance(error, BrokerUnavailableError)}
+        self._resting = {at: position for at, position in self._resting.items() if at in away}
+        return not self._resting
 
     def _check_fenced(self, now_s: float) -> None:
         # With the eager protocol a rebalance follows. A member that it does not reach would be idle for ever.
@@ -248,7 +304,7 @@ class Sink:
         self._unverified = True
         for at, (committed, metadata) in self._consumer.committed(partitions).items():
             start = first_offset(self._consumer, at, self._ledger_ends) if committed is None else committed
-            intent = Intent.decode(metadata, start)
+            intent = self._taken_up(at, Intent.decode(metadata, start))
             held = first_held(self._consumer, at, start, self._policy.skip_lost)
             if held != start:
                 intent = None
@@ -258,6 +314,14 @@ class Sink:
             self._buffers[at] = PartitionBuffer(held, intent)
             starts[at] = held
         return starts
+
+    def _taken_up(self, at: TopicPartition, found: Intent | None) -> Intent | None:
+        """The attempt to make at a range that was begun before."""
+        if found is None:
+            return None
+        # What the ledger has was landed whole, whatever ended the process then. Cut in parts, it would be there twice.
+        is_landed = self._ledger_ends.get(at, 0) > found.last
+        return replace(found, attempts=1) if is_landed else found.again()
 
     def _revoked(self, partitions: list[TopicPartition], lost: bool) -> None:
         going = [at for at in partitions if at in self._buffers]
@@ -275,7 +339,10 @@ class Sink:
         while True:
             self._advance(partitions, draining)
             left = [at for at in partitions if at in self._waiting or at in self._flights]
-            if not left or self._clock() >= deadline_s:
+            if not left:
+                return
+            if self._clock() >= deadline_s:
+                self._rest([flush for at, flush in self._flights.flushes.items() if at in left])
                 return
             self._flights.wait(min(0.2, max(0.0, deadline_s - self._clock())))
 
@@ -283,6 +350,7 @@ class Sink:
         """Forget a partition. Its records are read again by whoever is assigned it next."""
         self._buffers.pop(at, None)
         self._waiting.pop(at, None)
+        self._resting.pop(at, None)
         self._flights.forget(at)
         self._observer.dropped(at, reason)
 

@@ -1,7 +1,7 @@
 """Whatever fails, and whenever, the sink decides rightly. That a real broker and store are so is for tests/fault.
 
-A world in memory: Kafka's log and offsets, and a store that knows tokens and may die between a token and its rows.
-Threads and zombies are real.
+A world in memory: Kafka's log and offsets, and a store that knows tokens and may die between a token and its rows, or
+of a row. Threads and zombies are real.
 """
 
 import json
@@ -16,10 +16,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keeprate.schemas.dead_letters import QUARANTINED, decode_headers
+from keeprate.schemas.decode import decode
 from keeprate.schemas.topics import FEEDBACK
+from keeprate.sinks import rows
 from keeprate.sinks.clickhouse import Row, Settings, StoreUnavailableError
 from keeprate.sinks.flush import Destination
 from keeprate.sinks.kafka import Consumer, End
@@ -48,7 +52,11 @@ class _Placed(FakeRecord):
 
 @dataclass
 class World:
-    """Kafka's log and offsets, and a store that knows tokens. trouble: how often a call fails, of 1."""
+    """Kafka's log and offsets, and a store that knows tokens.
+
+    trouble: how often a call fails, of 1. lethal: numbers of events whose rows the store dies of. letters: the offsets
+    of the records that were set aside. births: how often the store was started.
+    """
 
     rng: random.Random
     trouble: float = 0.3
@@ -57,12 +65,23 @@ class World:
     tokens: set[str] = field(default_factory=set)
     events: Counter[int] = field(default_factory=Counter)
     ledger: list[dict[str, Any]] = field(default_factory=list)
+    lethal: frozenset[int] = frozenset()
+    letters: list[tuple[str, int, int]] = field(default_factory=list)
+    births: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def append(self, at: TopicPartition) -> None:
         number = sum(map(len, self.log.values()))
         value = (EVENT % number).encode()
         self.log[at].append(cast(Record, _Placed(len(self.log[at]), value, number=at[1])))
+
+    def ledger_ends(self) -> dict[TopicPartition, int]:
+        """As a start reads them."""
+        ends: dict[TopicPartition, int] = {}
+        for row in self.ledger:
+            at = row["topic"], row["partition"]
+            ends[at] = max(ends.get(at, 0), row["last_offset"] + 1)
+        return ends
 
     def fails(self) -> bool:
         with self.lock:
@@ -76,6 +95,11 @@ class World:
         if self.fails():
             time.sleep(0.002)
         dies = self.fails()
+        if self.lethal & set(_numbers(data)):
+            self.births += 1
+            error = StoreUnavailableError("died")
+            error.was_sent = True
+            raise error
         with self.lock:
             token = str(settings.get("insert_deduplication_token") or uuid.uuid4())
             if token not in self.tokens:
@@ -85,7 +109,7 @@ class World:
                 if table == "ledger":
                     self.ledger.append(json.loads(data))
                 else:
-                    self.events.update(int(found) for found in re.findall(rb"8000-(\d{12})\"", data) if int(found))
+                    self.events.update(number for number in _numbers(data) if number)
         if self.fails():
             raise StoreUnavailableError("the reply was lost")
 
@@ -94,6 +118,8 @@ class World:
     ) -> list[Row]:
         if self.fails():
             raise StoreUnavailableError("away")
+        if "uptime()" in statement:
+            return [("here", self.births * 100)]
         place = dict(parameters or {})
         with self.lock:
             if "FROM ledger" in statement:
@@ -102,6 +128,16 @@ class World:
                 return [(sum(tuple(row[name] for name in columns) == wanted for row in self.ledger),)]
             log = self.log[place["topic"], place["partition"]][place["first"] : place["last"] + 1]
             return [(record.offset(),) for record in log if _number(record) == 0 or self.events[_number(record)]]
+
+    def write(self, letters: Sequence[tuple[Any, Any, Any]]) -> None:
+        """Take dead letters, as their producer does."""
+        said = [decode_headers(headers) for _, _, headers in letters]
+        self.letters += [(letter.topic, letter.partition, letter.offset) for letter in said]
+        assert {letter.error_type for letter in said} == {QUARANTINED}
+
+
+def _numbers(data: bytes) -> list[int]:
+    return [int(found) for found in re.findall(rb"8000-(\d{12})\"", data)]
 
 
 def _number(record: Record) -> int:
@@ -174,13 +210,24 @@ class Member:
         """Nothing is left to do."""
 
 
+@dataclass
+class _Calm:
+    """The world's store, as a start waits for it."""
+
+    world: World
+
+    def query(self, *_: Any) -> list[Row]:
+        return [("here", self.world.births * 100)]
+
+
 def _start(world: World) -> tuple[Sink, Member]:
     """A member as a process of its own would be: it knows nothing but what is committed."""
     began_s, member = time.monotonic(), Member(world)
-    to = Destination("sink", cast(Consumer, member), cast(Any, None), world, 3)
+    to = Destination("sink", cast(Consumer, member), world, world, 3)
+    to.births.look(cast(Any, _Calm(world)))
     # Ten times as fast as the wall clock, so that what waits is tried soon.
     clock = lambda: began_s + 10 * (time.monotonic() - began_s)  # noqa: E731
-    sink = Sink(cast(Consumer, member), to, "1.3", Unobserved(), POLICY, clock=clock)
+    sink = Sink(cast(Consumer, member), to, "1.3", Unobserved(), POLICY, world.ledger_ends(), clock)
     member.subscribe((), sink._assigned, sink._revoked)
     member.due.append(partial(member.rebalance, False))
     return sink, member
@@ -223,12 +270,57 @@ def test_every_record_lands_once_whatever_fails_and_whenever(seed: int, happenin
     _check(world)
 
 
+class _Ended(BaseException):
+    """A process that ends at a record: nothing catches it."""
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 60), st.data())
+def test_only_the_records_that_end_processes_are_set_aside(seed: int, count: int, data: st.DataObject) -> None:
+    """Some end the sink that judges them, some the store that takes them, with others in flight and calls that fail."""
+    world = World(random.Random(seed), trouble=data.draw(st.sampled_from([0.0, 0.1])))
+    for _ in range(count):
+        world.append(world.rng.choice(PLACES))
+    numbers = st.integers(1, max(1, count - 1))
+    ends_sink = data.draw(st.frozensets(numbers, max_size=2))
+    world.lethal = data.draw(st.frozensets(numbers, max_size=2)) - ends_sink
+
+    def deadly(value: bytes | None, recorded_ms: int) -> Any:
+        if set(_numbers(value or b"")) & ends_sink:
+            raise _Ended
+        return decode(value, recorded_ms)
+
+    deadline_s = time.monotonic() + 60
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "decode", deadly)
+        sink, member = _start(world)
+        while not _landed(world):
+            try:
+                sink.turn()
+            except _Ended:
+                sink, member = _start(world)
+            time.sleep(0.0005)
+            assert time.monotonic() < deadline_s, (world.committed, ends_sink, world.lethal, member.paused)
+    lethal = {number for number in ends_sink | world.lethal if number < count}
+    places = {_number(record): (*at, record.offset()) for at, log in world.log.items() for record in log}
+    assert set(world.letters) == {places[number] for number in lethal}
+    assert world.events == Counter(set(range(1, count)) - lethal)
+    _check_ledger(world)
+
+
 def _check(world: World) -> None:
+    _check_ledger(world)
+    # Processes that were killed at one record, and no other, so often that it seems to be its fault.
+    aside = {_number(world.log[topic, partition][offset]) for topic, partition, offset in world.letters}
+    assert set(world.events) | aside - {0} == set(range(1, sum(map(len, world.log.values()))))
+    assert max(world.events.values(), default=1) == 1
+
+
+def _check_ledger(world: World) -> None:
     offsets: dict[TopicPartition, int] = dict.fromkeys(PLACES, 0)
     for row in sorted(world.ledger, key=lambda row: int(row["first_offset"])):
         at = row["topic"], row["partition"]
         assert row["first_offset"] == offsets[at]
-        assert row["rows"] == row["last_offset"] - row["first_offset"] + 1
+        assert row["rows"] + row["dead_letters"] == row["last_offset"] - row["first_offset"] + 1
         offsets[at] = row["last_offset"] + 1
     assert offsets == {at: len(log) for at, log in world.log.items()}
-    assert world.events == Counter(range(1, sum(offsets.values())))

@@ -1,12 +1,78 @@
 """The write-ahead intent and the tokens made of it."""
 
-from keeprate.sinks.intent import Intent, token
+import pytest
+
+from keeprate.sinks.intent import LIVES, PARTS, Intent, token
 
 
 def test_an_intent_survives_its_metadata() -> None:
     """Decoding what was encoded gives the same intent."""
     intent = Intent(10, 25, "1.3")
     assert Intent.decode(intent.encode(), committed=10) == intent
+
+
+@pytest.mark.parametrize("intent", [Intent(10, 25, "1.3", 2), Intent(10, 25, "1.3", 3, 90), Intent(7, 7, "1.3", 4)])
+def test_attempts_and_parts_survive_their_metadata(intent: Intent) -> None:
+    """Whoever finds it knows how many attempts did not come back, and to where the range was cut in parts."""
+    assert Intent.decode(intent.encode(), committed=intent.first) == intent
+
+
+def test_a_first_attempt_is_noted_as_older_sinks_read_it() -> None:
+    """A sink of an older version, which takes over after a crash, replays the same range."""
+    assert Intent(10, 25, "1.3").encode() == "keeprate/1 10-25 1.3"
+
+
+def _land(first: int, last: int, lethal: set[int]) -> tuple[list[int], int]:
+    """What is set aside of a range in which some records end each process that looks at them, and how many ended."""
+    aside, deaths = [], 0
+    found: Intent | None = Intent(first, last, "1.3")
+    offset = first
+    while offset <= last:
+        intent = found or Intent(offset, last, "1.3")
+        if not intent.is_set_aside and lethal & set(range(intent.first, intent.last + 1)):
+            deaths += 1
+            assert intent.first == offset
+            found = Intent.decode(intent.encode(), offset)
+            assert found == intent
+            found = found.again()
+            continue
+        aside += [intent.first] * intent.is_set_aside
+        offset = intent.last + 1
+        following = intent.following()
+        # The process ends between two parts, and the next one reads what it noted.
+        noted = Intent.decode(following.resting().encode(), offset) if following else None
+        found = noted.again() if noted else None
+        assert found == following
+    return aside, deaths
+
+
+@pytest.mark.parametrize("size", [1, 2, 63, 64, 65, 800, 50_000])
+@pytest.mark.parametrize("where", [0.0, 0.37, 1.0])
+def test_the_one_record_that_ends_processes_is_set_aside(size: int, where: float) -> None:
+    """It alone, whatever range it is in, after few deaths: the lives of its range, and one for each level of parts."""
+    lethal = 100 + round((size - 1) * where)
+    aside, deaths = _land(100, 100 + size - 1, {lethal})
+    assert aside == [lethal]
+    levels = next(n for n in range(10) if PARTS**n >= size)
+    assert LIVES <= deaths <= LIVES + levels
+
+
+def test_of_many_that_end_processes_each_is_set_aside() -> None:
+    """And nothing else, near each other and apart."""
+    lethal = {100, 101, 140, 599, 600, 899}
+    aside, deaths = _land(100, 899, lethal)
+    assert set(aside) == lethal
+    assert deaths <= len(lethal) * (LIVES + 2)
+
+
+def test_an_attempt_that_came_back_is_not_counted() -> None:
+    """What rests is taken up by the attempt that it was; so it may rest as often as the store is away."""
+    intent = Intent(5, 5, "1.3", LIVES)
+    for _ in range(10):
+        noted = Intent.decode(intent.resting().encode(), 5)
+        assert noted is not None
+        assert noted.again() == intent
+    assert not intent.is_set_aside
 
 
 def test_metadata_of_others_is_no_intent() -> None:

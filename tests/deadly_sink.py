@@ -1,0 +1,34 @@
+"""The sink as a process that is killed by each event with a mark in it: as a record would that crashes the decoder."""
+
+import os
+import signal
+import sys
+from typing import Any, Final
+
+from keeprate.schemas.decode import decode
+from keeprate.sinks import rows
+from keeprate.sinks.partition import FlushPolicy
+from keeprate.sinks.run import SinkSettings, log_to_stderr, run
+from keeprate.sinks.sink import SinkPolicy
+
+MARK: Final = b"ends-the-sink"
+STORE_MARK: Final = b"ends-the-store"
+
+
+def main(brokers: str, store_url: str) -> None:
+    """Run it until SIGTERM."""
+
+    def deadly(value: bytes | None, recorded_ms: int) -> Any:
+        if MARK in (value or b""):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return decode(value, recorded_ms)
+
+    setattr(rows, "decode", deadly)  # noqa: B010 (it is the module's own name for it)
+    log_to_stderr("INFO")
+    # A static member is not waited for by the group when it comes back.
+    kafka = {"group.instance.id": "one", "session.timeout.ms": 6000}
+    run(SinkSettings(brokers, store_url, policy=SinkPolicy(FlushPolicy(linger_s=0.1)), kafka=kafka))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
