@@ -30,17 +30,26 @@ def read_outcome(key: str, value: bytes) -> Outcome:
     A field that is not known is left out. Needs the extra `worker`.
     """
     try:
-        row: Outcome = _decoder()(value)
+        found, outcome = read_row(value)
     except ValueError as error:
         raise ValueError(f"{key}: no outcome: {error}") from None
-    if key != key_of(row.pop("app"), row.pop("generation_id"), row.pop("choice_index")):
+    if key != found:
         raise ValueError(f"{key}: the outcome of another suggestion")
+    return outcome
+
+
+def read_row(value: bytes) -> tuple[str, Outcome]:
+    """Key and outcome in a record, whatever its own key is. Raises ValueError. Needs the extra `worker` or `sink`."""
+    row: Outcome = _decoder()(value)
+    key = key_of(row.pop("app"), row.pop("generation_id"), row.pop("choice_index"))
+    if not is_key(key.encode()):
+        raise ValueError(f"{key} is no suggestion's key")
     for name, content in row.items():
         if name in _MAPS_OF_REGISTERS:
             row[name] = {part: list(register) for part, register in content.items()}
         elif type(content) is tuple:
             row[name] = list(content)
-    return row
+    return key, row
 
 
 @cache
@@ -49,14 +58,21 @@ def _decoder() -> Callable[[bytes], Any]:
     from msgspec import Meta
     from msgspec.json import Decoder
 
-    kinds = {"String": str, "Float64": float, "Int64": Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]}
+    kinds: dict[str, Any] = {"String": str, "Float64": float} | {
+        # ClickHouse's parser lets a number that is too large begin again from the other end.
+        f"{sign}{bits}": Annotated[int, Meta(ge=low, le=low + 2**bits - 1)]
+        for bits in (8, 16, 32, 64)
+        for sign, low in (("Int", -(2 ** (bits - 1))), ("UInt", 0))
+        if (sign, bits) != ("UInt", 64)
+    }
     fields = {field.name: NotRequired[_type(field, kinds)] for field in FIELDS}
-    form: Any = TypedDict("form", {"app": str, "generation_id": str, "choice_index": int, **fields})  # type: ignore[misc]
+    key = {"app": str, "generation_id": str, "choice_index": kinds["UInt16"]}
+    form: Any = TypedDict("form", {**key, **fields})  # type: ignore[misc]
     return Decoder(form).decode
 
 
 def _type(field: Field, kinds: Mapping[str, Any]) -> Any:
     names = [column.rpartition(" ")[2] for column in field.type.removeprefix("Tuple(").removesuffix(")").split(", ")]
-    types = tuple(kinds.get(name, kinds["Int64"]) for name in names)
+    types = tuple(kinds[name] for name in names)
     one: Any = tuple[types] if field.type.startswith("Tuple(") else types[0]  # type: ignore[valid-type]
     return one if field.merge == "max" else dict[str, one]

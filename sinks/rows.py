@@ -21,6 +21,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Final, Protocol, cast
 
+from keeprate.schemas.checked_outcome import read_row
 from keeprate.schemas.dead_letters import (
     DeadLetter,
     Headers,
@@ -33,7 +34,6 @@ from keeprate.schemas.dead_letters import (
 from keeprate.schemas.decode import ContractError, decode, encode
 from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten, refused_stub
 from keeprate.schemas.outcome import encode_outcome, parse_key
-from keeprate.schemas.outcome_record import read_outcome
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, WINDOWS
 from keeprate.schemas.window_record import decode_window
 
@@ -217,7 +217,7 @@ def _add(rows: Rows, record: Record, row: bytes) -> None:
 
 def _read_outcome(forgotten: Forgotten, value: bytes) -> bytes:
     try:
-        key, outcome = read_outcome(value)
+        key, outcome = read_row(value)
     except ValueError as error:
         raise ContractError("invalid", f"not an outcome: {error}") from error
     app, generation_id, _ = parse_key(key)

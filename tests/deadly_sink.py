@@ -18,10 +18,10 @@ STORE_MARK: Final = b"ends-the-store"
 def main(brokers: str, store_url: str) -> None:
     """Run it until SIGTERM."""
 
-    def deadly(value: bytes | None, recorded_ms: int) -> Any:
+    def deadly(value: bytes | None, *where: Any) -> Any:
         if MARK in (value or b""):
             os.kill(os.getpid(), signal.SIGKILL)
-        return decode(value, recorded_ms)
+        return decode(value, *where)
 
     setattr(rows, "decode", deadly)  # noqa: B010 (it is the module's own name for it)
     log_to_stderr("INFO")

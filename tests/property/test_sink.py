@@ -285,10 +285,10 @@ def test_only_the_records_that_end_processes_are_set_aside(seed: int, count: int
     ends_sink = data.draw(st.frozensets(numbers, max_size=2))
     world.lethal = data.draw(st.frozensets(numbers, max_size=2)) - ends_sink
 
-    def deadly(value: bytes | None, recorded_ms: int) -> Any:
+    def deadly(value: bytes | None, *where: Any) -> Any:
         if set(_numbers(value or b"")) & ends_sink:
             raise _Ended
-        return decode(value, recorded_ms)
+        return decode(value, *where)
 
     deadline_s = time.monotonic() + 60
     with pytest.MonkeyPatch.context() as patch:
