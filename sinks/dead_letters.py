@@ -33,7 +33,7 @@ _LAST: Final = ", ".join(
     f"argMax(l.{name}, (l.refused_at, l.stage)) AS {name}"
     for name in ("error_type", "field", "reason", "trace", "cut", "recorded_at", "letter_partition", "letter_offset")
 )
-_ENTRIES: Final = f"""
+ENTRIES: Final = f"""
 SELECT
     origin AS name,
     toString(splitByChar('/', origin)[1]) AS topic,
@@ -50,6 +50,7 @@ SELECT
 FROM ({_LETTERS}) AS l
 GROUP BY origin, content
 """
+"""One row for each record, with all its refusals."""
 _BYTES: Final = (
     # Keys and values are any bytes, and a driver decodes strings as text.
     "hex(key) AS key_hex, isNull(key) AS no_key, hex(value) AS value_hex, isNull(value) AS no_value, "
@@ -147,7 +148,7 @@ def newest(store: Client, only: Filter, limit: int) -> list[dict[str, Any]]:
 def _entries(only: Filter) -> tuple[str, dict[str, Any]]:
     """The entries of which a letter is wanted, each with all its letters."""
     condition, parameters = only.where()
-    return f"{_ENTRIES} HAVING countIf({condition}) > 0", parameters
+    return f"{ENTRIES} HAVING countIf({condition}) > 0", parameters
 
 
 def find(store: Client, name: str) -> list[Letter]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.dead_letters import ENTRIES
 
 FEEDBACK_KINDS: Final = ("flag", "vote", "edit")
 _RATE_OVER = timedelta(minutes=1)
@@ -58,7 +59,7 @@ class Orphans:
 
 @dataclass(frozen=True)
 class Refusals:
-    """Dead letters of one kind; `reason` is that of the latest."""
+    """Refused records of one kind; `stage` names all that refused them, `reason` is that of the latest."""
 
     topic: str
     stage: str
@@ -138,10 +139,10 @@ def orphans(client: Client, since: datetime, until: datetime, apps: Sequence[str
 
 
 def refusals(client: Client, since: datetime, until: datetime, limit: int = 1000) -> list[Refusals]:
-    """Dead letters refused in [since, until), by kind, the most frequent first."""
+    """Records refused last in [since, until), by kind, the most frequent first: each once, whoever refused it."""
     query = (
-        "SELECT toString(topic), toString(stage), toString(error_type), field, count() AS letters, max(refused_at), "
-        "argMax(reason, refused_at) FROM dead_letters FINAL "
+        "SELECT topic, arrayStringConcat(stages, '+') AS stage, toString(error_type), field, count() AS letters, "
+        f"max(refused_at), argMax(reason, refused_at) FROM ({ENTRIES}) "
         f"WHERE {_SPAN.format('refused_at')} GROUP BY topic, stage, error_type, field "
         "ORDER BY letters DESC, error_type, field, topic, stage LIMIT {limit:UInt32}"
     )

@@ -174,16 +174,17 @@ def test_a_generation_is_of_its_own_app_only(api: TestClient) -> None:
 
 
 def test_dead_letters_are_grouped_by_reason(api: TestClient, reader: Client) -> None:
-    """Two refusals of one kind are one line with the latest reason; the header counts them both."""
+    """Two records of one kind are one line with the latest reason; what both stages refused counts once."""
     columns = ("topic", "partition", "offset", "stage", "error_type", "field", "reason", "recorded_at", "refused_at")
     hour = NOW - timedelta(hours=1)
     rows = [
         ("keeprate.feedback", 0, 1, "sink", "invalid", "value", "first", hour, hour),
         ("keeprate.feedback", 0, 2, "sink", "invalid", "value", "<b>second</b>", hour, NOW - timedelta(minutes=1)),
     ]
-    reader.insert("dead_letters", columns, rows)
+    reader.insert("dead_letters", columns, [*rows, *((*row[:3], "join", *row[4:]) for row in rows)])
     (line,) = _get(api, "intake")["dead_letters"]
     assert (line["count"], line["reason"], line["error_type"]) == (2, "<b>second</b>", "invalid")
+    assert line["stage"] == "join+sink"
     assert _get(api, "status")["dead_letters"] == 2
 
 

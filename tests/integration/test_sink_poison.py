@@ -3,12 +3,14 @@
 import random
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from keeprate.deploy.broker import KafkaBroker
-from keeprate.deploy.process import ChildProcess
+from keeprate.deploy.process import ChildProcess, ProcessError, accepts
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.schemas.decode import encode
@@ -21,6 +23,7 @@ from keeprate.sinks.migrate import migrate
 from tests import deadly_sink
 from tests.fault.content.grammar import Hostile
 from tests.fault.content.wire import Wire
+from tests.fault.proxy import Behaviour, FaultyStore
 from tests.landing import BASE_MS, Source, account, committed_offsets, end_offsets, event, sink_process, until
 
 GROUP = "keeprate-sink"
@@ -55,7 +58,7 @@ def _is_landed(bootstrap: str) -> bool:
     return committed_offsets(bootstrap, GROUP, TOPICS) == end_offsets(bootstrap, TOPICS)
 
 
-def _supervised(process: ChildProcess, bootstrap: str) -> int:
+def _supervised(process: ChildProcess, bootstrap: str, care: Callable[[], None] = lambda: None) -> int:
     """Start it again whenever it ended, until all is landed. Returns how often it ended."""
     ended = -1
     deadline_s = time.monotonic() + 100
@@ -63,6 +66,7 @@ def _supervised(process: ChildProcess, bootstrap: str) -> int:
         if not process.running:
             ended += 1
             process.start()
+        care()
         time.sleep(0.1)
         assert time.monotonic() < deadline_s
     assert process.terminate(20) == 0
@@ -94,6 +98,54 @@ def test_the_record_that_ends_the_sink_is_set_aside(broker: KafkaBroker, store: 
     assert letter["error_type"] == "quarantined"
     assert letter["app"] in ("editor", "chat")
     assert "3 times, the sink or the store ended while it had this record" in letter["reason"]
+
+
+class _DeadlyStore(FaultyStore):
+    """A front whose store is killed by each insert into `feedback` that has the mark."""
+
+    def __init__(self, store: StoreProcess) -> None:
+        super().__init__(store.port)
+        self._store = store
+        self.deaths = 0
+
+    def take(self, body: bytes) -> Behaviour:
+        if deadly_sink.STORE_MARK in body and b"INTO `feedback`" in body[:200].replace(
+            b"INTO feedback", b"INTO `feedback`"
+        ):
+            if accepts(self._store.port):
+                self._store.kill()
+                self.deaths += 1
+            return Behaviour("refuse")
+        return Behaviour()
+
+
+def test_the_row_that_ends_the_store_is_set_aside(broker: KafkaBroker, tmp_path: Path) -> None:
+    """The sink outlives the store each time, halves in on the row, and lands the rest around it."""
+    store = StoreProcess(tmp_path / "store" / "data")
+    with store, _DeadlyStore(store) as front:
+        database = f"poison_{random.randrange(10**9)}"
+        _prepare(f"{store.url}/{database}")
+        source = Source(broker.bootstrap, seed=5, poison_every=0)
+        source.write(300)
+        ((partition, offset),) = _write(broker.bootstrap, _marked(deadly_sink.STORE_MARK))
+        source.write(300)
+
+        def care() -> None:
+            if store.pid is None:
+                # It may be killed before it is known to be there.
+                with suppress(ProcessError):
+                    store.start()
+
+        url = f"{store.url}/{database}".replace(f":{store.port}/", f":{front.port}/")
+        process = _deadly(broker, url, tmp_path / "sink.log")
+        assert _supervised(process, broker.bootstrap, care) == 0
+        assert LIVES <= front.deaths <= LIVES + 3
+        found = account(f"{store.url}/{database}", broker.bootstrap, GROUP)
+        assert found.clean, found
+        assert (found.rows, found.dead_letters) == (600, 1)
+        with connect(f"{store.url}/{database}") as client:
+            (letter,) = newest(client, Filter(), 10)
+        assert (letter["partition"], letter["offset"], letter["error_type"]) == (partition, offset, "quarantined")
 
 
 def test_what_no_client_would_write_is_landed(broker: KafkaBroker, store: StoreProcess, tmp_path: Path) -> None:
