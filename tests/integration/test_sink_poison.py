@@ -26,6 +26,8 @@ from tests.fault.content.wire import Wire
 from tests.fault.proxy import Behaviour, FaultyStore
 from tests.landing import BASE_MS, Source, account, committed_offsets, end_offsets, event, sink_process, until
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
 GROUP = "keeprate-sink"
 TOPICS = [topic.name for topic in ALL]
 

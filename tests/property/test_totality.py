@@ -1,0 +1,83 @@
+"""What `decode` accepts is taken by everything after it: the sink's judgement, the real tables, every view."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keeprate.schemas.decode import ContractError, decode
+from keeprate.schemas.events import Event
+from keeprate.schemas.lift import fold, lift
+from keeprate.schemas.outcome import encode_outcome
+from keeprate.schemas.topics import FEEDBACK, OUTCOMES, WINDOWS
+from keeprate.schemas.window_record import Form, WindowId, encode_window
+from keeprate.schemas.window_record import fold as fold_segments
+from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.flush import INSERT_SETTINGS
+from keeprate.sinks.rows import sort
+from tests.fault.content import values
+from tests.fault.content.grammar import HOSTILE, Events
+from tests.fault.content.innocent import everything_said
+from tests.reading import reading
+from tests.strategies import BASE_MS
+from tests.unit.sinks.records import FakeRecord
+from tests.windowing import counted
+
+pytestmark = [pytest.mark.clickhouse, pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Client]:
+    with reading() as client:
+        yield client
+
+
+def _land(client: Client, topic: str, bodies: list[bytes]) -> None:
+    """Every one of these records is a row, and the table takes it."""
+    records = [FakeRecord(offset, body, time_ms=BASE_MS) for offset, body in enumerate(bodies)]
+    batch = sort(topic, 0, records)
+    assert [letter.text for _, letter in batch.rejects] == []
+    assert sum(map(len, batch.tables.values())) == len(bodies)
+    for table, rows in batch.tables.items():
+        # One by one would be said of one by one: a batch with a row at fault is refused whole.
+        data, more = b"".join(rows.encoded), dict(table.settings)
+        client.insert_bytes(table.name, table.columns, data, table.format, {**INSERT_SETTINGS, **more})
+
+
+def _accepted(seed: int, count: int) -> tuple[list[bytes], list[Event]]:
+    """Odd events of a seed, as bytes and as `decode` understands them, without those that it refuses."""
+    events, bodies, understood = Events(random.Random(seed), BASE_MS), [], []
+    for _ in range(count):
+        body = values.encoded(events.mutated()[1])
+        try:
+            understood.append(decode(body, BASE_MS))
+        except ContractError:
+            continue
+        bodies.append(body)
+    return bodies, understood
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 2**32))
+def test_what_decode_accepts_lands_and_is_read(engine: Client, seed: int) -> None:
+    """As facts, as outcomes merged here and by the engine, as windows; and no view fails or says NaN."""
+    bodies, log = _accepted(seed, 40)
+    outcomes = fold(log)
+    for table in ("generations", "feedback", "outcomes", "windows"):
+        engine.command(f"TRUNCATE TABLE {table}")
+    _land(engine, FEEDBACK.name, bodies)
+    _land(engine, OUTCOMES.name, [encode_outcome(key, fact) for event in log for key, fact in lift(event)])
+    merged_by_the_engine = everything_said(engine, HOSTILE, BASE_MS)
+    engine.command("TRUNCATE TABLE outcomes")
+    _land(engine, OUTCOMES.name, [encode_outcome(key, outcome) for key, outcome in outcomes.items()])
+    assert everything_said(engine, HOSTILE, BASE_MS) == merged_by_the_engine
+    windows = [
+        encode_window(WindowId(*at, 0), 1, *fold_segments(segments, 100), Form())
+        for at, segments in counted(outcomes).items()
+    ]
+    _land(engine, WINDOWS.name, windows)
+    for view in ("window_counts", "window_retention"):
+        more = ", as_of='2040-01-01', grace_s=300" if view == "window_retention" else ""
+        engine.query(f"SELECT * FROM {view}(since='2020-01-01', until='2040-01-01', bucket_s=0{more})")
