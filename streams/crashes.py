@@ -32,6 +32,8 @@ _MAX_KEPT: Final = 100
 """Of each list below. What is older has been committed past for long."""
 _FILE: Final = "judging"
 
+_NONE: Final = '[], "counts": {}'
+
 Span = tuple[str, int, int, int]
 """Topic, partition, first and last offset."""
 
@@ -69,8 +71,12 @@ class Endings:
         self.counts = dict(list(self.counts.items())[-_MAX_KEPT:])
 
     def text(self) -> str:
-        """What `read` takes."""
-        return json.dumps({"judged": self.judged, "suspect": self.suspect, "counts": self.counts})
+        """What `read` takes. It is written twice for each batch, and nearly always there is only the batch to say."""
+        judged = ", ".join([f'["{topic}", {number}, {first}, {last}]' for topic, number, first, last in self.judged])
+        rest = (
+            f'{json.dumps(self.suspect)}, "counts": {json.dumps(self.counts)}' if self.suspect or self.counts else _NONE
+        )
+        return f'{{"judged": [{judged}], "suspect": {rest}}}'
 
     def is_suspect(self, spans: list[Span]) -> bool:
         """Whether some of these records were in hand when a process ended."""

@@ -32,8 +32,8 @@ def stamp(value: bytes, at_ms: int) -> bytes:
 
 
 def stamp_of_record(timestamp_ms: int | None, now_ms: int) -> int:
-    """The stamp of what a recovery reads. A record's time is whatever its producer said, or -1."""
-    return max(0, min(timestamp_ms or 0, now_ms + SKEW_MS))
+    """The stamp of what a recovery reads. A record's time is whatever its producer said; now where it said none."""
+    return min(timestamp_ms, now_ms + SKEW_MS) if timestamp_ms is not None and timestamp_ms > 0 else now_ms
 
 
 def value_of(stamped: bytes) -> bytes:

@@ -54,6 +54,7 @@ def test_what_has_no_key_of_an_outcome_is_left_out(key: bytes | None) -> None:
 
 @pytest.mark.parametrize("timestamp_ms", [None, -1, -(2**62), 0, NOW_MS, 2**62])
 def test_a_record_of_any_time_has_a_stamp(timestamp_ms: int | None) -> None:
-    """Never before the epoch, and never so late that it would not expire."""
+    """Its own where it has one, and never so late that it would not expire."""
     at_ms = stamped_at_ms(stamp(b"", stamp_of_record(timestamp_ms, NOW_MS)))
-    assert 0 <= at_ms <= NOW_MS + SKEW_MS
+    assert NOW_MS <= at_ms <= NOW_MS + SKEW_MS
+    assert stamp_of_record(NOW_MS - 1, NOW_MS) == NOW_MS - 1
