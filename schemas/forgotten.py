@@ -53,18 +53,35 @@ _USER, _SESSION, _TRACE, _ANNOTATOR = (
         (EVALUATION, "annotator"),
     )
 )
-# A broken record is searched for anything that can be a user: words, and whatever stands between quotes.
-TOKENS: Final = (r"[A-Za-z0-9_.@+:-]+", r'"([^"\\]*)"')
+# A broken record is searched for anything that can be a user: words, and whatever stands between two quotes, of which
+# nobody knows which one opens.
+WORDS: Final = r"[A-Za-z0-9_.@+:-]+"
+QUOTE: Final = '"'
+# Within JSON within JSON an escape has more backslashes, and a string any number of them before its quotes.
+ESCAPED: Final = r"\\+u([0-9a-fA-F]{4})"
+QUOTED: Final = r"\\+([\"/])"
+BACKSLASH: Final = "005c"
 # Also of a record that is broken elsewhere: within a string of JSON the quotes would have a backslash.
 PRODUCER_ID: Final = r'"producer_id"\s*:\s*"([^"\\]*)"'
 PRODUCER_SEQ: Final = r'"producer_seq"\s*:\s*(\d{1,18})'
 _PRODUCER: Final = tuple(re.compile(pattern.encode()) for pattern in (PRODUCER_ID, PRODUCER_SEQ))
-_TOKENS: Final = tuple(re.compile(pattern.encode()) for pattern in TOKENS)
+_WORDS: Final = re.compile(WORDS.encode())
+_ESCAPED, _QUOTED = re.compile(ESCAPED.encode()), re.compile(QUOTED.encode())
 
 
 def digest(*parts: str) -> str:
     """How a user or session is known here once they are forgotten: SHA-256 in hexadecimal, the parts joined."""
     return hashlib.sha256(SEPARATOR.join(parts).encode()).hexdigest()
+
+
+def unescaped(text: bytes) -> bytes:
+    """Text that may be JSON without its escapes, at whatever depth: `\\u0040` is an @, and `\\"` a quote."""
+
+    def character(found: re.Match[bytes]) -> bytes:
+        code = found[1].decode()
+        return found[0] if code.lower() == BACKSLASH else chr(int(code, 16)).encode("utf-8", "ignore")
+
+    return _QUOTED.sub(rb"\1", _ESCAPED.sub(character, text))
 
 
 def refused_stub(value: bytes | None) -> bytes | None:
@@ -148,8 +165,10 @@ class Forgotten:
 
     def bytes_hold_user(self, parts: list[bytes]) -> bool:
         """Whether bytes that may be no event hold a forgotten user; with a name of the app, where it is of one app."""
-        text = b" ".join(parts)
-        tokens = {token.decode("utf-8", "replace") for pattern in _TOKENS for token in pattern.findall(text)}
+        raw = b" ".join(parts)
+        text = QUOTE.encode().join((raw, unescaped(raw)))
+        found = (*_WORDS.findall(text), *text.split(QUOTE.encode()))
+        tokens = {token.decode("utf-8", "replace") for token in found}
         digests = {digest(token) for token in tokens}
         return any(known in digests and (not app or app.encode() in text) for app, known in self.users)
 

@@ -82,7 +82,7 @@ def check_accounting(
     A duplicate of an event merges into one row, so an offset without a row is read from Kafka again and its event is
     looked for. Without a reader, or where Kafka no longer holds it, such offsets are reported as they are.
     """
-    gaps = _by_partition(_bounded(_unexplained(store, since), max_offsets))
+    gaps = rowless(store, since, max_offsets)
     total, done = sum(last - first + 1 for each in gaps.values() for first, last in each), 0
     findings, conflicts = list[Finding](), list[Conflict]()
     for at, each in gaps.items():
@@ -135,9 +135,12 @@ class _Looked:
                 yield Finding("I1", where, f"{len(lost)} events are nowhere, the first at offset {lost[0]}")
 
 
-def _by_partition(gaps: Iterator[tuple[TopicPartition, Gap]]) -> Mapping[TopicPartition, list[Gap]]:
+def rowless(
+    store: Client, since: datetime | None = None, max_offsets: int | None = None
+) -> Mapping[TopicPartition, list[Gap]]:
+    """The offsets within the ledger's ranges that have neither a row nor a dead letter, by partition, ascending."""
     found: dict[TopicPartition, list[Gap]] = defaultdict(list)
-    for at, gap in gaps:
+    for at, gap in _bounded(_unexplained(store, since), max_offsets):
         found[at].append(gap)
     return found
 

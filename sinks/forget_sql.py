@@ -8,13 +8,25 @@ Parameters of every statement: person (the digest of the user), app ('' for all)
 from collections.abc import Iterable
 from typing import Final
 
-from keeprate.schemas.forgotten import ERASED, KEPT, MARK, PRODUCER_ID, PRODUCER_SEQ, TOKENS
+from keeprate.schemas.forgotten import (
+    BACKSLASH,
+    ERASED,
+    ESCAPED,
+    KEPT,
+    MARK,
+    PRODUCER_ID,
+    PRODUCER_SEQ,
+    QUOTE,
+    QUOTED,
+    WORDS,
+)
 from keeprate.schemas.kinds import MAX_CHOICES
 from keeprate.schemas.outcome import EVALUATION, GENERATION
 
 TABLES: Final = ("generations", "feedback", "outcomes", "dead_letters")
 _FACTS: Final = ("generations", "feedback")
 _SEPARATOR: Final = "char(31)"
+_GROUP: Final = "concat(char(92), '1')"
 
 
 def _digest(*parts: str) -> str:
@@ -187,10 +199,19 @@ def _event(stubs: Iterable[str]) -> str:
 
 def _in_letter() -> str:
     headers = "arrayStringConcat(arrayMap(h -> ifNull(h.2, ''), headers), ' ')"
-    text = f"concat(ifNull(key, ''), ' ', ifNull(value, ''), ' ', {headers})"
-    tokens = ", ".join(f"extractAll({text}, {quoted(pattern)})" for pattern in TOKENS)
+    raw = f"concat(ifNull(key, ''), ' ', ifNull(value, ''), ' ', {headers})"
+    text = f"concat({raw}, {quoted(QUOTE)}, {_unescaped(raw)})"
+    tokens = f"extractAll({text}, {quoted(WORDS)}), splitByChar({quoted(QUOTE)}, {text})"
     held = f"arrayExists(t -> {_is_user('t')}, arrayDistinct(arrayConcat({tokens})))"
     return f"({{app:String}} = '' OR position({text}, {{app:String}}) > 0) AND {held}"
+
+
+def _unescaped(text: str) -> str:
+    codes = f"arrayFilter(c -> lower(c) != '{BACKSLASH}', arrayDistinct(extractAll({text}, {quoted(ESCAPED)})))"
+    pattern = f"concat({quoted(ESCAPED.partition('(')[0])}, c)"
+    character = "JSONExtractString(concat('\"', char(92), 'u', c, '\"'))"
+    characters = f"arrayFold((t, c) -> replaceRegexpAll(t, {pattern}, {character}), {codes}, {text})"
+    return f"replaceRegexpAll({characters}, {quoted(QUOTED)}, {_GROUP})"
 
 
 def _letter() -> dict[str, str]:

@@ -4,19 +4,27 @@ The SDK numbers what it emits, per producer from 1 on. A number that was dropped
 highest number that arrived says how much was emitted, and the gaps say what did not arrive. The client's own accounts
 (`producers.stats`), where they are given, say how much of that it dropped or still holds.
 
-    emitted = landed + dead-lettered + dropped + waiting + unexplained
+    emitted = landed + merged + dead-lettered + dropped + waiting + unexplained
 
-A row that was landed twice is seen only until ClickHouse merges it: `sinks.verify` counts those by their offsets.
+An account is that of a producer *and* its app: what another app sends under the same producer_id is another account.
+An event that was sent again, under a number of its own, merges with its row, which keeps one of the two numbers. The
+other one is merged: Kafka's copy of the record tells it, as long as Kafka has it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from keeprate.schemas.forgotten import PRODUCER_ID, PRODUCER_SEQ
+from keeprate.sinks.accounting import Gap, RecordReader
 from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.conflicts import identity_of, rows_of
 from keeprate.sinks.forget_sql import quoted
+from keeprate.sinks.partition import TopicPartition
 
 UNNUMBERED: Final = ("invalid", "too_large", "redaction", "closed")
 """Reasons of drops that are given no number: they leave no gap."""
@@ -33,44 +41,59 @@ _LETTER: Final = (
     f"AS producer_id, toUInt64OrZero(extract(ifNull(value, ''), {quoted(PRODUCER_SEQ)})) AS seq, recorded_at, "
     f"0 AS landed FROM dead_letters FINAL WHERE producer_id != '' AND match(ifNull(value, ''), {quoted(PRODUCER_SEQ)})"
 )
-_EVENTS: Final = " UNION ALL ".join((_FACT.format("generations FINAL"), _FACT.format("feedback FINAL"), _LETTER))
+# A broken record may not say its app: then it is that of the facts of its producer, where these are of one.
+_APPS: Final = (
+    "SELECT producer_id, any(name) AS app FROM (SELECT producer_id, app::String AS name FROM generations "
+    "UNION ALL SELECT producer_id, app::String FROM feedback) GROUP BY producer_id HAVING uniqExact(name) = 1"
+)
+_EVENTS: Final = (
+    "SELECT if(e.app = '', k.app, e.app) AS app, e.producer_id AS producer_id, e.seq AS seq, "
+    "e.recorded_at AS recorded_at, e.landed AS landed FROM ("
+    + " UNION ALL ".join((_FACT.format("generations FINAL"), _FACT.format("feedback FINAL"), _LETTER))
+    + f") AS e LEFT ANY JOIN ({_APPS}) AS k ON e.producer_id = k.producer_id"
+)
 _WANTED: Final = (
     "(empty({producers:Array(String)}) OR producer_id IN {producers:Array(String)})"
     " AND (empty({apps:Array(String)}) OR app IN {apps:Array(String)})"
 )
 _SUMS: Final = f"""
-SELECT producer_id, anyIf(app, app != ''), groupBitmapIf(seq, landed), countIf(landed),
+SELECT app, producer_id, groupBitmapIf(seq, landed), countIf(landed),
     bitmapAndnotCardinality(groupBitmapStateIf(seq, NOT landed), groupBitmapStateIf(seq, landed)),
     min(seq), max(seq), max(recorded_at)
-FROM ({_EVENTS}) WHERE {_WANTED} GROUP BY producer_id ORDER BY producer_id
+FROM ({_EVENTS}) WHERE {_WANTED} GROUP BY app, producer_id ORDER BY producer_id, app
 """
 _COPIES: Final = (
-    "SELECT producer_id, count() FROM ("
+    "SELECT app, producer_id, count() FROM ("
     + " UNION ALL ".join(_FACT.format(table) for table in ("generations", "feedback"))
-    + f") WHERE {_WANTED} GROUP BY producer_id"
+    + f") WHERE {_WANTED} GROUP BY app, producer_id"
 )
 # Only of producers with gaps: the others need no sorting.
 _GAPS: Final = f"""
-SELECT producer_id, before + 1, seq - 1
+SELECT app, producer_id, before + 1, seq - 1
 FROM
 (
-    SELECT producer_id, seq, lagInFrame(seq, 1, 0) OVER (
-        PARTITION BY producer_id ORDER BY seq ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS before
-    FROM (SELECT DISTINCT producer_id, seq FROM ({_EVENTS}) WHERE producer_id IN {{gapped:Array(String)}})
+    SELECT app, producer_id, seq, lagInFrame(seq, 1, 0) OVER (
+        PARTITION BY app, producer_id ORDER BY seq ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS before
+    FROM (SELECT DISTINCT app, producer_id, seq FROM ({_EVENTS}) WHERE producer_id IN {{gapped:Array(String)}})
 )
 WHERE seq > before + 1
-ORDER BY producer_id, seq
-LIMIT {{limit:UInt32}} BY producer_id
+ORDER BY producer_id, app, seq
+LIMIT {{limit:UInt32}} BY app, producer_id
 """
 _GAPPED_PER_QUERY: Final = 500
+_CHUNK: Final = 200
+
+Producer = tuple[str, str]
+"""An app and a producer_id of it."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What arrived of one producer.
+    """What arrived of one producer of one app.
 
     landed, dead_lettered: distinct numbers; one that was refused and later landed is landed. collisions: events
     beyond the first with the same number. copies: rows beyond the first of the same event, not merged yet.
+    merged: numbers of events that were sent again and are rows under another number.
     gaps: ranges of numbers that are nowhere, both ends included, the first of them. newest_at: by Kafka's clock.
     """
 
@@ -84,11 +107,20 @@ class Seen:
     highest: int
     newest_at: datetime
     gaps: Sequence[tuple[int, int]] = ()
+    merged: int = 0
+
+    @property
+    def producer(self) -> Producer:
+        return self.app, self.producer_id
+
+    @property
+    def arrived(self) -> int:
+        return self.landed + self.merged + self.dead_lettered
 
     @property
     def missing(self) -> int:
         """How many numbers up to the highest are nowhere. Our SDK counts from 1; others may from 0."""
-        return self.highest + (self.lowest == 0) - self.landed - self.dead_lettered
+        return self.highest + (self.lowest == 0) - self.arrived
 
 
 @dataclass(frozen=True)
@@ -116,17 +148,44 @@ class Balance:
 
 
 def producers(
-    store: Client, apps: Sequence[str] = (), producer_ids: Sequence[str] = (), ranges: int = 20
+    store: Client,
+    apps: Sequence[str] = (),
+    producer_ids: Sequence[str] = (),
+    ranges: int = 20,
+    merged: Mapping[Producer, set[int]] | None = None,
 ) -> list[Seen]:
-    """What arrived of each producer, of some apps or of some producers, with the first `ranges` gaps of each."""
+    """What arrived of each producer, of some apps or of some producers, with the first `ranges` gaps of each.
+
+    merged: `merged_numbers`.
+    """
     wanted = {"apps": list(apps), "producers": list(producer_ids)}
-    copies = {producer_id: int(rows) for producer_id, rows in store.query(_COPIES, wanted)}
+    copies = {(app, producer_id): int(rows) for app, producer_id, rows in store.query(_COPIES, wanted)}
     seen = []
-    for producer_id, app, landed, rows, lettered, lowest, highest, newest_at in store.query(_SUMS, wanted):
-        counts = (landed, lettered, rows - landed, max(0, copies.get(producer_id, 0) - rows))
+    for app, producer_id, landed, rows, lettered, lowest, highest, newest_at in store.query(_SUMS, wanted):
+        counts = (landed, lettered, rows - landed, max(0, copies.get((app, producer_id), 0) - rows))
         seen.append(Seen(producer_id, app, *counts, lowest, highest, newest_at))
-    gaps = _gaps(store, [one.producer_id for one in seen if one.missing], ranges)
-    return [_with_gaps(one, gaps.get(one.producer_id, ())) for one in seen]
+    known = merged or {}
+    limit = ranges + max(map(len, known.values()), default=0)
+    gaps = _gaps(store, sorted({one.producer_id for one in seen if one.missing}), limit)
+    return [_with_gaps(one, gaps.get(one.producer, ()), known.get(one.producer, set()), ranges) for one in seen]
+
+
+def merged_numbers(
+    store: Client, reader: RecordReader, offsets: Mapping[TopicPartition, Sequence[Gap]]
+) -> dict[Producer, set[int]]:
+    """The numbers of records that merged with another row of their event. offsets: those without a row, `rowless`."""
+    found: dict[Producer, set[int]] = defaultdict(set)
+    for at, gaps in offsets.items():
+        records = reader.read(at, gaps)
+        while values := [record.value() for record in islice(records, _CHUNK)]:
+            identities = [identity_of(value) for value in values]
+            rows = rows_of(store, [one for one in identities if one is not None])
+            for value, identity in zip(values, identities, strict=True):
+                event = json.loads(value or b"{}") if identity in rows else {}
+                number = event.get("producer_seq")
+                if identity is not None and isinstance(number, int):
+                    found[identity[0], str(event.get("producer_id"))].add(number)
+    return found
 
 
 def unnumbered(store: Client) -> int:
@@ -139,44 +198,71 @@ def unnumbered(store: Client) -> int:
 
 
 def balance(
-    seen: Iterable[Seen], stats: Mapping[str, Mapping[str, Any]], now: datetime, active: timedelta
+    seen: Iterable[Seen], stats: Mapping[Producer, Mapping[str, Any]], now: datetime, active: timedelta
 ) -> list[Balance]:
     """The account of every producer that was seen or whose client's accounts are given, by producer_id. Pure.
 
-    stats: `producers.Stats` as dictionaries, by producer_id. active: how recent the newest event of a producer is that
+    stats: `producers.Stats` as dictionaries, by app and producer_id. Where the app is '', they are of the one app that
+    has this producer; raises ValueError where several have. active: how recent the newest event of a producer is that
     may still emit.
     """
-    by_id = {one.producer_id: one for one in seen}
+    found = {one.producer: one for one in seen}
+    given = {_owner(producer, found): one for producer, one in stats.items()}
     never = datetime.min.replace(tzinfo=now.tzinfo)
-    for producer_id in stats:
-        by_id.setdefault(producer_id, Seen(producer_id, "", 0, 0, 0, 0, 1, 0, never))
+    for app, producer_id in given:
+        found.setdefault((app, producer_id), Seen(producer_id, app, 0, 0, 0, 0, 1, 0, never))
     return [
-        _balance(one, stats.get(one.producer_id), one.newest_at != never and now - one.newest_at <= active)
-        for one in sorted(by_id.values(), key=lambda one: one.producer_id)
+        _balance(one, given.get(one.producer), one.newest_at != never and now - one.newest_at <= active)
+        for one in sorted(found.values(), key=lambda one: (one.producer_id, one.app))
     ]
+
+
+def _owner(producer: Producer, seen: Iterable[Producer]) -> Producer:
+    app, producer_id = producer
+    apps = sorted(each for each, name in seen if name == producer_id) if not app else []
+    if len(apps) > 1:
+        raise ValueError(f'--stats: {producer_id} is a producer of {" and ".join(apps)}: say which with "app"')
+    return (apps[0], producer_id) if apps else producer
 
 
 def _balance(seen: Seen, stats: Mapping[str, Any] | None, is_active: bool) -> Balance:
     if stats is None:
-        return Balance(seen, is_active, seen.landed + seen.dead_lettered + seen.missing, unexplained=seen.missing)
+        return Balance(seen, is_active, seen.arrived + seen.missing, unexplained=seen.missing)
     adopted = stats.get("adopted", 0)
     dropped = {reason: number for reason, number in stats.get("dropped", {}).items() if reason != _ADOPTED}
     waiting = stats.get("pending", 0) + stats.get("spooled", 0)
     emitted = stats["accepted"] - adopted
-    arrived = seen.landed + seen.dead_lettered
     # What waited when the accounts were made may have arrived since.
-    unexplained = max(0, emitted - arrived - sum(dropped.values()) - waiting)
+    unexplained = max(0, emitted - seen.arrived - sum(dropped.values()) - waiting)
     return Balance(seen, is_active, emitted, dropped, waiting, unexplained, True, not adopted)
 
 
-def _gaps(store: Client, gapped: Sequence[str], limit: int) -> dict[str, list[tuple[int, int]]]:
-    found: dict[str, list[tuple[int, int]]] = {}
+def _gaps(store: Client, gapped: Sequence[str], limit: int) -> dict[Producer, list[Gap]]:
+    found: dict[Producer, list[Gap]] = defaultdict(list)
     for begin in range(0, len(gapped), _GAPPED_PER_QUERY):
         parameters = {"gapped": list(gapped[begin : begin + _GAPPED_PER_QUERY]), "limit": limit}
-        for producer_id, first, last in store.query(_GAPS, parameters):
-            found.setdefault(producer_id, []).append((int(first), int(last)))
+        for app, producer_id, first, last in store.query(_GAPS, parameters):
+            found[app, producer_id].append((int(first), int(last)))
     return found
 
 
-def _with_gaps(one: Seen, gaps: Sequence[tuple[int, int]]) -> Seen:
-    return Seen(**{**vars(one), "gaps": tuple(gaps)})
+def _with_gaps(one: Seen, gaps: Sequence[Gap], merged: set[int], ranges: int) -> Seen:
+    """Without the numbers that merged. Of the last event sent again, the number may be higher than any that landed."""
+    inside = {number for number in merged if any(first <= number <= last for first, last in gaps)}
+    beyond = {number for number in merged if number > one.highest}
+    highest = max(beyond, default=one.highest)
+    wide = [*gaps, (one.highest + 1, highest)] if beyond else gaps
+    left = list(islice(_without(wide, sorted(inside | beyond)), ranges))
+    return replace(one, gaps=tuple(left), merged=len(inside | beyond), highest=highest)
+
+
+def _without(gaps: Iterable[Gap], numbers: Sequence[int]) -> Iterator[Gap]:
+    """What is left of ranges that ascend without some numbers, which ascend too."""
+    at = 0
+    for first, last in gaps:
+        while at < len(numbers) and numbers[at] <= last:
+            if first < numbers[at]:
+                yield first, numbers[at] - 1
+            first, at = numbers[at] + 1, at + 1
+        if first <= last:
+            yield first, last

@@ -2,6 +2,8 @@
 
 import signal
 import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,15 +65,18 @@ def demo(
 
 def _play(run: "Run", path: Path, pace: "Pace", live: bool, poison: bool) -> None:
     from keeprate.deploy.demo import play
+    from keeprate.deploy.demo.story import APPS
     from keeprate.deploy.emitting import bar, console, emitting
 
     def save(run: "Run") -> None:
         play.store(run, path)
 
-    with emitting("demo", run.brokers) as client:
+    with ExitStack() as opened:
+        # A client for each app, as in life: the numbers of a producer's events are those of one app.
+        clients = {app.name: opened.enter_context(emitting(app.name, run.brokers)) for app in APPS}
         # Kept before anything is sent: after a kill, the next start tells the same history, not another one.
         save(run)
-        feed = _Feed(client, run.brokers, poison)
+        feed = _Feed(clients, run.brokers, poison)
         with bar() as progress:
             task = progress.add_task("history", total=play.expected_events(run, pace.begun_at), unit="events", note="")
             run = play.play(run, feed.send, pace, save, lambda _: progress.advance(task), until=pace.begun_at)
@@ -84,13 +89,13 @@ def _play(run: "Run", path: Path, pace: "Pace", live: bool, poison: bool) -> Non
 
 
 class _Feed:
-    """Sends through the client, and bad records beside it, since the client takes none."""
+    """Sends through the app's client, and bad records beside it, since a client takes none."""
 
-    def __init__(self, client: "Keeprate", brokers: str, poison: bool) -> None:
+    def __init__(self, clients: "Mapping[str, Keeprate]", brokers: str, poison: bool) -> None:
         from keeprate.producers.kafka import open_producer
 
         self.number = 0
-        self._client = client
+        self._clients = clients
         self._brokers = brokers
         self._bad = open_producer(brokers, "keeprate-demo-poison", {}, lambda name: None) if poison else None
 
@@ -98,7 +103,7 @@ class _Feed:
         """Return once the client has taken the event. Raises FullError when the brokers take nothing for long."""
         from keeprate.deploy.emitting import STALLED_S
 
-        self._client.emit(sent.event, block=True, timeout_s=STALLED_S)
+        self._clients[sent.event["app"]].emit(sent.event, block=True, timeout_s=STALLED_S)
         self.number += 1
         if self._bad is not None:
             self._spoil(sent)
@@ -107,7 +112,8 @@ class _Feed:
         """Return once everything sent was acknowledged. Raises EmitError."""
         from keeprate.deploy.emitting import STALLED_S, settle
 
-        settle(self._client, self._brokers)
+        for client in self._clients.values():
+            settle(client, self._brokers)
         if self._bad is not None:
             self._bad.flush(STALLED_S)
 

@@ -1,7 +1,9 @@
 """`keeprate forget`: take a person's content out of the store, and keep it out."""
 
 import json
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -10,16 +12,28 @@ import typer
 from keeprate.deploy.settings import from_environment
 
 if TYPE_CHECKING:
-    from keeprate.sinks.forget import Receipt
+    from keeprate.sinks.clickhouse import Client
+    from keeprate.sinks.forget import Person, Receipt
 
 # Rewriting a table reads all of it.
 _ANSWER_TIMEOUT_S: Final = 6 * 3600
+_HASH: Final = re.compile(r"[0-9a-fA-F]{16,64}")
+_NOT_FOUND: Final = "NOTHING of this user was found."
+_NO_HASH: Final = (
+    "it is no hash as the SDK makes them, and events hold hashes. Give what client.user_hash(...) says, or the app's "
+    "user_salt (--salt, KEEPRATE_USER_SALT), or --app where the app has none: its name is the salt then"
+)
 _USAGE: Final = "give --user, as it stands in the events, or --list to see what was done"
 
 
 def forget(
-    user: Annotated[str, typer.Option(help="The user, as events name them: the SDK's hash.")] = "",
+    user: Annotated[
+        str, typer.Option(help="The user, as events name them: the SDK's hash; or, with the salt, as the app does.")
+    ] = "",
     app: Annotated[str, typer.Option(help="Only in this app; default: in every one.")] = "",
+    salt: Annotated[
+        str, typer.Option(help="The app's user_salt, to hash --user as the SDK does; KEEPRATE_USER_SALT.")
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do it. Without it nothing is changed.")] = False,
     listed: Annotated[
         bool, typer.Option("--list", help="Show the receipts of what was done, the newest first.")
@@ -45,14 +59,52 @@ def forget(
             if listed:
                 _show(forgetting.receipts(client), as_json)
                 return
-            person = forgetting.find(client, user, app)
+            person, rows = _find(client, _names(user, app, salt), app)
+            is_unknown = not person.pseudonym and not any(rows.values())
             if not yes:
-                _say_plan(forgetting.count(client, person), bool(person.pseudonym), as_json)
-                return
-            receipt = forgetting.forget(client, person, _version(), settle_s)
+                _say_plan(rows, bool(person.pseudonym), as_json)
+            elif is_unknown and not _is_hash(user) and not _salt(app, salt):
+                _refuse(f"{_NO_HASH}. Nothing was changed", 1)
+            else:
+                _say_done(forgetting.forget(client, person, _version(), settle_s), as_json)
     except (StoreError, ValueError) as error:
         _refuse(f"{error}\nIs the store up and migrated? Once it is, the same command does what is left", 1)
-    _say_done(receipt, as_json)
+    if is_unknown:
+        _refuse(_NOT_FOUND if _is_hash(user) or _salt(app, salt) else f"{_NOT_FOUND} {_NO_HASH}", 1)
+
+
+def _is_hash(user: str) -> bool:
+    return bool(_HASH.fullmatch(user))
+
+
+def _salt(app: str, salt: str) -> str:
+    """What the SDK salts with, as far as it is known here."""
+    return salt or os.environ.get("KEEPRATE_USER_SALT") or app
+
+
+def _names(user: str, app: str, salt: str) -> list[str]:
+    """How events may name the user: as given, as the SDK writes a hash, and by the hash that the SDK makes."""
+    from keeprate.producers.content import ContentPolicy
+
+    names = [user]
+    if _is_hash(user):
+        names.append(user.lower())
+    elif salted := _salt(app, salt):
+        names.insert(0, ContentPolicy("full", salted.encode()).user_hash(user))
+    return list(dict.fromkeys(names))
+
+
+def _find(client: "Client", names: Sequence[str], app: str) -> "tuple[Person, Mapping[str, int]]":
+    """The first of the names of which there is something, else the first; with how many rows hold something."""
+    from keeprate.sinks import forget as forgetting
+
+    looked = []
+    for name in names:
+        person = forgetting.find(client, name, app)
+        looked.append((person, forgetting.count(client, person)))
+        if person.pseudonym or any(looked[-1][1].values()):
+            return looked[-1]
+    return looked[0]
 
 
 def _refuse(sentence: str, code: int) -> None:

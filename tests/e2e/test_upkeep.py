@@ -49,7 +49,7 @@ def test_outcomes_come_back_from_the_facts_and_every_number_is_accounted_for(
             assert client.emit(event, block=True)
         assert not client.emit({"type": "vote"})
         assert client.flush(30) == 0
-        stats = {"producer_id": client.producer_id, **asdict(client.stats())}
+        stats = {"app": client.app, "producer_id": client.producer_id, **asdict(client.stats())}
     pipeline.settle()
     (tmp_path / "stats.json").write_text(json.dumps(stats))
     account = json.loads(

@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 from keeprate.deploy.commands.tree import app as commands
 from keeprate.deploy.process import free_port
 from keeprate.deploy.store import StoreProcess
+from keeprate.producers.content import ContentPolicy
 from keeprate.schemas.dead_letters import dead_letter, encode_headers
 from keeprate.schemas.decode import ContractError, decode, encode
 from keeprate.schemas.events import Event
-from keeprate.schemas.forgotten import ERASED, digest
+from keeprate.schemas.forgotten import ERASED, NOBODY, digest
 from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import canonical, encode_outcome
 from keeprate.sinks import recompute
@@ -180,6 +181,20 @@ def _letter(topic_offset: int, value: bytes | None, reason: str = "required, and
     return FakeRecord(topic_offset, value, own_headers=headers, source="keeprate.dead-letters")
 
 
+def test_dead_letters_are_searched_through_escapes(client: Client) -> None:
+    """Of JSON, and of JSON within it: the store finds what the sink finds."""
+    user, inner = "alice@example.org", r'{"user": "alice\u0040example.org", "oops'
+    held = [inner, json.dumps({"body": inner}), json.dumps({"body": json.dumps({"body": inner})}) + "}"]
+    others = [r'{"user": "alice\u0041example.org"', r"\u005c \ud83d \u00e9 \u0000 \u12"]
+    letters = [_letter(n, value.encode()) for n, value in enumerate([*held, *others])]
+    _sink("keeprate.dead-letters", letters, client)
+    assert count(client, find(client, user))["dead_letters"] == len(held)
+    forget(client, find(client, user), "1.2.3", settle_s=0)
+    _sink("keeprate.dead-letters", [_letter(n + 10, value.encode()) for n, value in enumerate(held)], client)
+    rows = client.query("SELECT offset FROM dead_letters FINAL WHERE reason != {erased:String}", {"erased": ERASED})
+    assert sorted(offset for (offset,) in rows) == [len(held), len(held) + 1]
+
+
 def test_dead_letters_lose_their_bytes_and_stay_counted(client: Client) -> None:
     """Stored or to come: no key, headers or reason, and of the bytes the producer's number. Stored ones are closed."""
     held = b'{"user": "person-77", "producer_id": "p1", "producer_seq": 7, "cut": \xff'
@@ -318,6 +333,35 @@ def test_the_command_looks_first_and_leaves_a_receipt(url: str, client: Client) 
     assert "person-77" not in _everything(client) + _run(url, "--list")
     assert "nothing left to do" in _run(url, "--user", "person-77", "--yes")
     assert len(_run(url, "--list").splitlines()) == 1
+
+
+def test_a_user_is_hashed_as_the_sdk_does(url: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the salt of the option, of the environment, or the app's name; a hash is found in either case."""
+    facts = Facts()
+    names = {salt: ContentPolicy("full", salt.encode()).user_hash("alice@example.org") for salt in ("s3", "env", "app")}
+    load_all(client, [facts.generation(salt, user=name) for salt, name in names.items()])
+    alice = ("--user", "alice@example.org", "--json")
+    assert json.loads(_run(url, *alice, "--salt", "s3"))["rows"]["generations"] == 1
+    assert json.loads(_run(url, *alice, "--app", "app"))["rows"]["generations"] == 1
+    assert json.loads(_run(url, "--user", names["s3"].upper(), "--json"))["rows"]["generations"] == 1
+    monkeypatch.setenv("KEEPRATE_USER_SALT", "env")
+    _run(url, *alice, "--yes", "--settle-s", "0")
+    left = {event["user"] for event in _events(client).values()}
+    assert names["env"] not in left
+    assert left > {names["s3"], names["app"]}
+
+
+def test_a_user_of_whom_nothing_is_found_is_no_success(url: str, client: Client) -> None:
+    """It says so aloud; of a name that is no hash, what to give instead, and then nothing is changed."""
+    load_all(client, _story())
+    for arguments in ((), ("--yes", "--settle-s", "0")):
+        result = CliRunner().invoke(commands, ["forget", "--store", url, "--user", "bob@example.org", *arguments])
+        assert result.exit_code == 1
+        assert "it is no hash as the SDK makes them" in result.stderr
+        assert "--salt" in result.stderr
+    assert load(client) == NOBODY
+    result = CliRunner().invoke(commands, ["forget", "--store", url, "--user", "0" * 32])
+    assert (result.exit_code, "NOTHING" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--list", "--user", "u1"]])

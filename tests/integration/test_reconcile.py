@@ -3,7 +3,7 @@
 import json
 import random
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,13 @@ from typer.testing import CliRunner
 from keeprate.deploy.commands.reconcile import read_stats
 from keeprate.deploy.commands.tree import app
 from keeprate.deploy.store import StoreProcess
+from keeprate.sinks.accounting import Gap
 from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.migrate import migrate
-from keeprate.sinks.reconcile import Seen, balance, producers, unnumbered
+from keeprate.sinks.partition import TopicPartition
+from keeprate.sinks.reconcile import Seen, balance, merged_numbers, producers, unnumbered
+from keeprate.sinks.rows import Record
+from tests.unit.sinks.records import FakeRecord
 
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=2)
@@ -147,6 +151,46 @@ def test_what_a_client_says_explains_its_gaps(url: str, client: Client, tmp_path
     assert one["gaps"] == [[7, 8], [50, 50]]
 
 
+def test_another_apps_events_change_no_account(client: Client) -> None:
+    """Whoever sends under the producer_id of another app fills none of its gaps, and makes it emit no more."""
+    _land(client, [_event("p1", n) for n in (1, 2, 5)])
+    (before,) = producers(client)
+    _land(client, [_event("p1", n).replace('"editor"', '"intruder"') for n in (3, 4, 99)])
+    account = {one.app: one for one in producers(client)}
+    assert account["editor"] == before
+    assert (account["intruder"].landed, account["intruder"].highest) == (3, 99)
+    stats = {("editor", "p1"): {"accepted": 5, "dropped": {"evicted": 2}}}
+    found = {one.seen.app: one for one in balance(account.values(), stats, NOW, timedelta(minutes=15))}
+    assert (found["editor"].unexplained, found["intruder"].has_stats) == (0, False)
+    with pytest.raises(ValueError, match="editor and intruder"):
+        balance(account.values(), {("", "p1"): {"accepted": 5}}, NOW, timedelta(minutes=15))
+
+
+class Kafka:
+    """Records without a row, as Kafka has them."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._records: list[Record] = [FakeRecord(n, value.encode()) for n, value in enumerate(values)]
+
+    def read(self, at: TopicPartition, gaps: Sequence[Gap]) -> Iterator[Record]:
+        return iter(self._records)
+
+
+def test_an_event_that_was_sent_again_is_in_the_account(client: Client) -> None:
+    """Its row has one of the two numbers; Kafka's copy has the other one. A record that has no row explains nothing."""
+    twice, last = str(uuid.uuid4()), str(uuid.uuid4())
+    _land(client, [_event("p1", 1), _event("p1", 4, twice), _event("p1", 5, last), _event("p1", 3)])
+    (alone,) = producers(client)
+    assert (alone.missing, alone.gaps) == (1, ((2, 2),))
+    copies = Kafka([_event("p1", 2, twice), _event("p1", 7, last), _event("p1", 6)])
+    merged = merged_numbers(client, copies, {("t", 0): [(0, 2)]})
+    assert merged == {("editor", "p1"): {2, 7}}
+    (one,) = producers(client, merged=merged)
+    assert (one.merged, one.highest, one.missing, one.gaps) == (2, 7, 1, ((6, 6),))
+    (account,) = balance([one], {}, NOW, timedelta(minutes=15))
+    assert (account.emitted, account.unexplained) == (7, 1)
+
+
 def test_an_active_producer_is_not_blamed_for_what_is_on_its_way(url: str, client: Client) -> None:
     """Gaps of a producer whose newest event is young are shown, and are no failure."""
     _land(client, [_event("p1", n) for n in (1, 2, 5)], datetime.now(UTC))
@@ -182,16 +226,16 @@ def test_a_person_reads_the_account_in_a_line(url: str, client: Client) -> None:
 
 def test_a_client_of_which_nothing_arrived_is_in_the_account() -> None:
     """Its accounts are all that is known of it."""
-    (one,) = balance([], {"p9": {"accepted": 5, "dropped": {"exit": 5}}}, NOW, timedelta(minutes=15))
+    (one,) = balance([], {("a", "p9"): {"accepted": 5, "dropped": {"exit": 5}}}, NOW, timedelta(minutes=15))
     assert (one.emitted, one.unexplained, one.is_sound, one.seen.missing) == (5, 0, True, 0)
-    (one,) = balance([], {"p9": {"accepted": 5}}, NOW, timedelta(minutes=15))
+    (one,) = balance([], {("a", "p9"): {"accepted": 5}}, NOW, timedelta(minutes=15))
     assert not one.is_sound
 
 
 def test_drops_of_a_former_process_are_not_the_adopters() -> None:
     """What was taken over is neither emitted by it nor lost by it, and it says that it is not exact."""
     seen = Seen("p1", "a", 10, 0, 0, 0, 1, 10, LONG_AGO)
-    stats = {"p1": {"accepted": 16, "adopted": 6, "dropped": {"crash": 2}}}
+    stats = {("", "p1"): {"accepted": 16, "adopted": 6, "dropped": {"crash": 2}}}
     (one,) = balance([seen], stats, NOW, timedelta(minutes=15))
     assert (one.emitted, one.unexplained, one.is_exact) == (10, 0, False)
 
@@ -215,7 +259,7 @@ ONE = {"producer_id": "p1", "accepted": 1}
 )
 def test_accounts_are_read_in_the_forms_that_are_at_hand(text: str) -> None:
     """One client, a list, by producer, or a line each; of one client's several, the latest."""
-    assert read_stats(text) == {"p1": ONE}
+    assert read_stats(text) == {("", "p1"): ONE}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"accepted": 1}', "nonsense"])

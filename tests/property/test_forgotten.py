@@ -1,8 +1,10 @@
 """What stays of a person's events and outcomes: everything that is counted, and nothing that they wrote."""
 
+import json
 from typing import get_type_hints
 
 from hypothesis import given
+from hypothesis import strategies as st
 
 from keeprate.schemas.decode import decode, encode, validate
 from keeprate.schemas.events import (
@@ -78,6 +80,24 @@ def test_nobody_forgotten_changes_nothing(log: list[Event]) -> None:
     assert all(NOBODY.event(event) is event for event in log)
     for key, outcome in fold(log).items():
         assert NOBODY.outcome(*parse_key(key)[:2], outcome) is outcome
+
+
+def _escaped(text: str, every: bool) -> str:
+    """As JSON's writers may write it: this letter or all as escapes."""
+    return "".join(f"\\u{ord(each):04X}" if every or not each.isalnum() else each for each in text)
+
+
+_LETTERS = st.characters(codec="utf-8", max_codepoint=0xFFFF, exclude_characters='"\\', exclude_categories=["Cc", "Cs"])
+
+
+@given(st.text(_LETTERS, min_size=1), st.data())
+def test_a_user_is_found_however_json_escapes_them(user: str, data: st.DataObject) -> None:
+    """As escapes of all letters or of some, and within JSON within JSON, however deep."""
+    value = '{"user": "' + _escaped(user, data.draw(st.booleans())) + '", '
+    for _ in range(data.draw(st.integers(0, 3))):
+        value = '{"body": ' + json.dumps(value) + ", "
+    assert forgotten([], user).bytes_hold_user([value.encode()])
+    assert not forgotten([], f"{user}-not").bytes_hold_user([value.encode()])
 
 
 def test_a_broken_record_holds_a_user_as_a_word_or_between_quotes() -> None:
