@@ -42,8 +42,10 @@ def test_the_windows_table_is_the_declared_record() -> None:
     body = _statement("windows").split("(\n", 1)[1].rsplit("\n)\nENGINE", 1)[0]
     assert body.splitlines() == [f"  {column}" + "," * (number < 7) for number, column in enumerate(columns())]
     views = {script.name: script.text for script in scripts() if script.kind == "view"}
-    assert set(re.findall(r"sum\(s\.(\w+)\) AS \1\b", views["100_window_counts"])) == set(COUNTS)
-    assert set(re.findall(r"sum\(r\.(\w+)\) AS \1\b", views["110_window_retention"])) == set(HORIZON_COUNTS)
+    assert set(re.findall(r"sum\((?:toFloat64\()?s\.(\w+)\)+ AS \1\b", views["100_window_counts"])) == set(COUNTS)
+    assert set(re.findall(r"sum\((?:toFloat64\()?r\.(\w+)\)+ AS \1\b", views["110_window_retention"])) == set(
+        HORIZON_COUNTS
+    )
 
 
 @pytest.mark.parametrize("table", ["generations", "feedback"])
