@@ -29,6 +29,13 @@ def test_a_seed_decides_every_byte() -> None:
         assert make(7, 60, NOW_MS, OTHERS) != make(8, 60, NOW_MS, OTHERS)
 
 
+def test_a_valid_event_is_valid() -> None:
+    """Also at the bounds: what begins as hostile is so by its mutations alone."""
+    events = Events(random.Random(2), NOW_MS)
+    for _ in range(2_000):
+        decode(values.encoded(events.valid()), NOW_MS)
+
+
 def test_records_are_odd_and_valid_or_refused_for_every_reason() -> None:
     """A generator of which all is refused at once would test nothing behind the gate."""
     verdicts = Counter[str]()

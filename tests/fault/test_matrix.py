@@ -50,10 +50,7 @@ def _seeds(cell: Cell) -> int:
     return SEEDS if cell.name in CELLS else 1
 
 
-MACHINES: Final = {name: cell for name, cell in CELLS.items() if name not in content_cells.CELLS}
-
-
-@pytest.mark.parametrize("cell", MACHINES.values(), ids=MACHINES)
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_nothing_is_lost_doubled_or_unaccounted(outcome_of: Ask, cell: Cell) -> None:
     """Rows, dead letters and the ledger account for each offset once; joined outcomes are a single thread's."""
     try:
@@ -65,8 +62,9 @@ def test_nothing_is_lost_doubled_or_unaccounted(outcome_of: Ask, cell: Cell) -> 
 
 
 def broken(name: str) -> pytest.MarkDecorator:
-    """A test that asks for one broken sink."""
-    return pytest.mark.parametrize("cell", [sabotage.CELLS[name]], ids=[name])
+    """A test that asks for one broken sink, or one gate taken out."""
+    cells = sabotage.CELLS | content_cells.BROKEN
+    return pytest.mark.parametrize("cell", [cells[name]], ids=[name])
 
 
 @broken(sabotage.NO_INTENT)
@@ -114,3 +112,28 @@ def test_without_the_topics_ids_a_longer_topic_is_jumped_over(outcome_of: Ask, c
     """A sink that takes a topic for the one before it begins in its middle and says nothing."""
     # Of the old topic and the new one together, all but the new one's first LOAD records.
     assert outcome_of(cell.name).lost > LOAD / 2
+
+
+@broken(content_cells.NO_BOUNDS)
+def test_without_bounds_what_was_accepted_is_refused_later(outcome_of: Ask, cell: Cell) -> None:
+    """The collector says 202, and the store cannot read it: the account has what was accepted and then refused."""
+    assert outcome_of(cell.name).unaccounted
+
+
+@broken(content_cells.REFUSALS_STOP)
+def test_a_limit_that_stops_lets_one_app_end_all(outcome_of: Ask, cell: Cell) -> None:
+    """Ten thousand refusals of one app end whoever stops at them: the account says ended."""
+    assert outcome_of(cell.name).ended
+
+
+@broken(content_cells.SET_ASIDE)
+def test_a_record_that_finds_a_fault_of_ours_is_set_aside_alone(outcome_of: Ask, cell: Cell) -> None:
+    """Judging it raises: no process ends, nothing is lost, and the innocent app has its numbers."""
+    found = outcome_of(cell.name)
+    assert (found.ended, found.lost, found.changed) == (0, 0, 0)
+
+
+@broken(content_cells.NO_QUARANTINE)
+def test_without_quarantine_such_a_record_ends_the_worker(outcome_of: Ask, cell: Cell) -> None:
+    """The same record, and nothing that sets it aside: the account says ended."""
+    assert outcome_of(cell.name).ended

@@ -49,7 +49,7 @@ class Events:
         self._earlier: list[dict[Any, Any]] = []
 
     def valid(self, kind: str = "") -> dict[Any, Any]:
-        """An event that the contract takes."""
+        """An event that the contract takes, with values at its bounds."""
         rng = self.rng
         kind = kind or rng.choice(list(_BODIES))
         ids = self._generations
@@ -71,9 +71,8 @@ class Events:
         event = self.valid()
         done = [event["type"]]
         for _ in range(self.rng.choice((0, 0, 1, 1, 1, 2))):
-            mutate = self.rng.choices((self._field, self._without, self._claim, self._unknown, self._twice), _WEIGHTS)[
-                0
-            ]
+            mutations = (self._field, self._without, self._claim, self._unknown, self._twice, self._scale)
+            (mutate,) = self.rng.choices(mutations, _WEIGHTS)
             done.append(mutate(event))
         self._earlier.append(dict(event))
         return ", ".join(done), event
@@ -108,6 +107,12 @@ class Events:
         event[Raw(f' "{name}"')] = values.odd(self.rng, name, {}, self.now_ms)
         return f"{name} twice"
 
+    def _scale(self, event: dict[Any, Any]) -> str:
+        low, score, high = self.rng.choice(_NO_SCALES)
+        event.pop("value", None)
+        event |= {"score": score, "scale_min": low, "scale_max": high}
+        return f"a score of {score} from {low} to {high}"
+
 
 def _short(value: object) -> str:
     if isinstance(value, list | dict):
@@ -115,7 +120,7 @@ def _short(value: object) -> str:
     return (str(value) if isinstance(value, str) else values.text(value))[:40]
 
 
-_WEIGHTS: Final = (12, 1, 2, 1, 1)
+_WEIGHTS: Final = (12, 1, 2, 1, 1, 1)
 
 
 def _identity(rng: random.Random) -> str:
@@ -130,30 +135,21 @@ def _vote(rng: random.Random) -> dict[Any, Any]:
 
 
 _SCALES: Final[tuple[tuple[Any, Any, Any], ...]] = (
-    *(
-        (1, 1, 5),
-        (1, 3, 5),
-        (1, 5, 5),
-        (0, 0.5, 1),
-        (-1e308, 1e308, 1e308),
-        (-1e308, 0, 1e308),
-        (-1e308, -1e308, 1e308),
-    ),
-    *(
-        (0, 5e-324, 5e-324),
-        (0, 0, 5e-324),
-        (1, 1, 1.0000000000000002),
-        (-1.7e308, 1.7e308, 1.7e308),
-        (0, 1e308, 1.7e308),
-    ),
-    *((1, 6, 5), (5, 5, 5), (5, 1, 1), (Raw("-0.0"), 0, 1), (Raw("-1e400"), 0, 1), (0, 0, Raw("1e400"))),
-    *((2**53, 2**53 + 1, 2**53 + 2), (2**63, 2**63, 2**64), (-(10**300), 0, 10**300)),
+    *((1, 1, 5), (1, 3, 5), (1, 5, 5), (0, 0.5, 1), (-1e15, 1e15, 1e15), (-1e15, 0, 1e15), (0, 5e-324, 5e-324)),
+    *((0, 0, 5e-324), (1, 1, 1.0000000000000002), (Raw("-0.0"), 0, 1), (-(10**15), 0, 10**15)),
 )
+_NO_SCALES: Final[tuple[tuple[Any, Any, Any], ...]] = (
+    *((-1e308, 1e308, 1e308), (-1e308, 0, 1e308), (-1.7e308, 1.7e308, 1.7e308), (0, 1e308, 1.7e308)),
+    *((1, 6, 5), (5, 5, 5), (5, 1, 1), (Raw("-1e400"), 0, 1), (0, 0, Raw("1e400")), (2**63, 2**63, 2**64)),
+    *((2**53, 2**53 + 1, 2**53 + 2), (-(10**300), 0, 10**300), (0, 1, None), (None, 1, 5)),
+)
+_MOST: Final = 10**9
+"""Of lengths, lines and tokens."""
 
 
 def _check(rng: random.Random) -> dict[Any, Any]:
     horizon_s = rng.choice((1, 30, 600, 316_224_000))
-    length = rng.choice((0, 1, 14, 2**31, 2**32))
+    length = rng.choice((0, 1, 14, _MOST))
     status = rng.choice(("present", "removed", "unobserved"))
     when = {"horizon_s": horizon_s} if rng.random() < 0.8 else {"moment": rng.choice(("commit", "close"))}
     state: dict[str, Any] = {"original_length": length}
@@ -181,24 +177,24 @@ def _generation(rng: random.Random) -> dict[Any, Any]:
     return {name: value for name, value in fields.items() if rng.random() < 0.5}
 
 
-_CORRECTED: Final = {"corrected_length": 2**32}
+_CORRECTED: Final = {"corrected_length": _MOST}
 _BODIES: Final[dict[str, Callable[[random.Random], dict[Any, Any]]]] = {
     "generation": _generation,
     "action": lambda rng: {
         "action": rng.choice((*ACTIONS, "x_pin")),
-        "length": rng.choice((0, 14, 2**32)),
+        "length": rng.choice((0, 14, _MOST)),
         "dwell_ms": rng.choice((0, 749, 750)),
     },
     "vote": _vote,
     "flag": lambda rng: {"label": rng.choice(("wrong", "a.b:c-d_e")), "status": rng.choice(("set", "unset"))},
     "edit": lambda rng: rng.choice(
-        ({"corrected_text": ""}, {"corrected_text": "\x00"}, {"distance": 2**32, "original_length": 0} | _CORRECTED)
+        ({"corrected_text": ""}, {"corrected_text": "\x00"}, {"distance": _MOST, "original_length": 0} | _CORRECTED)
     ),
     "retention_check": _check,
     "evaluation": lambda rng: {
         "name": "helpful",
         "annotator_kind": rng.choice(("human", "llm", "code")),
-        "value": rng.choice((0, -1e308, 1e308, 2**64, 5e-324)),
+        "value": rng.choice((0, -1e15, 1e15, 10**15, 5e-324)),
         "annotator": rng.choice(("judge", "j\x1fudge")),
     },
 }

@@ -52,7 +52,7 @@ def insert_expected(client: Client, log: list[Event]) -> None:
     client.insert_bytes("outcomes", (), b"\n".join(rows), "JSONEachRow", settings)
 
 
-def everything_said(client: Client, app: str, now_ms: int) -> dict[str, list[Any]]:
+def everything_said(client: Client, app: str, now_ms: int) -> dict[str, list[str]]:
     """Every view's rows of an app, as JSON that has neither NaN nor infinity in it. Raises where a view does."""
     at = datetime.fromtimestamp(now_ms // 1000, UTC)
     scope = queries.Scope(

@@ -77,7 +77,6 @@ _SPOILT: Final[tuple[tuple[str, Callable[[dict[str, Any]], None]], ...]] = (
     ("an accept that is null", _set(accept=[None] * 5)),
     ("an accept that is empty", _set(accept=[])),
     ("a check that is a text", _set(retention={"30": "unchanged"})),
-    ("a field that is none", _set(surprise=1)),
 )
 _SHAPELESS: Final[tuple[tuple[str, bytes | None], ...]] = (
     *(("no JSON", b"no JSON"), ("null", b"null"), ("a list", b"[]"), ("a number", b"7"), ("a text", b'"text"')),

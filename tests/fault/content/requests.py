@@ -85,7 +85,7 @@ def _broken(rng: random.Random, events: Events) -> Request:
 def _perhaps_packed(rng: random.Random, request: Request) -> Request:
     if rng.random() < 0.7:
         return request
-    body, encoding = gzip.compress(request.body, 1), "gzip"
+    body, encoding = gzip.compress(request.body, 1, mtime=0), "gzip"
     if rng.random() < 0.1:
         body = body[:-4]
         return Request(
