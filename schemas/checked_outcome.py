@@ -40,7 +40,10 @@ def read_outcome(key: str, value: bytes) -> Outcome:
 
 def read_row(value: bytes) -> tuple[str, Outcome]:
     """Key and outcome in a record, whatever its own key is. Raises ValueError. Needs the extra `worker` or `sink`."""
-    row: Outcome = _decoder()(value)
+    try:
+        row: Outcome = _decoder()(value)
+    except RecursionError:
+        raise ValueError("lists and objects are nested too deep") from None
     key = key_of(row.pop("app"), row.pop("generation_id"), row.pop("choice_index"))
     if not is_key(key.encode()):
         raise ValueError(f"{key} is no suggestion's key")

@@ -90,6 +90,13 @@ def test_what_cannot_be_an_outcome_is_refused(change: dict[str, Any]) -> None:
     assert batch.filtered == 1
 
 
+@pytest.mark.parametrize("value", [b'{"a":' * 100_000, b"[" * 100_000, b'{"first_at":' * 100_000])
+def test_an_outcome_nested_too_deep_is_none(value: bytes) -> None:
+    """The reader's own error of depth is no ValueError: a worker's recovery stood still at such a record."""
+    with pytest.raises(ValueError, match=r"nested too deep|malformed|Expected"):
+        read_row(value)
+
+
 @given(logs())
 def test_every_outcome_of_the_join_is_one(log: list[Any]) -> None:
     """What `lift` and the merge make is read back as it was."""
