@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
@@ -29,20 +29,24 @@ class Progress:
 
 
 class Offsets:
-    """Asks Kafka's admin interface. `close` is not needed: it holds no consumer.
+    """Asks Kafka, over connections that live as long as it does. `close` is not needed: it is a member of no group.
 
     groups: whose offsets. One that somebody else has, and forgot, says nothing of how far Keeprate is.
     """
 
     def __init__(self, brokers: str, groups: Sequence[str], topic_prefix: str = "keeprate.") -> None:
-        self._admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
-        self._groups = groups
+        settings: dict[str, str | int | float | bool] = {"bootstrap.servers": brokers, "log_level": 0}
+        self._admin = AdminClient(settings)
+        # A client of each group, because only such a one outlives the answer that the group has another coordinator
+        # by now: the admin client has a question for offsets too, and ends the process (librdkafka #5040).
+        self._clients = {group: Consumer({**settings, "group.id": group}) for group in groups}
         self._prefix = topic_prefix
 
     def read(self) -> dict[tuple[str, str], Progress]:
         """Each group's progress on our topics, by group and topic. Raises OffsetsError."""
         try:
-            committed = {group: self._committed(group) for group in self._groups}
+            present = self._partitions()
+            committed = {group: _committed(client, present) for group, client in self._clients.items()}
             partitions = {each for offsets in committed.values() for each in offsets}
             beginnings, ends = self._offsets(partitions, earliest=True), self._offsets(partitions, earliest=False)
         except (KafkaException, TimeoutError) as error:
@@ -50,15 +54,11 @@ class Offsets:
             raise OffsetsError(str(error) or f"no answer within {_TIMEOUT_S:.0f} s") from error
         return sums(committed, beginnings, ends)
 
-    def _committed(self, group: str) -> dict[tuple[str, int], int]:
-        request = [ConsumerGroupTopicPartitions(group)]
-        futures = self._admin.list_consumer_group_offsets(request, request_timeout=_TIMEOUT_S)
-        answer = futures[group].result(_TIMEOUT_S)
-        return {
-            (each.topic, each.partition): each.offset
-            for each in answer.topic_partitions or ()
-            if each.topic.startswith(self._prefix) and each.error is None
-        }
+    def _partitions(self) -> list[tuple[str, int]]:
+        topics = self._admin.list_topics(timeout=_TIMEOUT_S).topics.items()
+        return [
+            (name, number) for name, topic in topics if name.startswith(self._prefix) for number in topic.partitions
+        ]
 
     def _offsets(self, partitions: set[tuple[str, int]], earliest: bool) -> dict[tuple[str, int], int]:
         if not partitions:
@@ -69,6 +69,14 @@ class Offsets:
         request = {TopicPartition(topic, partition): spec for topic, partition in partitions}
         futures = self._admin.list_offsets(request, request_timeout=_TIMEOUT_S)
         return {(each.topic, each.partition): future.result(_TIMEOUT_S).offset for each, future in futures.items()}
+
+
+def _committed(client: Consumer, partitions: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """What the client's group has committed in the topics that it reads: those where it committed something."""
+    asked = client.committed([TopicPartition(*at) for at in partitions], timeout=_TIMEOUT_S) if partitions else []
+    found = [each for each in asked if each.error is None]
+    read = {each.topic for each in found if each.offset >= 0}
+    return {(each.topic, each.partition): each.offset for each in found if each.topic in read}
 
 
 def sums(
