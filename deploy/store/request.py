@@ -19,24 +19,27 @@ _PROTOCOL = frozenset(
 )
 _NO_LOGIN = 516
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-_SPACE = rb"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)"
-_INSERT = re.compile(rb"\A" + _SPACE + rb"*INSERT\s", re.IGNORECASE | re.DOTALL)
-# What stands between INSERT and its data, in pieces that cannot hide a keyword from us.
+# Atomic and possessive, as below: what does not match is told in one pass, whichever other ways there are to cut it up.
+_SPACE = rb"(?>\s|--[^\n]*|/\*.*?\*/)"
+_INSERT = re.compile(rb"\A" + _SPACE + rb"*+INSERT\s", re.IGNORECASE | re.DOTALL)
+# What stands between INSERT and its data, in pieces that cannot hide a keyword from us. What is not closed goes to the
+# end, and is refused later: otherwise each of its characters would begin another such piece.
+_QUOTED = r"'(?:[^'\\]|\\.)*+(?:'|\\?\Z)|\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|`(?:[^`\\]|\\.)*+(?:`|\\?\Z)"
+_COMMENT = r"--[^\n]*|/\*.*?(?:\*/|\Z)"
 _HEAD_PIECE = re.compile(
-    rb"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`\\]|\\.)*`|\([^()'\"`]*\)|--[^\n]*|/\*.*?\*/"
-    rb"|\bFORMAT\s+(?P<format>\w+)[ \t]*;?[ \t]*(?:\r?\n)?|\b(?P<values>VALUES)\b|\b(?P<select>SELECT|WITH)\b|\w+|.",
+    rb"%b|%b|\([^()'\"`]*\)" % (_QUOTED.encode(), _COMMENT.encode())
+    + rb"|\bFORMAT\s+(?P<format>\w+)[ \t]*;?[ \t]*(?:\r?\n)?|\b(?P<values>VALUES)\b|\b(?P<select>SELECT|WITH)\b|\w+|.",
     re.IGNORECASE | re.DOTALL,
 )
 _HEAD_WORD = re.compile(
-    r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`\\]|\\.)*`|--[^\n]*|/\*.*?\*/"
-    r"|\b(?P<settings>SETTINGS)\b(?=\s+\w+\s*=)|\w+|.",
+    _QUOTED + "|" + _COMMENT + r"|\b(?P<settings>SETTINGS)\b(?=\s+\w+\s*=)|\w+|.",
     re.IGNORECASE | re.DOTALL,
 )
 _FORMAT_AT_END = re.compile(
-    rb"\bFORMAT\s+(\w+)\s*(?:SETTINGS\b(?:[^'()]|'(?:[^'\\]|\\.)*')*)?(?:;|\s|--[^\n]*|/\*.*?\*/)*\Z",
+    rb"\bFORMAT\s++(\w++)\s*+(?:SETTINGS\b(?:[^'()]|'(?:[^'\\]|\\.)*+')*)?(?:;|" + _SPACE + rb")*+\Z",
     re.IGNORECASE | re.DOTALL,
 )
-_FIRST_WORD = re.compile(rb"\A(?:" + _SPACE + rb"|\()*(\w+)", re.DOTALL)
+_FIRST_WORD = re.compile(rb"\A(?:" + _SPACE + rb"|\()*+(\w+)", re.DOTALL)
 _ANSWERING = frozenset(b"SELECT WITH FROM VALUES SHOW DESCRIBE DESC EXISTS EXPLAIN CHECK KILL".split())
 
 # Formats whose blocks can be sent one by one because nothing stands before the first or after the last.

@@ -3,7 +3,8 @@
 The engine's rights keep a statement from files, URLs and other servers; what they do not cover is refused here: the
 clauses that the engine's client part carries out (`INTO OUTFILE`, `FROM INFILE`), the function `file`, table functions
 and engines with a path of their own, `ATTACH … FROM`, and a second statement behind the first. The lexer drops comments
-and replaces literals, so nothing hides in them, and a text that it cannot read to its end is refused.
+and replaces literals, so nothing hides in them. A text that it cannot read to its end is refused, and so is a name that
+is written with escapes or with quotes of print.
 """
 
 import re
@@ -13,8 +14,7 @@ from keeprate.deploy.store.request import RequestError
 from keeprate.deploy.store.rights import ENGINES, OTHER_ENGINES, Names
 
 _END: Final = "keeprate_end_of_statement"
-_TOKEN: Final = re.compile(r'`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*"|[\w$]+|\S', re.DOTALL)
-_ESCAPE: Final = re.compile(r"\\x([0-9a-fA-F]{2})|\\(.)", re.DOTALL)
+_TOKEN: Final = re.compile(r'`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*"|“[^”]*”|[\w$]+|\S', re.DOTALL)
 _ACCESS_DENIED: Final = 497
 _SYNTAX_ERROR: Final = 62
 _FAMILY: Final = "MergeTree"
@@ -39,6 +39,12 @@ def check(lexed: str, names: Names) -> None:
         tokens.pop()
     if ";" in tokens:
         raise RequestError("several statements in one request: send one at a time", 400, _SYNTAX_ERROR)
+    if (name := next((token for token in tokens if _is_disguised(token)), None)) is not None:
+        raise RequestError(
+            f"the name {name} is refused: write it in backticks or double quotes, and without a backslash",
+            400,
+            _SYNTAX_ERROR,
+        )
     if (reached := _reached(tokens, names)) is not None:
         raise RequestError(
             f"{reached} is refused: this store reads and writes no files, and reaches no other address",
@@ -86,9 +92,11 @@ def _engine(after: list[str]) -> str | None:
     return None if known else engine
 
 
+def _is_disguised(token: str) -> bool:
+    """Whether only the engine knows what an identifier names: `\\N` stands for nothing, and “” are quotes to it."""
+    return token[0] in "“”" or (token[0] in '`"' and "\\" in token)
+
+
 def _name(token: str) -> str:
-    """What an identifier names, its quotes and escapes undone."""
-    if token[0] not in '`"':
-        return token
-    bare = token[1:-1].replace(token[0] * 2, token[0])
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], bare)
+    """What an identifier names, its quotes undone."""
+    return token[1:-1].replace(token[0] * 2, token[0]) if token[0] in '`"' else token

@@ -99,6 +99,42 @@ def test_statements_with_and_without_an_answer_are_told_apart() -> None:
     assert not has_answer(b"ALTER TABLE t DELETE WHERE 1")
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        b" " * 4_000 + b"SELECT 1",
+        b"\n\t  " * 1_000 + b")",
+        b"-- why\n" * 400 + b"(" * 400 + b")",
+        b"SELECT 1 FORMAT TSV " + b"-" * 4_000 + b"\n x",
+        b"SELECT 1 FORMAT TSV " + b"/**/" * 1_000 + b" x",
+        b"INSERT INTO t " + b"/*" * 40_000,
+        b"INSERT INTO t " + b"\\'" * 40_000,
+        b"INSERT INTO t " + b"(" * 40_000,
+        b"INSERT INTO t " + b"SETTINGS " * 8_000,
+    ],
+    ids=lambda statement: statement[:14].decode() + statement[-10:].decode(),
+)
+def test_no_statement_holds_the_door_by_how_it_is_written(statement: bytes) -> None:
+    """Each is looked at on the event loop: a way to read it that takes time with its square never comes back."""
+    split_insert(statement, data_follow=False)
+    insert_from_file(statement.decode(), "/tmp/rows", "CSV")
+    output_format(statement, "TSV")
+    assert not may_stream(statement, "TSV") or b"SELECT" in statement
+
+
+@pytest.mark.parametrize(
+    ("statement", "answer_format"),
+    [
+        (b"  \n -- what for\n SELECT 1 FORMAT CSV -- why\n /* and */ ; ", "CSV"),
+        (b"SELECT 1 FORMAT CSV SETTINGS a = 'b', c = 1 -- why (so)", "CSV"),
+    ],
+)
+def test_comments_and_spaces_around_a_statement_mean_nothing(statement: bytes, answer_format: str) -> None:
+    """Before it, and behind its format."""
+    assert may_stream(statement, "CSV")
+    assert output_format(statement, "TSV") == answer_format
+
+
 def test_arguments_are_sorted_into_protocol_settings_and_parameters() -> None:
     """What the protocol does not know is a setting of the engine."""
     arguments = [("query", "SELECT 1"), ("database", "d"), ("session_id", "s"), ("param_x", "1"), ("max_threads", "2")]
