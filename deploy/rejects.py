@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
 
+from keeprate.deploy.terminal import printable
+
 if TYPE_CHECKING:
     from keeprate.schemas.decode import ContractError
 
@@ -34,11 +36,11 @@ class Rejects:
             entry = {"place": place, "error_type": error.error_type, "field": error.field, "reason": error.reason}
             self._file.write(json.dumps(entry | more) + "\n")
         if self.count <= SHOWN:
-            typer.echo(f"{place}: {error}", err=True)
+            typer.echo(printable(f"{place}: {error}"), err=True)
         elif self.count == SHOWN + 1:
             typer.echo("more are rejected; --rejects FILE lists them all", err=True)
 
     def summary(self) -> str:
         """In words, the most frequent first."""
         fields = ", ".join(f"{number:,} {field}" for field, number in self.by_field.most_common(SHOWN))
-        return f"{self.count:,} rejected" + (f" ({fields})" if fields else "")
+        return f"{self.count:,} rejected" + (f" ({printable(fields)})" if fields else "")

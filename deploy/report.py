@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keeprate.deploy.curve import horizon_name, retention_curve
+from keeprate.deploy.terminal import printable
 from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.queries import FeedbackRate, Funnel, JudgeRate, Rate, Retention, RetentionRate, Scope, Segment
@@ -136,7 +137,16 @@ def _keys(report: Report) -> list[str]:
 
 def _where(report: Report, row: Segment) -> list[str]:
     bucket = [f"{row.bucket_at:%Y-%m-%d %H:%M}"] if report.scope.bucket_s else []
-    return [*bucket, *(row.dimensions[name] or "(not known)" for name in report.scope.by)]
+    return [*bucket, *(printable(row.dimensions[name]) or "(not known)" for name in report.scope.by)]
+
+
+def _cells(report: Report, row: Segment) -> list[Text]:
+    return [_cell(text) for text in _where(report, row)]
+
+
+def _cell(text: str) -> Text:
+    """What apps and users named, as it is: in a plain string, brackets are markup to rich."""
+    return Text(printable(text))
 
 
 def _by_segment(rows: Iterable[Shown]) -> dict[tuple[datetime, tuple[str, ...]], list[Shown]]:
@@ -157,7 +167,7 @@ def _acceptance(report: Report) -> Table:
         own = {rate.metric: rate for rate in rates[row.bucket_at, tuple(row.dimensions.values())]}
         counts = [f"{getattr(row, name):,}" for name in names]
         cells = [rate_cell(own[name]) for name in _ACCEPTANCE]
-        table.add_row(*_where(report, row), *counts, *cells, share(own["acceptance_rate"].coverage))
+        table.add_row(*_cells(report, row), *counts, *cells, share(own["acceptance_rate"].coverage))
     return table
 
 
@@ -172,7 +182,7 @@ def _retention(report: Report) -> Table:
             if (rate.bucket_at, rate.dimensions, rate.horizon_s) == (row.bucket_at, row.dimensions, row.horizon_s)
         }
         cells = [share(own["retention_coverage"].value), *(rate_cell(own[name]) for name in _RETENTION[1:])]
-        table.add_row(*_where(report, row), horizon_name(row.horizon_s), f"{row.accepted:,}", *cells)
+        table.add_row(*_cells(report, row), horizon_name(row.horizon_s), f"{row.accepted:,}", *cells)
     return table
 
 
@@ -193,7 +203,7 @@ def _feedback(report: Report) -> Table:
     for rows in _by_segment(report.feedback_rates).values():
         own = {row.metric: row for row in rows if not row.label}
         if any(own[name].numerator for name in _FEEDBACK):
-            table.add_row(*_where(report, rows[0]), *(rate_cell(own[name]) for name in _FEEDBACK))
+            table.add_row(*_cells(report, rows[0]), *(rate_cell(own[name]) for name in _FEEDBACK))
     return table
 
 
@@ -201,7 +211,7 @@ def _flags(report: Report) -> Table:
     table = _table(report, "Flags", "label", "rate")
     for row in report.feedback_rates:
         if row.metric == "flag_rate" and row.label:
-            table.add_row(*_where(report, row), row.label, rate_cell(row))
+            table.add_row(*_cells(report, row), _cell(row.label), rate_cell(row))
     return table
 
 
@@ -211,8 +221,8 @@ def _judges(report: Report) -> Table:
     for row, after in pairwise(report.judge_rates):
         if (row.metric, after.metric) == ("judge_agreement", "judge_kappa"):
             kappa = "-" if after.value is None else f"{after.value:.2f}"
-            cells = (row.evaluation, row.annotator, rate_cell(row), kappa, share(row.coverage))
-            table.add_row(*_where(report, row), *cells)
+            cells = (_cell(row.evaluation), _cell(row.annotator), rate_cell(row), kappa, share(row.coverage))
+            table.add_row(*_cells(report, row), *cells)
     return table
 
 

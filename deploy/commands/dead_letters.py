@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keeprate.deploy.settings import from_environment
+from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
     from keeprate.sinks.clickhouse import Client
@@ -65,7 +66,7 @@ def list_letters(
     typer.echo("\nthe newest; see one with: keeprate dead-letters show NAME")
     for row in rows:
         again = f", refused {row['refusals']} times" if row["refusals"] > 1 else ""
-        typer.echo(f"  {row['name']}  {row['refused_at']:%Y-%m-%d %H:%M:%S}  {_app(row)}{again}")
+        typer.echo(printable(f"  {row['name']}  {row['refused_at']:%Y-%m-%d %H:%M:%S}  {_app(row)}{again}"))
         typer.echo(_line(f"      {_why(row)}: ", row["reason"]))
 
 
@@ -143,7 +144,9 @@ def replay(
         chosen = [letter for letter in found if letter.is_whole]
         for letter in found:
             if not letter.is_whole:
-                typer.echo(f"{letter.facts['name']} cannot be replayed, it is not whole: {letter.facts['cut']}")
+                typer.echo(
+                    printable(f"{letter.facts['name']} cannot be replayed, it is not whole: {letter.facts['cut']}")
+                )
         if _agreed("replay", chosen, yes):
             try:
                 letters.replay(client, DeadLetterProducer(brokers or from_environment().brokers), chosen, note)
@@ -229,7 +232,7 @@ def _print_json(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _print_groups(groups: Sequence[Mapping[str, Any]]) -> None:
     for group in groups:
-        typer.echo(f"{group['records']:>8}  {group['topic']}  {_app(group)}")
+        typer.echo(printable(f"{group['records']:>8}  {group['topic']}  {_app(group)}"))
         typer.echo(_line(f"{'':>10}{_why(group)}: ", group["example"]))
 
 
@@ -243,8 +246,8 @@ def _why(row: Mapping[str, Any]) -> str:
 
 def _print(shown: Mapping[str, Any], value: bytes | None) -> None:
     for field, content in shown.items():
-        typer.echo(f"{field:>17}  {content}")
-    typer.echo(f"{'value':>17}  {_readable(value)}\n")
+        typer.echo(printable(f"{field:>17}  {content}"))
+    typer.echo(printable(f"{'value':>17}  {_readable(value)}\n"))
 
 
 def _readable(value: bytes | None) -> str | None:
@@ -259,5 +262,5 @@ def _readable(value: bytes | None) -> str | None:
 
 def _line(before: str, text: str) -> str:
     """One line of a terminal: what stands before, and as much of a text as there is room for."""
-    line = before + " ".join(text.split())
+    line = printable(before + " ".join(text.split()))
     return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"

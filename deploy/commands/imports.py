@@ -113,6 +113,9 @@ def _import_git(
 def _show(summary: "Summary", app: str) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from keeprate.deploy.terminal import printable
 
     days = sorted({day for by_day in summary.kept.values() for day in by_day})
     table = Table(title=f"{app}: share of the text that still stands, {summary.events:,} events")
@@ -122,7 +125,7 @@ def _show(summary: "Summary", app: str) -> None:
     for author, suggestions in summary.suggestions.most_common():
         kept = [summary.kept[author][day] for day in days]
         shares = [f"{k.units_kept / k.units:.1%}\nof {k.suggestions:,}" if k.units else "" for k in kept]
-        table.add_row(author, f"{suggestions:,}", *shares)
+        table.add_row(Text(printable(author)), f"{suggestions:,}", *shares)
     Console().print(table)
 
 

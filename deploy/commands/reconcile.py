@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from keeprate.deploy.settings import from_environment
+from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
     from keeprate.sinks.clickhouse import Client
@@ -61,7 +62,7 @@ def reconcile(
         _refuse(f"{error}", 1)
     except ValueError as error:
         _refuse(str(error), 2)
-    typer.echo(_as_json(found, without) if as_json else _as_text(found, without, every))
+    typer.echo(_as_json(found, without) if as_json else printable(_as_text(found, without, every)))
     if not all(one.is_sound for one in found):
         raise typer.Exit(1)
 

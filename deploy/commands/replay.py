@@ -11,6 +11,7 @@ import typer
 
 from keeprate.deploy.commands.report import read_moment
 from keeprate.deploy.settings import from_environment
+from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
     from keeprate.sinks.recompute import Selection
@@ -86,7 +87,7 @@ def replay(
     if as_json:
         typer.echo(_as_json(done, into, yes, recounted))
     else:
-        typer.echo(_as_text(done, into, yes, verify))
+        typer.echo(printable(_as_text(done, into, yes, verify)))
         if recounted is not None:
             typer.echo(_windows_as_text(recounted, yes))
     if verify and (done.differing or (recounted is not None and recounted.differing)):

@@ -1,12 +1,14 @@
 """`keeprate report`: acceptance, retention and feedback in the terminal, as JSON or as CSV."""
 
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from keeprate.deploy.settings import from_environment
+from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
     from keeprate.sinks.clickhouse import Client
@@ -60,7 +62,9 @@ def report(
     except ValueError as error:
         _refuse(str(error), 2)
     if as_json or as_csv:
-        typer.echo(reports.as_json(found) if as_json else reports.as_csv(found), nl=as_json)
+        text = reports.as_json(found) if as_json else reports.as_csv(found)
+        # Where a program reads, names are what they are.
+        typer.echo(printable(text) if sys.stdout.isatty() else text, nl=as_json)
         return
     from rich.console import Console
 

@@ -14,6 +14,7 @@ import typer
 
 from keeprate.deploy.commands.report import read_moment
 from keeprate.deploy.settings import from_environment
+from keeprate.deploy.terminal import printable
 from keeprate.schemas.topics import JOIN_GROUP
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def verify(
     except (StoreError, BrokerError, ValueError) as error:
         raise SystemExit(f"keeprate verify: {error}") from None
     for line in _as_json(report) if as_json else _as_text(report, repair):
-        typer.echo(line)
+        typer.echo(printable(line))
     if report.findings:
         raise typer.Exit(1)
 
