@@ -6,6 +6,7 @@ user and session, so that two of them never become one and every count of users 
 
     an event of the person    it names the user as its user or annotator, or it names no user and is of a session of
                               theirs, or of a generation of theirs
+    a dead letter of theirs   its bytes hold the user, or they name no user and hold such a session or generation
 
 **Invariant:** an event lifts to the same outcome, up to the names, before and after: forgetting and merging commute.
 **Invariant:** what is kept is named; a field that is added to an event goes until somebody decides that it may stay.
@@ -13,9 +14,10 @@ user and session, so that two of them never become one and every count of users 
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, Literal
 
 from keeprate.schemas.events import Event
 from keeprate.schemas.kinds import MAX_CHOICES
@@ -57,6 +59,8 @@ _USER, _SESSION, _TRACE, _ANNOTATOR = (
 # nobody knows which one opens.
 WORDS: Final = r"[A-Za-z0-9_.@+:-]+"
 QUOTE: Final = '"'
+# As JSON's own member, not within a text: there the quotes have backslashes.
+NAMES_USER: Final = r'"user"\s*:\s*"'
 # Within JSON within JSON an escape has more backslashes, and a string any number of them before its quotes.
 ESCAPED: Final = r"\\+u([0-9a-fA-F]{4})"
 QUOTED: Final = r"\\+([\"/])"
@@ -64,8 +68,10 @@ BACKSLASH: Final = "005c"
 # Also of a record that is broken elsewhere: within a string of JSON the quotes would have a backslash.
 PRODUCER_ID: Final = r'"producer_id"\s*:\s*"([^"\\]*)"'
 PRODUCER_SEQ: Final = r'"producer_seq"\s*:\s*(\d{1,18})'
+CUT_DIGEST: Final = r", sha256 [0-9a-f]{64}"
+"""Of a letter that was cut: whoever has the record could tell by it that it was this person's."""
 _PRODUCER: Final = tuple(re.compile(pattern.encode()) for pattern in (PRODUCER_ID, PRODUCER_SEQ))
-_WORDS: Final = re.compile(WORDS.encode())
+_WORDS, _NAMES_USER = re.compile(WORDS.encode()), re.compile(NAMES_USER.encode())
 _ESCAPED, _QUOTED = re.compile(ESCAPED.encode()), re.compile(QUOTED.encode())
 
 
@@ -92,9 +98,38 @@ def refused_stub(value: bytes | None) -> bytes | None:
     return b'{"producer_id":"%b","producer_seq":%b}' % (found[0][1], found[1][1])
 
 
+def without_digest(cut: str) -> str:
+    """What a dead letter says of what was cut off, without the digest of the whole."""
+    return re.sub(CUT_DIGEST, "", cut)
+
+
 def session_pseudonym(person: str, session: str) -> str:
     """The name of a session of the person with this pseudonym."""
     return f"{person}-{digest(person, session)[:12]}"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A session or generation that an event of a forgotten person named, and of which nobody knew that it is theirs.
+
+    name: of the session, or the generation's id. person: the digest of the user, whose pseudonym is given too.
+    """
+
+    kind: Literal["session", "generation"]
+    app: str
+    name: str
+    person: str
+    pseudonym: str
+
+    @property
+    def key(self) -> str:
+        """What it is noted by."""
+        return digest(self.app, self.name) if self.kind == "session" else self.name
+
+    @property
+    def noted_as(self) -> str:
+        """The pseudonym that is noted with it."""
+        return session_pseudonym(self.pseudonym, self.name) if self.kind == "session" else self.pseudonym
 
 
 @dataclass(frozen=True)
@@ -102,12 +137,12 @@ class Forgotten:
     """Everybody who is forgotten.
 
     users: pseudonym by (app, digest of the user); app '' is every app.
-    sessions: pseudonym by `digest(app, session)`.
+    sessions: pseudonym by (app, `digest(app, session)`).
     generations: the person's pseudonym by (app, generation_id).
     """
 
     users: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    sessions: Mapping[str, str] = field(default_factory=dict)
+    sessions: Mapping[tuple[str, str], str] = field(default_factory=dict)
     generations: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -122,7 +157,26 @@ class Forgotten:
 
     def session(self, app: str, session: str | None) -> str | None:
         """The session's pseudonym; None for one of anybody else."""
-        return self.sessions.get(digest(app, session)) if session else None
+        return self.sessions.get((app, digest(app, session))) if session else None
+
+    def traces(self, event: Event) -> Iterator[Trace]:
+        """What an event tells of the person that is not known yet."""
+        generation_id = event["generation_id"] if event["type"] == "generation" else None
+        return self._traces(event["app"], event.get("user"), event.get("session"), generation_id)
+
+    def traces_of_outcome(self, app: str, generation_id: str, outcome: Outcome) -> Iterator[Trace]:
+        """What an outcome's generation tells of the person that is not known yet."""
+        register = outcome.get("generation")
+        return self._traces(app, register[_USER], register[_SESSION], generation_id) if register else iter(())
+
+    def _traces(self, app: str, user: str | None, session: str | None, generation_id: str | None) -> Iterator[Trace]:
+        pseudonym = self.user(app, user)
+        if pseudonym is None or user is None:
+            return
+        if session and not self.session(app, session):
+            yield Trace("session", app, session, digest(user), pseudonym)
+        if generation_id and (app, generation_id) not in self.generations:
+            yield Trace("generation", app, generation_id, digest(user), pseudonym)
 
     def event(self, event: Event) -> Event:
         """What stays of an event; the same object where it is not the person's."""
@@ -163,14 +217,26 @@ class Forgotten:
             changed["evaluations"] = dict(self._evaluation(app, *item) for item in outcome["evaluations"].items())
         return outcome if all(outcome[name] == value for name, value in changed.items()) else outcome | changed
 
-    def bytes_hold_user(self, parts: list[bytes]) -> bool:
-        """Whether bytes that may be no event hold a forgotten user; with a name of the app, where it is of one app."""
-        raw = b" ".join(parts)
+    def bytes_hold_person(self, parts: list[bytes], app: str = "") -> bool:
+        """Whether bytes that may be no event hold something of a forgotten person.
+
+        app: whose bytes they are, where that is known. A user of one app counts where its name is there too.
+        """
+        raw = QUOTE.encode().join(parts)
         text = QUOTE.encode().join((raw, unescaped(raw)))
-        found = (*_WORDS.findall(text), *text.split(QUOTE.encode()))
-        tokens = {token.decode("utf-8", "replace") for token in found}
-        digests = {digest(token) for token in tokens}
-        return any(known in digests and (not app or app.encode() in text) for app, known in self.users)
+        quoted = _texts(text.split(QUOTE.encode()))
+        digests = {digest(token) for token in quoted | _texts(_WORDS.findall(text))}
+        if any(known in digests and (not of or of.encode() in text) for of, known in self.users):
+            return True
+        return not _NAMES_USER.search(raw) and any(self._is_theirs(app, token) for token in quoted if token)
+
+    def _is_theirs(self, app: str, name: str) -> bool:
+        apps = (app,) if app else self._apps
+        return any(self.session(each, name) or (each, name.lower()) in self.generations for each in apps)
+
+    @cached_property
+    def _apps(self) -> tuple[str, ...]:
+        return tuple({app for app, _ in (*self.sessions, *self.generations)})
 
     def _generation(self, app: str, generation_id: str, register: list[Any]) -> list[Any]:
         user, session = register[_USER], register[_SESSION]
@@ -200,6 +266,10 @@ class Forgotten:
 
 
 NOBODY: Final = Forgotten()
+
+
+def _texts(parts: Iterable[bytes]) -> set[str]:
+    return {part.decode("utf-8", "replace") for part in parts}
 
 
 def _stubs(event: Event) -> dict[str, Any]:

@@ -27,14 +27,14 @@ stays: rows that landed before were rewritten where they are, and rows that did 
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 
 from keeprate.schemas.dead_letters import QUARANTINED, DeadLetter, encode_letter
 from keeprate.schemas.decode import ContractError
-from keeprate.schemas.forgotten import NOBODY, Forgotten
+from keeprate.schemas.forgotten import NOBODY, Forgotten, Trace
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.schemas.topics import DEAD_LETTERS, SOURCES
 from keeprate.sinks.births import Births, StoreDiedError
@@ -122,7 +122,7 @@ class Destination:
 
     sink: the group's name, which is also the ledger's. at_step: called as `(step, topic, partition)` after each step,
     from any thread; it must not raise. forgotten: who is, now; the same object while nobody was added; it may raise
-    StoreError, and any thread calls it.
+    StoreError, and any thread calls it. learn: notes what records told of them, and returns who is forgotten then.
     topic_ids: Kafka's id of each topic as the ledger has it; the sink adds those that it meets.
     births: when the store was started, as far as it is known.
     refusal_alarm: judges what is refused. on_alarm: is told of an alarm that is raised or cleared, from any thread.
@@ -139,6 +139,7 @@ class Destination:
     births: Births = field(default_factory=Births)
     refusal_alarm: RefusalAlarm = field(default_factory=RefusalAlarm)
     on_alarm: Callable[[Alarm], None] = lambda alarm: None
+    learn: Callable[[Iterable[Trace]], Forgotten] = lambda traces: NOBODY
 
 
 @dataclass
@@ -216,6 +217,14 @@ class Flush:
             return
         with _sorting:
             self.batch = sort(*self.at, self.records, self._forgotten)
+        if not self.batch.traces:
+            return
+        # Noted before it lands: afterwards no row says any more whose session it was.
+        known = to.learn(self.batch.traces)
+        if known is not self._forgotten:
+            self._forgotten = known
+            with _sorting:
+                self.batch = sort(*self.at, self.records, known)
 
     def _3_dead_letter(self, to: Destination) -> None:
         letters = [letter for _, letter in self.batch.rejects]

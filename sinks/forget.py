@@ -7,24 +7,35 @@
     5  write a receipt
 
 A process that dies anywhere leaves 1 standing, and the same command again does the rest. Twice changes nothing.
+
+A session or generation that only a later event tells to be the person's is noted by the sink that lands the event, and
+a sink does 2 to 5 again for whom something was noted since (`Rewriter`).
 """
 
+import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from keeprate.schemas.forgotten import NOBODY, Forgotten, digest
-from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.forget_sql import CLOSE_LETTERS, LEARN, TABLES, Statements
+from keeprate.schemas.forgotten import NOBODY, Forgotten, Trace, digest
+from keeprate.sinks.clickhouse import Client, StoreError
+from keeprate.sinks.forget_sql import LEARN, SHARED, TABLES, UNFINISHED, Statements
+
+logger = logging.getLogger(__name__)
 
 REFRESH_S: Final = 5.0
 """How old a sink's knowledge of who is forgotten may be."""
 SETTLE_S: Final = 2 * REFRESH_S
+REWRITE_S: Final = 600.0
+"""How often a sink looks whether more was noted of somebody."""
+REWRITE_TIMEOUT_S: Final = 6 * 3600
+"""Rewriting a table reads all of it."""
 _PASSES: Final = 3
+_NOTE: Final = ("kind", "app", "key", "pseudonym", "person")
 
 
 @dataclass(frozen=True)
@@ -108,43 +119,116 @@ def receipts(store: Client) -> list[Receipt]:
 def load(store: Client) -> Forgotten:
     """Everybody who is forgotten. Of two notes of one, the older counts."""
     users: dict[tuple[str, str], str] = {}
-    sessions: dict[str, str] = {}
+    sessions: dict[tuple[str, str], str] = {}
     generations: dict[tuple[str, str], str] = {}
+    by_kind = {"user": users, "session": sessions, "generation": generations}
     query = "SELECT kind::String, app, key, pseudonym FROM forgotten ORDER BY forgotten_at DESC, pseudonym"
     for kind, app, key, pseudonym in store.query(query):
-        if kind == "session":
-            sessions[key] = pseudonym
-        else:
-            (users if kind == "user" else generations)[app, key] = pseudonym
+        by_kind[kind][app, key] = pseudonym
     return Forgotten(users, sessions, generations) if users else NOBODY
 
 
-def watch(store: Client, clock: Callable[[], float] = time.monotonic) -> Callable[[], Forgotten]:
-    """A function that gives who is forgotten, never older than REFRESH_S; the same object while nothing changed.
+def unfinished(store: Client, looked: Mapping[Person, datetime]) -> dict[Person, datetime]:
+    """Of whom something was noted since their rows were rewritten, so that `forget` has to go over them; with the time.
+
+    looked: when that was done and nothing was found, because then no receipt says so.
+    """
+    found = {}
+    for app, key, pseudonym, noted, done, now in store.query(UNFINISHED):
+        person = Person(app, key, pseudonym)
+        # What landed while not every sink had read the note may hold them still.
+        if noted + timedelta(seconds=SETTLE_S) > max(done, looked.get(person, done)):
+            found[person] = now
+    return found
+
+
+class Watch:
+    """Who is forgotten, for a sink. Any thread may call it.
 
     It raises StoreError where the store does not answer: a sink that does not know whom to forget lands nothing.
-    Any thread may call it.
     """
-    known, stamp, asked_at_s, turn = NOBODY, (0, None), -REFRESH_S, threading.Lock()
 
-    def current() -> Forgotten:
-        nonlocal known, stamp, asked_at_s
-        with turn:
-            now_s = clock()
-            if now_s - asked_at_s >= REFRESH_S:
-                ((number, newest),) = store.query("SELECT count(), max(forgotten_at) FROM forgotten")
-                if (number, newest) != stamp:
-                    known = load(store) if number else NOBODY
-                stamp, asked_at_s = (number, newest), now_s
-            return known
+    def __init__(self, store: Client, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._clock = clock
+        self._known = NOBODY
+        self._stamp: tuple[int, datetime | None] = (0, None)
+        self._asked_at_s = -REFRESH_S
+        self._shared: set[Trace] = set()
+        self._turn = threading.Lock()
 
-    return current
+    def __call__(self) -> Forgotten:
+        """Who is, never older than REFRESH_S; the same object while nothing changed."""
+        with self._turn:
+            if self._clock() - self._asked_at_s >= REFRESH_S:
+                self._refresh()
+            return self._known
+
+    def learn(self, traces: Iterable[Trace]) -> Forgotten:
+        """Note sessions and generations that turned out to be a forgotten person's; returns who is forgotten then.
+
+        A session that somebody else's events have too is not noted.
+        """
+        with self._turn:
+            own = [trace for trace in traces if not self._is_shared(trace)]
+            if own:
+                rows = [(trace.kind, trace.app, trace.key, trace.noted_as, trace.person) for trace in own]
+                self._store.insert("forgotten", _NOTE, rows)
+                self._refresh()
+            return self._known
+
+    def _is_shared(self, trace: Trace) -> bool:
+        if trace.kind == "session" and trace not in self._shared:
+            parameters = {"of": trace.app, "key": trace.key, "person": trace.person, "pseudonym": trace.pseudonym}
+            if self._store.query(SHARED, parameters)[0][0]:
+                self._shared.add(trace)
+        return trace in self._shared
+
+    def _refresh(self) -> None:
+        now_s = self._clock()
+        ((number, newest),) = self._store.query("SELECT count(), max(forgotten_at) FROM forgotten")
+        if (number, newest) != self._stamp:
+            self._known = load(self._store) if number else NOBODY
+        self._stamp, self._asked_at_s = (number, newest), now_s
+
+
+class Rewriter:
+    """Goes over the stored rows of forgotten people again when more of them was noted, in a thread of its own."""
+
+    def __init__(self, connected: Callable[[], Client], version: str, every_s: float = REWRITE_S) -> None:
+        self._connected = connected
+        self._version = version
+        self._every_s = every_s
+        self._looked: dict[Person, datetime] = {}
+
+    def start(self) -> None:
+        """Begin. Returns at once; the thread ends with the process, and what it leaves is done by the next one."""
+        threading.Thread(target=self._run, name="forget", daemon=True).start()
+
+    def rewrite(self) -> None:
+        """Go over the rows of those of whom something was noted. Raises StoreError."""
+        with self._connected() as store:
+            for person, now in unfinished(store, self._looked).items():
+                receipt = forget(store, person, self._version)
+                self._looked[person] = now
+                if receipt:
+                    logger.info("rewrote what was noted later of a forgotten person: %s", receipt)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.rewrite()
+            except StoreError as error:
+                logger.warning("rows of forgotten people cannot be rewritten now: %s", error)
+            except Exception:
+                # Landing goes on: the same is tried again.
+                logger.exception("rows of forgotten people were not rewritten")
+            time.sleep(self._every_s)
 
 
 def _note(store: Client, person: Person) -> Person:
     pseudonym = f"forgotten-{uuid.uuid4().hex[:16]}"
-    columns = ("kind", "app", "key", "pseudonym", "person")
-    store.insert("forgotten", columns, [("user", person.app, person.digest, pseudonym, person.digest)])
+    store.insert("forgotten", _NOTE, [("user", person.app, person.digest, pseudonym, person.digest)])
     return Person(person.app, person.digest, pseudonym)
 
 
@@ -155,7 +239,7 @@ def _rewrite(store: Client, person: Person) -> dict[str, int]:
     statements = Statements()
     found = {table: int(store.query(statements.count(table), person.parameters)[0][0]) for table in TABLES}
     if found["dead_letters"]:
-        store.command(CLOSE_LETTERS, person.parameters)
+        store.command(statements.close_letters(), person.parameters)
     for table, number in found.items():
         if number:
             store.command(statements.rewrite(table), person.parameters)

@@ -10,10 +10,12 @@ from typing import Final
 
 from keeprate.schemas.forgotten import (
     BACKSLASH,
+    CUT_DIGEST,
     ERASED,
     ESCAPED,
     KEPT,
     MARK,
+    NAMES_USER,
     PRODUCER_ID,
     PRODUCER_SEQ,
     QUOTE,
@@ -66,21 +68,44 @@ LEARN: Final = (
 )
 """Note which sessions and generations are the person's, before their rows no longer say so."""
 
+SHARED: Final = (
+    f"SELECT count() > 0 FROM ({_EVERY_FACT}) WHERE app = {{of:String}} AND user NOT IN ('', {{pseudonym:String}}) "
+    f"AND NOT {_is_user('user')} AND {_digest('app', 'session')} = {{key:String}}"
+)
+"""Whether others have events of a session. Parameters: as above, and of the session its app (of) and digest (key)."""
+UNFINISHED: Final = (
+    "SELECT app, key, argMin(pseudonym, forgotten_at), max(noted), max(done), now64(3, 'UTC') FROM forgotten "
+    "INNER JOIN (SELECT person, max(forgotten_at) AS noted FROM forgotten GROUP BY person) AS notes "
+    "ON notes.person = forgotten.key LEFT JOIN (SELECT person, max(forgotten_at) AS done FROM forget_receipts "
+    "GROUP BY person) AS receipts ON receipts.person = forgotten.key WHERE kind = 'user' GROUP BY app, key"
+)
+"""Everybody: when something was last noted of them, when their rows were last rewritten, and the time now."""
+
 
 class Statements:
     """The statements of one pass. looks: also take what LEARN would note, for a look that notes nothing."""
 
     def __init__(self, looks: bool = False) -> None:
         sessions, generations = _KNOWN.format("key", "session"), _KNOWN.format("app, key", "generation")
+        apps = "SELECT app FROM forgotten WHERE person = {person:String} AND kind != 'user'"
         if looks:
             sessions += f" UNION ALL SELECT {_digest('app', 'session')} FROM ({_SESSIONS})"
             generations += f" UNION ALL {_GENERATIONS}"
+            apps += f" UNION ALL SELECT app FROM ({_SESSIONS}) UNION ALL SELECT app FROM ({_GENERATIONS})"
         self._sessions = sessions
         self._generations = generations
+        self._apps = apps
 
     def count(self, table: str) -> str:
         """How many rows hold something of the person."""
         return f"SELECT count() FROM {table} WHERE {self.where(table)}"
+
+    def close_letters(self) -> str:
+        """Nothing is left of the person's dead letters to replay."""
+        return (
+            "INSERT INTO dead_letter_actions (topic, partition, offset, recorded_at, action, note) SELECT topic, "
+            f"partition, offset, recorded_at, 'dropped', 'forgotten' FROM dead_letters FINAL WHERE {self._in_letter()}"
+        )
 
     def rewrite(self, table: str) -> str:
         """Take the person out of a table. Returns when it is done."""
@@ -93,7 +118,7 @@ class Statements:
         if table == "outcomes":
             return f"{_IN_APP} AND ({self._in_outcome()})"
         if table == "dead_letters":
-            return _in_letter()
+            return self._in_letter()
         parts = [_is_user("user")] + [_is_user("annotator")] * (table == "feedback")
         mark = f"JSONExtractString(event, 'attributes', '{MARK}')"
         unmarked = f"NOT startsWith({mark}, {{pseudonym:String}})"
@@ -133,6 +158,19 @@ class Statements:
         stubs += [_text("user", user), _text("session", session)]
         stubs += [f"concat('\"attributes\":{{\"{MARK}\":', toJSONString({mark}), '}}')"]
         return {"event": _event(stubs), "user": user, "session": session, **gone}
+
+    def _in_letter(self) -> str:
+        headers = f"arrayStringConcat(arrayMap(h -> ifNull(h.2, ''), headers), {quoted(QUOTE)})"
+        raw = f"concat(ifNull(key, ''), {quoted(QUOTE)}, ifNull(value, ''), {quoted(QUOTE)}, {headers})"
+        text = f"concat({raw}, {quoted(QUOTE)}, {_unescaped(raw)})"
+        strings = f"splitByChar({quoted(QUOTE)}, {text})"
+        tokens = f"arrayDistinct(arrayConcat(extractAll({text}, {quoted(WORDS)}), {strings}))"
+        in_app = f"({{app:String}} = '' OR position({text}, {{app:String}}) > 0)"
+        apps = f"if(app != '', [app::String], (SELECT groupUniqArray(app) FROM ({self._apps})))"
+        theirs = f"a -> {_digest('a', 't')} IN ({self._sessions}) OR (a, lower(t)) IN ({self._generations})"
+        nameless = f"NOT match({raw}, {quoted(NAMES_USER)})"
+        held = f"arrayExists(t -> t != '' AND arrayExists({theirs}, {apps}), arrayDistinct({strings}))"
+        return f"({in_app} AND arrayExists(t -> {_is_user('t')}, {tokens})) OR ({nameless} AND {held})"
 
     def _in_outcome(self) -> str:
         user, session = "generation.user", "generation.session"
@@ -197,15 +235,6 @@ def _event(stubs: Iterable[str]) -> str:
     return f"concat('{{', arrayStringConcat(arrayConcat({members}, {added}), ','), '}}')"
 
 
-def _in_letter() -> str:
-    headers = "arrayStringConcat(arrayMap(h -> ifNull(h.2, ''), headers), ' ')"
-    raw = f"concat(ifNull(key, ''), ' ', ifNull(value, ''), ' ', {headers})"
-    text = f"concat({raw}, {quoted(QUOTE)}, {_unescaped(raw)})"
-    tokens = f"extractAll({text}, {quoted(WORDS)}), splitByChar({quoted(QUOTE)}, {text})"
-    held = f"arrayExists(t -> {_is_user('t')}, arrayDistinct(arrayConcat({tokens})))"
-    return f"({{app:String}} = '' OR position({text}, {{app:String}}) > 0) AND {held}"
-
-
 def _unescaped(text: str) -> str:
     codes = f"arrayFilter(c -> lower(c) != '{BACKSLASH}', arrayDistinct(extractAll({text}, {quoted(ESCAPED)})))"
     pattern = f"concat({quoted(ESCAPED.partition('(')[0])}, c)"
@@ -218,17 +247,11 @@ def _letter() -> dict[str, str]:
     producer, seq = (f"extract(ifNull(value, ''), {quoted(pattern)})" for pattern in (PRODUCER_ID, PRODUCER_SEQ))
     stub = f"concat('{{\"producer_id\":\"', {producer}, '\",\"producer_seq\":', {seq}, '}}')"
     value = f"if({producer} = '' OR {seq} = '', NULL, {stub})"
-    return {"key": "NULL", "value": value, "headers": "[]", "reason": f"'{ERASED}'"}
+    cut = f"replaceRegexpAll(cut, {quoted(CUT_DIGEST)}, '')"
+    return {"key": "NULL", "value": value, "headers": "[]", "reason": f"'{ERASED}'", "cut": cut}
 
 
 def quoted(text: str) -> str:
     """A literal of ClickHouse's."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-CLOSE_LETTERS: Final = (
-    "INSERT INTO dead_letter_actions (topic, partition, offset, recorded_at, action, note) "
-    f"SELECT topic, partition, offset, recorded_at, 'dropped', 'forgotten' FROM dead_letters FINAL WHERE {_in_letter()}"
-)
-"""Nothing is left of them to replay."""

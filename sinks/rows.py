@@ -32,7 +32,8 @@ from keeprate.schemas.dead_letters import (
     quarantine,
 )
 from keeprate.schemas.decode import ContractError, decode, encode
-from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten, refused_stub
+from keeprate.schemas.events import Event
+from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten, Trace, refused_stub, without_digest
 from keeprate.schemas.outcome import encode_outcome, parse_key
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, WINDOWS
 from keeprate.schemas.window_record import decode_window
@@ -105,6 +106,7 @@ class Batch:
     """What became of each record of a range: a row of a table, a reject with its letter, or filtered (a tombstone).
 
     accepted: by app, how many records are events. bare: how many rows are dead letters of which only the place is kept.
+    traces: what the records tell of forgotten people, and nobody knew.
     """
 
     tables: dict[Table, Rows] = field(default_factory=dict)
@@ -112,6 +114,7 @@ class Batch:
     filtered: int = 0
     accepted: Mapping[str, int] = field(default_factory=dict)
     bare: int = 0
+    traces: set[Trace] = field(default_factory=set)
 
     def rows_of(self, table: Table) -> Rows:
         return self.tables.setdefault(table, Rows())
@@ -120,7 +123,10 @@ class Batch:
 def sort(topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten = NOBODY) -> Batch:
     """Judge the records of one partition. Deterministic: the same arguments give the same batch in every process."""
     if topic == OUTCOMES.name:
-        return _sort_encoded((topic, partition), records, OUTCOMES_TABLE, partial(_read_outcome, forgotten))
+        traces: set[Trace] = set()
+        batch = _sort_encoded((topic, partition), records, OUTCOMES_TABLE, partial(_read_outcome, forgotten, traces))
+        batch.traces = traces
+        return batch
     if topic == WINDOWS.name:
         return _sort_encoded((topic, partition), records, WINDOWS_TABLE, _read_window)
     if topic == DEAD_LETTERS.name:
@@ -176,7 +182,7 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
             event = decode(value, record.timestamp()[1], record.key())
             # By its type, not by its topic: the join takes an event from either, and both must agree.
             rows = generations if event["type"] == "generation" else feedback
-            value = encode(forgotten.event(event) if anybody else event)
+            value = encode(_left(forgotten, event, batch.traces) if anybody else event)
             tail = _fact_tail(record.offset(), _time_ms(record))
             row = b"".join((_varint(len(value)), value, where, tail))
         except Exception as error:  # noqa: BLE001 - whatever a record brings about, it is that record's alone
@@ -187,6 +193,13 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
         apps.append(event["app"])
     batch.accepted = Counter(apps)
     return batch
+
+
+def _left(forgotten: Forgotten, event: Event, traces: set[Trace]) -> Event:
+    left = forgotten.event(event)
+    if left is not event:
+        traces.update(forgotten.traces(event))
+    return left
 
 
 def _sort_encoded(
@@ -215,13 +228,14 @@ def _add(rows: Rows, record: Record, row: bytes) -> None:
     rows.encoded.append(row)
 
 
-def _read_outcome(forgotten: Forgotten, value: bytes) -> bytes:
+def _read_outcome(forgotten: Forgotten, traces: set[Trace], value: bytes) -> bytes:
     try:
         key, outcome = read_row(value)
     except ValueError as error:
         raise ContractError("invalid", f"not an outcome: {error}") from error
     app, generation_id, _ = parse_key(key)
     if forgotten and (left := forgotten.outcome(app, generation_id, outcome)) is not outcome:
+        traces.update(forgotten.traces_of_outcome(app, generation_id, outcome))
         return encode_outcome(key, left)
     return value
 
@@ -251,8 +265,9 @@ def _letter_row(partition: int, record: Record, forgotten: Forgotten) -> bytes:
     letter = _read_letter(partition, record)
     key, value = record.key(), record.value()
     texts = [key or b"", value or b"", *(header or b"" for _, header in letter.headers)]
-    if forgotten and forgotten.bytes_hold_user(texts):
-        key, value, letter = None, refused_stub(value), replace(letter, headers=(), reason=ERASED)
+    if forgotten and forgotten.bytes_hold_person(texts, letter.app):
+        key, value = None, refused_stub(value)
+        letter = replace(letter, headers=(), reason=ERASED, cut=without_digest(letter.cut))
     return _encode_letter_row(letter, key, value, partition, record)
 
 

@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
 from typing import Any, Final
 
 from keeprate.schemas.events import SCHEMA_VERSION
@@ -14,7 +16,7 @@ from keeprate.schemas.topics import SINK_GROUP
 from keeprate.sinks.births import Births
 from keeprate.sinks.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
 from keeprate.sinks.flush import Destination, Flush
-from keeprate.sinks.forget import watch
+from keeprate.sinks.forget import REWRITE_TIMEOUT_S, Rewriter, Watch
 from keeprate.sinks.identity import ledger_topic_ids
 from keeprate.sinks.kafka import Consumer, DeadLetterProducer
 from keeprate.sinks.kafka_errors import BrokerError
@@ -79,6 +81,7 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
         if missing:
             raise TopicsMissingError(f"no topic {', '.join(missing)}: create them with: keeprate topics create")
         observer, inserts = _observed(settings, consumer, store)
+        watch = Watch(store)
         sink = Sink(
             consumer,
             Destination(
@@ -88,10 +91,11 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
                 inserts,
                 revision(),
                 at_step,
-                watch(store),
+                watch,
                 topic_ids,
                 births,
                 on_alarm=observer.alarm,
+                learn=watch.learn,
             ),
             sink_revision(),
             observer,
@@ -99,6 +103,8 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
             ends,
         )
         stopping.call(sink.stop)
+        later = partial(connect, settings.store_url, answer_timeout_s=REWRITE_TIMEOUT_S)
+        Rewriter(later, version("keeprate")).start()
         sink.run(settings.topics)
 
 

@@ -58,7 +58,7 @@ def forgotten(log: Iterable[Event], user: str = USER, app: str = "") -> Forgotte
     sessions = [(of, session) for of, session in theirs - others if session]
     return Forgotten(
         {(app, digest(user)): PSEUDONYM},
-        {digest(of, session): session_pseudonym(PSEUDONYM, session) for of, session in sessions},
+        {(of, digest(of, session)): session_pseudonym(PSEUDONYM, session) for of, session in sessions},
         {
             (event["app"], event["generation_id"]): PSEUDONYM
             for event in log

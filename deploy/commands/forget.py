@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
     from keeprate.sinks.clickhouse import Client
     from keeprate.sinks.forget import Person, Receipt
 
-# Rewriting a table reads all of it.
-_ANSWER_TIMEOUT_S: Final = 6 * 3600
 _HASH: Final = re.compile(r"[0-9a-fA-F]{16,64}")
+_WIDTH: Final = 80
 _NOT_FOUND: Final = "NOTHING of this user was found."
 _NO_HASH: Final = (
     "it is no hash as the SDK makes them, and events hold hashes. Give what client.user_hash(...) says, or the app's "
@@ -55,7 +55,7 @@ def forget(
     if bool(user) == listed:
         _refuse(_USAGE, 2)
     try:
-        with connect(store or from_environment().store_url, answer_timeout_s=_ANSWER_TIMEOUT_S) as client:
+        with connect(store or from_environment().store_url, answer_timeout_s=forgetting.REWRITE_TIMEOUT_S) as client:
             if listed:
                 _show(forgetting.receipts(client), as_json)
                 return
@@ -108,8 +108,15 @@ def _find(client: "Client", names: Sequence[str], app: str) -> "tuple[Person, Ma
 
 
 def _refuse(sentence: str, code: int) -> None:
-    typer.echo(f"keeprate forget: {sentence}", err=True)
+    _say(f"keeprate forget: {sentence}", err=True)
     raise typer.Exit(code)
+
+
+def _say(text: str, indent: str = "", err: bool = False) -> None:
+    """Lines of at most 80 columns; what is told in lines of its own stays so."""
+    for line in text.splitlines():
+        wrapped = textwrap.wrap(line, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+        typer.echo("\n".join(wrapped), err=err)
 
 
 def _version() -> str:
@@ -124,13 +131,11 @@ def _say_plan(rows: Mapping[str, int], is_known: bool, as_json: bool) -> None:
             json.dumps({"dry_run": True, "forgotten_before": is_known, "rows": rows, "kafka_days": _kafka_days()})
         )
         return
-    typer.echo(f"rows with something of the person: {_listed(rows)}")
+    _say(f"rows with something of the person: {_listed(rows)}")
     if not any(rows.values()):
-        typer.echo(
-            "they were forgotten before" if is_known else "none; with --yes what still comes is kept out as well"
-        )
+        _say("they were forgotten before" if is_known else "none; with --yes what still comes is kept out as well")
     else:
-        typer.echo("content would go, and counts would stay under a pseudonym; add --yes to do it")
+        _say("content would go, and counts would stay under a pseudonym; add --yes to do it")
     _say_kafka()
 
 
@@ -140,10 +145,10 @@ def _say_done(receipt: "Receipt | None", as_json: bool) -> None:
         typer.echo(json.dumps({"dry_run": False, "receipt": said, "kafka_days": _kafka_days()}))
         return
     if receipt is None:
-        typer.echo("nothing left to do: they were forgotten before, see keeprate forget --list")
+        _say("nothing left to do: they were forgotten before, see keeprate forget --list")
     else:
         typer.echo(f"forgotten; receipt {receipt.receipt_id}")
-        typer.echo(f"rows rewritten: {_listed(receipt.rows)}")
+        _say(f"rows rewritten: {_listed(receipt.rows)}")
     _say_kafka()
 
 
@@ -153,10 +158,9 @@ def _show(receipts: "list[Receipt]", as_json: bool) -> None:
             typer.echo(json.dumps(_plain(receipt)))
         else:
             where = receipt.app or "every app"
-            typer.echo(
-                f"{receipt.forgotten_at:%Y-%m-%d %H:%M:%S}  {receipt.receipt_id}  user sha256:{receipt.person[:16]}…  "
-                f"{where}: {_listed(receipt.rows)}  (keeprate {receipt.version})"
-            )
+            typer.echo(f"{receipt.forgotten_at:%Y-%m-%d %H:%M:%S}  receipt {receipt.receipt_id}")
+            _say(f"user sha256:{receipt.person[:16]}…, {where}, keeprate {receipt.version}", indent="    ")
+            _say(f"rows rewritten: {_listed(receipt.rows)}", indent="    ")
     if not receipts and not as_json:
         typer.echo("nobody was forgotten")
 
@@ -178,4 +182,4 @@ def _kafka_days() -> dict[str, int]:
 
 def _say_kafka() -> None:
     held = ", ".join(f"{topic} {days} days" for topic, days in _kafka_days().items())
-    typer.echo(f"Kafka still holds what was written to it, for: {held}. docs/upkeep.md says what to do sooner.")
+    _say(f"Kafka still holds what was written to it, for: {held}. docs/upkeep.md says what to do sooner.")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from pydantic_core import from_json
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from keeprate.deploy.commands.tree import app as commands
 from keeprate.deploy.process import free_port
@@ -23,7 +23,7 @@ from keeprate.schemas.outcome import canonical, encode_outcome
 from keeprate.sinks import recompute
 from keeprate.sinks.clickhouse import Client, StoreUnavailableError, connect
 from keeprate.sinks.dead_letters import Filter, open_records
-from keeprate.sinks.forget import REFRESH_S, Person, count, find, forget, load, receipts, watch
+from keeprate.sinks.forget import REFRESH_S, Person, Watch, count, find, forget, load, receipts
 from keeprate.sinks.forget_sql import TABLES
 from keeprate.sinks.migrate import migrate
 from keeprate.sinks.rows import sort
@@ -291,7 +291,7 @@ def test_an_insert_tried_again_after_forgetting_adds_nothing(client: Client) -> 
 def test_a_sink_learns_of_it_in_time_and_does_not_guess(client: Client) -> None:
     """The set is the same object until somebody is added, and no older than REFRESH_S; no answer is an error."""
     now_s = 100.0
-    current = watch(client, lambda: now_s)
+    current = Watch(client, lambda: now_s)
     nobody = current()
     assert not nobody
     forget(client, find(client, "u1"), "test", settle_s=0)
@@ -307,11 +307,15 @@ def test_a_sink_learns_of_it_in_time_and_does_not_guess(client: Client) -> None:
 def test_without_the_store_nobody_is_assumed_to_be_known() -> None:
     """A sink that cannot ask lands nothing."""
     with pytest.raises(StoreUnavailableError), connect(f"http://127.0.0.1:{free_port()}/x") as away:
-        watch(away)()
+        Watch(away)()
+
+
+def _invoked(url: str, *arguments: str) -> Result:
+    return CliRunner().invoke(commands, ["forget", "--store", url, *arguments])
 
 
 def _run(url: str, *arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(commands, ["forget", "--store", url, *arguments])
+    result = _invoked(url, *arguments)
     assert result.exit_code == code, result.output
     return result.stdout
 
@@ -332,7 +336,17 @@ def test_the_command_looks_first_and_leaves_a_receipt(url: str, client: Client) 
     assert listed["person"] == digest("person-77")
     assert "person-77" not in _everything(client) + _run(url, "--list")
     assert "nothing left to do" in _run(url, "--user", "person-77", "--yes")
-    assert len(_run(url, "--list").splitlines()) == 1
+    assert _run(url, "--list").count(done["receipt"]["receipt_id"]) == 1
+
+
+def test_what_the_command_says_fits_80_columns(url: str, client: Client) -> None:
+    """The plan, the receipt, the list, the line about Kafka, and what it refuses."""
+    load_all(client, _story())
+    mine = ("--user", "person-77", "--app", "app")
+    said = [_run(url, *mine), _run(url, *mine, "--yes", "--settle-s", "0"), _run(url, *mine), _run(url, "--list")]
+    said += [_invoked(url, "--user", "bob@example.org").output, _invoked(url, "--user", "0" * 32).output]
+    assert [line for text in said for line in text.splitlines() if len(line) > 80] == []
+    assert all("Kafka still holds" in text for text in said[:3])
 
 
 def test_a_user_is_hashed_as_the_sdk_does(url: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +371,7 @@ def test_a_user_of_whom_nothing_is_found_is_no_success(url: str, client: Client)
     for arguments in ((), ("--yes", "--settle-s", "0")):
         result = CliRunner().invoke(commands, ["forget", "--store", url, "--user", "bob@example.org", *arguments])
         assert result.exit_code == 1
-        assert "it is no hash as the SDK makes them" in result.stderr
+        assert "it is no hash as the SDK makes them" in " ".join(result.stderr.split())
         assert "--salt" in result.stderr
     assert load(client) == NOBODY
     result = CliRunner().invoke(commands, ["forget", "--store", url, "--user", "0" * 32])

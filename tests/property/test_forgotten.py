@@ -96,16 +96,16 @@ def test_a_user_is_found_however_json_escapes_them(user: str, data: st.DataObjec
     value = '{"user": "' + _escaped(user, data.draw(st.booleans())) + '", '
     for _ in range(data.draw(st.integers(0, 3))):
         value = '{"body": ' + json.dumps(value) + ", "
-    assert forgotten([], user).bytes_hold_user([value.encode()])
-    assert not forgotten([], f"{user}-not").bytes_hold_user([value.encode()])
+    assert forgotten([], user).bytes_hold_person([value.encode()])
+    assert not forgotten([], f"{user}-not").bytes_hold_person([value.encode()])
 
 
 def test_a_broken_record_holds_a_user_as_a_word_or_between_quotes() -> None:
     """A part of a longer word is somebody else; one app's user is nobody in a record that does not name the app."""
     who, in_chat = forgotten([]), forgotten([], app="chat")
-    assert who.bytes_hold_user([b'{"user": "u1", \xff'])
-    assert who.bytes_hold_user([b"key", b"user=u1&x"])
-    assert not who.bytes_hold_user([b'{"user": "u11"}'])
-    assert not in_chat.bytes_hold_user([b'{"user": "u1", "app": "editor"'])
-    assert in_chat.bytes_hold_user([b'{"user": "u1", "app": "chat"'])
-    assert forgotten([], "jörg müller").bytes_hold_user(['{"user":"jörg müller"'.encode()])
+    assert who.bytes_hold_person([b'{"user": "u1", \xff'])
+    assert who.bytes_hold_person([b"key", b"user=u1&x"])
+    assert not who.bytes_hold_person([b'{"user": "u11"}'])
+    assert not in_chat.bytes_hold_person([b'{"user": "u1", "app": "editor"'])
+    assert in_chat.bytes_hold_person([b'{"user": "u1", "app": "chat"'])
+    assert forgotten([], "jörg müller").bytes_hold_person(['{"user":"jörg müller"'.encode()])
