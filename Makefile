@@ -31,9 +31,11 @@ setup: $(SETUP) ## create .venv from the lock file
 up: $(SETUP) ## start the local stack with a demo; Ctrl-C stops it
 	@$(BIN)/keeprate up --demo
 
-test: $(SETUP) system-packages ## run the checks and every test
+# Most tests wait, for brokers, sessions and processes: four files at a time keep two cores busy. A file stays together,
+# because what is dear in it is shared by its tests.
+test: $(SETUP) system-packages ## run the checks and every test; JOBS=1 for one file at a time
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),4) --dist loadfile
 
 check: $(SETUP) ## lint, types, import directions
 	$(BIN)/ruff check .

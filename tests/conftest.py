@@ -1,10 +1,13 @@
 """What tests share: real servers, one per session, and what happens where a machine cannot run them.
 
+`make test` runs files side by side, in processes that each have a session, with servers of its own.
+
 A test that asks for `kafka`, `store` or another service gets that service's marker by itself. Where the service
 cannot run, the test is skipped with the reason and the remedy; with KEEPRATE_REQUIRE_ALL=1, as in CI, it fails.
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker, fetch_jars, why_not_kafka
+from keeprate.deploy.broker import KafkaBroker, fetch_jars, jars_path, why_not_kafka
 from keeprate.deploy.process import ProcessError
 from keeprate.deploy.store import StoreProcess
 
@@ -33,8 +36,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly or not any(item.get_closest_marker("kafka") for item in session.items):
         return
     if why_not_kafka() is None:
-        # Where this fails, the tests that need Kafka meet the same error again and report it.
-        with contextlib.suppress(ProcessError):
+        # One of the processes that test side by side fetches, and the others find it done. Where this fails, the tests
+        # that need Kafka meet the same error again and report it.
+        cache = jars_path().parent
+        cache.mkdir(parents=True, exist_ok=True)
+        with (cache / "fetching.lock").open("w") as lock, contextlib.suppress(ProcessError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
             fetch_jars()
 
 
