@@ -418,6 +418,7 @@ def test_all_files_of_the_store_are_its_users_alone(door: StoreProcess) -> None:
 
 
 _ENDLESS = "SELECT count() FROM numbers_mt(1000000000000) WHERE sipHash64(number) = 1"
+_ASLEEP = "SELECT count() FROM numbers(100000) WHERE sleepEachRow(0.05) = 1 SETTINGS max_block_size = 1"
 
 
 def _running(store: StoreProcess) -> int:
@@ -446,7 +447,7 @@ def test_readers_do_not_keep_rows_from_landing(door: StoreProcess) -> None:
     """While every turn to read is taken, an INSERT is written and one more reader is told to come back."""
     _post(door, "CREATE TABLE d.landing (a Int64) ENGINE = MergeTree ORDER BY a")
     with concurrent.futures.ThreadPoolExecutor(13) as pool:
-        held = [pool.submit(_post, door, _ENDLESS, max_execution_time="25") for _ in range(12)]
+        held = [pool.submit(_post, door, _ASLEEP, max_execution_time="15") for _ in range(12)]
         deadline = time.monotonic() + 20
         while not all(each.running() for each in held):
             assert time.monotonic() < deadline
