@@ -22,7 +22,7 @@ App = Annotated[str | None, typer.Option(help="only of this app; '' for records 
 Topic = Annotated[str, typer.Option(help="only of this topic")]
 Stage = Annotated[str, typer.Option(help="only those that `join` or `sink` refused")]
 ErrorType = Annotated[str, typer.Option(help="only of this type, as not_json, invalid or quarantined")]
-SinceHours = Annotated[float | None, typer.Option(help="only refused in the last hours", min=0)]
+SinceHours = Annotated[float | None, typer.Option(help="only refused in the last hours", min=0, max=1_000_000)]
 All = Annotated[bool, typer.Option("--all", help="also those that were replayed or dropped")]
 Names = Annotated[list[str] | None, typer.Argument(help="of records, as `list` shows them; all that fit without")]
 Limit = Annotated[int, typer.Option(help="at most so many records, the oldest first", min=1)]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from keeprate.sinks.queries import Scope
 
 _SPAN: Final = re.compile(r"(\d+)\s*(min|h|d|w)")
+_MAX_DIGITS: Final = 6
 _UNITS: Final = {
     "min": timedelta(minutes=1),
     "h": timedelta(hours=1),
@@ -89,7 +90,7 @@ def read_scope(
             raise ValueError(f"--only {pair}: write a dimension and a value, like --only language=python")
         chosen.setdefault(name, []).append(value)
     span = _SPAN.fullmatch(bucket)
-    if bucket and span is None:
+    if bucket and (span is None or len(span[1]) > _MAX_DIGITS):
         raise ValueError(f"--bucket {bucket}: write a number and min, h, d or w, like 1h or 1d")
     return Scope(
         since=read_moment("--since", since, now),
@@ -103,11 +104,11 @@ def read_scope(
 
 def read_moment(option: str, text: str, now: datetime) -> datetime:
     """The time that an option says: so long before `now`, or a date. Raises ValueError that names the option."""
-    if span := _SPAN.fullmatch(text):
-        return now - int(span[1]) * _UNITS[span[2]]
     try:
+        if span := _SPAN.fullmatch(text):
+            return now - int(span[1]) * _UNITS[span[2]]
         moment = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"{option} {text}: write 90min, 24h, 7d or 4w, or a date like 2026-03-01") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any
 
 from chdb.state.sqlitelike import Connection
 
@@ -25,8 +25,6 @@ from keeprate.deploy.process import private_directory
 from keeprate.deploy.store.request import insert_from_file, quoted
 from keeprate.deploy.store.rights import Limits, configured
 from keeprate.deploy.store.statements import check, with_end
-
-_TemporaryFile: TypeAlias = "tempfile._TemporaryFileWrapper[bytes]"
 
 _CODE = re.compile(r"Code: (\d+)\. DB::.*", re.DOTALL)
 _UNKNOWN_EXCEPTION = 1002
@@ -112,16 +110,17 @@ class Session:
     It does one thing at a time: a second thread waits. `close` ends what is under way first, because chDB crashes the
     process when a connection goes away under its stream.
 
-    An INSERT's data wait in a file until they are all there. chDB's own `send_insert` takes them piece by piece, but
-    answers with success when writing the rows failed (a constraint, too many parts, a full disk, a view that threw);
-    and data behind the statement itself end for chDB where they hold a semicolon and a newline.
+    An INSERT's data wait in a file until they are all there, one without a name: a store that is killed leaves nothing
+    of what users wrote behind. chDB's own `send_insert` takes them piece by piece, but answers with success when
+    writing the rows failed (a constraint, too many parts, a full disk, a view that threw); and data behind the
+    statement itself end for chDB where they hold a semicolon and a newline.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.name = uuid.uuid4().hex
         self._connection = connection
         connection.query(f"SET chdb_client_name = '{self.name}'")
-        self._insert: tuple[str, str, _TemporaryFile] | None = None
+        self._insert: tuple[str, str, IO[bytes]] | None = None
         self._turn = threading.Lock()
         self._under_way: Any = None
 
@@ -145,7 +144,7 @@ class Session:
     def begin_insert(self, head: str, data_format: str) -> None:
         """Begin the INSERT of `head`, whose data `add` brings in `data_format`."""
         with self._turn:
-            self._insert = head, data_format, tempfile.NamedTemporaryFile(prefix="keeprate-insert-")  # noqa: SIM115
+            self._insert = head, data_format, tempfile.TemporaryFile()  # noqa: SIM115 - open until the INSERT is done
 
     def add(self, data: bytes) -> None:
         """Take some more of the INSERT's bytes, cut anywhere."""
@@ -159,7 +158,8 @@ class Session:
             assert self._insert is not None
             head, data_format, data = self._insert
             data.flush()
-            return _summary_of(self._connection.query(insert_from_file(head, data.name, data_format)))
+            data.seek(0)
+            return _summary_of(self._connection.query(insert_from_file(head, f"/dev/fd/{data.fileno()}", data_format)))
 
     def close(self) -> None:
         """Cancel what is under way and end the session."""

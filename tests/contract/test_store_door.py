@@ -251,6 +251,35 @@ def test_no_setting_lifts_what_holds(door: StoreProcess, outside: Path, name: st
     assert not (outside / "written").exists()
 
 
+def test_rows_on_their_way_have_no_name(door: StoreProcess) -> None:
+    """What users wrote waits in a file that goes with the process, also when it is killed."""
+    found: list[str] = []
+
+    def rows() -> Iterator[bytes]:
+        yield b"a row\n" * (1 << 18)
+        for _ in range(200):
+            open_files = [_target(entry) for entry in Path(f"/proc/{door.pid}/fd").iterdir()]
+            found.extend(name for name in open_files if Path(name).parent == Path(tempfile.gettempdir()))
+            if found:
+                break
+            time.sleep(0.05)
+        yield b"the last\n"
+
+    answer = _HTTP.post(door.url, params={"database": "d", "query": "INSERT INTO t FORMAT TSV"}, content=rows())
+    assert answer.status_code == 200, answer.text
+    assert found
+    assert all(name.endswith(" (deleted)") for name in found)
+    assert _post(door, "SELECT count() FROM d.t WHERE a IN ('a row', 'the last')").text == f"{(1 << 18) + 1}\n"
+    _post(door, "ALTER TABLE d.t DELETE WHERE a != 'row' SETTINGS mutations_sync = 1")
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:
+        return ""
+
+
 def test_data_are_never_expressions(door: StoreProcess, outside: Path) -> None:
     """Values may hold literals alone."""
     for data in (f"(file('{outside / 'secret'}'))", f"(concat('', file('{outside / 'secret'}')))"):
