@@ -8,7 +8,8 @@ highest number that arrived says how much was emitted, and the gaps say what did
 
 An account is that of a producer *and* its app: what another app sends under the same producer_id is another account.
 An event that was sent again, under a number of its own, merges with its row, which keeps one of the two numbers. The
-other one is merged: Kafka's copy of the record tells it, as long as Kafka has it.
+other one is merged: the row tells it until the engine merges the two, then Kafka's copy of the record, as long as Kafka
+has it.
 """
 
 import json
@@ -66,6 +67,17 @@ _COPIES: Final = (
     "SELECT app, producer_id, count() FROM ("
     + " UNION ALL ".join(_FACT.format(table) for table in ("generations", "feedback"))
     + f") WHERE {_WANTED} GROUP BY app, producer_id"
+)
+# A row of the same event, which the engine has not merged yet, has a number that a reader of the merged rows misses.
+_UNMERGED: Final = (
+    "SELECT app, producer_id, bitmapToArray(bitmapAndnot(groupBitmapState(seq), groupBitmapStateIf(seq, merged))) AS "
+    "numbers FROM ("
+    + " UNION ALL ".join(
+        f"SELECT app, producer_id, seq, {merged} AS merged FROM ({_FACT.format(table + final)})"
+        for table in ("generations", "feedback")
+        for merged, final in ((0, ""), (1, " FINAL"))
+    )
+    + ") GROUP BY app, producer_id HAVING notEmpty(numbers)"
 )
 # Only of producers with gaps: the others need no sorting.
 _GAPS: Final = f"""
@@ -156,7 +168,7 @@ def producers(
 ) -> list[Seen]:
     """What arrived of each producer, of some apps or of some producers, with the first `ranges` gaps of each.
 
-    merged: `merged_numbers`.
+    merged: `unmerged_numbers` and `merged_numbers`.
     """
     wanted = {"apps": list(apps), "producers": list(producer_ids)}
     copies = {(app, producer_id): int(rows) for app, producer_id, rows in store.query(_COPIES, wanted)}
@@ -168,6 +180,14 @@ def producers(
     limit = ranges + max(map(len, known.values()), default=0)
     gaps = _gaps(store, sorted({one.producer_id for one in seen if one.missing}), limit)
     return [_with_gaps(one, gaps.get(one.producer, ()), known.get(one.producer, set()), ranges) for one in seen]
+
+
+def unmerged_numbers(store: Client) -> dict[Producer, set[int]]:
+    """The numbers of rows that merge with another row of their event, and have not yet.
+
+    Ask before `merged_numbers`: what merges meanwhile is then in the one or in the other.
+    """
+    return {(app, producer_id): set(numbers) for app, producer_id, numbers in store.query(_UNMERGED)}
 
 
 def merged_numbers(

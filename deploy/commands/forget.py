@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 _HASH: Final = re.compile(r"[0-9a-fA-F]{16,64}")
 _WIDTH: Final = 80
-_NOT_FOUND: Final = "NOTHING of this user was found."
+_NOT_FOUND: Final = "nothing of this user was found."
 _NO_HASH: Final = (
-    "it is no hash as the SDK makes them, and events hold hashes. Give what client.user_hash(...) says, or the app's "
-    "user_salt (--salt, KEEPRATE_USER_SALT), or --app where the app has none: its name is the salt then"
+    "Events hold hashes of users, and this is none: give what client.user_hash(...) says, or the app's user_salt "
+    "(--salt, KEEPRATE_USER_SALT), or --app where the app has none, because its name is the salt then."
 )
 _USAGE: Final = "give --user, as it stands in the events, or --list to see what was done"
 
@@ -61,16 +61,17 @@ def forget(
                 return
             person, rows = _find(client, _names(user, app, salt), app)
             is_unknown = not person.pseudonym and not any(rows.values())
+            is_name = is_unknown and not _is_hash(user) and not _salt(app, salt)
+            if is_name and (yes or not as_json):
+                _refuse(f"{_NOT_FOUND} {_NO_HASH} Nothing was changed.", 1)
             if not yes:
                 _say_plan(rows, bool(person.pseudonym), as_json)
-            elif is_unknown and not _is_hash(user) and not _salt(app, salt):
-                _refuse(f"{_NO_HASH}. Nothing was changed", 1)
             else:
                 _say_done(forgetting.forget(client, person, _version(), settle_s), as_json)
     except (StoreError, ValueError) as error:
         _refuse(f"{error}\nIs the store up and migrated? Once it is, the same command does what is left", 1)
     if is_unknown:
-        _refuse(_NOT_FOUND if _is_hash(user) or _salt(app, salt) else f"{_NOT_FOUND} {_NO_HASH}", 1)
+        _refuse(f"{_NOT_FOUND} {_NO_HASH}" if is_name else _NOT_FOUND, 1)
 
 
 def _is_hash(user: str) -> bool:

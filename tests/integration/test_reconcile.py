@@ -18,7 +18,7 @@ from keeprate.sinks.accounting import Gap
 from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.migrate import migrate
 from keeprate.sinks.partition import TopicPartition
-from keeprate.sinks.reconcile import Seen, balance, merged_numbers, producers, unnumbered
+from keeprate.sinks.reconcile import Seen, balance, merged_numbers, producers, unmerged_numbers, unnumbered
 from keeprate.sinks.rows import Record
 from tests.unit.sinks.records import FakeRecord
 
@@ -189,6 +189,29 @@ def test_an_event_that_was_sent_again_is_in_the_account(client: Client) -> None:
     assert (one.merged, one.highest, one.missing, one.gaps) == (2, 7, 1, ((6, 6),))
     (account,) = balance([one], {}, NOW, timedelta(minutes=15))
     assert (account.emitted, account.unexplained) == (7, 1)
+
+
+def test_an_event_that_was_sent_again_is_in_the_account_before_it_merges(url: str, client: Client) -> None:
+    """Both rows are there, and the numbers of both are explained without Kafka: nothing else is."""
+    twice = str(uuid.uuid4())
+    events = [_event("p1", 1), _event("p1", 2, twice), _event("p1", 5)]
+    for offset, event in enumerate([*events, _event("p1", 4, twice)]):
+        client.insert(
+            "feedback", ("event", "topic", "partition", "offset", "recorded_at"), [(event, "t", 0, offset, NOW)]
+        )
+    assert list(unmerged_numbers(client)) == [("editor", "p1")]
+    (one,) = _run(url, "--offline")["producers"]
+    assert (one["landed"], one["merged"], one["copies"], one["gaps"]) == (3, 1, 1, [[3, 3]])
+    assert (one["emitted"], one["unexplained"]) == (5, 1)
+
+
+def test_what_a_person_reads_fits_80_columns(url: str, client: Client) -> None:
+    """With gaps, copies, collisions, drops by reason and events without a number."""
+    producer = str(uuid.uuid4())
+    _land(client, [*(_event(producer, n) for n in range(1, 2000, 2)), _event(producer, 1), _event("", None)])
+    said = CliRunner().invoke(app, ["reconcile", "--store", url, "--offline", "--ranges", "100", "--all"]).output
+    assert "did not arrive" in said
+    assert [line for line in said.splitlines() if len(line) > 80] == []
 
 
 def test_an_active_producer_is_not_blamed_for_what_is_on_its_way(url: str, client: Client) -> None:
