@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -41,6 +42,12 @@ os.dup2(spare[1], 4)
 os.execvp(sys.argv[3], sys.argv[3:])
 """
 _KEYS: Final = {"Enter": ("\r", 13), "Escape": ("", 27), "Tab": ("", 9)}
+# What is answered where the page goes while it is asked.
+_NAVIGATED: Final = "Inspected target navigated or closed"
+
+
+class NavigatedError(AssertionError):
+    """The page was left before it answered. The next one may be asked."""
 
 
 class Browser:
@@ -80,6 +87,8 @@ class Browser:
         while True:
             answer = self._next(30)
             if answer.get("id") == self._last_id:
+                if answer.get("error", {}).get("message") == _NAVIGATED:
+                    raise NavigatedError(method)
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return dict(answer["result"])
 
@@ -126,11 +135,15 @@ class Browser:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str, timeout_s: float = 30) -> Any:
-        """The first true value of an expression, asked again and again. Raises AssertionError when there is none."""
+        """The first true value of an expression, asked again and again, also of the page that follows this one.
+
+        Raises AssertionError when there is none.
+        """
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
-            if value := self.evaluate(expression):
-                return value
+            with suppress(NavigatedError):
+                if value := self.evaluate(expression):
+                    return value
             time.sleep(0.05)
         raise AssertionError(f"never true within {timeout_s} s: {expression}; {self.problems}")
 
