@@ -18,9 +18,10 @@ from rich.text import Text
 
 from keeprate.deploy.curve import horizon_name, retention_curve
 from keeprate.deploy.terminal import printable
-from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.queries import FeedbackRate, Funnel, JudgeRate, Rate, Retention, RetentionRate, Scope, Segment
+from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.queries import FeedbackRate, Funnel, JudgeRate, Rate, Retention, RetentionRate, Segment
+from keeprate.sinks.reading.scope import Scope
 
 CURVE_METRIC: Final = "fuzzy_persistence_observed"
 _ACCEPTANCE: Final = ("shown_rate", "acceptance_rate", "car", "efficiency", "touchless_rate")

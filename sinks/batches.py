@@ -8,7 +8,7 @@ Invariant: counting the same facts again gives the same rows: nothing here reads
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -18,7 +18,9 @@ from keeprate.schemas.lift import verdict
 from keeprate.schemas.topics import ALL
 from keeprate.schemas.window_names import ATTRIBUTION_MS, LATENCY_BOUNDS_S, RATIO_BOUNDS, WINDOW_MS
 from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.queries import GRACE_S
+from keeprate.sinks.reading import counting
+from keeprate.sinks.reading.hours import FINAL
+from keeprate.sinks.reading.scope import GRACE_S, Scope
 
 BATCH: Final = timedelta(milliseconds=WINDOW_MS)
 LATENESS: Final = timedelta(minutes=5)
@@ -85,19 +87,18 @@ def closed_until(client: Client) -> dict[tuple[str, str], datetime]:
     return {(kind, app): at.astimezone(UTC) for kind, app, at in client.query(query)}
 
 
-_COHORT: Final = (
-    "cohort(by=['app', 'prompt_name', 'prompt_version', 'model', 'surface'], only=map('app', [{app:String}]), "
-    "since={since:DateTime64(3, 'UTC')}, until={until:DateTime64(3, 'UTC')}, bucket_s=300)"
-)
-_LABELS: Final = "bucket_at, app, prompt_name, prompt_version, model, surface"
+_ROWS: Final = "suggestions FINAL WHERE {condition} AND NOT orphan"
+_BATCH_AT: Final = "toStartOfInterval(cohort_at, INTERVAL 5 MINUTE) AS batch_at"
+_LABELS: Final = "batch_at, app, prompt_name, prompt_version, model, surface"
+_SEGMENT: Final = ("app", "prompt_name", "prompt_version", "model", "surface")
 
 _GENERATIONS: Final = f"""
-WITH (bounds, value) -> if(arrayExists(b -> value <= b, bounds), toString(arrayFirst(b -> value <= b, bounds)), '+Inf')
-    AS bucket_of
-SELECT {_LABELS}, item.1 AS kind, item.2 AS outcome, count(), sum(item.3)
+WITH (bounds, value) -> if(arrayExists(b -> value <= b, bounds),
+    toString(arrayFirst(b -> value <= b, bounds)), '+Inf') AS bucket_of
+SELECT {_LABELS}, item.1 AS kind, item.2 AS result, count(), sum(item.3)
 FROM
 (
-    SELECT {_LABELS}, arrayJoin(arrayFilter(i -> i.3 IS NOT NULL, [
+    SELECT {_BATCH_AT}, app, prompt_name, prompt_version, model, surface, arrayJoin(arrayFilter(i -> i.3 IS NOT NULL, [
         ('generation', multiIf(outcome = 'filtered', 'refused', outcome = 'cancelled', 'cancelled',
             outcome != 'failed', 'ok', match(error_type, '(?i)timeout|timed_out'), 'timeout', 'error'),
             toNullable(0.)),
@@ -107,46 +108,25 @@ FROM
         ('first_token', bucket_of({{bounds:Array(Float64)}}, time_to_first_token_ms / 1000),
             time_to_first_token_ms / 1000)
     ])) AS item
-    FROM {_COHORT}
-    WHERE NOT orphan AND choice_index = 0
+    FROM {_ROWS} AND choice_index = 0
 )
 GROUP BY ALL
 """
 _ACCEPTANCE: Final = f"""
+WITH {_BATCH_AT}
 SELECT {_LABELS}, 'acceptance' AS kind, multiIf(
     accepted AND first_accepted_at <= coalesce(first_shown_at, first_accepted_at)
         + toIntervalSecond({{attribution_s:UInt32}}), 'accepted',
-    rejected, 'rejected',
+    end_reason = 'rejected', 'rejected',
     'ignored') AS result, count(), 0.
-FROM {_COHORT}
-WHERE NOT orphan AND shown
+FROM {_ROWS} AND shown
 GROUP BY ALL
-"""
-_RETENTION: Final = f"""
-SELECT {_LABELS}, concat('{RETENTION}', toString(horizon_s)) AS kind, item.1 AS result, sum(item.2), 0.
-FROM
-(
-    SELECT {_LABELS}, horizon_s, arrayJoin([
-        ('retained', toInt64(mostly)), ('edited', toInt64(substantially_changed - removed)),
-        ('removed', toInt64(removed)), ('unknown', toInt64(accepted - observed))
-    ]) AS item
-    FROM retention(by=['app', 'prompt_name', 'prompt_version', 'model', 'surface'], only=map('app', [{{app:String}}]),
-        since={{since:DateTime64(3, 'UTC')}}, until={{until:DateTime64(3, 'UTC')}}, bucket_s=300,
-        as_of={{as_of:DateTime64(3, 'UTC')}}, grace_s={{grace_s:UInt32}}, horizons=[{{horizon_s:UInt64}}])
-)
-GROUP BY ALL
-HAVING sum(item.2) > 0
 """
 _EDIT_DISTANCE: Final = f"""
-WITH
-    retention[toString({{horizon_s:UInt64}})] AS check,
-    if(check.status = 'removed', 1., check.distance / greatest(check.original_length, check.current_length, 1)) AS ratio
+WITH {_BATCH_AT}, indexOf(checks.horizon_s, {{horizon_s:UInt32}}) AS at, checks.distance_ratio[at] AS ratio
 SELECT {_LABELS}, 'edit_distance' AS kind, toString(arrayFirst(b -> ratio <= b, {{bounds:Array(Float64)}})) AS bucket,
     count(), sum(ratio)
-FROM {_COHORT}
-WHERE NOT orphan AND retainable AND check.event_id != '' AND check.accept_seq = accept_seq
-    AND check.status IN ('present', 'removed') AND NOT check.branch_changed
-    AND check.elapsed_ms <= {{latest_ms:Int64}}
+FROM {_ROWS} AND retainable AND at > 0 AND checks.state[at] IN ('unchanged', 'mostly', 'changed', 'removed')
 GROUP BY ALL
 """
 # Events, not states: a revote is two. The prompt comes from the generation, wherever in time that is. Votes come by
@@ -177,20 +157,37 @@ _VOTES: Final = {1: "thumbs_up", -1: "thumbs_down", 0: ""}
 
 def count(client: Client, kind: str, app: str, since: datetime, until: datetime) -> list[Count]:
     """The counts of one app's batches from `since` up to and without `until`. Reads only. Raises StoreError."""
-    parameters: dict[str, Any] = {"app": app, "since": _text(since), "until": _text(until)}
-    if kind == "generation":
-        return _counts(client, _GENERATIONS, parameters | {"bounds": list(LATENCY_BOUNDS_S)})
-    if kind == "acceptance":
-        return _counts(client, _ACCEPTANCE, parameters | {"attribution_s": int(ATTRIBUTION.total_seconds())})
     if kind == "feedback":
-        return _feedback(client, parameters)
+        return _feedback(client, {"app": app, "since": _text(since), "until": _text(until)})
+    scope = Scope(since, until, until + delay_of(kind), _SEGMENT, {"app": [app]}, int(BATCH.total_seconds()))
+    if kind == "generation":
+        return _of_rows(client, _GENERATIONS, scope, {"bounds": list(LATENCY_BOUNDS_S)})
+    if kind == "acceptance":
+        return _of_rows(client, _ACCEPTANCE, scope, {"attribution_s": int(ATTRIBUTION.total_seconds())})
     horizon_s = int(kind.removeprefix(RETENTION))
-    parameters |= {"horizon_s": horizon_s, "grace_s": GRACE_S, "as_of": _text(until + delay_of(kind))}
-    counts = _counts(client, _RETENTION, parameters)
+    counts = _retention(client, kind, replace(scope, horizons=[horizon_s]))
     if horizon_s == EDIT_DISTANCE_HORIZON_S:
-        latest_ms = horizon_s * 1000 + max(LATE_CHECK_MIN_MS, int(LATE_CHECK_SHARE * horizon_s * 1000))
-        more = {"bounds": list(RATIO_BOUNDS), "latest_ms": latest_ms}
-        counts += _counts(client, _EDIT_DISTANCE, parameters | more)
+        counts += _of_rows(client, _EDIT_DISTANCE, scope, {"horizon_s": horizon_s, "bounds": list(RATIO_BOUNDS)})
+    return counts
+
+
+def _of_rows(client: Client, query: str, scope: Scope, parameters: Mapping[str, Any]) -> list[Count]:
+    statement = query.replace("{condition}", scope.condition())
+    return _counts(client, statement, {**scope.parameters(), **parameters}, FINAL)
+
+
+def _retention(client: Client, kind: str, scope: Scope) -> list[Count]:
+    counts = []
+    for row in counting.at_horizons(client, scope, ("observed", "mostly", "removed")):
+        at = datetime.fromtimestamp(row["bucket_ms"] / 1000, UTC)
+        labels = Labels(*(row[name] for name in _SEGMENT))
+        outcomes = {
+            "retained": row["mostly"],
+            "edited": row["substantially_changed"] - row["removed"],
+            "removed": row["removed"],
+            "unknown": row["accepted"] - row["observed"],
+        }
+        counts += [Count(kind, at, labels, outcome, number) for outcome, number in outcomes.items() if number]
     return counts
 
 
@@ -204,10 +201,12 @@ def _feedback(client: Client, parameters: Mapping[str, Any]) -> list[Count]:
     return counts
 
 
-def _counts(client: Client, query: str, parameters: Mapping[str, Any]) -> list[Count]:
+def _counts(
+    client: Client, query: str, parameters: Mapping[str, Any], settings: Mapping[str, str | int] | None = None
+) -> list[Count]:
     return [
         Count(kind, at.astimezone(UTC), Labels(*labels), outcome, number, total or 0.0)
-        for at, *labels, kind, outcome, number, total in client.query(query, parameters)
+        for at, *labels, kind, outcome, number, total in client.query(query, parameters, settings)
     ]
 
 

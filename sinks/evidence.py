@@ -131,7 +131,7 @@ def apps(client: Client) -> frozenset[str]:
 def orphans(client: Client, since: datetime, until: datetime, apps: Sequence[str] = ()) -> list[Orphans]:
     """Apps with feedback in [since, until) whose generation has not arrived, the most orphans first."""
     query = (
-        "SELECT app, countIf(orphan) AS orphaned, count(), minIf(cohort_at, orphan) FROM suggestions "
+        "SELECT app, countIf(orphan) AS orphaned, count(), minIf(cohort_at, orphan) FROM suggestions FINAL "
         f"WHERE {_SPAN.format('cohort_at')} AND (empty({{apps:Array(String)}}) OR app IN {{apps:Array(String)}}) "
         "GROUP BY app HAVING orphaned > 0 ORDER BY orphaned DESC, app"
     )

@@ -5,7 +5,8 @@ Steps 1 and 6 are commits, which `flights` makes for many partitions in one requ
     1  commit(first, metadata = intent)     write-ahead, fenced by the group's generation
     2  sort the records                     rows, rejects, filtered: deterministic
     3  write the rejects as dead letters    and await every delivery; a failure stops the sink
-    4  insert the rows                      with the range's token; a refused batch is split, a refused row goes to 3
+    4  insert the rows                      with the range's token; a refused batch is split, a refused row goes to 3;
+                                            of outcomes, derive the suggestions
     5  insert the ledger's row              with the range's token
     6  commit(last + 1)                     fenced
 
@@ -43,6 +44,7 @@ from keeprate.sinks.intent import Intent, token
 from keeprate.sinks.kafka_errors import BrokerError
 from keeprate.sinks.landed import Asks, is_in_ledger, landed_offsets
 from keeprate.sinks.partition import TopicPartition
+from keeprate.sinks.reading.derive import derive_each
 from keeprate.sinks.rows import Batch, Record, Rows, Table, letter_of, set_aside, sort
 
 # Explicit on every insert, because the defaults moved between releases. A batch is one block, so it lands whole or not
@@ -110,6 +112,8 @@ class Letters(Protocol):
 
 class Store(Asks, Protocol):
     """Inserts, under a token that nobody has used where the settings name none, and answers: `clickhouse.Client`."""
+
+    def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None: ...
 
     def insert_bytes(
         self, table: str, columns: Sequence[str], data: bytes, format_name: str, settings: Mapping[str, str | int]
@@ -242,6 +246,8 @@ class Flush:
         for table, rows in self.batch.tables.items():
             if len(rows):
                 self._insert(to, table, rows, 0, len(rows))
+        # Behind the insert: a suggestion is what all parts of its outcome merge to.
+        derive_each(to.store, self.batch.generations)
 
     def _5_account(self, to: Destination) -> None:
         first, last = self.intent.first, self.intent.last

@@ -24,6 +24,7 @@ from typing import Final
 from keeprate.schemas.forgotten import NOBODY, Forgotten, Trace, digest
 from keeprate.sinks.clickhouse import Client, StoreError
 from keeprate.sinks.forget_sql import LEARN, SHARED, TABLES, UNFINISHED, Statements
+from keeprate.sinks.reading.hours import touch
 
 logger = logging.getLogger(__name__)
 
@@ -240,9 +241,14 @@ def _rewrite(store: Client, person: Person) -> dict[str, int]:
     found = {table: int(store.query(statements.count(table), person.parameters)[0][0]) for table in TABLES}
     if found["dead_letters"]:
         store.command(statements.close_letters(), person.parameters)
+    # Sums of hours hold people as sets: those of the person's hours are not believed any more.
+    counted = f"SELECT DISTINCT app::String, hour FROM suggestions WHERE {statements.where('suggestions')}"
+    hours = [(str(app), int(hour)) for app, hour in store.query(counted, person.parameters)]
+    touch(store, hours)
     for table, number in found.items():
         if number:
             store.command(statements.rewrite(table), person.parameters)
+    touch(store, hours)
     return found
 
 

@@ -25,7 +25,7 @@ from keeprate.schemas.forgotten import (
 from keeprate.schemas.kinds import MAX_CHOICES
 from keeprate.schemas.outcome import EVALUATION, GENERATION
 
-TABLES: Final = ("generations", "feedback", "outcomes", "dead_letters")
+TABLES: Final = ("generations", "feedback", "outcomes", "suggestions", "dead_letters")
 _FACTS: Final = ("generations", "feedback")
 _SEPARATOR: Final = "char(31)"
 _GROUP: Final = "concat(char(92), '1')"
@@ -45,6 +45,8 @@ _SESSION_NAME: Final = (
     "concat({{pseudonym:String}}, '-', "
     "substring(lower(hex(SHA256(concat({{pseudonym:String}}, char(31), {0})))), 1, 12))"
 )
+# A suggestion has the session for a user where no user is known.
+_NAMELESS: Final = "(user = session)"
 _EVERY_FACT: Final = " UNION ALL ".join(f"SELECT app::String AS app, user, session FROM {table}" for table in _FACTS)
 # Of somebody else's events too, a session is not the person's.
 _SESSIONS: Final = (
@@ -109,7 +111,8 @@ class Statements:
 
     def rewrite(self, table: str) -> str:
         """Take the person out of a table. Returns when it is done."""
-        changes = {"outcomes": self._outcome, "dead_letters": _letter}.get(table, lambda: self._fact(table))()
+        own = {"outcomes": self._outcome, "suggestions": self._suggestion, "dead_letters": _letter}
+        changes = own.get(table, lambda: self._fact(table))()
         assignments = ", ".join(f"{column} = {value}" for column, value in changes.items())
         return f"ALTER TABLE {table} UPDATE {assignments} WHERE {self.where(table)} SETTINGS mutations_sync = 2"
 
@@ -117,6 +120,8 @@ class Statements:
         """Whether a row of the table holds something of the person."""
         if table == "outcomes":
             return f"{_IN_APP} AND ({self._in_outcome()})"
+        if table == "suggestions":
+            return f"{_IN_APP} AND ({self._in_suggestion()})"
         if table == "dead_letters":
             return self._in_letter()
         parts = [_is_user("user")] + [_is_user("annotator")] * (table == "feedback")
@@ -171,6 +176,20 @@ class Statements:
         nameless = f"NOT match({raw}, {quoted(NAMES_USER)})"
         held = f"arrayExists(t -> t != '' AND arrayExists({theirs}, {apps}), arrayDistinct({strings}))"
         return f"({in_app} AND arrayExists(t -> {_is_user('t')}, {tokens})) OR ({nameless} AND {held})"
+
+    def _in_suggestion(self) -> str:
+        user = f"{_is_user('user')} OR {self._is_session('user')} OR {self._is_session('session')}"
+        judged = f"arrayExists(a -> {_is_user('a')}, judged.annotator)"
+        return f"{user} OR ({self._is_owned()} AND {_NAMELESS} AND trace_id != '') OR {judged}"
+
+    def _suggestion(self) -> dict[str, str]:
+        owned = f"({_NAMELESS} AND ({self._is_session('session')} OR {self._is_owned()}))"
+        return {
+            "user": self._who("user"),
+            "session": self._session_after(f"if({_NAMELESS}, '', user)", "session"),
+            "trace_id": f"if({_is_user('user')} OR {owned}, '', trace_id)",
+            "`judged.annotator`": f"arrayMap(a -> {_user_after('a')}, judged.annotator)",
+        }
 
     def _in_outcome(self) -> str:
         user, session = "generation.user", "generation.session"

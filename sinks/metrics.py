@@ -209,6 +209,11 @@ class _TimedStore:
         with self._watched(table):
             self._store.insert_bytes(table, columns, data, format_name, settings)
 
+    def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        # The only statements of a sink are those that derive.
+        with self._watched("suggestions"):
+            self._store.command(statement, parameters)
+
     def query(
         self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
     ) -> list[Row]:

@@ -7,12 +7,14 @@ of processes may migrate at the same time, and a migration that was cut off is s
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final, Literal
 
 from keeprate.sinks.clickhouse import Client, SchemaMismatchError, connect, database_of
+from keeprate.sinks.reading import hours, rebuild
+from keeprate.sinks.reading.rebuild import Rebuilt
 
 _VERSIONS: Final = """
 CREATE TABLE IF NOT EXISTS schema_versions (
@@ -24,6 +26,8 @@ CREATE TABLE IF NOT EXISTS schema_versions (
 ENGINE = ReplacingMergeTree(applied_at)
 ORDER BY (kind, name)
 """
+_DEFINITION: Final = ("view", "suggestions_definition")
+"""Under this name the store keeps by which definition its suggestions were derived."""
 _NUMBERED: Final = re.compile(r"\d{4}_[a-z0-9_]+")
 _STATEMENT_END: Final = re.compile(r";[ \t]*(?:\n|\Z)")
 _COMMENT_LINE: Final = re.compile(r"^[ \t]*--.*$", re.MULTILINE)
@@ -75,24 +79,67 @@ def pending(known: Sequence[Script], applied: dict[tuple[str, str], str]) -> lis
     return todo
 
 
-def migrate(url: str) -> list[Script]:
-    """Make the database and bring it up to this version. Returns what was applied. Raises StoreError."""
+def migrate(
+    url: str,
+    on_page: Callable[[int], None] = lambda rows: None,
+    on_rebuilt: Callable[[Rebuilt], None] = lambda rebuilt: None,
+) -> list[Script]:
+    """Make the database and bring it up to this version. Returns what was applied. Raises StoreError.
+
+    on_page, on_rebuilt: see `derive_anew`.
+    """
     database = database_of(url)
     with connect(url, "default") as client:
         client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
     with connect(url) as client:
-        return apply(client, scripts())
+        done = apply(client, scripts())
+        derive_anew(client, on_page, on_rebuilt)
+        return done
 
 
 def apply(client: Client, known: Sequence[Script]) -> list[Script]:
     """Apply what is pending of `known` in the client's database. Returns what was applied."""
     client.command(_VERSIONS)
-    todo = pending(known, applied(client))
+    there = applied(client)
+    _retire(client, known, there)
+    todo = pending(known, there)
     for script in todo:
         for statement in script.statements:
             client.command(statement)
-        client.insert("schema_versions", ("kind", "name", "checksum"), [(script.kind, script.name, script.checksum)])
+        _note(client, script.kind, script.name, script.checksum)
     return todo
+
+
+def derive_anew(
+    client: Client,
+    on_page: Callable[[int], None] = lambda rows: None,
+    on_rebuilt: Callable[[Rebuilt], None] = lambda rebuilt: None,
+) -> None:
+    """Make the tables of sums, and all suggestions where they were derived by another definition.
+
+    on_page: is told how many outcomes another page had. on_rebuilt: is told what changed.
+    """
+    hours.create(client)
+    if applied(client).get(_DEFINITION) != (checksum := rebuild.checksum()):
+        if client.query("SELECT 1 FROM outcomes LIMIT 1"):
+            on_rebuilt(rebuild.rebuild(client, on_page))
+        _note(client, *_DEFINITION, checksum)
+
+
+def _retire(client: Client, known: Sequence[Script], there: dict[tuple[str, str], str]) -> None:
+    """Drop the views that a former version had. A table may have the name of one now."""
+    names = {script.name for script in known}
+    for (kind, name), checksum in there.items():
+        if kind == "view" and checksum and name not in names and (kind, name) != _DEFINITION:
+            view = name.partition("_")[2]
+            is_view = "SELECT 1 FROM system.tables WHERE database = currentDatabase() AND name = {name:String} "
+            if client.query(is_view + "AND engine = 'View'", {"name": view}):
+                client.command(f"DROP VIEW IF EXISTS `{view}`")
+            _note(client, kind, name, "")
+
+
+def _note(client: Client, kind: str, name: str, checksum: str) -> None:
+    client.insert("schema_versions", ("kind", "name", "checksum"), [(kind, name, checksum)])
 
 
 def applied(client: Client) -> dict[tuple[str, str], str]:

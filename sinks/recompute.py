@@ -16,8 +16,9 @@ from pydantic_core import from_json
 from keeprate.schemas.decode import ContractError, decode_stored
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
-from keeprate.schemas.outcome import FIELDS, Outcome, canonical, encode_outcome, key_of, merge
+from keeprate.schemas.outcome import FIELDS, Outcome, canonical, encode_outcome, key_of, merge, parse_key
 from keeprate.sinks.clickhouse import Client, to_ms
+from keeprate.sinks.reading.derive import derive
 from keeprate.sinks.rows import OUTCOMES_TABLE
 
 FACTS: Final = ("generations", "feedback")
@@ -212,10 +213,12 @@ def compare(held: Mapping[str, Outcome], said: Mapping[str, Outcome]) -> list[Di
 
 
 def write(store: Client, outcomes: Mapping[str, Outcome], table: str = OUTCOMES_TABLE.name) -> None:
-    """Insert outcomes, which merge with those that the table holds."""
+    """Insert outcomes, which merge with those that the table holds, and derive their suggestions."""
     if outcomes:
         lines = b"".join(encode_outcome(key, outcome) + b"\n" for key, outcome in outcomes.items())
         store.insert_bytes(table, (), lines, OUTCOMES_TABLE.format, dict(OUTCOMES_TABLE.settings))
+        if table == OUTCOMES_TABLE.name:
+            derive(store, {parse_key(key)[:2] for key in outcomes})
 
 
 def outcome_of(row: Mapping[str, Any]) -> Outcome:

@@ -107,6 +107,7 @@ class Batch:
 
     accepted: by app, how many records are events. bare: how many rows are dead letters of which only the place is kept.
     traces: what the records tell of forgotten people, and nobody knew.
+    generations: app and generation_id of outcomes that are rows: their suggestions are derived once these landed.
     """
 
     tables: dict[Table, Rows] = field(default_factory=dict)
@@ -115,6 +116,7 @@ class Batch:
     accepted: Mapping[str, int] = field(default_factory=dict)
     bare: int = 0
     traces: set[Trace] = field(default_factory=set)
+    generations: set[tuple[str, str]] = field(default_factory=set)
 
     def rows_of(self, table: Table) -> Rows:
         return self.tables.setdefault(table, Rows())
@@ -124,8 +126,10 @@ def sort(topic: str, partition: int, records: Sequence[Record], forgotten: Forgo
     """Judge the records of one partition. Deterministic: the same arguments give the same batch in every process."""
     if topic == OUTCOMES.name:
         traces: set[Trace] = set()
-        batch = _sort_encoded((topic, partition), records, OUTCOMES_TABLE, partial(_read_outcome, forgotten, traces))
-        batch.traces = traces
+        generations: set[tuple[str, str]] = set()
+        read = partial(_read_outcome, forgotten, traces, generations)
+        batch = _sort_encoded((topic, partition), records, OUTCOMES_TABLE, read)
+        batch.traces, batch.generations = traces, generations
         return batch
     if topic == WINDOWS.name:
         return _sort_encoded((topic, partition), records, WINDOWS_TABLE, _read_window)
@@ -228,12 +232,13 @@ def _add(rows: Rows, record: Record, row: bytes) -> None:
     rows.encoded.append(row)
 
 
-def _read_outcome(forgotten: Forgotten, traces: set[Trace], value: bytes) -> bytes:
+def _read_outcome(forgotten: Forgotten, traces: set[Trace], generations: set[tuple[str, str]], value: bytes) -> bytes:
     try:
         key, outcome = read_row(value)
     except ValueError as error:
         raise ContractError("invalid", f"not an outcome: {error}") from error
     app, generation_id, _ = parse_key(key)
+    generations.add((app, generation_id))
     if forgotten and (left := forgotten.outcome(app, generation_id, outcome)) is not outcome:
         traces.update(forgotten.traces_of_outcome(app, generation_id, outcome))
         return encode_outcome(key, left)

@@ -26,7 +26,7 @@ from keeprate.sinks.finding import Finding
 from keeprate.sinks.positions import Positions
 from keeprate.sinks.recompute import Selection, Unread, count_facts
 from keeprate.sinks.settling import PATIENCE_S, settled_partitions
-from keeprate.sinks.verify import Checked, check_outcomes, look_again
+from keeprate.sinks.verify import Checked, check_outcomes, check_suggestions, look_again
 from keeprate.sinks.windows import Windows, bounded_span, check_windows, open_span, repair_windows, whole_span
 
 ALL: Final = Selection()
@@ -122,8 +122,11 @@ def verify(
     agreements, differing = _agreement(store, kafka, selection, scope.settled_s, on_stage)
     outcomes = _outcomes(store, kafka, selection, scope, conflicts, on_stage)
     # After the outcomes were repaired: windows are counted from them.
+    underived = check_suggestions(store, scope.settled_s, scope.repair, selection)
     windows, miscounted = _windows(store, kafka, scope, partial(on_stage, "windows"))
-    findings = sorted([*findings, *differing, *outcomes.findings, *miscounted], key=lambda finding: finding.check)
+    findings = sorted(
+        [*findings, *differing, *outcomes.findings, *underived, *miscounted], key=lambda finding: finding.check
+    )
     counts = (ranges, offsets, outcomes.checked, windows, selection.shares)
     return Report(findings, found, agreements, *counts, conflicts, outcomes.unread)
 

@@ -1,10 +1,12 @@
-"""Do the outcomes say what the facts say (I4)? Every outcome is the fold of its facts (`schemas.outcome`).
+"""Do the outcomes say what the facts say (I4)? Every outcome is the fold of its facts (`schemas.outcome`), and every
+suggestion what its outcome comes to (`reading`).
 
 What differs can be repaired: the recomputed outcome is inserted, and merges, because outcomes are a join-semilattice.
 Two things are no violation, and are told instead. A fact that this version does not read any more stands in its outcome
 as an earlier version read it. And of two events under one id (`conflicts`) one is the row, and the outcome has both.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +14,13 @@ from typing import Final
 
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
-from keeprate.schemas.outcome import Outcome, canonical, merge, parse_key
+from keeprate.schemas.outcome import Outcome, canonical, key_of, merge, parse_key
 from keeprate.schemas.topics import DEFAULT_PARTITIONS
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.conflicts import Conflict
 from keeprate.sinks.finding import Finding
+from keeprate.sinks.reading.checking import differing
+from keeprate.sinks.reading.derive import derive, of_generations
 from keeprate.sinks.recompute import (
     Difference,
     Selection,
@@ -31,6 +35,8 @@ from keeprate.sinks.recompute import (
 )
 
 MAX_SUSPECTS: Final = 2000
+DERIVED_WITHIN_S: Final = 2.0
+"""How long after its outcome landed a suggestion is derived, at most, while nothing is in the way."""
 _CHUNK_IDS: Final = 200
 
 
@@ -79,6 +85,34 @@ def check_outcomes(
     if second_look is not None and suspected:
         done.findings = _findings(second_look(suspected))
     return done
+
+
+def check_suggestions(
+    store: Client,
+    settled_s: int = 60,
+    repair: bool = False,
+    selection: Selection | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Finding]:
+    """I4, of suggestions: each is what its outcome comes to, of generations that got no fact in the last `settled_s`.
+
+    repair: derive those that are not. sleep: waits until what landed meanwhile is derived.
+    """
+    suspected: set[tuple[str, str]] = set()
+    for page in pages(store, selection or Selection()):
+        wrong = {(app, identity) for app, identity, _ in differing(store, page.condition(), page.parameters())}
+        if wrong:
+            left_out = unsettled(store, page, settled_s)
+            wrong = {one for one in wrong if "/".join(one) not in left_out}
+            suspected |= set(sorted(wrong)[: MAX_SUSPECTS - len(suspected)])
+            if repair:
+                derive(store, wrong)
+    if suspected and not repair:
+        sleep(DERIVED_WITHIN_S)
+        still = differing(store, *of_generations(sorted(suspected)))
+        return [Finding("I4", key_of(*one), "its suggestion is not what its outcome comes to") for one in still]
+    what = "its suggestion was not what its outcome comes to, and is derived again"
+    return [Finding("I4", "/".join(one), what) for one in sorted(suspected)]
 
 
 def look_again(

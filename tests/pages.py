@@ -20,6 +20,7 @@ from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import topic_of
 from keeprate.sinks.clickhouse import connect
 from keeprate.sinks.migrate import migrate
+from keeprate.sinks.reading.derive import derive_all
 
 START_MS = 20_600 * DAY_MS
 NOW_MS = START_MS + 9 * DAY_MS
@@ -45,6 +46,7 @@ def land(url: str, events: Iterable[Event]) -> None:
         rows = [encode_outcome(key, outcome) for key, outcome in fold(log).items()]
         settings = {"input_format_json_named_tuples_as_objects": 0}
         client.insert_bytes("outcomes", (), b"\n".join(rows), "JSONEachRow", settings)
+        derive_all(client)
 
 
 def _row(event: Event, offset: int) -> tuple[object, ...]:

@@ -12,7 +12,8 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.migrate import apply, scripts
+from keeprate.sinks.migrate import apply, derive_anew, scripts
+from keeprate.sinks.reading.derive import derive_all
 
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
@@ -25,6 +26,7 @@ def reading() -> Iterator[Client]:
     client = connect(f"chdb://{directory}", "default")
     try:
         apply(client, scripts())
+        derive_anew(client)
         yield client
     finally:
         client.close()
@@ -57,3 +59,5 @@ def _insert(client: Client, rows: list[bytes]) -> None:
     client.command("TRUNCATE TABLE outcomes")
     settings = {"input_format_json_named_tuples_as_objects": 0}
     client.insert_bytes("outcomes", (), b"\n".join(rows), "JSONEachRow", settings)
+    client.command("TRUNCATE TABLE suggestions")
+    derive_all(client)

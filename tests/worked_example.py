@@ -12,8 +12,9 @@ from typing import Any, Final
 from keeprate.producers.text import length, line_count, survival
 from keeprate.schemas.decode import validate
 from keeprate.schemas.events import Event
-from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.scope import Scope
 
 START_MS: Final = 1_772_442_000_000
 """2026-03-02 09:00 UTC. The suggestions are shown in this hour and the next: two active hours."""
@@ -98,7 +99,7 @@ def worked_example(app: str = "worked-example", start_ms: int = START_MS) -> lis
 def numbers(store: Client, app: str = "worked-example") -> dict[str, float | None]:
     """What the views say of the example, in the shape of `NUMBERS`."""
     start_at, mature_at = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (START_MS, MATURE_MS))
-    scope = queries.Scope(start_at, start_at + timedelta(hours=4), mature_at, by=["app"], only={"app": [app]})
+    scope = Scope(start_at, start_at + timedelta(hours=4), mature_at, by=["app"], only={"app": [app]})
     (funnel,) = queries.funnel(store, scope)
     got: dict[str, float | None] = {name: getattr(funnel, name) for name in COUNTS}
     got |= {row.metric: row.value for row in queries.rates(store, scope, list(RATES))}

@@ -12,7 +12,7 @@ from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
     from keeprate.sinks.clickhouse import Client
-    from keeprate.sinks.queries import Scope
+    from keeprate.sinks.reading.scope import Scope
 
 _SPAN: Final = re.compile(r"(\d+)\s*(min|h|d|w)")
 _MAX_DIGITS: Final = 6
@@ -81,7 +81,7 @@ def read_scope(
     now: datetime, by: str, apps: list[str], only: list[str], since: str, until: str = "", bucket: str = ""
 ) -> "Scope":
     """The scope that the options describe, as of `now`. Raises ValueError that names the option and what would do."""
-    from keeprate.sinks.queries import Scope
+    from keeprate.sinks.reading.scope import Scope
 
     chosen: dict[str, list[str]] = {"app": apps} if apps else {}
     for pair in only:
@@ -115,7 +115,7 @@ def read_moment(option: str, text: str, now: datetime) -> datetime:
 
 def nothing_found(client: "Client", scope: "Scope") -> str:
     """Why the scope is empty, and what would show something."""
-    from keeprate.sinks.queries import event_span
+    from keeprate.sinks.reading.queries import event_span
 
     span = event_span(client)
     if span is None:

@@ -26,6 +26,7 @@ from keeprate.deploy.offsets import Offsets, OffsetsError
 from keeprate.sinks import batches
 from keeprate.sinks.clickhouse import Client, StoreError
 from keeprate.sinks.orphans import by_age
+from keeprate.sinks.reading import hours
 from keeprate.sinks.watermarks import Progress, progress
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ class StoreSource:
         reached = progress(client, now)
         if has_caught_up(self.lag_messages(), reached):
             close(client, reached, self._admission)
+        hours.sum_quiet(client)
         self.totals.refresh(client)
         announced = [self._admission.fold(each)[0] for each in batches.recent_series(client, now - ANNOUNCE_BEFORE)]
         return [

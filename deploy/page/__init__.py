@@ -8,5 +8,5 @@ for as long as `recent` says, `static/` is the page.
 **Invariant:** it reads. There is no route that changes anything, and no query that is not in `sinks`.
 **Invariant:** text of users leaves as JSON and enters the page as text; the content security policy allows no inline
 script, and nothing at all from elsewhere.
-**Invariant:** every number is one of `sinks.queries`; here they are only arranged, and compared with the period before.
+**Invariant:** every number is one of `sinks.reading`; here they are only arranged, and compared with the period before.
 """

@@ -1,4 +1,4 @@
-"""The numbers of the page: from the rows of `sinks.queries` to the JSON of docs/page.md."""
+"""The numbers of the page: from the answers of `sinks.reading` to the JSON of docs/page.md."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from keeprate.deploy.page.comparison import change
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, Metric
-from keeprate.deploy.page.reads import REQUESTS, Reads
+from keeprate.deploy.page.reads import ENDINGS, REQUESTS, Reads
 from keeprate.deploy.page.selection import DIMENSIONS, Selection, Span
 from keeprate.sinks.clickhouse import to_ms
-from keeprate.sinks.queries import Funnel, Rate, Retention, RetentionRate, Scope, Segment
+from keeprate.sinks.reading.counting import Counts
+from keeprate.sinks.reading.queries import Rate, RetentionRate, Segment
+from keeprate.sinks.reading.scope import Scope
 
 Json = dict[str, Any]
 
@@ -146,29 +148,28 @@ def _curve(rates: Mapping[int, Mapping[str, Rate]]) -> list[Json]:
 
 def funnel(reads: Reads, selection: Selection) -> Json:
     """Requests, shown, accepted, kept at the horizon; of each step, what its suggestions came to."""
-    count = next(iter(reads.funnel(selection)), None)
-    kept = next((row for row in reads.retention(selection) if row.horizon_s == selection.horizon_s), None)
+    count = next(iter(reads.counts(selection, "now")), None)
+    at_horizons = reads.at_horizons(selection, "now")
+    kept = next((row for row in at_horizons if row["horizon_s"] == selection.horizon_s), None)
     steps = [] if count is None else _steps(count, kept)
     return {"horizon_s": selection.horizon_s, "steps": steps}
 
 
-def _steps(count: Funnel, kept: Retention | None) -> list[Json]:
-    endings = ("rejected", "ignored", "superseded", "unanswered")
-    answered = [{"kind": "accepted", "count": count.accepted}]
-    answered += [{"kind": kind, "count": getattr(count, kind)} for kind in endings]
+def _steps(count: Counts, kept: Counts | None) -> list[Json]:
+    answered = [{"kind": kind, "count": count[kind]} for kind in ("accepted", *ENDINGS)]
     steps = [
-        _step("opportunities", count.opportunities, None, ""),
-        _step("shown", count.shown, count.opportunities, "of requests") | {"parts": answered},
-        _step("accepted", count.accepted, count.shown, "of shown"),
+        _step("opportunities", count["opportunities"], None, ""),
+        _step("shown", count["shown"], count["opportunities"], "of requests") | {"parts": answered},
+        _step("accepted", count["accepted"], count["shown"], "of shown"),
     ]
     if kept is not None:
         fates = {
-            "kept": kept.mostly,
-            "changed": kept.observed - kept.mostly,
-            "unobserved": kept.accepted - kept.observed,
-            "young": kept.maturing,
+            "kept": kept["mostly"],
+            "changed": kept["observed"] - kept["mostly"],
+            "unobserved": kept["accepted"] - kept["observed"],
+            "young": kept["maturing"],
         }
-        step = _step("retained", kept.mostly, kept.observed, "of observed")
+        step = _step("retained", kept["mostly"], kept["observed"], "of observed")
         steps.append(step | {"parts": [{"kind": kind, "count": number} for kind, number in fates.items()]})
     return steps
 

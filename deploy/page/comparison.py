@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import sqrt
 
-from keeprate.sinks.queries import Rate
+from keeprate.sinks.reading.queries import Rate
 
 
 @dataclass(frozen=True)

@@ -3,22 +3,28 @@
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final
 
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
 from keeprate.deploy.page.recent import Recent, Value
 from keeprate.deploy.page.selection import NOBODY, Selection, Span
-from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.queries import Funnel, Rate, Retention
+from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.counting import Counts
+from keeprate.sinks.reading.queries import Rate
+from keeprate.sinks.reading.rates import ACCEPTANCE, FEEDBACK, RETENTION, counts_of
 
 REQUESTS: Final = "shown_rate"
 """The rate whose denominator is the requests, so that they need no query of their own."""
+ENDINGS: Final = ("rejected", "ignored", "superseded", "unanswered")
+"""What became of suggestions that were shown and not accepted."""
 BRIEFLY_S: Final = 2.0
-Row = TypeVar("Row")
 _OF_RATES: Final = (REQUESTS, *(metric.name for metric in METRICS.values() if metric.query == "rates"))
 _OF_FEEDBACK: Final = tuple(metric.name for metric in METRICS.values() if metric.query == "feedback_rates")
 _OF_RETENTION: Final = tuple(metric for metric, _ in VARIANTS.values())
+_COUNTS: Final = counts_of(ACCEPTANCE, _OF_RATES) | counts_of(FEEDBACK, _OF_FEEDBACK) | set(ENDINGS)
+_COUNTS_AT_HORIZONS: Final = counts_of(RETENTION, _OF_RETENTION)
 
 
 @dataclass(frozen=True)
@@ -32,31 +38,28 @@ class Reads:
     def rates(self, view: View, selection: Selection, span: Span) -> list[Rate]:
         """The page's metrics of one view; of retention, at every horizon."""
         scope = selection.scope(span, self.now)
+        if view == "rates":
+            return queries.rates_of(scope, self.counts(selection, span), _OF_RATES)
+        if view == "feedback_rates":
+            return list(queries.feedback_rates_of(scope, self.counts(selection, span), _OF_FEEDBACK))
+        return list(queries.retention_rates_of(scope, self.at_horizons(selection, span), _OF_RETENTION))
 
-        def ask() -> list[Rate]:
-            if view == "rates":
-                return queries.rates(self.client, scope, _OF_RATES)
-            if view == "feedback_rates":
-                return list(queries.feedback_rates(self.client, scope, _OF_FEEDBACK))
-            return list(queries.retention_rates(self.client, scope, _OF_RETENTION))
+    def counts(self, selection: Selection, span: Span) -> list[Counts]:
+        """What all that the page shows of suggestions is made of."""
+        scope = selection.scope(span, self.now)
+        return self._counted("counts", selection, span, lambda: queries.counted(self.client, scope, _COUNTS))
 
-        return self._counted(view, selection, span, ask)
-
-    def funnel(self, selection: Selection) -> list[Funnel]:
-        """The counts behind acceptance, as one segment."""
-        scope = selection.scope("now", self.now)
-        return self._counted("funnel", selection, "now", lambda: queries.funnel(self.client, scope))
-
-    def retention(self, selection: Selection) -> list[Retention]:
-        """The counts behind retention, as one segment, for every horizon."""
-        scope = selection.scope("now", self.now)
-        return self._counted("retention", selection, "now", lambda: queries.retention(self.client, scope))
+    def at_horizons(self, selection: Selection, span: Span) -> list[Counts]:
+        """The same of retention, at every horizon."""
+        scope = selection.scope(span, self.now)
+        ask = partial(queries.counted_at_horizons, self.client, scope, _COUNTS_AT_HORIZONS)
+        return self._counted("horizons", selection, span, ask)
 
     def fact(self, name: str, key: Hashable, ask: Callable[[], Value], keep_s: float = BRIEFLY_S) -> Value:
         """A read of single facts, shared for a moment."""
         return self.recent.get((name, key), ask, keep_s)
 
-    def _counted(self, name: str, selection: Selection, span: Span, ask: Callable[[], list[Row]]) -> list[Row]:
+    def _counted(self, name: str, selection: Selection, span: Span, ask: Callable[[], list[Counts]]) -> list[Counts]:
         if NOBODY in (selection.app, selection.environment):
             return []
         return self.recent.get((name, span, selection.core(span)), ask, selection.keep_s(span))

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from keeprate.schemas.kinds import MAX_HORIZON_S, MAX_NAME
 from keeprate.sinks.evidence import FEEDBACK_KINDS
-from keeprate.sinks.queries import Scope
+from keeprate.sinks.reading.scope import Scope
 
 Span = Literal["now", "before", "grouped", "over_time"]
 """Which part of time to count, and whether cut into groups: the last two are."""

@@ -11,7 +11,7 @@ DIRECTORY: Final = Path(".bench")
 RESULTS: Final = DIRECTORY / "results.json"
 MACHINE: Final = DIRECTORY / "machine.json"
 
-GROUPS: Final = ("sdk", "collector", "join", "scaling", "freshness", "sink")
+GROUPS: Final = ("sdk", "collector", "join", "scaling", "freshness", "sink", "read")
 """The order in which results are shown: the way an event takes."""
 OURS: Final = {"sdk": "sdk.emit", "join": "join.keeprate", "sink": "sink.keeprate"}
 """What the other rates of a group are compared with."""

@@ -9,10 +9,11 @@ import pytest
 from keeprate.deploy.page.selection import parse
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.events import Event
-from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import connect
 from keeprate.sinks.migrate import migrate
-from keeprate.sinks.queries import Rate, Scope
+from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.queries import Rate
+from keeprate.sinks.reading.scope import Scope
 from tests.devtools import Browser
 from tests.pages import NOW, NOW_MS, history, land, serving
 

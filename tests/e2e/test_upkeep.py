@@ -93,7 +93,13 @@ def test_who_is_forgotten_stays_so_when_the_log_is_read_again(pipeline: Pipeline
         assert client.flush(30) == 0
         pipeline.settle()
         done = json.loads(run(pipeline, "forget", "--user", user, "--yes", "--settle-s", "6", "--json"))
-        assert done["receipt"]["rows"] == {"generations": 1, "feedback": 2, "outcomes": 1, "dead_letters": 0}
+        assert done["receipt"]["rows"] == {
+            "generations": 1,
+            "feedback": 2,
+            "outcomes": 1,
+            "suggestions": 1,
+            "dead_letters": 0,
+        }
         mine.vote(0, comment=SECRET)
         mine.flag("wrong", comment=SECRET)
         assert client.flush(30) == 0
@@ -110,11 +116,12 @@ def check(pipeline: Pipeline, user: str) -> None:
     """Two people, one vote withdrawn and one down, and nothing of the one who is forgotten."""
     with connect(pipeline.store_url) as store:
         assert store.query(
-            "SELECT count(), uniqExact(user), countIf(user = {user:String}) FROM suggestions", {"user": user}
+            "SELECT count(), uniqExact(user), countIf(user = {user:String}) FROM suggestions FINAL", {"user": user}
         ) == [(2, 2, 0)]
-        votes = store.query("SELECT arraySort(arrayFlatten(groupArray(mapValues(votes).value))) FROM suggestions")
+        merged = "(SELECT votes FROM outcomes FINAL)"
+        votes = store.query(f"SELECT arraySort(arrayFlatten(groupArray(mapValues(votes).value))) FROM {merged}")
         assert votes == [([-1, 0],)]
-        tables = ("generations", "feedback", "outcomes", "dead_letters", "forgotten", "forget_receipts")
+        tables = ("generations", "feedback", "outcomes", "suggestions", "dead_letters", "forgotten", "forget_receipts")
         text = "".join(store.query_bytes(f"SELECT * FROM {table}").decode() for table in tables)
     assert SECRET not in text
     assert user not in text

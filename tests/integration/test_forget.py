@@ -232,8 +232,8 @@ def test_numbers_by_user_stay_what_they_were(client: Client) -> None:
     ]
     load_all(client, log)
     query = (
-        "SELECT count(), uniqExact(user), uniqExact(user, toStartOfHour(cohort_at)), sum(shown), sum(length(votes)) "
-        "FROM suggestions"
+        "SELECT count(), uniqExact(user), uniqExact(user, toStartOfHour(cohort_at)), sum(shown), sum(votes_positive) "
+        "FROM suggestions FINAL"
     )
     before = client.query(query)
     forget(client, find(client, "person-77"), "test", settle_s=0)
@@ -325,7 +325,7 @@ def test_the_command_looks_first_and_leaves_a_receipt(url: str, client: Client) 
     load_all(client, _story())
     before = _everything(client)
     planned = json.loads(_run(url, "--user", "person-77", "--json"))
-    assert planned["rows"] == {"generations": 1, "feedback": 3, "outcomes": 1, "dead_letters": 0}
+    assert planned["rows"] == {"generations": 1, "feedback": 3, "outcomes": 1, "suggestions": 1, "dead_letters": 0}
     assert "add --yes" in _run(url, "--user", "person-77")
     assert _everything(client) == before
     done = json.loads(_run(url, "--user", "person-77", "--yes", "--settle-s", "0", "--json"))

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from keeprate.schemas.events import Event
-from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.queries import FeedbackRate, Funnel, JudgeRate, Retention, Scope, ScopeError
+from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.queries import FeedbackRate, Funnel, JudgeRate, Retention
+from keeprate.sinks.reading.scope import GRACE_S, SETTLE_S, Scope, ScopeError
 from tests.facts import START_MS, Facts
 from tests.reading import load_facts, reading
 
@@ -218,7 +219,7 @@ def test_the_interval_is_wilsons(engine: Client, facts: Facts) -> None:
 def test_acceptance_is_covered_once_users_have_had_their_time(engine: Client, facts: Facts) -> None:
     """Of two suggestions, the one shown less than `settle_s` ago is not settled."""
     log = [*accepted(facts, "a"), facts.generation("b", at=60_000), facts.action("b", "shown", 61_000)]
-    scope = replace(SCOPE, as_of=START_AT + timedelta(milliseconds=1000 + queries.SETTLE_S * 1000))
+    scope = replace(SCOPE, as_of=START_AT + timedelta(milliseconds=1000 + SETTLE_S * 1000))
     assert rate_of(engine, log, "acceptance_rate", scope).coverage == 0.5
 
 
@@ -333,7 +334,7 @@ def test_the_last_accept_has_the_checks(engine: Client, facts: Facts) -> None:
 def test_an_accept_counts_once_it_is_older_than_horizon_and_grace(engine: Client, facts: Facts) -> None:
     """Before that it matures, even where its check is there already: else the young would look well kept."""
     log = [*accepted(facts, "a"), facts.check("a", 30, "abcd")]
-    mature_at = START_AT + timedelta(seconds=1 + 30 + queries.GRACE_S)
+    mature_at = START_AT + timedelta(seconds=1 + 30 + GRACE_S)
     row = retention_of(engine, log, scope=replace(SCOPE, as_of=mature_at - timedelta(milliseconds=1)))
     assert (row.accepted, row.observed, row.maturing) == (0, 0, 1)
     row = retention_of(engine, log, scope=replace(SCOPE, as_of=mature_at))

@@ -17,9 +17,10 @@ from keeprate.deploy.page.definitions import METRICS as DEFINED
 from keeprate.deploy.page.selection import parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.store import StoreProcess
-from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.migrate import migrate
+from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.scope import Scope
 from tests.pages import NOW, NOW_MS, history, land
 
 METRICS = ("acceptance_rate", "retention", "correction_rate", "negative_feedback_rate")
@@ -83,7 +84,7 @@ def test_a_series_adds_up_to_its_period(api: TestClient, reader: Client, metric:
     """Numerators and denominators of the buckets are those of the whole, for each group."""
     series = _get(api, "series", period="7d", by="app", metric=metric, horizon=600)
     selection = parse({"period": "7d", "by": "app", "horizon": "600"})
-    scope = queries.Scope(selection.scope("over_time", NOW).since, NOW, NOW, ("app",))
+    scope = Scope(selection.scope("over_time", NOW).since, NOW, NOW, ("app",))
     kind, name = DEFINED[metric].query, DEFINED[metric].name
     rows = getattr(queries, kind)(reader, scope, [name])
     rows = [row for row in rows if kind != "retention_rates" or row.horizon_s == 600]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from keeprate.schemas.events import Event, is_late_check
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import FIELDS, Outcome
-from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.queries import Rate, Scope
+from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.queries import Rate
+from keeprate.sinks.reading.scope import GRACE_S, Scope
 from tests.reading import load, load_facts, reading
 from tests.strategies import BASE_MS, logs, shuffled_with_duplicates
 
@@ -202,7 +203,7 @@ def _retention_oracle(outcomes: dict[str, Outcome]) -> Counter[tuple[str, int, s
 
 def _state(outcome: Outcome, horizon_s: int) -> str:
     accept = _named("accept", outcome["accept"])
-    if AS_OF_MS - accept["occurred_at"] < horizon_s * 1000 + queries.GRACE_S * 1000:
+    if AS_OF_MS - accept["occurred_at"] < horizon_s * 1000 + GRACE_S * 1000:
         return "maturing"
     register = outcome.get("retention", {}).get(str(horizon_s))
     if register is None:

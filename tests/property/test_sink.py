@@ -113,6 +113,10 @@ class World:
         if self.fails():
             raise StoreUnavailableError("the reply was lost")
 
+    def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        if self.fails():
+            raise StoreUnavailableError("away")
+
     def query(
         self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
     ) -> list[Row]:

@@ -16,6 +16,7 @@ from keeprate.schemas.window_record import Form, WindowId, encode_window
 from keeprate.schemas.window_record import fold as fold_segments
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.flush import INSERT_SETTINGS
+from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.rows import sort
 from tests.fault.content import values
 from tests.fault.content.grammar import HOSTILE, Events
@@ -46,6 +47,11 @@ def _land(client: Client, topic: str, bodies: list[bytes]) -> None:
         client.insert_bytes(table.name, table.columns, data, table.format, {**INSERT_SETTINGS, **more})
 
 
+def _derive(client: Client) -> None:
+    client.command("TRUNCATE TABLE suggestions")
+    derive_all(client)
+
+
 def _accepted(seed: int, count: int) -> tuple[list[bytes], list[Event]]:
     """Odd events of a seed, as bytes and as `decode` understands them, without those that it refuses."""
     events, bodies, understood = Events(random.Random(seed), BASE_MS), [], []
@@ -69,9 +75,12 @@ def test_what_decode_accepts_lands_and_is_read(engine: Client, seed: int) -> Non
         engine.command(f"TRUNCATE TABLE {table}")
     _land(engine, FEEDBACK.name, bodies)
     _land(engine, OUTCOMES.name, [encode_outcome(key, fact) for event in log for key, fact in lift(event)])
+    _derive(engine)
     merged_by_the_engine = everything_said(engine, HOSTILE, BASE_MS)
     engine.command("TRUNCATE TABLE outcomes")
     _land(engine, OUTCOMES.name, [encode_outcome(key, outcome) for key, outcome in outcomes.items()])
+    _derive(engine)
+    assert engine.query("SELECT count() FROM suggestions") == [(len(outcomes),)]
     assert everything_said(engine, HOSTILE, BASE_MS) == merged_by_the_engine
     windows = [
         encode_window(WindowId(*at, 0), 1, *fold_segments(segments, 100), Form())

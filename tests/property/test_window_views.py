@@ -14,9 +14,12 @@ from keeprate.schemas.topics import WINDOWS
 from keeprate.schemas.window_names import COUNTS, HORIZON_COUNTS, LABELS, RATIO_BOUNDS
 from keeprate.schemas.window_record import Form, Segments, WindowId, encode_window
 from keeprate.schemas.window_record import fold as fold_segments
-from keeprate.sinks import batches, queries
+from keeprate.sinks import batches
 from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.rows import sort
+from tests import reference
 from tests.reading import load, reading
 from tests.strategies import logs
 from tests.unit.sinks.records import FakeRecord
@@ -75,6 +78,7 @@ SPAN = "since='2020-01-01', until='2030-01-01', bucket_s=0"
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Client]:
     with reading() as client:
+        reference.create(client)
         yield client
 
 
@@ -106,7 +110,9 @@ def test_windows_count_what_the_views_count(engine: Client, log: list[Event]) ->
     """Over all windows, each count is that of the suggestions, and each state at a horizon that of `retention`."""
     land(engine, log)
     asked = ", ".join(f"toInt64({expression}) AS {name}_" for name, expression in ASKED.items())
-    wanted = rows_of(engine, f"SELECT app, model, {asked} FROM suggestions WHERE NOT orphan GROUP BY app, model")
+    wanted = rows_of(
+        engine, f"SELECT app, model, {asked} FROM reference_suggestions WHERE NOT orphan GROUP BY app, model"
+    )
     sums = ", ".join(f"sum({name}) AS {name}_" for name in ASKED)
     got = rows_of(engine, f"SELECT app, model, {sums} FROM window_counts({SPAN}) GROUP BY app, model")
     assert got == wanted
@@ -118,7 +124,7 @@ def _retention_is_that_of_the_view(client: Client) -> None:
     sums = ", ".join(f"sum({name}) AS {name}_" for name in names)
     query = f"SELECT app, model, horizon_s, {sums} FROM window_retention({SPAN}, as_of='2040-01-01', grace_s=300)"
     got = rows_of(client, f"{query} GROUP BY app, model, horizon_s")
-    scope = queries.Scope(SINCE, UNTIL, LATER, by=["app", "model"])
+    scope = Scope(SINCE, UNTIL, LATER, by=["app", "model"])
     wanted = {
         (row.dimensions["app"], row.dimensions["model"], row.horizon_s): {
             f"{name}_": int(getattr(row, name)) for name in names

@@ -13,7 +13,8 @@ from keeprate.deploy import report
 from keeprate.deploy.commands import dead_letters as command
 from keeprate.deploy.terminal import printable
 from keeprate.sinks import dead_letters
-from keeprate.sinks.queries import FeedbackRate, Funnel, JudgeRate, Rate, Scope
+from keeprate.sinks.reading.queries import FeedbackRate, Funnel, JudgeRate, Rate
+from keeprate.sinks.reading.scope import Scope
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HOSTILE = "\x1b]0;title\x07\x1b[2K\x9b31m\u202e[/bold][red]gpt"

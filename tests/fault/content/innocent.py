@@ -12,8 +12,10 @@ from keeprate.schemas.decode import validate
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
-from keeprate.sinks import queries
 from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.derive import derive_all
+from keeprate.sinks.reading.scope import Scope
 from tests.streaming import story
 from tests.worked_example import worked_example
 
@@ -50,19 +52,20 @@ def insert_expected(client: Client, log: list[Event]) -> None:
     rows = [encode_outcome(key, outcome) for key, outcome in fold(log).items()]
     settings = {"input_format_json_named_tuples_as_objects": 0}
     client.insert_bytes("outcomes", (), b"\n".join(rows), "JSONEachRow", settings)
+    derive_all(client)
 
 
 def everything_said(client: Client, app: str, now_ms: int) -> dict[str, list[str]]:
     """Every view's rows of an app, as JSON that has neither NaN nor infinity in it. Raises where a view does."""
     at = datetime.fromtimestamp(now_ms // 1000, UTC)
-    scope = queries.Scope(
+    scope = Scope(
         at - timedelta(days=2),
         at + timedelta(days=2),
         at + timedelta(days=3),
         by=("user", "model"),
         only={"app": [app]},
     )
-    read: dict[str, Callable[[Client, queries.Scope], list[Any]]] = {
+    read: dict[str, Callable[[Client, Scope], list[Any]]] = {
         "funnel": queries.funnel,
         "rates": queries.rates,
         "user_rates": queries.user_rates,

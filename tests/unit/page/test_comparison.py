@@ -6,7 +6,7 @@ from math import sqrt
 import pytest
 
 from keeprate.deploy.page.comparison import change
-from keeprate.sinks.queries import Rate
+from keeprate.sinks.reading.queries import Rate
 
 Z = 1.959963984540054
 

@@ -72,6 +72,9 @@ class Doubles:
         else:
             self.data += data
 
+    def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        self._call("command")
+
     def query(
         self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
     ) -> list[Row]:

@@ -1,13 +1,13 @@
 -- Counts per horizon, bucket and segment; horizons = []: those that each app's checks have. One row of the
 -- inner query is one suggestion at one horizon, in one state.
-CREATE OR REPLACE VIEW retention AS
+CREATE OR REPLACE VIEW reference_retention AS
 WITH
     horizons AS
     (
         SELECT source_app, arrayJoin(if(notEmpty({horizons:Array(UInt64)}), {horizons:Array(UInt64)},
             groupUniqArrayArray(arrayFilter(h -> h > 0, arrayMap(key -> toUInt64OrZero(key), mapKeys(retention))))
         )) AS horizon_s
-        FROM cohort(by=[], only={only:Map(String, Array(String))}, since={since:DateTime64(3, 'UTC')},
+        FROM reference_cohort(by=[], only={only:Map(String, Array(String))}, since={since:DateTime64(3, 'UTC')},
             until={until:DateTime64(3, 'UTC')}, bucket_s=0)
         WHERE NOT orphan
         GROUP BY source_app
@@ -106,7 +106,7 @@ FROM
                     [c.first_at['accept'], c.first_at['accept_partial']]))) AS shown_times,
                 c.retention[toString(h.horizon_s)] AS check,
                 (c.accepted OR c.auto_applied) AND NOT c.retainable AS zero_length
-            FROM cohort(by={by:Array(String)}, only={only:Map(String, Array(String))},
+            FROM reference_cohort(by={by:Array(String)}, only={only:Map(String, Array(String))},
                 since={since:DateTime64(3, 'UTC')}, until={until:DateTime64(3, 'UTC')},
                 bucket_s={bucket_s:UInt32}) AS c
             INNER JOIN horizons AS h ON c.source_app = h.source_app

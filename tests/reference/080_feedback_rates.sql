@@ -1,5 +1,5 @@
 -- One row per rate; `label` holds the flag's label or the action where the rate has one, else ''.
-CREATE OR REPLACE VIEW feedback_rates AS
+CREATE OR REPLACE VIEW reference_feedback_rates AS
 WITH
     (name, label, k, n, covered, whole) -> tuple(name, toFloat64(k), toFloat64(n), toFloat64(covered), toFloat64(whole),
         toFloat64(n), label) AS share,
@@ -47,7 +47,7 @@ FROM
                 arrayMap((action, count) -> share('action_rate', action, count, shown, shown, shown),
                     generations_by_action.1, generations_by_action.2)
             )) AS term
-        FROM feedback_counts(by={by:Array(String)}, only={only:Map(String, Array(String))},
+        FROM reference_feedback_counts(by={by:Array(String)}, only={only:Map(String, Array(String))},
             since={since:DateTime64(3, 'UTC')}, until={until:DateTime64(3, 'UTC')}, bucket_s={bucket_s:UInt32})
     )
 )

@@ -1,6 +1,6 @@
 -- The suggestions of generations that occurred in [since, until), cut into buckets and segments.
 -- A dimension that is not in `by` reads '*'. `only` keeps the listed values of a dimension. bucket_s = 0: one bucket.
-CREATE OR REPLACE VIEW cohort AS
+CREATE OR REPLACE VIEW reference_cohort AS
 WITH
     {by:Array(String)} AS dimensions,
     {only:Map(String, Array(String))} AS chosen,
@@ -26,7 +26,7 @@ SELECT
     if(has(dimensions, 'step'), s.step, '*') AS step,
     if(has(dimensions, 'experiment'), s.experiment, '*') AS experiment,
     if(has(dimensions, 'variant'), s.variant, '*') AS variant
-FROM suggestions AS s
+FROM reference_suggestions AS s
 WHERE s.cohort_at >= {since:DateTime64(3, 'UTC')} AND s.cohort_at < {until:DateTime64(3, 'UTC')}
     AND (NOT mapContains(chosen, 'app') OR has(chosen['app'], s.app))
     AND (NOT mapContains(chosen, 'environment') OR has(chosen['environment'], s.environment))

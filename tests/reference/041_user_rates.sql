@@ -1,6 +1,6 @@
 -- The pooled rates per user, then their mean and median over the users with a denominator: other names, because
 -- they weigh users alike where the pooled rates weigh suggestions alike.
-CREATE OR REPLACE VIEW user_rates AS
+CREATE OR REPLACE VIEW reference_user_rates AS
 SELECT
     bucket_at, app, environment, operation, surface, language, provider, model, prompt_name, prompt_version,
     context_strategy, step, experiment, variant,
@@ -15,7 +15,7 @@ FROM
             (concat(rate, '_user_mean'), avg(value)),
             (concat(rate, '_user_p50'), quantileExactInclusive(0.5)(value))
         ]) AS statistic
-    FROM rates(by=arrayPushBack({by:Array(String)}, 'user'), only={only:Map(String, Array(String))},
+    FROM reference_rates(by=arrayPushBack({by:Array(String)}, 'user'), only={only:Map(String, Array(String))},
         since={since:DateTime64(3, 'UTC')}, until={until:DateTime64(3, 'UTC')}, bucket_s={bucket_s:UInt32},
         as_of={as_of:DateTime64(3, 'UTC')}, settle_s={settle_s:UInt32})
     WHERE user != ''

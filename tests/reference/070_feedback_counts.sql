@@ -1,6 +1,6 @@
 -- Generations by the latest state of their votes, flags, corrections and actions.
 -- The inner query makes one row per generation: a vote on another choice by the same user replaces the earlier one.
-CREATE OR REPLACE VIEW feedback_counts AS
+CREATE OR REPLACE VIEW reference_feedback_counts AS
 SELECT
     bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
     context_strategy, step, experiment, variant,
@@ -36,7 +36,7 @@ FROM
         sum(arraySum(e -> if(e.distance > 0, e.distance / greatest(e.original_length, e.corrected_length), 0.),
             mapValues(c.corrections))) AS distance_sum,
         arraySort(groupUniqArrayArray(mapKeys(c.first_at))) AS actions
-    FROM cohort(by={by:Array(String)}, only={only:Map(String, Array(String))}, since={since:DateTime64(3, 'UTC')},
+    FROM reference_cohort(by={by:Array(String)}, only={only:Map(String, Array(String))}, since={since:DateTime64(3, 'UTC')},
         until={until:DateTime64(3, 'UTC')}, bucket_s={bucket_s:UInt32}) AS c
     WHERE NOT c.orphan
     GROUP BY ALL

@@ -1,5 +1,5 @@
 -- One row per rate and horizon, with numerator, denominator, coverage and interval.
-CREATE OR REPLACE VIEW retention_rates AS
+CREATE OR REPLACE VIEW reference_retention_rates AS
 WITH
     (name, k, n, covered) -> tuple(name, toFloat64(k), toFloat64(n), toFloat64(covered), toFloat64(accepted),
         toFloat64(n)) AS share,
@@ -56,7 +56,7 @@ FROM
                 weighted('ai_share', model_char, total_char, total_char_squares, total_char_known),
                 quotient('cost_per_retained', cost_usd, if(cost_known > 0, mostly, 0), observed)
             ]) AS term
-        FROM retention(by={by:Array(String)}, only={only:Map(String, Array(String))},
+        FROM reference_retention(by={by:Array(String)}, only={only:Map(String, Array(String))},
             since={since:DateTime64(3, 'UTC')}, until={until:DateTime64(3, 'UTC')}, bucket_s={bucket_s:UInt32},
             as_of={as_of:DateTime64(3, 'UTC')}, grace_s={grace_s:UInt32}, horizons={horizons:Array(UInt64)})
     )

@@ -1,5 +1,5 @@
 -- One row per rate, with numerator, denominator, coverage and interval; NULL where the denominator is 0.
-CREATE OR REPLACE VIEW rates AS
+CREATE OR REPLACE VIEW reference_rates AS
 WITH
     -- A share of counts: its trials are its denominator.
     (name, k, n, covered, whole) -> tuple(name, toFloat64(k), toFloat64(n), toFloat64(covered), toFloat64(whole),
@@ -60,7 +60,7 @@ FROM
                 weighted('ai_share', long_term_model_char, long_term_total_char, long_term_total_char_squares,
                     long_term_total_known, retainable)
             ]) AS term
-        FROM funnel(by={by:Array(String)}, only={only:Map(String, Array(String))}, since={since:DateTime64(3, 'UTC')},
+        FROM reference_funnel(by={by:Array(String)}, only={only:Map(String, Array(String))}, since={since:DateTime64(3, 'UTC')},
             until={until:DateTime64(3, 'UTC')}, bucket_s={bucket_s:UInt32}, as_of={as_of:DateTime64(3, 'UTC')},
             settle_s={settle_s:UInt32})
     )

@@ -1,5 +1,5 @@
 -- Counts of distinct suggestions per bucket and segment. Orphans are counted, and in nothing else.
-CREATE OR REPLACE VIEW funnel AS
+CREATE OR REPLACE VIEW reference_funnel AS
 WITH
     {as_of:DateTime64(3, 'UTC')} - toIntervalSecond({settle_s:UInt32}) AS settled_before,
     times -> arrayDistinct(arrayMap(t -> intDiv(t, 3600000), arrayFilter(t -> t > 0, times))) AS hours_of,
@@ -67,6 +67,6 @@ SELECT
         AS long_term_total_char,
     sumIf(pow(toFloat64(coalesce(c.long_term_total_char, 0)), 2), joined AND c.long_term_total_char IS NOT NULL)
         AS long_term_total_char_squares
-FROM cohort(by={by:Array(String)}, only={only:Map(String, Array(String))}, since={since:DateTime64(3, 'UTC')},
+FROM reference_cohort(by={by:Array(String)}, only={only:Map(String, Array(String))}, since={since:DateTime64(3, 'UTC')},
     until={until:DateTime64(3, 'UTC')}, bucket_s={bucket_s:UInt32}) AS c
 GROUP BY ALL

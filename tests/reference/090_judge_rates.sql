@@ -1,6 +1,6 @@
 -- Each LLM judge against people, on the suggestions that both judged under one name. The latest human
 -- evaluation is the truth; precision and recall are per label, one against the rest. A bare value is its own label.
-CREATE OR REPLACE VIEW judge_rates AS
+CREATE OR REPLACE VIEW reference_judge_rates AS
 WITH
     (name, label, k, n, trials) -> tuple(name, toFloat64(k), toFloat64(n), toFloat64(pairs), toFloat64(judged),
         toFloat64(trials), label) AS share,
@@ -71,7 +71,7 @@ FROM
                         e -> tuple(e.name, e.annotator, label_of(e),
                             label_of(arrayFirst(h -> h.name = e.name, latest_first))),
                         arrayFilter(e -> e.annotator_kind = 'llm', mapValues(c.evaluations)))) AS pair
-                FROM cohort(by={by:Array(String)}, only={only:Map(String, Array(String))},
+                FROM reference_cohort(by={by:Array(String)}, only={only:Map(String, Array(String))},
                     since={since:DateTime64(3, 'UTC')}, until={until:DateTime64(3, 'UTC')},
                     bucket_s={bucket_s:UInt32}) AS c
                 WHERE NOT c.orphan

@@ -1,0 +1,14 @@
+"""The one count: every number that anybody is shown is asked here.
+
+    definition.sql   what one suggestion comes to: merged outcome -> one flat row of `suggestions`
+    derive           runs it for what landed, for a repair, or for everything
+    scope            the question: which suggestions, of which time, cut by what
+    measures         what is counted: one SQL aggregate over `suggestions` for each name
+    hours            sums of hours that nothing touches any more, so that old time is read by the hour
+    counting         a question to counts, from hours where they are known and from suggestions elsewhere
+    rates            counts to rates with denominators, coverage and intervals; pure
+    queries          the typed answers that page, report, API and monitor take
+
+**Invariant:** a suggestion counts at the time of its generation, in every answer.
+**Invariant:** sums are of whole numbers and decimals, so no order of adding changes a digit.
+"""

@@ -1,0 +1,123 @@
+"""Outcomes to suggestions: the definition, run for what just landed, for a repair, or for everything.
+
+A derivation reads merged outcomes, and the newest one replaces those before, so running it again changes nothing, and a
+partial outcome, a late fact, a repair or an erasure are all right once it ran behind them.
+
+**Invariant:** the store's clock is read before the outcomes are, so of two derivations the newer has seen no less.
+**Invariant:** the generations of a derivation are whole: it is told ids, and reads all of their choices.
+"""
+
+import logging
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from itertools import islice
+from typing import Any, Final, Protocol
+
+from keeprate.sinks.clickhouse import BatchRejectedError
+from keeprate.sinks.reading.hours import NOW_NS
+
+logger = logging.getLogger(__name__)
+
+TABLE: Final = "suggestions"
+IDS_AT_ONCE: Final = 10_000
+_SETTINGS: Final = {
+    "async_insert": 0,
+    # A history that was imported at once has many months.
+    "max_partitions_per_insert_block": 0,
+    # The ids stand in the statement.
+    "max_query_size": 4 << 20,
+}
+
+
+class Store(Protocol):
+    """Runs statements: `clickhouse.Client`."""
+
+    def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None: ...
+
+
+@cache
+def definition() -> str:
+    """What a suggestion is, as a SELECT with a place for the outcomes."""
+    return files("keeprate.sinks.reading").joinpath("definition.sql").read_text("utf-8")
+
+
+def statement(source: str, target: str = TABLE) -> str:
+    """The statement that derives the suggestions of `source`, a SELECT of whole generations' merged outcomes."""
+    return f"INSERT INTO {target} {derivation(source)}"
+
+
+def derivation(source: str) -> str:
+    """The SELECT of what the suggestions of `source` are, in the order of the table's columns."""
+    return definition().replace("{source}", source)
+
+
+def derive(store: Store, generations: Collection[tuple[str, str]], target: str = TABLE) -> None:
+    """Derive the suggestions of generations, given as (app, generation_id)."""
+    for chosen in _chunks(sorted(generations), IDS_AT_ONCE):
+        _derive(store, *of_generations(chosen), target)
+
+
+def derive_each(store: Store, generations: Collection[tuple[str, str]]) -> None:
+    """The same, whatever one of them holds: one that the engine cannot derive is left as it was, and logged.
+
+    `keeprate verify` finds what was left. Raises StoreUnavailableError and SchemaMismatchError.
+    """
+    try:
+        derive(store, generations)
+    except BatchRejectedError as error:
+        if len(generations) == 1:
+            logger.error("%s: its suggestions cannot be derived: %s", "/".join(*generations), error)
+            return
+        ordered = sorted(generations)
+        for half in (ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]):
+            derive_each(store, half)
+
+
+def derive_between(store: Store, app: str, first: int, last: int, target: str = TABLE) -> None:
+    """Derive the suggestions of an app's generations whose ids, as numbers, are in [first, last]."""
+    condition = "app = {app:String} AND toUInt128(generation_id) BETWEEN {first:UInt128} AND {last:UInt128}"
+    _derive(store, condition, {"app": app, "first": first, "last": last}, target)
+
+
+def derive_all(store: Store, target: str = TABLE) -> None:
+    """Derive all suggestions in one statement: for a store that is small."""
+    _derive(store, "1", {}, target)
+
+
+def _derive(store: Store, condition: str, parameters: Mapping[str, Any], target: str) -> None:
+    """Mark the hours in which the suggestions are, derive them, and mark the hours in which they are then.
+
+    The first mark keeps the hours from being summed meanwhile, also where this ends before the second one: whoever
+    landed the outcomes comes back.
+    """
+    mark = f"INSERT INTO hour_marks SELECT app, hour, {NOW_NS} FROM {target} WHERE {condition} GROUP BY app, hour"
+    _run(store, mark, parameters)
+    _run(store, statement(f"SELECT * FROM outcomes FINAL WHERE {condition}", target), parameters)
+    _run(store, mark, parameters)
+
+
+def _run(store: Store, text: str, parameters: Mapping[str, Any]) -> None:
+    settings = ", ".join(f"{name} = {value}" for name, value in _SETTINGS.items())
+    store.command(f"{text} SETTINGS {settings}", parameters)
+
+
+def of_generations(generations: Sequence[tuple[str, str]]) -> tuple[str, dict[str, str]]:
+    """A condition of the tables' key, with its parameters: ids stand in it, names of apps are parameters."""
+    by_app: dict[str, list[str]] = {}
+    for app, generation_id in generations:
+        by_app.setdefault(app, []).append(str(uuid.UUID(generation_id)))
+    parts, parameters = [], {}
+    for number, (app, ids) in enumerate(by_app.items()):
+        parameters[f"app_{number}"] = app
+        # A parameter would travel in the address, which is too short for many; as numbers they would be floats.
+        numbers = f"SELECT toUInt128(toUUID(arrayJoin(splitByChar(' ', '{' '.join(ids)}'))))"
+        parts.append(f"(app = {{app_{number}:String}} AND toUInt128(generation_id) IN ({numbers}))")
+    return " OR ".join(parts), parameters
+
+
+def _chunks(items: Sequence[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk

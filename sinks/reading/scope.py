@@ -1,0 +1,108 @@
+"""The question: which suggestions to count, of which time, cut by what. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from keeprate.sinks.clickhouse import to_ms
+
+DIMENSIONS: Final = (
+    "app",
+    "environment",
+    "user",
+    "operation",
+    "surface",
+    "language",
+    "provider",
+    "model",
+    "prompt_name",
+    "prompt_version",
+    "context_strategy",
+    "step",
+    "experiment",
+    "variant",
+)
+"""What numbers can be cut and filtered by."""
+
+SETTLE_S: Final = 600
+"""How long a user has to answer, and the answer to arrive, before silence counts as one: 5 minutes each."""
+GRACE_S: Final = 300
+"""How long after its horizon a retention check has to arrive before it counts as unobserved."""
+HOUR_MS: Final = 3_600_000
+
+
+class ScopeError(ValueError):
+    """A scope names a dimension that does not exist, or a span that holds no time. Says which, and what would do."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which suggestions to count, and how to cut them.
+
+    since, until: the generation's occurred_at, from `since` up to and without `until`.
+    as_of: the event time up to which the log is taken as complete. What is younger than its window is not settled.
+    by: the dimensions to cut by; the others are pooled.
+    only: the values to keep, by dimension.
+    bucket_s: the length of a time bucket, aligned to the epoch; 0 for one bucket.
+    settle_s, grace_s: how long to wait for an answer, and for a check after its horizon.
+    horizons: in seconds; none for those that each app's checks have.
+    """
+
+    since: datetime
+    until: datetime
+    as_of: datetime
+    by: Sequence[str] = ()
+    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    bucket_s: int = 0
+    settle_s: int = SETTLE_S
+    grace_s: int = GRACE_S
+    horizons: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        for name in (*self.by, *self.only):
+            if name not in DIMENSIONS:
+                raise ScopeError(f"{name}: no such dimension; choose from {', '.join(DIMENSIONS)}")
+        if not self.since < self.until:
+            raise ScopeError(f"since: {self.since.isoformat()} is not before until, {self.until.isoformat()}")
+
+    @property
+    def since_ms(self) -> int:
+        return to_ms(self.since)
+
+    @property
+    def until_ms(self) -> int:
+        return to_ms(self.until)
+
+    @property
+    def as_of_ms(self) -> int:
+        return to_ms(self.as_of)
+
+    def parameters(self) -> dict[str, Any]:
+        """What `bucket`, `condition` and the measures refer to."""
+        chosen = {f"only_{name}": list(values) for name, values in self.only.items()}
+        return chosen | {
+            "since_ms": self.since_ms,
+            "until_ms": self.until_ms,
+            "as_of_ms": self.as_of_ms,
+            "bucket_ms": self.bucket_s * 1000,
+            "settle_ms": self.settle_s * 1000,
+        }
+
+    def bucket(self, at_ms: str = "cohort_ms") -> str:
+        """When the bucket of a time begins, in milliseconds."""
+        return f"intDiv({at_ms}, {{bucket_ms:Int64}}) * {{bucket_ms:Int64}}" if self.bucket_s else "{since_ms:Int64}"
+
+    def bucket_of_hour(self) -> str:
+        """The same, of an hour: buckets are whole hours then."""
+        return self.bucket(f"toInt64(hour) * {HOUR_MS}")
+
+    def keeps(self) -> list[str]:
+        """The conditions of a row's dimensions."""
+        return [f"{name} IN {{only_{name}:Array(String)}}" for name in self.only]
+
+    def condition(self) -> str:
+        """Of a row of `suggestions`. The hour repeats what the time says: it is what the index knows."""
+        span = ("cohort_ms >= {since_ms:Int64}", "cohort_ms < {until_ms:Int64}")
+        hours = (f"hour >= {max(0, self.since_ms // HOUR_MS)}", f"hour <= {max(0, (self.until_ms - 1) // HOUR_MS)}")
+        return " AND ".join((*span, *hours, *self.keeps()))

@@ -1,0 +1,176 @@
+"""Reading: what the page asks for its first screen, of a million suggestions and of a hundred, cold.
+
+The suggestions are derived in the store from outcomes that are generated there (`read_outcomes.sql`). Cold: the engine
+forgets what it has decompressed and looked up before each question, and nothing of an answer is kept. Beside them stand
+the same questions to the plain views of `tests/reference`, which count straight from merged outcomes.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from keeprate.schemas.outcome import FIELDS
+from keeprate.sinks.clickhouse import Client, connect
+from keeprate.sinks.migrate import apply, derive_anew, scripts
+from keeprate.sinks.reading import hours, queries
+from keeprate.sinks.reading.derive import derive, statement
+from keeprate.sinks.reading.scope import Scope
+from tests import reference
+from tests.bench.results import Bench, Result, result
+
+NAMES: Final = {
+    "read.page_1m": "the page's first screen, the slowest of its periods and cuts, of 1,000,000 suggestions",
+    "read.page_1m_rows": "the same, nothing summed by hours yet",
+    "read.views_1m": "the same numbers by plain views over merged outcomes",
+    "read.page_10m": "the page's first screen of 10,000,000 suggestions; measured when asked for by name",
+    "read.page_100m": "the page's first screen of 100,000,000 suggestions; measured when asked for by name",
+    "read.landing": "deriving the suggestions of 50,000 outcomes that landed among 1,000,000",
+}
+_END_MS: Final = 1_795_800_000_000
+_END_AT: Final = datetime.fromtimestamp(_END_MS / 1000, UTC)
+_DAY_MS: Final = 86_400_000
+_DAYS: Final = 90
+_USERS: Final = 2000
+_ROWS_AT_ONCE: Final = 500_000
+_LANDED: Final = 50_000
+_SIZES: Final = {"read.page_1m": 1_000_000, "read.page_10m": 10_000_000, "read.page_100m": 100_000_000}
+_PERIODS: Final = ((1, 3600), (7, 6 * 3600), (30, 86_400), (90, 3 * 86_400))
+_CUTS: Final = ("prompt_version", "model", "language", "app", "surface", "context_strategy")
+_COUNTS: Final = (
+    "opportunities",
+    "opportunities_settled",
+    "shown",
+    "shown_settled",
+    "accepted",
+    "displayed",
+    "corrected",
+)
+_AT_HORIZONS: Final = ("observed", "mostly", "unobserved", "late", "branch_changed")
+_INSERT: Final = " SETTINGS max_partitions_per_insert_block = 0, max_insert_block_size = 1000000"
+
+
+def outcomes(first: int, count: int, rows: int) -> str:
+    """A SELECT of generated outcomes: `count` from number `first` on, of `rows` over 90 days, the newest first."""
+    text = (Path(__file__).parent / "read_outcomes.sql").read_text()
+    values = {"first": first, "count": count, "rows": rows, "users": _USERS, "end_ms": _END_MS}
+    values["span_ms"] = _DAYS * _DAY_MS
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", str(value))
+    for field in FIELDS:
+        kind = field.type if field.merge == "max" else f"Map(String, {field.type})"
+        text = text.replace(f"::{{{field.name}}}", f"::{kind}")
+    return text
+
+
+def measure(bench: Bench) -> Iterator[Result]:
+    """One store for each number of suggestions."""
+    for name, rows in _SIZES.items():
+        large = rows > 1_000_000
+        wanted = name in bench.only if large else any(map(bench.wants, NAMES))
+        if wanted:
+            with _store(bench, rows) as client:
+                yield from _large(bench, client, name, rows) if large else _million(bench, client, rows)
+
+
+def _store(bench: Bench, rows: int) -> Client:
+    client = connect(f"chdb://{bench.directory}/{rows}", "default")
+    apply(client, scripts())
+    derive_anew(client)
+    return client
+
+
+def _million(bench: Bench, client: Client, full: int) -> Iterator[Result]:
+    rows = bench.events(full)
+    for first in range(0, rows, _ROWS_AT_ONCE):
+        bench.say(f"outcomes {first:,} of {rows:,}")
+        count = min(_ROWS_AT_ONCE, rows - first)
+        client.command(f"INSERT INTO outcomes {outcomes(first, count, rows)}{_INSERT}")
+        client.command(statement(outcomes(first, count, rows)) + _INSERT)
+    client.command("INSERT INTO hour_marks SELECT app, hour, 1 FROM suggestions GROUP BY app, hour")
+    if bench.wants("read.page_1m_rows"):
+        yield _page(bench, client, "read.page_1m_rows")
+    _sum_all(bench, client)
+    if bench.wants("read.page_1m"):
+        yield _page(bench, client, "read.page_1m")
+    if bench.wants("read.views_1m"):
+        reference.create(client)
+        yield _timed(bench, client, "read.views_1m", lambda: _views(client, _scopes(7, 6 * 3600, "prompt_version")))
+    if bench.wants("read.landing"):
+        ids = client.query(
+            f"SELECT app, toString(generation_id) FROM outcomes ORDER BY generation_id DESC LIMIT {_LANDED}"
+        )
+        landed = [(str(app), str(generation_id)) for app, generation_id in ids]
+        yield _timed(bench, client, "read.landing", lambda: derive(client, landed))
+
+
+def _large(bench: Bench, client: Client, name: str, full: int) -> Iterator[Result]:
+    rows = bench.events(full)
+    for first in range(0, rows, _ROWS_AT_ONCE):
+        bench.say(f"suggestions {first:,} of {rows:,}")
+        client.command(statement(outcomes(first, min(_ROWS_AT_ONCE, rows - first), rows)) + _INSERT)
+    client.command("INSERT INTO hour_marks SELECT app, hour, 1 FROM suggestions GROUP BY app, hour")
+    _sum_all(bench, client)
+    yield _page(bench, client, name)
+
+
+def _sum_all(bench: Bench, client: Client) -> None:
+    done = 0
+    while summed := hours.sum_quiet(client):
+        done += summed
+        bench.say(f"hours summed: {done:,}")
+
+
+def _page(bench: Bench, client: Client, name: str) -> Result:
+    """The slowest of the periods and cuts, of each run."""
+    slowest = []
+    for run in range(bench.runs):
+        took = []
+        for days, bucket_s in _PERIODS:
+            for cut in _CUTS:
+                bench.say(f"{name}: run {run + 1}, {days} days by {cut}")
+                took.append(_once(client, lambda d=days, b=bucket_s, c=cut: _screen(client, _scopes(d, b, c))))  # type: ignore[misc]
+        slowest.append(max(took))
+    return result(name, "s", slowest)
+
+
+def _timed(bench: Bench, client: Client, name: str, ask: Callable[[], None]) -> Result:
+    bench.say(name)
+    return result(name, "s", [_once(client, ask) for _ in range(bench.runs)])
+
+
+def _once(client: Client, ask: Callable[[], None]) -> float:
+    for cache in ("MARK", "UNCOMPRESSED", "PRIMARY INDEX", "INDEX MARK", "INDEX UNCOMPRESSED"):
+        client.command(f"SYSTEM DROP {cache} CACHE")
+    began_s = time.perf_counter()
+    ask()
+    return time.perf_counter() - began_s
+
+
+def _scopes(days: int, bucket_s: int, cut: str) -> dict[str, Scope]:
+    """The questions of one screen: the period, the one before, the period cut, and the period cut over time."""
+    length = timedelta(days=days)
+    since = _END_AT - length
+    start = datetime.fromtimestamp(since.timestamp() // bucket_s * bucket_s, UTC)
+    return {
+        "now": Scope(since, _END_AT, _END_AT),
+        "before": Scope(since - length, since, _END_AT),
+        "grouped": Scope(since, _END_AT, _END_AT, (cut,)),
+        "over_time": Scope(start, _END_AT, _END_AT, (cut,), bucket_s=bucket_s),
+    }
+
+
+def _screen(client: Client, scopes: dict[str, Scope]) -> None:
+    for scope in scopes.values():
+        queries.counted(client, scope, _COUNTS)
+    for name in ("now", "before", "grouped"):
+        queries.counted_at_horizons(client, scopes[name], _AT_HORIZONS)
+
+
+def _views(client: Client, scopes: dict[str, Scope]) -> None:
+    for scope in scopes.values():
+        for view in ("rates", "feedback_rates"):
+            reference.ask(client, view, scope)
+    for name in ("now", "before", "grouped"):
+        reference.ask(client, "retention_rates", scopes[name])

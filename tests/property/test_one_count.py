@@ -1,0 +1,126 @@
+"""Every number is that of a plain reading of the merged outcomes: from rows, from sums of hours, from both."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keeprate.schemas.events import Event
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import parse_key
+from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.reading import hours, queries
+from keeprate.sinks.reading.derive import derive
+from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.recompute import write
+from tests import reference
+from tests.reading import load, reading
+from tests.strategies import BASE_MS, logs
+
+pytestmark = [pytest.mark.clickhouse, pytest.mark.slow]
+
+HOUR_MS = 3_600_000
+START_AT = datetime.fromtimestamp(BASE_MS // HOUR_MS * HOUR_MS / 1000, UTC)
+_READERS = ("funnel", "rates", "retention", "retention_rates", "feedback_rates", "judge_rates")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Client]:
+    with reading() as client:
+        reference.create(client)
+        yield client
+
+
+def spread(log: list[Event], seed: int) -> list[Event]:
+    """The same log over some hours: what happened in one second stays together."""
+    rng = random.Random(seed)
+    moved = {BASE_MS + second * 1000: rng.randrange(6 * HOUR_MS) for second in range(-1, 10)}
+    return [event | {"occurred_at": event["occurred_at"] + moved[event["occurred_at"]]} for event in log]
+
+
+@st.composite
+def scopes(draw: st.DrawFn) -> Scope:
+    since = START_AT + draw(st.sampled_from([timedelta(), timedelta(hours=1), timedelta(minutes=90)]))
+    until = since + draw(st.sampled_from([timedelta(hours=2), timedelta(hours=7), timedelta(minutes=200)]))
+    by = draw(st.lists(st.sampled_from(["app", "model", "user"]), unique=True))
+    only = draw(st.sampled_from([{}, {}, {"app": ["chat"]}, {"model": ["m1", ""]}, {"user": ["u1"]}]))
+    as_of = START_AT + timedelta(milliseconds=draw(st.integers(0, 8 * HOUR_MS)))
+    bucket_s = draw(st.sampled_from([0, 3600, 7200, 600]))
+    return Scope(since, until, as_of, by, only, bucket_s, horizons=draw(st.sampled_from([(), (), (120, 7200)])))
+
+
+def answers(client: Client, scope: Scope) -> dict[str, list[Any]]:
+    """What every reader says."""
+    return {name: getattr(queries, name)(client, scope) for name in _READERS}
+
+
+def expected(client: Client, scope: Scope, got: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """What the reference says, in the shape of the answers."""
+    found = {}
+    for name in _READERS:
+        by_key = {_key(row, scope): row for row in reference.ask(client, name, scope)}
+        assert {_key(_plain(row), scope) for row in got[name]} == by_key.keys(), name
+        found[name] = [_same_fields(row, by_key[_key(_plain(row), scope)]) for row in got[name]]
+    return found
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    values: dict[str, Any] = vars(row)
+    return values | dict(row.dimensions)
+
+
+def _key(row: dict[str, Any], scope: Scope) -> tuple[Any, ...]:
+    names = ("bucket_at", *scope.by, "horizon_s", "metric", "evaluation", "annotator", "label")
+    return tuple(row.get(name, "") for name in names)
+
+
+def _same_fields(row: Any, by_reference: dict[str, Any]) -> dict[str, Any]:
+    return {name: by_reference[name] for name in vars(row) if name != "dimensions"}
+
+
+def assert_same(client: Client, scope: Scope) -> None:
+    got = answers(client, scope)
+    want = expected(client, scope, got)
+    for name in _READERS:
+        for row, of_reference in zip(got[name], want[name], strict=True):
+            for field, value in of_reference.items():
+                ours = getattr(row, field)
+                # The reference adds floats, which is exact but for the last digits.
+                same = ours == value or (None not in (ours, value) and ours == pytest.approx(value, rel=1e-7, abs=2e-9))
+                assert same, f"{name} {row}: {field} is {ours}, and {value} by the reference"
+
+
+@settings(max_examples=8, deadline=None)
+@given(logs(50), st.integers(0, 1000), st.lists(scopes(), min_size=2, max_size=4))
+def test_every_answer_is_the_references(engine: Client, log: list[Event], seed: int, asked: list[Scope]) -> None:
+    """From suggestions alone, then with sums of hours, at any age."""
+    load(engine, spread(log, seed))
+    for table in ("hour_sums", hours.sums_table(), hours.checks_table()):
+        engine.command(f"TRUNCATE TABLE {table}")
+    for scope in asked:
+        assert_same(engine, scope)
+    assert hours.sum_quiet(engine, quiet_s=0) > 0
+    for scope in asked:
+        assert_same(engine, scope)
+
+
+@settings(max_examples=6, deadline=None)
+@given(logs(40), logs(20), st.integers(0, 1000), scopes())
+def test_sums_do_not_outlive_what_they_are_of(
+    engine: Client, log: list[Event], later: list[Event], seed: int, scope: Scope
+) -> None:
+    """Late facts, orphans that are joined, generations that move to another hour: summed hours are left at once."""
+    load(engine, spread(log, seed))
+    hours.sum_quiet(engine, quiet_s=0)
+    facts = fold(spread(later, seed + 1))
+    write(engine, facts)
+    derive(engine, {parse_key(key)[:2] for key in facts})
+    assert_same(engine, scope)
+    hours.sum_quiet(engine, quiet_s=0)
+    assert_same(engine, scope)
+    assert_same(engine, replace(scope, by=(), only={}, bucket_s=3600))
