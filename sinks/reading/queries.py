@@ -300,8 +300,8 @@ def _rate(kind: type[Row], scope: Scope, row: Counts, metric: str, quotient: Quo
     low, high = quotient.interval
     values = {
         "metric": metric,
-        "numerator": quotient.numerator,
-        "denominator": quotient.denominator,
+        "numerator": float(quotient.numerator),
+        "denominator": float(quotient.denominator),
         "value": quotient.value,
         "coverage": quotient.coverage,
         "interval_low": low,

@@ -520,5 +520,5 @@ def test_a_scope_refuses_what_does_not_exist() -> None:
 
 def test_an_empty_store_has_no_span(engine: Client) -> None:
     """Nothing there: None, not an error and not the epoch."""
-    engine.command("TRUNCATE TABLE outcomes")
+    engine.command("TRUNCATE TABLE suggestions")
     assert queries.event_span(engine) is None

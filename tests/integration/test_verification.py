@@ -24,6 +24,7 @@ from keeprate.sinks.flush import INSERT_SETTINGS
 from keeprate.sinks.migrate import migrate
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.positions import Offsets
+from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.recompute import Selection, count_facts, pages
 from keeprate.sinks.rows import Record, sort
 from keeprate.sinks.settling import settled_partitions
@@ -78,6 +79,7 @@ def land(client: Client, values: Sequence[bytes], topic: str = TOPIC) -> None:
 
 def land_outcomes(client: Client, values: Sequence[bytes]) -> None:
     land(client, [encode_outcome(*item) for item in fold(map(decode, values)).items()], OUTCOMES.name)
+    derive_all(client)
 
 
 def laid(committed: int, end: int, outcomes: int = 0) -> Laid:

@@ -20,6 +20,7 @@ from keeprate.sinks.conflicts import repeated
 from keeprate.sinks.flush import INSERT_SETTINGS, LEDGER_COLUMNS
 from keeprate.sinks.migrate import migrate
 from keeprate.sinks.partition import TopicPartition
+from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.recompute import Selection
 from keeprate.sinks.rows import Record, sort
 from keeprate.sinks.verify import check_outcomes
@@ -59,6 +60,7 @@ def _account(client: Client, first: int, last: int, rows: int) -> None:
 def _land_outcomes(client: Client, values: Sequence[bytes]) -> None:
     outcomes = fold(map(decode, values))
     _land(client, [encode_outcome(*item) for item in outcomes.items()], "keeprate.outcomes")
+    derive_all(client)
 
 
 class Topic:
