@@ -50,13 +50,14 @@ class Report:
 
 def gather(client: Client, scope: Scope) -> Report:
     """Read everything that the report shows. Raises StoreError."""
+    rows, at_horizons = queries.counted(client, scope), queries.counted_at_horizons(client, scope)
     return Report(
         scope,
-        queries.funnel(client, scope),
-        queries.rates(client, scope),
-        queries.retention(client, scope),
-        queries.retention_rates(client, scope),
-        queries.feedback_rates(client, scope),
+        queries.funnel_of(scope, rows),
+        queries.rates_of(scope, rows),
+        queries.retention_of(scope, at_horizons),
+        queries.retention_rates_of(scope, at_horizons),
+        queries.feedback_rates_of(scope, rows),
         queries.judge_rates(client, scope),
     )
 

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from keeprate.schemas.dead_letters import QUARANTINED
-from keeprate.schemas.events import LATE_CHECK_MIN_MS, LATE_CHECK_SHARE
 from keeprate.schemas.lift import verdict
 from keeprate.schemas.topics import ALL
 from keeprate.schemas.window_names import ATTRIBUTION_MS, LATENCY_BOUNDS_S, RATIO_BOUNDS, WINDOW_MS
@@ -70,8 +69,7 @@ def delay_of(kind: str) -> timedelta:
         return ATTRIBUTION + LATENESS
     if kind.startswith(RETENTION):
         horizon_s = int(kind.removeprefix(RETENTION))
-        grace_s = max(float(GRACE_S), LATE_CHECK_MIN_MS / 1000, LATE_CHECK_SHARE * horizon_s)
-        return ATTRIBUTION + timedelta(seconds=horizon_s + grace_s)
+        return ATTRIBUTION + timedelta(milliseconds=counting.maturity_ms(horizon_s, GRACE_S * 1000))
     return LATENESS
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from keeprate.schemas.window_names import ANSWER_MS
 from keeprate.sinks.clickhouse import Client, to_ms
 from keeprate.sinks.reading.hours import FINAL
+from keeprate.sinks.reading.scope import HOUR_MS
 
 AGE_BOUNDS_S: Final = (600, 3_600, 21_600, 86_400, ANSWER_MS / 1000, inf)
 
@@ -32,7 +33,7 @@ def by_age(client: Client, now: datetime) -> dict[tuple[str, float], int]:
     parameters = {
         "now_ms": now_ms,
         "answer_ms": ANSWER_MS,
-        "since_hour": max(0, (now_ms - ANSWER_MS) // 3_600_000),
+        "since_hour": max(0, (now_ms - ANSWER_MS) // HOUR_MS),
         "bounds": list(AGE_BOUNDS_S),
     }
     found: dict[str, dict[float, int]] = defaultdict(dict)
