@@ -6,7 +6,7 @@ with the same deduplication tokens, and not another cut of the same records.
 It also counts the attempts. One that did not come back ended with its process, or with the store's: after LIVES of
 them the range is tried in parts, the part that ends a process again in parts of its own, and a record that ends one
 alone is set aside without another look at it. So a record that kills whatever reads it costs LIVES processes and then
-one for each level of parts, three for the largest range, and nothing but that record is set aside.
+one for each level of parts, four for the largest range, and nothing but that record is set aside.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Final, Self
 
 LIVES: Final = 3
 """Attempts at a range that may end their process before it is cut, or set aside where it is one record."""
-PARTS: Final = 64
+PARTS: Final = 16
 _FORM: Final = re.compile(r"keeprate/1 (\d+)-(\d+) ([0-9.]+)(?: (\d+) (\d+))?")
 
 

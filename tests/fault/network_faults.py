@@ -20,7 +20,7 @@ def _on_the_way_to(end: str, harm: Harm) -> Fault:
     def fault(trial: Trial) -> None:
         link = trial.broker_link() if end == "broker" else trial.store_link()
         way: dict[str, Any] = (
-            {"brokers": link.address} if end == "broker" else {"store_url": f"http://{link.address}/{trial.database}"}
+            {"brokers": link.address} if end == "broker" else {"store_url": trial.store_url_at(link.port)}
         )
         trial.load(LOAD)
         trial.sink(**way)

@@ -78,8 +78,12 @@ class Trial:
     @property
     def way_to_store(self) -> str:
         """The database as sinks reach it: through the front."""
+        return self.store_url_at(self.front.port)
+
+    def store_url_at(self, port: int) -> str:
+        """The database, reached through another port of this machine."""
         at = urlsplit(self.store_url)
-        return at._replace(netloc=at.netloc.replace(f":{at.port}", f":{self.front.port}")).geturl()
+        return at._replace(netloc=at.netloc.replace(f":{at.port}", f":{port}")).geturl()
 
     def own_store(self, path: Path) -> StoreProcess:
         """From here on, a store that no other trial uses."""

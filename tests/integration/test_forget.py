@@ -90,7 +90,7 @@ def _without_nulls(event: Event) -> dict[str, Any]:
     return {name: value for name, value in event.items() if value is not None}
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(personal_logs())
 @pytest.mark.parametrize("app", ["", "chat"])
 def test_the_statements_do_what_the_sink_does(shared: Client, app: str, log: list[Event]) -> None:

@@ -75,8 +75,9 @@ def everything_said(client: Client, app: str, now_ms: int) -> dict[str, list[str
         "judge_rates": queries.judge_rates,
     }
     said = {name: [_plain(asdict(row)) for row in ask(client, scope)] for name, ask in read.items()}
-    for table in ("suggestions", "outcomes FINAL"):
-        rows = client.query_dicts(f"SELECT * FROM {table} WHERE app = {{app:String}}", {"app": app})
+    # When a suggestion was derived is all that may differ.
+    for table, columns in (("suggestions", "* EXCEPT (derived_at)"), ("outcomes", "*")):
+        rows = client.query_dicts(f"SELECT {columns} FROM {table} FINAL WHERE app = {{app:String}}", {"app": app})
         said[table] = sorted(map(_plain, rows))
     return said
 
