@@ -9,22 +9,21 @@ from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from importlib.resources import files
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keeprate.deploy.page import answers, happenings
+from keeprate.deploy.page.files import Files, charts, charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import Selection, SelectionError, once, parse
@@ -50,18 +49,12 @@ _HEADERS: Final = {
     b"cross-origin-resource-policy": b"same-origin",
 }
 _FOREIGN: Final = ("cross-site", "same-site")
-_TYPES: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
 _APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 Question = Callable[[Reads, Selection], answers.Json]
-QUESTIONS: Final[Mapping[str, Question]] = {
+PARTS: Final[Mapping[str, Question]] = {
     "status": happenings.status,
     "summary": answers.summary,
     "series": answers.series,
@@ -71,6 +64,15 @@ QUESTIONS: Final[Mapping[str, Question]] = {
     "feedback": happenings.feedback,
     "intake": happenings.intake,
 }
+"""What a screen shows of a selection."""
+
+
+def screen(reads: Reads, selection: Selection) -> answers.Json:
+    """All of it, as of one time, with what can be chosen. Parts that need the same rows share them."""
+    return {"meta": happenings.meta(reads)} | {name: part(reads, selection) for name, part in PARTS.items()}
+
+
+QUESTIONS: Final[Mapping[str, Question]] = {"screen": screen, **PARTS}
 """What can be asked under /api/, of a selection."""
 
 
@@ -96,9 +98,8 @@ def page(source: Source, hosts: Sequence[str] = LOOPBACK, now: Callable[[], date
         Route("/api/meta", api.meta),
         Route("/api/generations/{app}/{generation_id}", api.generation),
         *(Route(f"/api/{name}", partial(api.answer, name=name)) for name in QUESTIONS),
-        Route("/plotly.js", _plotly),
-        *(Route(f"/{name}", partial(_static, name=name)) for name in _static_names()),
-        Route("/", partial(_static, name="index.html")),
+        Route(f"/{charts_name()}", charts),
+        Mount("/", Files()),
     ]
     handlers: Mapping[Any, Callable[[Request, Exception], Response]] = {
         SelectionError: _bad_request,
@@ -110,6 +111,7 @@ def page(source: Source, hosts: Sequence[str] = LOOPBACK, now: Callable[[], date
     middleware = [
         Middleware(_Headers),
         Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
+        Middleware(GZipMiddleware, compresslevel=5),
     ]
     return Starlette(routes=routes, exception_handlers=handlers, middleware=middleware, lifespan=lifespan)
 
@@ -125,12 +127,8 @@ class _Api:
         self._facts = Turns(**_FACTS, wait_s=_WAIT_S)
 
     async def answer(self, request: Request, name: str) -> Response:
-        selection = parse(once(request.query_params.multi_items()))
-        if selection.only:
-            # Names that nobody has are one name: whoever makes some up asks the store nothing new.
-            selection = await self._ask(
-                self._facts, ("known", selection), lambda reads: happenings.known(reads, selection)
-            )
+        given = parse(once(request.query_params.multi_items()))
+        selection = await self._ask(self._facts, ("known", given), lambda reads: happenings.known(reads, given))
         lane = self._facts if name in _QUICK else self._counting
         return _json(await self._ask(lane, (name, selection), lambda reads: QUESTIONS[name](reads, selection)))
 
@@ -181,25 +179,6 @@ class _Headers:
 async def _healthy(request: Request) -> Response:
     # The page's own health: it serves, also while the store does not. /api/status tells of the store.
     return PlainTextResponse("ok\n")
-
-
-def _static_names() -> list[str]:
-    return sorted(entry.name for entry in files(__package__).joinpath("static").iterdir())
-
-
-async def _static(request: Request, name: str) -> Response:
-    content = files(__package__ or "").joinpath("static", name).read_bytes()
-    media_type = _TYPES[Path(name).suffix]
-    return Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
-
-
-async def _plotly(request: Request) -> Response:
-    """plotly.js out of the installed package, which is found without the seconds that importing it takes."""
-    spec = find_spec("plotly")
-    if spec is None or not spec.submodule_search_locations:
-        raise HTTPException(404, "the charts need plotly: pip install 'keeprate[page]'")
-    path = Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
-    return FileResponse(path, media_type=_TYPES[".js"], headers={"cache-control": "max-age=86400"})
 
 
 def _json(content: answers.Json) -> Response:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
+from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
 from keeprate.schemas.lift import verdict
@@ -26,12 +27,16 @@ MAX_EVENTS: Final = 300
 
 
 def known(reads: Reads, selection: Selection) -> Selection:
-    """The selection with `NOBODY` for names that no event has. They are read anew as often as the page reads them."""
+    """The selection with a horizon, and with `NOBODY` for names that no event has.
+
+    So whoever makes up names asks the store nothing new. Names are read anew as often as the page reads them.
+    """
     app = selection.app and _existing(
         selection.app, reads.fact("apps", None, partial(evidence.apps, reads.client), NAMES_FOR_S)
     )
     environment = selection.environment and _existing(selection.environment, meta(reads)["environments"])
-    return replace(selection, app=app, environment=environment)
+    horizon_s = selection.horizon_s or meta(reads)["default_horizon_s"]
+    return replace(selection, app=app, environment=environment, horizon_s=horizon_s)
 
 
 def _existing(name: str, names: Collection[str]) -> str:
@@ -58,6 +63,7 @@ def _meta(client: Client, now: datetime) -> Json:
         "metrics": list(METRICS),
         "variants": [{"value": name, "text": name, "meaning": meaning} for name, (_, meaning) in VARIANTS.items()],
         "kinds": [{"value": kind, "text": f"{kind}s" if kind else "all"} for kind in KINDS],
+        "charts": charts_name(),
         "definitions": {name: vars(definition) for name, definition in DEFINITIONS.items()},
     }
 

@@ -1,10 +1,10 @@
 """The rows behind an answer. Requests share them: what differs only in how rows are shown is one query."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
 from keeprate.deploy.page.recent import Recent, Value
@@ -46,11 +46,15 @@ class Reads:
 
     def counts(self, selection: Selection, span: Span) -> list[Counts]:
         """What all that the page shows of suggestions is made of."""
+        if span == "now":
+            return pooled(self.counts(selection, "grouped"), selection.dimensions)
         scope = selection.scope(span, self.now)
         return self._counted("counts", selection, span, lambda: queries.counted(self.client, scope, _COUNTS))
 
     def at_horizons(self, selection: Selection, span: Span) -> list[Counts]:
         """The same of retention, at every horizon."""
+        if span == "now":
+            return pooled(self.at_horizons(selection, "grouped"), selection.dimensions)
         scope = selection.scope(span, self.now)
         ask = partial(queries.counted_at_horizons, self.client, scope, _COUNTS_AT_HORIZONS)
         return self._counted("horizons", selection, span, ask)
@@ -63,3 +67,18 @@ class Reads:
         if NOBODY in (selection.app, selection.environment):
             return []
         return self.recent.get((name, span, selection.core(span)), ask, selection.keep_s(span))
+
+
+def pooled(rows: Iterable[Counts], dimensions: Collection[str]) -> list[Counts]:
+    """The counts of groups as those of the whole, so that the whole need not be asked for beside its parts.
+
+    Everything that the page counts is a sum over suggestions, and each of them is in one group.
+    """
+    whole: dict[tuple[Any, Any], Counts] = {}
+    for row in rows:
+        key = row["bucket_ms"], row.get("horizon_s")
+        kept = {name: value for name, value in row.items() if name not in dimensions}
+        sums = whole.setdefault(key, dict.fromkeys(kept, 0))
+        for name, value in kept.items():
+            sums[name] = value if name in ("bucket_ms", "horizon_s") else sums[name] + value
+    return [whole[key] for key in sorted(whole)]

@@ -10,7 +10,7 @@ from keeprate.sinks.evidence import FEEDBACK_KINDS
 from keeprate.sinks.reading.scope import Scope
 
 Span = Literal["now", "before", "grouped", "over_time"]
-"""Which part of time to count, and whether cut into groups: the last two are."""
+"""Which part of time to count, and whether cut into groups: the last two are. `now` is `grouped`, pooled."""
 
 
 class SelectionError(ValueError):
@@ -76,13 +76,16 @@ class Core:
 
 @dataclass(frozen=True)
 class Selection:
-    """One view of the page. `by` and `kind` are '' for none; `app` and `environment` are '' for all."""
+    """One view of the page. `by` and `kind` are '' for none; `app` and `environment` are '' for all.
+
+    horizon_s: 0 for the one that fits what the apps check.
+    """
 
     app: str = ""
     environment: str = ""
     period: str = "7d"
     by: str = "prompt_version"
-    horizon_s: int = 300
+    horizon_s: int = 0
     metric: str = "acceptance_rate"
     kind: str = ""
 
@@ -146,7 +149,7 @@ def parse(given: Mapping[str, str]) -> Selection:
         environment=_name("environment", given.get("environment", "")),
         period=_one_of("period", given.get("period", "7d"), PERIODS),
         by=_one_of("by", given.get("by", ""), DIMENSIONS),
-        horizon_s=_horizon(given.get("horizon", "300")),
+        horizon_s=_horizon(given["horizon"]) if "horizon" in given else 0,
         metric=_one_of("metric", given.get("metric", "acceptance_rate"), METRICS),
         kind=_one_of("kind", given.get("kind", ""), KINDS),
     )

@@ -1,12 +1,16 @@
 """The page in a real browser: its numbers are the queries', it follows the reader, and it survives its store."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from keeprate.deploy.page.selection import parse
+from keeprate.deploy.page import files
+from keeprate.deploy.page.app import QUESTIONS, screen
+from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.selection import Selection, parse
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.events import Event
 from keeprate.sinks.clickhouse import connect
@@ -121,13 +125,80 @@ def test_a_filter_changes_every_number_and_the_address(browser: Browser, address
     assert key_number(browser, "acceptance_rate") == expected
 
 
+def test_an_answer_to_an_old_selection_is_never_shown(
+    browser: Browser, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old numbers are dimmed until the new ones are there, and the late answer of a selection between is dropped."""
+    begun, go, answered = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(reads: Reads, selection: Selection) -> dict[str, Any]:
+        if selection.app != "editor":
+            return screen(reads, selection)
+        begun.set()
+        assert go.wait(60)
+        answered.set()
+        return screen(reads, selection)
+
+    monkeypatch.setitem(QUESTIONS, "screen", slow)
+    browser.open(f"{address}?period=30d")
+    browser.wait_for(DRAWN)
+    browser.evaluate(
+        "window.shown = []; const key = '[data-metric=acceptance_rate] .key-value';"
+        "new MutationObserver(() => window.shown.push(document.querySelector(key).textContent))"
+        "  .observe(document.getElementById('keys'), { childList: true, subtree: true });"
+        "window.polls = window.settled = 0; const asked = window.fetch; window.fetch = async (...all) => {"
+        "  window.polls += 1;"
+        "  try { const answer = await asked(...all); await answer.clone().text(); return answer; }"
+        "  finally { window.settled += 1; } };"
+        "window.choose = (app) => { const select = document.getElementById('filter-app'); select.value = app;"
+        "  select.dispatchEvent(new Event('change')); };"
+    )
+    before = key_number(browser, "acceptance_rate")
+    busy = "document.getElementById('numbers').getAttribute('aria-busy')"
+    opacity = "Number(getComputedStyle(document.getElementById('numbers')).opacity)"
+    assert browser.evaluate(f"choose('editor'), {busy}") == "true"
+    browser.wait_for(f"{opacity} < 0.5")
+    assert key_number(browser, "acceptance_rate") == before
+    assert begun.wait(30)
+    browser.evaluate("choose('support')")
+    browser.wait_for(f"{busy} === 'false' && {opacity} === 1")
+    chosen = key_number(browser, "acceptance_rate")
+    browser.evaluate("window.polls = 0")
+    go.set()
+    assert answered.wait(30)
+    # Two more polls: by then the late answer has come, if it comes at all.
+    browser.wait_for("window.polls >= 2 && window.settled > 3")
+    assert browser.evaluate("[...new Set(window.shown)]") == [chosen]
+
+
+def test_numbers_do_not_wait_for_the_charts(browser: Browser, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """plotly.js is asked for when the numbers are there, and the charts appear with it."""
+    asked, go, compressed = threading.Event(), threading.Event(), files._plotly
+
+    def slow() -> bytes:
+        asked.set()
+        assert go.wait(60)
+        return compressed()
+
+    monkeypatch.setattr(files, "_plotly", slow)
+    # At an address of its own, of which the browser has kept nothing.
+    with serving(store_url) as address:
+        browser.call("Page.navigate", url=f"{address}?period=7d")
+        browser.wait_for("document.querySelectorAll('.key-value').length === 4")
+        assert asked.wait(30)
+        assert browser.evaluate("document.querySelector('.chart svg') === null")
+        assert browser.evaluate("document.querySelectorAll('#compare tbody tr').length > 1")
+        go.set()
+        browser.wait_for(DRAWN)
+
+
 def test_polling_keeps_elements_focus_and_zoom(browser: Browser, address: str) -> None:
     """Two polls of unchanged data leave the very same elements, and the focus where it was."""
     browser.open(f"{address}?period=7d")
     browser.wait_for(DRAWN)
     browser.evaluate(
         "window.polls = 0; const asked = window.fetch; window.fetch = (...all) => {"
-        " if (String(all[0]).startsWith('api/funnel')) window.polls += 1; return asked(...all); };"
+        " if (String(all[0]).startsWith('api/screen')) window.polls += 1; return asked(...all); };"
         "window.row = document.querySelector('#feedback tbody tr'); window.card = document.querySelector('.key');"
         "document.querySelector('#feedback .open').focus();"
         "Plotly.relayout('series', {'yaxis.range': [0.1, 0.2]}).then(() => 1)"

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from keeprate.deploy.page import app
 from keeprate.deploy.page.app import page
 from keeprate.deploy.page.definitions import METRICS as DEFINED
-from keeprate.deploy.page.selection import parse
+from keeprate.deploy.page.selection import DIMENSIONS, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.store import StoreProcess
 from keeprate.sinks.clickhouse import Client, connect
@@ -174,7 +174,7 @@ def test_a_generation_is_of_its_own_app_only(api: TestClient) -> None:
     assert answer.status_code == 404
 
 
-def test_dead_letters_are_grouped_by_reason(api: TestClient, reader: Client) -> None:
+def test_dead_letters_are_grouped_by_reason(url: str, reader: Client) -> None:
     """Two records of one kind are one line with the latest reason; what both stages refused counts once."""
     columns = ("topic", "partition", "offset", "stage", "error_type", "field", "reason", "recorded_at", "refused_at")
     hour = NOW - timedelta(hours=1)
@@ -183,10 +183,11 @@ def test_dead_letters_are_grouped_by_reason(api: TestClient, reader: Client) -> 
         ("keeprate.feedback", 0, 2, "sink", "invalid", "value", "<b>second</b>", hour, NOW - timedelta(minutes=1)),
     ]
     reader.insert("dead_letters", columns, [*rows, *((*row[:3], "join", *row[4:]) for row in rows)])
-    (line,) = _get(api, "intake")["dead_letters"]
+    with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW)) as api:
+        (line,) = _get(api, "intake")["dead_letters"]
+        assert _get(api, "status")["dead_letters"] == 2
     assert (line["count"], line["reason"], line["error_type"]) == (2, "<b>second</b>", "invalid")
     assert line["stage"] == "join+sink"
-    assert _get(api, "status")["dead_letters"] == 2
 
 
 def test_the_header_tells_age_rate_and_lag(api: TestClient, reader: Client) -> None:
@@ -235,10 +236,47 @@ class _Counting(Source):
                 asked.append(statement)
                 return client.query(statement, *arguments, **more)
 
+            def query_dicts(self, statement: str, *arguments: Any, **more: Any) -> Any:
+                asked.append(statement)
+                return client.query_dicts(statement, *arguments, **more)
+
         return Noting(client._driver)
 
+    def count(self, text: str) -> int:
+        """How many statements were asked that hold it."""
+        return sum(text in statement for statement in self.asked)
 
-PATHS = ("status", "summary", "series", "retention", "funnel", "compare", "feedback", "intake")
+
+PARTS = ("status", "summary", "series", "retention", "funnel", "compare", "feedback", "intake")
+PATHS = ("screen", *PARTS)
+
+
+@pytest.mark.parametrize(("metric", "asked"), [("acceptance_rate", [3, 2]), ("retention", [2, 3])])
+def test_a_screen_is_its_parts_and_asks_for_each_count_once(url: str, metric: str, asked: list[int]) -> None:
+    """One request has all that is shown, and asks the store for nothing that another part of it has asked."""
+    source = _Counting(url)
+    chosen: dict[str, str | int] = {"period": "7d", "by": "prompt_version", "horizon": 600, "metric": metric}
+    with TestClient(page(source, hosts=("testserver",), now=lambda: NOW)) as client:
+        shown = _get(client, "screen", **chosen)
+        # Of the groups, of the period before, and over time what the chart shows. The period is the sum of its groups.
+        assert [source.count("m_corrected"), source.count("m_taken")] == asked
+        for part in PARTS:
+            assert _get(client, part, **chosen) == shown[part]
+        assert [source.count("m_corrected"), source.count("m_taken")] == asked
+        assert _get(client, "meta") == shown["meta"]
+
+
+@pytest.mark.parametrize("by", [name for name in DIMENSIONS if name])
+def test_key_numbers_are_the_same_whatever_they_are_compared_by(api: TestClient, by: str) -> None:
+    """They are the sums of the groups, and the groups leave nobody out."""
+    for part in ("summary", "funnel"):
+        assert _get(api, part, period="7d", horizon=600, by=by) == _get(api, part, period="7d", horizon=600)
+
+
+def test_without_a_horizon_it_is_the_one_that_is_proposed(api: TestClient) -> None:
+    """So a page asks for its first screen without knowing what the apps check at."""
+    shown = _get(api, "screen")
+    assert shown["summary"]["horizon_s"] == shown["meta"]["default_horizon_s"] == 300
 
 
 def test_made_up_names_cost_the_store_no_more_than_one(url: str) -> None:
@@ -246,11 +284,11 @@ def test_made_up_names_cost_the_store_no_more_than_one(url: str) -> None:
     source = _Counting(url)
     with TestClient(page(source, hosts=("testserver",), now=lambda: NOW)) as client:
         for path in PATHS:
-            _get(client, path, app="made-up", period="30d")
+            _get(client, path, app="made-up", period="30d", horizon=300)
         once = len(source.asked)
         with ThreadPoolExecutor(24) as viewers:
             answers = [
-                viewers.submit(_get, client, path, app=f"made-up-{viewer}", period="30d")
+                viewers.submit(_get, client, path, app=f"made-up-{viewer}", period="30d", horizon=300)
                 for viewer in range(24)
                 for path in ("summary", "series", "retention", "funnel", "compare")
             ]

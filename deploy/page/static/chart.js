@@ -6,6 +6,23 @@ import { styleOf, swatch } from "./palette.js";
 
 const CONFIG = { displayModeBar: false, responsive: true, showLink: false };
 
+let arrived;
+const library = new Promise((resolve) => { arrived = resolve; });
+let asked = false;
+const newest = new WeakMap();
+
+/**
+ * Fetches plotly.js, once. It is larger than all the rest together, so the numbers are painted first; charts that were
+ * drawn meanwhile appear with it. Where it does not come, the next call tries again.
+ */
+export function loadPlotly(address) {
+  if (asked) return;
+  asked = true;
+  const again = (event) => { event.target.remove(); asked = false; };
+  const script = h("script", { src: address, onload: arrived, onerror: again });
+  requestAnimationFrame(() => setTimeout(() => document.head.append(script)));
+}
+
 /** Plotly reads a little markup in text, so what users wrote is escaped before it gets there. */
 export function plain(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("%{", "%&#123;");
@@ -19,6 +36,9 @@ function theme() {
 
 /** Draws or redraws a chart. `layout(theme)` gives what differs from the shared layout. */
 export async function draw(element, traces, layout) {
+  newest.set(element, traces);
+  await library;
+  if (newest.get(element) !== traces) return;
   const colours = theme();
   const axis = { gridcolor: colours.line, zerolinecolor: colours.line, linecolor: colours.line, tickfont: { color: colours.soft, size: 12 }, spikecolor: colours.soft, spikethickness: 1, spikedash: "dot" };
   const own = layout(colours);

@@ -10,9 +10,7 @@ generation = client.generation(model="my-model", prompt_version="v1", output=ans
 generation.shown().accept()`;
 
 /** Shows the first steps for an empty store, or the way to where the data is for an empty selection. */
-export function drawEmpty(data, chosen, meta, choose) {
-  const { status, summary } = data;
-  if (!status || !summary) return;
+export function drawEmpty({ status, summary, meta }, chosen, choose) {
   const never = status.newest_event_at === null;
   const nothing = never || summary.opportunities === 0;
   byId("numbers").hidden = never;

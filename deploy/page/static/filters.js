@@ -34,9 +34,8 @@ export function writeAddress(chosen) {
 export const horizonOf = (chosen, meta) => Number(chosen.horizon || meta.default_horizon_s);
 
 /** What the server is asked: everything of the selection that changes numbers, and not how they are drawn. */
-export function parametersOf(chosen, meta) {
-  const { app, environment, period, by, metric, kind } = chosen;
-  return { app, environment, period, by, metric, kind, horizon: horizonOf(chosen, meta) };
+export function parametersOf({ app, environment, period, by, metric, kind, horizon }) {
+  return { app, environment, period, by, metric, kind, horizon };
 }
 
 /** Draws the controls; each change goes to `choose`. */

@@ -1,6 +1,7 @@
 // The page's loop: what is chosen, what to ask the server for, and who draws the answer.
 
 import { get } from "./api.js";
+import { loadPlotly } from "./chart.js";
 import { drawCompare } from "./compare.js";
 import { byId, setText } from "./dom.js";
 import { openDrawer } from "./drawer.js";
@@ -17,33 +18,35 @@ import { drawVitals, showBanner, tickVitals } from "./vitals.js";
 
 const POLL_MS = 4000;
 const SLOWEST_POLL_MS = 30_000;
-/** An app that sends its first event belongs in the filters soon, without a reload. */
-const META_MS = 30_000;
 
-/** What each path under /api/ is drawn by. An answer that did not change is not drawn again. */
+/**
+ * What each part of a screen is drawn by. A part that did not change is not drawn again. The table stands before the
+ * charts: it knows the groups from the largest on, and so gives them their colours.
+ */
 const SECTIONS = {
   status: drawVitals,
   summary: drawKeys,
+  compare: drawCompare,
   series: drawSeries,
   retention: drawRetention,
   funnel: drawFunnel,
-  compare: drawCompare,
   feedback: drawFeedback,
   intake: drawIntake,
 };
 
-const CHARTS = ["series", "retention"];
+/** answers: the screen as it was sent last; answered: what it is the answer to. */
+const state = { chosen: readAddress(), answers: null, answered: "", drawn: {}, failures: 0, request: null, timer: 0 };
 
-const state = { chosen: readAddress(), meta: null, metaAt: 0, data: {}, drawn: {}, failures: 0, request: null, timer: 0 };
+/** What the server is asked, as text: it is the same for selections that differ only in how numbers are drawn. */
+const question = () => JSON.stringify(parametersOf(state.chosen));
 
-/** Changes the selection, and asks for its numbers at once. */
+/** Changes the selection, and asks for its numbers at once. Those that are shown are another selection's from here on. */
 function choose(changes) {
+  const before = question();
   state.chosen = { ...state.chosen, ...changes };
   writeAddress(state.chosen);
-  if (state.meta) drawFilters(state.meta, state.chosen, choose);
-  // The choice itself may change how the same numbers are drawn.
-  for (const path of Object.keys(state.data)) draw(path);
-  poll();
+  if (state.answers) draw();
+  if (question() !== before) poll();
 }
 
 async function poll() {
@@ -51,19 +54,21 @@ async function poll() {
   state.request?.abort();
   const request = new AbortController();
   const began = performance.now();
+  const asked = question();
   state.request = request;
+  dim();
   try {
-    if (Date.now() - state.metaAt > META_MS) await loadMeta(request.signal);
-    // The table knows the groups from the largest on, so it gives them their colours before a chart is drawn.
-    // What is quick goes first, because a browser asks six at a time.
-    const soon = ["status", "feedback"].map((path) => load(path, request.signal));
-    const first = load("compare", request.signal);
-    const rest = Object.keys(SECTIONS).filter((path) => !["status", "feedback", "compare"].includes(path));
-    await Promise.all([...soon, first, ...rest.map((path) => load(path, request.signal, CHARTS.includes(path) ? first : null))]);
+    const answers = await get("screen", parametersOf(state.chosen), request.signal);
+    // An answer to an earlier question may arrive after all, and is nobody's then.
+    if (request !== state.request) return;
+    Object.assign(state, { answers, answered: asked });
+    define(answers.meta.definitions);
+    draw();
     recovered();
+    loadPlotly(answers.meta.charts);
   } catch (error) {
-    if (error.name === "AbortError" || request !== state.request) return;
-    failed(error, request);
+    if (request !== state.request) return;
+    failed(error);
   }
   const wait = Math.min(POLL_MS * 2 ** Math.max(0, state.failures - 1), SLOWEST_POLL_MS);
   // What a poll took counts as waiting, but a slow store gets a rest all the same.
@@ -71,26 +76,24 @@ async function poll() {
   if (!document.hidden) state.timer = setTimeout(poll, Math.max(wait - took, wait / 4));
 }
 
-async function loadMeta(signal) {
-  state.meta = await get("meta", {}, signal);
-  state.metaAt = Date.now();
-  define(state.meta.definitions);
-  drawFilters(state.meta, state.chosen, choose);
+/** Numbers of another selection than the chosen one are dimmed until its own are there. */
+function dim() {
+  const old = state.answers !== null && state.answered !== question();
+  document.body.classList.toggle("old", old);
+  byId("numbers").setAttribute("aria-busy", String(old));
 }
 
-async function load(path, signal, after) {
-  const answer = await get(path, parametersOf(state.chosen, state.meta), signal);
-  await after;
-  state.data[path] = answer;
-  draw(path);
-}
-
-function draw(path) {
-  const content = JSON.stringify([state.data[path], state.chosen]);
-  if (state.drawn[path] === content) return;
-  state.drawn[path] = content;
-  SECTIONS[path](state.data[path], { chosen: state.chosen, meta: state.meta, choose, open: openDrawer });
-  if (path === "status" || path === "summary") drawEmpty(state.data, state.chosen, state.meta, choose);
+function draw() {
+  const { answers, chosen } = state;
+  drawFilters(answers.meta, chosen, choose);
+  for (const [part, drawPart] of Object.entries(SECTIONS)) {
+    const content = JSON.stringify([answers[part], chosen]);
+    if (state.drawn[part] === content) continue;
+    state.drawn[part] = content;
+    drawPart(answers[part], { chosen, meta: answers.meta, choose, open: openDrawer });
+  }
+  dim();
+  if (state.answered === question()) drawEmpty(answers, chosen, choose);
 }
 
 function recovered() {
@@ -100,8 +103,7 @@ function recovered() {
   showBanner(null);
 }
 
-function failed(error, request) {
-  request.abort();
+function failed(error) {
   state.failures += 1;
   document.body.classList.toggle("stale", state.loadedAt !== undefined);
   showBanner(error, state.loadedAt);
@@ -111,9 +113,9 @@ document.addEventListener("visibilitychange", () => (document.hidden ? clearTime
 window.addEventListener("popstate", () => choose(readAddress()));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   state.drawn = {};
-  for (const path of Object.keys(state.data)) draw(path);
+  if (state.answers) draw();
 });
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 setText(byId("timezone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
-setInterval(() => tickVitals(state.data.status), 1000);
+setInterval(() => tickVitals(state.answers?.status), 1000);
 poll();

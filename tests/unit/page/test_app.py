@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from keeprate.deploy.page.app import LOOPBACK, QUESTIONS, page
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
+from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.process import free_port
 
@@ -38,10 +39,31 @@ def test_every_file_is_served_with_a_type_and_a_policy(client: TestClient, name:
 
 
 def test_plotly_comes_out_of_the_installed_package(client: TestClient) -> None:
-    """The charts need no network."""
-    answer = client.get("/plotly.js")
-    assert answer.status_code == 200
-    assert answer.text.startswith("/**\n* plotly.js v")
+    """The charts need no network, and a browser asks for a version of them once: compressed where it can."""
+    small = client.get(f"/{charts_name()}", headers={"accept-encoding": "gzip"})
+    assert (small.status_code, small.headers["content-encoding"]) == (200, "gzip")
+    assert int(small.headers["content-length"]) < 2_000_000
+    assert "immutable" in small.headers["cache-control"]
+    whole = client.get(f"/{charts_name()}", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in whole.headers
+    assert whole.text == small.text
+    assert whole.text.startswith("/**\n* plotly.js v")
+    assert re.search(r"\d", charts_name())
+
+
+def test_a_file_that_did_not_change_is_not_sent_again(client: TestClient) -> None:
+    """A browser asks each time, so that an update shows at once, and is told that there is none."""
+    answer = client.get("/main.js", headers={"accept-encoding": "gzip"})
+    assert (answer.headers["cache-control"], answer.headers["content-encoding"]) == ("no-cache", "gzip")
+    again = client.get("/main.js", headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_document_names_every_module(client: TestClient) -> None:
+    """So that a browser fetches them side by side, and not one after the other as they name each other."""
+    named = set(re.findall(r'<link rel="modulepreload" href="([^"]+)">', STATIC["index.html"]))
+    assert named | {"main.js"} == {name for name in STATIC if name.endswith(".js")}
+    assert "plotly" not in STATIC["index.html"]
 
 
 @pytest.mark.parametrize("name", STATIC)
