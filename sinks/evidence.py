@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.dead_letters import ENTRIES
+from keeprate.sinks.reading.hours import FINAL
+from keeprate.sinks.reading.scope import Scope
 
 FEEDBACK_KINDS: Final = ("flag", "vote", "edit")
 _RATE_OVER = timedelta(minutes=1)
@@ -159,18 +161,28 @@ def remarks(
 ) -> list[Remark]:
     """The latest flags, votes and edits that occurred in [since, until), the newest first.
 
-    only: apps and environments to keep, as in a Scope.
+    only: the values to keep, by dimension, as in a Scope. What feedback does not know itself, its suggestion does.
     """
+    kept = dict(only or {})
+    own = {name: list(kept.pop(name, ())) for name in ("app", "environment")}
     query = (
         "SELECT event FROM feedback "
         f"WHERE type IN {{kinds:Array(String)}} AND {_SPAN.format('occurred_at')} AND {_WHERE_KEPT} "
+        f"{_of_suggestions(Scope(since, until, until, only=kept)) if kept else ''}"
         "ORDER BY occurred_at DESC, event_id LIMIT 1 BY event_id LIMIT {limit:UInt32}"
     )
-    kept = {"apps": list((only or {}).get("app", ())), "environments": list((only or {}).get("environment", ()))}
-    parameters = {**_span(since, until), **kept, "kinds": list(kinds), "limit": limit}
-    events = [json.loads(row[0]) for row in client.query(query, parameters)]
+    parameters = {**_span(since, until), "apps": own["app"], "environments": own["environment"]}
+    parameters |= {f"only_{name}": list(values) for name, values in kept.items()}
+    parameters |= {"kinds": list(kinds), "limit": limit}
+    events = [json.loads(row[0]) for row in client.query(query, parameters, FINAL)]
     origins = _origins(client, sorted({event["generation_id"] for event in events}))
     return [Remark(event, *origins.get((event["app"], event["generation_id"]), ("", "", ""))) for event in events]
+
+
+def _of_suggestions(scope: Scope) -> str:
+    """Of feedback whose suggestion the scope keeps, whenever that was generated."""
+    kept = f"SELECT app, toUInt128(generation_id) FROM suggestions FINAL WHERE {' AND '.join(scope.keeps())}"
+    return f"AND (app, toUInt128(generation_id)) IN ({kept}) "
 
 
 def _origins(client: Client, generation_ids: list[str]) -> dict[tuple[str, str], tuple[str, str, str]]:

@@ -1,5 +1,6 @@
 """The numbers of the page: from the answers of `sinks.reading` to the JSON of docs/page.md."""
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -8,7 +9,7 @@ from typing import Any, Final
 from keeprate.deploy.page.comparison import change
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, Metric
 from keeprate.deploy.page.reads import ENDINGS, REQUESTS, Reads
-from keeprate.deploy.page.selection import DIMENSIONS, Selection, Span
+from keeprate.deploy.page.selection import Selection, Span
 from keeprate.sinks.clickhouse import to_ms
 from keeprate.sinks.reading.counting import Counts
 from keeprate.sinks.reading.queries import Rate, RetentionRate, Segment
@@ -20,6 +21,9 @@ MAX_LINES: Final = 6
 """Groups in a chart: as many as there are colours that anybody can tell apart."""
 MAX_GROUPS: Final = 60
 """Groups in the table."""
+BETWEEN: Final = " · "
+NOT_SET: Final = "(not set)"
+"""Stands for the value of what was sent without one, in the name of a group of several dimensions."""
 
 
 def summary(reads: Reads, selection: Selection) -> Json:
@@ -77,8 +81,15 @@ def rate_json(row: Rate | None) -> Json:
 
 
 def name_of(row: Segment) -> str:
-    """The name of a row's group: its values of the dimensions that it was cut by."""
-    return " ".join(value for value in row.dimensions.values() if value)
+    """The name of a row's group: its values of the dimensions that it was cut by. No two groups share one."""
+    values = list(row.dimensions.values())
+    return values[0] if len(values) == 1 else BETWEEN.join(map(_part, values))
+
+
+def _part(value: str) -> str:
+    """A value in a name of several, in quotes where it could be taken for something else."""
+    odd = BETWEEN.strip() in value or value.startswith(('"', NOT_SET))
+    return json.dumps(value, ensure_ascii=False) if odd else value or NOT_SET
 
 
 def series(reads: Reads, selection: Selection) -> Json:
@@ -93,8 +104,8 @@ def series(reads: Reads, selection: Selection) -> Json:
     return {
         "metric": selection.metric,
         "of": metric.of,
-        "by": selection.by,
-        "by_text": DIMENSIONS[selection.by],
+        "by": ",".join(selection.by),
+        "by_text": selection.by_text,
         "horizon_s": selection.horizon_s,
         "bucket_s": scope.bucket_s,
         "since": to_ms(scope.since),
@@ -129,7 +140,7 @@ def retention(reads: Reads, selection: Selection) -> Json:
         {name: max((each["observed"] for each in curve), default=0) for name, curve in curves.items()}
     )
     groups = [{"name": name, "points": curves[name]} for name in names[:MAX_LINES]]
-    return {"by": selection.by, "left_out": max(0, len(names) - MAX_LINES), "groups": groups}
+    return {"by": ",".join(selection.by), "left_out": max(0, len(names) - MAX_LINES), "groups": groups}
 
 
 def _curve(rates: Mapping[int, Mapping[str, Rate]]) -> list[Json]:
@@ -188,8 +199,8 @@ def compare(reads: Reads, selection: Selection) -> Json:
         {name: (shown[name].denominator, row.denominator) for name, row in requests.items() if row.denominator}
     )
     return {
-        "by": selection.by,
-        "by_text": DIMENSIONS[selection.by],
+        "by": ",".join(selection.by),
+        "by_text": selection.by_text,
         "horizon_s": selection.horizon_s,
         "left_out": max(0, len(names) - MAX_GROUPS),
         "groups": [_group(name, rates) for name in names[:MAX_GROUPS]],
@@ -200,6 +211,7 @@ def _group(name: str, rates: Mapping[str, Mapping[str, Rate]]) -> Json:
     kept, accepted = rates["retention"].get(name), rates["acceptance_rate"][name]
     return {
         "name": name,
+        "dimensions": rates[REQUESTS][name].dimensions,
         "opportunities": rates[REQUESTS][name].denominator,
         "shown": accepted.denominator,
         "accepted": accepted.numerator,

@@ -26,7 +26,7 @@ from keeprate.deploy.page import answers, happenings
 from keeprate.deploy.page.files import Files, charts, charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
-from keeprate.deploy.page.selection import Selection, SelectionError, once, parse
+from keeprate.deploy.page.selection import Selection, SelectionError, collected, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.page.turns import RETRY_AFTER_S, BusyError, Turns
 from keeprate.sinks.clickhouse import StoreError, StoreUnavailableError
@@ -127,7 +127,7 @@ class _Api:
         self._facts = Turns(**_FACTS, wait_s=_WAIT_S)
 
     async def answer(self, request: Request, name: str) -> Response:
-        given = parse(once(request.query_params.multi_items()))
+        given = parse(collected(request.query_params.multi_items()))
         selection = await self._ask(self._facts, ("known", given), lambda reads: happenings.known(reads, given))
         lane = self._facts if name in _QUICK else self._counting
         return _json(await self._ask(lane, (name, selection), lambda reads: QUESTIONS[name](reads, selection)))

@@ -1,6 +1,5 @@
 """Single facts of the page: is it alive, what users said last, one generation's story, and what did not get through."""
 
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +20,8 @@ from keeprate.sinks.reading.scope import Scope
 USUAL_HORIZONS_S: Final = (30, 120, 300, 600)
 PREFERRED_HORIZON_S: Final = 300
 NAMES_FOR_S: Final = 15.0
+MAX_NAMES: Final = 1000
+"""That a dimension may have to be known by name. Where it has more, any name is asked for."""
 MAX_REASONS: Final = 20
 MAX_EVENTS: Final = 300
 """Of one generation in the drawer."""
@@ -31,16 +32,26 @@ def known(reads: Reads, selection: Selection) -> Selection:
 
     So whoever makes up names asks the store nothing new. Names are read anew as often as the page reads them.
     """
-    app = selection.app and _existing(
-        selection.app, reads.fact("apps", None, partial(evidence.apps, reads.client), NAMES_FOR_S)
-    )
-    environment = selection.environment and _existing(selection.environment, meta(reads)["environments"])
+    filters = tuple((name, _existing(reads, name, values)) for name, values in selection.filters)
     horizon_s = selection.horizon_s or meta(reads)["default_horizon_s"]
-    return replace(selection, app=app, environment=environment, horizon_s=horizon_s)
+    return replace(selection, filters=filters, horizon_s=horizon_s)
 
 
-def _existing(name: str, names: Collection[str]) -> str:
-    return name if name in names else NOBODY
+def _existing(reads: Reads, name: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    # People are too many to list; a question about one is asked as it is.
+    if name == "user":
+        return values
+    there = reads.fact(f"names of {name}", None, lambda: _names(reads, name), NAMES_FOR_S)
+    if len(there) >= MAX_NAMES:
+        return values
+    return tuple(value for value in values if value in there) or (NOBODY,)
+
+
+def _names(reads: Reads, name: str) -> frozenset[str]:
+    if name == "app":
+        return evidence.apps(reads.client)
+    scope = Scope(reads.now - PERIODS["90d"].length, reads.now, reads.now)
+    return frozenset(queries.dimension_values(reads.client, scope, name, MAX_NAMES))
 
 
 def meta(reads: Reads) -> Json:
@@ -50,12 +61,12 @@ def meta(reads: Reads) -> Json:
 
 def _meta(client: Client, now: datetime) -> Json:
     since = now - PERIODS["90d"].length
-    scope = Scope(since, now, now)
+    named = queries.counted(client, Scope(since, now, now, ("app", "environment")), ("opportunities",))
     horizons_s = evidence.horizons(client, since, now) or list(USUAL_HORIZONS_S)
     preferred_s = PREFERRED_HORIZON_S if PREFERRED_HORIZON_S in horizons_s else horizons_s[len(horizons_s) // 2]
     return {
-        "apps": sorted(queries.dimension_values(client, scope, "app")),
-        "environments": sorted(queries.dimension_values(client, scope, "environment")),
+        "apps": sorted({row["app"] for row in named}),
+        "environments": sorted({row["environment"] for row in named} - {""}),
         "horizons_s": horizons_s,
         "default_horizon_s": preferred_s,
         "periods": [{"value": period.name, "text": period.title} for period in PERIODS.values()],
@@ -89,7 +100,7 @@ def _lag(reads: Reads) -> list[evidence.Lag]:
 
 def _orphans(reads: Reads, selection: Selection) -> list[evidence.Orphans]:
     since, apps = reads.now - selection.span.length, selection.only.get("app", [])
-    key = (selection.period, selection.app)
+    key = (selection.period, tuple(apps))
     return reads.fact("orphans", key, lambda: evidence.orphans(reads.client, since, reads.now, apps))
 
 

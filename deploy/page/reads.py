@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
 from keeprate.deploy.page.recent import Recent, Value
-from keeprate.deploy.page.selection import NOBODY, Selection, Span
+from keeprate.deploy.page.selection import Selection, Span
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.counting import Counts
@@ -64,7 +64,7 @@ class Reads:
         return self.recent.get((name, key), ask, keep_s)
 
     def _counted(self, name: str, selection: Selection, span: Span, ask: Callable[[], list[Counts]]) -> list[Counts]:
-        if NOBODY in (selection.app, selection.environment):
+        if selection.of_nobody:
             return []
         return self.recent.get((name, span, selection.core(span)), ask, selection.keep_s(span))
 

@@ -1,12 +1,13 @@
 """What a request asks for: which suggestions, which period, cut by what. Pure; the time is an argument."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from keeprate.schemas.kinds import MAX_HORIZON_S, MAX_NAME
 from keeprate.sinks.evidence import FEEDBACK_KINDS
+from keeprate.sinks.reading import scope
 from keeprate.sinks.reading.scope import Scope
 
 Span = Literal["now", "before", "grouped", "over_time"]
@@ -38,53 +39,43 @@ PERIODS: Final = {
         Period("90d", "the last 90 days", timedelta(days=90), 3 * 86_400),
     )
 }
-DIMENSIONS: Final = {
-    "": "nothing",
-    "prompt_version": "prompt version",
-    "model": "model",
-    "provider": "provider",
-    "language": "language",
-    "surface": "surface",
-    "context_strategy": "context strategy",
-    "prompt_name": "prompt",
-    "operation": "operation",
-    "step": "step",
-    "experiment": "experiment",
-    "variant": "variant",
-    "app": "app",
-    "environment": "environment",
-}
+DIMENSIONS: Final = {"": "nothing"} | {name: name.replace("_", " ") for name in scope.DIMENSIONS}
+"""What can be cut by, and filtered by: all that the numbers know, with its name for people."""
 METRICS: Final = ("acceptance_rate", "retention", "correction_rate", "negative_feedback_rate")
 KINDS: Final = ("", *FEEDBACK_KINDS)
 LEAST_KEPT_S: Final = 2.0
 MOST_KEPT_S: Final = 60.0
 NOBODY: Final = "?" * (MAX_NAME + 1)
 """Stands for every name that no event has: it is longer than any."""
-_PARAMETERS: Final = ("app", "environment", "period", "by", "horizon", "metric", "kind")
+MAX_CUTS: Final = 2
+MAX_VALUES: Final = 20
+"""Of one dimension in a filter."""
+_PARAMETERS: Final = (*scope.DIMENSIONS, "period", "by", "horizon", "metric", "kind")
 _SHOWN_CHARS: Final = 60
+
+Filters = tuple[tuple[str, tuple[str, ...]], ...]
+"""Dimensions, and the values of each of which a suggestion must have one."""
 
 
 @dataclass(frozen=True)
 class Core:
     """The part of a selection that decides numbers."""
 
-    app: str
-    environment: str
+    filters: Filters
     period: str
     dimensions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """One view of the page. `by` and `kind` are '' for none; `app` and `environment` are '' for all.
+    """One view of the page. `by` is empty for one group; `kind` is '' for all.
 
     horizon_s: 0 for the one that fits what the apps check.
     """
 
-    app: str = ""
-    environment: str = ""
+    filters: Filters = ()
     period: str = "7d"
-    by: str = "prompt_version"
+    by: tuple[str, ...] = ("prompt_version",)
     horizon_s: int = 0
     metric: str = "acceptance_rate"
     kind: str = ""
@@ -96,15 +87,24 @@ class Selection:
     @property
     def only(self) -> dict[str, list[str]]:
         """The filters as a Scope has them."""
-        chosen = {"app": self.app, "environment": self.environment}
-        return {name: [value] for name, value in chosen.items() if value}
+        return {name: list(values) for name, values in self.filters}
+
+    @property
+    def of_nobody(self) -> bool:
+        """Whether a filter leaves nothing, because no event has any of its values."""
+        return any(values == (NOBODY,) for _, values in self.filters)
+
+    @property
+    def by_text(self) -> str:
+        """What is cut by, for people."""
+        return " and ".join(DIMENSIONS[name] for name in self.by or ("",))
 
     @property
     def dimensions(self) -> tuple[str, ...]:
         """What to cut by. Versions of different apps may share a name and have nothing else in common."""
-        if not self.by:
-            return ()
-        return ("app", "prompt_version") if self.by == "prompt_version" and not self.app else (self.by,)
+        of_one_app = len(self.only.get("app", ())) == 1
+        apart = "prompt_version" in self.by and "app" not in self.by and not of_one_app
+        return ("app", *self.by) if apart else self.by
 
     def scope(self, span: Span, now: datetime) -> Scope:
         """What to count: the period, the one before as known now, or the period in buckets from a whole one on."""
@@ -120,7 +120,7 @@ class Selection:
     def core(self, span: Span) -> Core:
         """What decides the numbers of a span. Selections that differ in the rest share them."""
         cut = span in ("grouped", "over_time")
-        return Core(self.app, self.environment, self.period, self.dimensions if cut else ())
+        return Core(self.filters, self.period, self.dimensions if cut else ())
 
     def keep_s(self, span: Span) -> float:
         """How long numbers stay as good as new: a ten-thousandth of the period moves no digit that is shown."""
@@ -128,31 +128,50 @@ class Selection:
         return min(MOST_KEPT_S, max(LEAST_KEPT_S, self.span.length.total_seconds() / (2000 if slowly else 10_000)))
 
 
-def once(arguments: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The arguments of a request's query by name. Raises SelectionError for one that is there twice."""
-    given: dict[str, str] = {}
+def collected(arguments: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The arguments of a request's query by name, in their order."""
+    given: dict[str, list[str]] = {}
     for name, value in arguments:
-        if name in given:
-            raise SelectionError(
-                f"{_shown(name)} is there twice, as {_shown(given[name])} and {_shown(value)}: leave one"
-            )
-        given[name] = value
+        given.setdefault(name, []).append(value)
     return given
 
 
-def parse(given: Mapping[str, str]) -> Selection:
+def parse(given: Mapping[str, str | Sequence[str]]) -> Selection:
     """The selection in a request's query. What is absent has its default; raises SelectionError."""
     if (unknown := next((name for name in given if name not in _PARAMETERS), None)) is not None:
         raise SelectionError(f"{_shown(unknown)} is no parameter; there are {', '.join(_PARAMETERS)}")
+    all_of = {name: [values] if isinstance(values, str) else list(values) for name, values in given.items()}
+    filters = {name: _filter(name, all_of[name]) for name in scope.DIMENSIONS if name in all_of}
+    one_of = {name: _once(name, values) for name, values in all_of.items() if name not in filters}
     return Selection(
-        app=_name("app", given.get("app", "")),
-        environment=_name("environment", given.get("environment", "")),
-        period=_one_of("period", given.get("period", "7d"), PERIODS),
-        by=_one_of("by", given.get("by", ""), DIMENSIONS),
-        horizon_s=_horizon(given["horizon"]) if "horizon" in given else 0,
-        metric=_one_of("metric", given.get("metric", "acceptance_rate"), METRICS),
-        kind=_one_of("kind", given.get("kind", ""), KINDS),
+        filters=tuple((name, values) for name, values in filters.items() if values),
+        period=_one_of("period", one_of.get("period", "7d"), PERIODS),
+        by=_cuts(one_of.get("by", "")),
+        horizon_s=_horizon(one_of["horizon"]) if "horizon" in one_of else 0,
+        metric=_one_of("metric", one_of.get("metric", "acceptance_rate"), METRICS),
+        kind=_one_of("kind", one_of.get("kind", ""), KINDS),
     )
+
+
+def _once(name: str, values: Sequence[str]) -> str:
+    if len(values) > 1:
+        raise SelectionError(f"{name} is there twice, as {_shown(values[0])} and {_shown(values[1])}: leave one")
+    return values[0]
+
+
+def _filter(name: str, values: Iterable[str]) -> tuple[str, ...]:
+    """The values in one order, so that equal filters are one."""
+    kept = tuple(sorted({_name(name, value) for value in values if value}))
+    if len(kept) > MAX_VALUES:
+        raise SelectionError(f"{name}: {len(kept)} values; a filter has {MAX_VALUES} at most")
+    return kept
+
+
+def _cuts(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(_one_of("by", name, DIMENSIONS) for name in text.split(",") if name))
+    if len(names) > MAX_CUTS:
+        raise SelectionError(f"by: {_shown(text)} names {len(names)} dimensions; at most {MAX_CUTS} fit on a screen")
+    return names
 
 
 def _name(name: str, value: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from keeprate.deploy.page import files
+from keeprate.deploy.page.answers import name_of
 from keeprate.deploy.page.app import QUESTIONS, screen
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection, parse
@@ -75,6 +76,13 @@ def key_number(browser: Browser, metric: str) -> str:
     return browser.text(f"[data-metric={metric}] .key-value")
 
 
+def choosing(select: str, value: str) -> str:
+    """An expression that chooses an option, as a reader would."""
+    return (
+        f"(s => {{ s.value = '{value}'; s.dispatchEvent(new Event('change')) }})(document.getElementById('{select}'))"
+    )
+
+
 def acceptance(url: str, scope: Scope) -> list[Rate]:
     with connect(url) as client:
         return queries.rates(client, scope, ["acceptance_rate"])
@@ -110,8 +118,7 @@ def test_a_filter_changes_every_number_and_the_address(browser: Browser, address
     browser.open(f"{address}?period=30d")
     browser.wait_for(DRAWN)
     everything = key_number(browser, "acceptance_rate")
-    choose = "(s => { s.value = 'support'; s.dispatchEvent(new Event('change')) })"
-    browser.evaluate(f"{choose}(document.getElementById('filter-app'))")
+    browser.evaluate(choosing("filter-app", "support"))
     (row,) = acceptance(store_url, parse({"period": "30d", "app": "support"}).scope("now", NOW))
     expected = percent(row.value)
     assert expected != everything
@@ -125,6 +132,52 @@ def test_a_filter_changes_every_number_and_the_address(browser: Browser, address
     assert key_number(browser, "acceptance_rate") == expected
 
 
+def test_the_keyboard_filters_by_any_dimension(browser: Browser, address: str, store_url: str) -> None:
+    """A dimension, a value and Enter: every number follows, the address holds it, and a press takes it away again."""
+    browser.open(f"{address}?period=30d&by=model")
+    browser.wait_for(DRAWN)
+    everything = key_number(browser, "acceptance_rate")
+    browser.evaluate(choosing("only-name", "language"))
+    browser.wait_for("document.activeElement.id === 'only-value' && !!document.querySelector('#only-values option')")
+    offered = browser.evaluate("[...document.querySelectorAll('#only-values option')].map(e => e.value)")
+    assert "python" in offered
+    browser.call("Input.insertText", text="python")
+    browser.press("Enter")
+    (row,) = acceptance(store_url, parse({"period": "30d", "language": "python"}).scope("now", NOW))
+    assert percent(row.value) != everything
+    shown = "document.querySelector('[data-metric=acceptance_rate] .key-value').textContent"
+    browser.wait_for(f"{shown} === {json.dumps(percent(row.value))}")
+    assert browser.evaluate("document.activeElement.id") == "only-name"
+    assert browser.evaluate("location.search") == "?period=30d&by=model&only=language%3Dpython"
+    browser.evaluate("document.querySelector('#only button').focus()")
+    browser.press("Enter")
+    browser.wait_for(f"{shown} === {json.dumps(everything)}")
+    assert browser.evaluate("location.search") == "?period=30d&by=model"
+
+
+def test_two_dimensions_cut_every_part(browser: Browser, address: str, store_url: str) -> None:
+    """A link with two cuts and two values of a filter shows what its sender saw."""
+    browser.open(f"{address}?period=30d&by=model&only=language%3Dpython&only=language%3Dgo")
+    browser.wait_for(DRAWN)
+    browser.evaluate(choosing("filter-and", "language"))
+    cut = parse({"period": "30d", "by": "model,language", "language": ["python", "go"]}).scope("grouped", NOW)
+    rows = {name_of(row): row for row in acceptance(store_url, cut) if row.denominator}
+    groups = "[...document.querySelectorAll('#compare tbody tr')].map(e => e.dataset.group).sort()"
+    browser.wait_for(f"{groups}.join('; ') === {json.dumps('; '.join(sorted(rows)))}")
+    for name, row in rows.items():
+        cell = f"[data-group='{name}'] [data-metric=acceptance_rate] .rate-value"
+        assert browser.text(cell) == percent(row.value)
+    browser.wait_for("document.querySelectorAll('#series-legend li').length > 1")
+    assert set(browser.evaluate("[...document.querySelectorAll('#series-legend li')].map(e => e.textContent)")) <= {
+        *rows
+    }
+    link = browser.evaluate("location.href")
+    browser.open(link)
+    browser.wait_for(DRAWN)
+    assert browser.evaluate("document.getElementById('filter-and').value") == "language"
+    assert browser.evaluate(groups) == sorted(rows)
+
+
 def test_an_answer_to_an_old_selection_is_never_shown(
     browser: Browser, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +185,7 @@ def test_an_answer_to_an_old_selection_is_never_shown(
     begun, go, answered = threading.Event(), threading.Event(), threading.Event()
 
     def slow(reads: Reads, selection: Selection) -> dict[str, Any]:
-        if selection.app != "editor":
+        if selection.only != {"app": ["editor"]}:
             return screen(reads, selection)
         begun.set()
         assert go.wait(60)
@@ -150,17 +203,15 @@ def test_an_answer_to_an_old_selection_is_never_shown(
         "  window.polls += 1;"
         "  try { const answer = await asked(...all); await answer.clone().text(); return answer; }"
         "  finally { window.settled += 1; } };"
-        "window.choose = (app) => { const select = document.getElementById('filter-app'); select.value = app;"
-        "  select.dispatchEvent(new Event('change')); };"
     )
     before = key_number(browser, "acceptance_rate")
     busy = "document.getElementById('numbers').getAttribute('aria-busy')"
     opacity = "Number(getComputedStyle(document.getElementById('numbers')).opacity)"
-    assert browser.evaluate(f"choose('editor'), {busy}") == "true"
+    assert browser.evaluate(f"{choosing('filter-app', 'editor')}, {busy}") == "true"
     browser.wait_for(f"{opacity} < 0.5")
     assert key_number(browser, "acceptance_rate") == before
     assert begun.wait(30)
-    browser.evaluate("choose('support')")
+    browser.evaluate(choosing("filter-app", "support"))
     browser.wait_for(f"{busy} === 'false' && {opacity} === 1")
     chosen = key_number(browser, "acceptance_rate")
     browser.evaluate("window.polls = 0")

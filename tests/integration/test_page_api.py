@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
+from keeprate.deploy.commands.report import read_scope
 from keeprate.deploy.page import app
 from keeprate.deploy.page.app import page
 from keeprate.deploy.page.definitions import METRICS as DEFINED
@@ -49,7 +50,7 @@ def reader(url: str) -> Iterator[Client]:
         yield client
 
 
-def _get(api: TestClient, path: str, **parameters: str | int) -> Any:
+def _get(api: TestClient, path: str, **parameters: str | int | list[str]) -> Any:
     answer = api.get(f"/api/{path}", params=parameters)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -266,6 +267,53 @@ def test_a_screen_is_its_parts_and_asks_for_each_count_once(url: str, metric: st
         assert _get(client, "meta") == shown["meta"]
 
 
+CUTS = [
+    ("model,language", {}),
+    ("step,user", {"app": "repo-agent"}),
+    ("prompt_version", {"language": ["go", "python"]}),
+]
+
+
+@pytest.mark.parametrize(("by", "only"), CUTS)
+def test_cuts_and_filters_are_those_of_the_report(
+    api: TestClient, reader: Client, by: str, only: dict[str, str | list[str]]
+) -> None:
+    """Whatever the command line can ask, a screen shows: the same groups with the same counts."""
+    shown = _get(api, "screen", period="7d", by=by, horizon=600, **only)
+    scope = read_scope(NOW, ",".join(parse({"by": by, **only}).dimensions), [], _options(only), "7d")
+    rates = {tuple(row.dimensions.values()): row for row in queries.rates(reader, scope, ["acceptance_rate"])}
+    groups = {tuple(group["dimensions"].values()): group for group in shown["compare"]["groups"]}
+    assert len({group["name"] for group in groups.values()}) == len(groups) > 1
+    for values, group in groups.items():
+        assert (group["accepted"], group["shown"]) == (rates[values].numerator, rates[values].denominator)
+    pooled = read_scope(NOW, "", [], _options(only), "7d")
+    (whole,) = queries.rates(reader, pooled, ["acceptance_rate"])
+    assert shown["summary"]["metrics"][0]["rate"]["denominator"] == whole.denominator
+    assert shown["compare"]["by"] == by
+
+
+def _options(only: dict[str, str | list[str]]) -> list[str]:
+    """As `keeprate report --only` has them."""
+    pairs = [(name, [values] if isinstance(values, str) else values) for name, values in only.items()]
+    return [f"{name}={value}" for name, values in pairs for value in values]
+
+
+def test_feedback_follows_every_filter(api: TestClient) -> None:
+    """Also by what only the generation knows: what is listed was said of what was counted."""
+    models = {e["generation_id"]: e.get("model") for e in history() if e["type"] == "generation"}
+    model = "orion-2-code"
+    rows = _get(api, "feedback", period="7d", model=model)["rows"]
+    of_model = {
+        event["event_id"]
+        for event in history()
+        if event["type"] in ("flag", "vote", "edit") and models.get(event["generation_id"]) == model
+        if event["occurred_at"] >= NOW_MS - 7 * 86_400_000
+    }
+    assert {row["event_id"] for row in rows} <= of_model
+    assert len(rows) == min(50, len(of_model)) > 0
+    assert _get(api, "feedback", period="7d", model="nobody's")["rows"] == []
+
+
 @pytest.mark.parametrize("by", [name for name in DIMENSIONS if name])
 def test_key_numbers_are_the_same_whatever_they_are_compared_by(api: TestClient, by: str) -> None:
     """They are the sums of the groups, and the groups leave nobody out."""
@@ -284,13 +332,14 @@ def test_made_up_names_cost_the_store_no_more_than_one(url: str) -> None:
     source = _Counting(url)
     with TestClient(page(source, hosts=("testserver",), now=lambda: NOW)) as client:
         for path in PATHS:
-            _get(client, path, app="made-up", period="30d", horizon=300)
+            _get(client, path, app="made-up", model="made-up", period="30d", horizon=300)
         once = len(source.asked)
         with ThreadPoolExecutor(24) as viewers:
             answers = [
-                viewers.submit(_get, client, path, app=f"made-up-{viewer}", period="30d", horizon=300)
+                viewers.submit(_get, client, path, period="30d", horizon=300, **{name: f"made-up-{viewer}"})
                 for viewer in range(24)
                 for path in ("summary", "series", "retention", "funnel", "compare")
+                for name in ("app", "model")
             ]
             found = [answer.result() for answer in answers]
         # What is kept for seconds only may be read again meanwhile: names, and no numbers.
@@ -354,7 +403,7 @@ ODD = [
 ODD += ["{app:String}", "%", "*", "../..", "[]", "true", "null", "\U0001f600", "1.5", " 300", "300 ", "\n", "--", "/*"]
 
 
-@pytest.mark.parametrize("name", ["app", "environment", "period", "by", "horizon", "metric", "kind", "other"])
+@pytest.mark.parametrize("name", ["app", "user", "language", "period", "by", "horizon", "metric", "kind", "other"])
 @pytest.mark.parametrize("path", [*PATHS, "meta"])
 def test_no_parameter_is_an_error_of_the_server(api: TestClient, path: str, name: str) -> None:
     """Each odd value is an answer or a refusal that names the parameter."""

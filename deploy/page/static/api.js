@@ -9,9 +9,9 @@ export class ApiError extends Error {
   }
 }
 
-/** The JSON at a path under /api/. Parameters that are empty are left out. Throws ApiError, or AbortError. */
+/** The JSON at a path under /api/. parameters: [name, value]; empty ones are left out. Throws ApiError, or AbortError. */
 export async function get(path, parameters, signal) {
-  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value !== null));
+  const query = new URLSearchParams(parameters.filter(([, value]) => value !== ""));
   let response;
   try {
     response = await fetch(`api/${path}?${query}`, { signal, headers: { accept: "application/json" } });

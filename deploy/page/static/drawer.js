@@ -13,7 +13,7 @@ export async function openDrawer(row) {
   fill(drawer, row, h("p", { class: "soft", text: "Reading …" }));
   if (!drawer.open) drawer.showModal();
   try {
-    const found = await get(`generations/${row.app}/${row.generation_id}`, {});
+    const found = await get(`generations/${row.app}/${row.generation_id}`, []);
     fill(drawer, row, ...content(found));
   } catch (error) {
     fill(drawer, row, h("p", { class: "drawer-error", text: error.message }));

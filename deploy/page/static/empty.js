@@ -38,10 +38,10 @@ function firstSteps() {
 function elsewhere(status, chosen, meta, choose) {
   const { value: widest, text: title } = meta.periods[meta.periods.length - 1];
   const period = meta.periods.find((each) => each.value === chosen.period)?.text ?? chosen.period;
-  const reset = h("button", { type: "button", class: "primary", text: `Show everything of ${title}`, onclick: () => choose({ app: "", environment: "", period: widest }) });
+  const reset = h("button", { type: "button", class: "primary", text: `Show everything of ${title}`, onclick: () => choose({ app: "", environment: "", only: [], period: widest }) });
   return [
     h("h1", { id: "empty-title", text: "Nothing in this selection" }),
     h("p", { text: `No generation of ${period} matches. The newest event of all is from ${time(status.newest_event_at)}.` }),
-    chosen.period === widest && chosen.app === "" && chosen.environment === "" ? null : reset,
+    chosen.period === widest && chosen.app === "" && chosen.environment === "" && chosen.only.length === 0 ? null : reset,
   ].filter(Boolean);
 }

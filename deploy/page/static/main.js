@@ -115,7 +115,6 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   state.drawn = {};
   if (state.answers) draw();
 });
-byId("filters").addEventListener("submit", (event) => event.preventDefault());
 setText(byId("timezone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
 setInterval(() => tickVitals(state.answers?.status), 1000);
 poll();

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keeprate.deploy.page.selection import PERIODS, Selection, SelectionError, Span, once, parse
+from keeprate.deploy.page.selection import DIMENSIONS, PERIODS, Selection, SelectionError, Span, collected, parse
 from keeprate.schemas.kinds import MAX_HORIZON_S
+from keeprate.sinks.reading.scope import DIMENSIONS as OFFERED
 
 SPANS: tuple[Span, ...] = ("now", "before", "grouped", "over_time")
 NOW = datetime(2026, 3, 2, 9, 7, 13, tzinfo=UTC)
@@ -15,7 +16,12 @@ NOW = datetime(2026, 3, 2, 9, 7, 13, tzinfo=UTC)
     ("parameters", "message"),
     [
         ({"period": "2h"}, "period: '2h' is not offered; choose from 1h, 6h, 24h, 7d, 30d, 90d"),
-        ({"by": "user"}, "by: 'user' is not offered"),
+        ({"by": "cost"}, "by: 'cost' is not offered"),
+        ({"by": "model,cost"}, "by: 'cost' is not offered"),
+        ({"by": "model,step,app"}, "by: 'model,step,app' names 3 dimensions; at most 2"),
+        ({"model": [str(number) for number in range(30)]}, "model: 30 values; a filter has 20 at most"),
+        ({"period": ["1h", "7d"]}, "period is there twice, as '1h' and '7d': leave one"),
+        ({"language": "l" * 300}, "language: 'lll"),
         ({"metric": "cost"}, "metric: 'cost' is not offered"),
         ({"kind": "evaluation"}, "kind: 'evaluation' is not offered; choose from flag, vote, edit"),
         ({"horizon": "soon"}, "horizon: 'soon' is not a number of seconds"),
@@ -28,10 +34,10 @@ NOW = datetime(2026, 3, 2, 9, 7, 13, tzinfo=UTC)
         ({"horizon": str(MAX_HORIZON_S + 1)}, "is not a number of seconds"),
         ({"app": "a" * 300}, "app: 'aaa"),
         ({"environment": "e" * 5000}, "has 5000 characters; a name has"),
-        ({"hoirzon": "30"}, "'hoirzon' is no parameter; there are app, environment, period"),
+        ({"hoirzon": "30"}, "'hoirzon' is no parameter; there are app, environment, user"),
     ],
 )
-def test_what_is_not_offered_is_refused_by_name(parameters: dict[str, str], message: str) -> None:
+def test_what_is_not_offered_is_refused_by_name(parameters: dict[str, str | list[str]], message: str) -> None:
     """The refusal names the parameter, what it was, and what would do."""
     with pytest.raises(SelectionError, match=message.replace("(", r"\(")):
         parse(parameters)
@@ -45,11 +51,26 @@ def test_a_refusal_is_short_whatever_it_refuses() -> None:
         assert len(str(caught.value)) < 700
 
 
-def test_a_parameter_that_is_there_twice_is_refused() -> None:
-    """Nobody has to guess which one counts."""
-    assert once([("app", "a"), ("by", "")]) == {"app": "a", "by": ""}
-    with pytest.raises(SelectionError, match="'app' is there twice, as 'a' and 'b'"):
-        once([("app", "a"), ("app", "b")])
+def test_a_filter_keeps_any_of_its_values() -> None:
+    """Given once or several times, in any order: equal filters are one, and share their numbers."""
+    given = collected([("language", "python"), ("model", "m"), ("language", "go"), ("language", "go"), ("user", "")])
+    selection = parse(given)
+    assert selection.only == {"language": ["go", "python"], "model": ["m"]}
+    assert selection == parse({"model": "m", "language": ["go", "python"]})
+
+
+def test_every_dimension_of_the_numbers_is_a_cut_and_a_filter() -> None:
+    """As in the command line."""
+    assert set(DIMENSIONS) - {""} == set(OFFERED)
+    for name in OFFERED:
+        assert parse({"by": name}).by == (name,)
+        assert parse({name: "x"}).only == {name: ["x"]}
+
+
+def test_two_dimensions_cut_together() -> None:
+    """The order is that of the request, and one that is there twice counts once."""
+    assert parse({"by": "model,language"}).by_text == "model and language"
+    assert parse({"by": "model,model"}).by == ("model",)
 
 
 def test_the_longest_horizon_may_have_leading_zeros() -> None:
@@ -59,7 +80,7 @@ def test_the_longest_horizon_may_have_leading_zeros() -> None:
 
 def test_absent_parameters_have_defaults() -> None:
     """A request without parameters is the last day of everything, not cut."""
-    assert parse({}) == Selection(by="")
+    assert parse({}) == Selection(by=())
 
 
 def test_the_period_before_ends_where_the_period_begins() -> None:
@@ -82,12 +103,14 @@ def test_buckets_begin_whole_and_cover_the_period(period: str) -> None:
 def test_versions_of_all_apps_are_told_apart_by_their_app() -> None:
     """Version 2 of one app and version 2 of another have nothing in common but the name."""
     assert parse({"by": "prompt_version"}).dimensions == ("app", "prompt_version")
+    assert parse({"by": "prompt_version,model"}).dimensions == ("app", "prompt_version", "model")
+    assert parse({"by": "prompt_version", "app": ["editor", "support"]}).dimensions == ("app", "prompt_version")
     assert parse({"by": "prompt_version", "app": "editor"}).dimensions == ("prompt_version",)
     assert parse({"app": "editor"}).dimensions == ()
 
 
-def test_filters_keep_one_value_each() -> None:
-    """An empty filter keeps everything."""
+def test_an_empty_filter_keeps_everything() -> None:
+    """As an absent one."""
     assert parse({"app": "editor", "environment": ""}).only == {"app": ["editor"]}
 
 
@@ -98,7 +121,7 @@ def test_what_does_not_decide_numbers_shares_them(parameters: dict[str, str]) ->
         assert parse(parameters).core(span) == parse({}).core(span)
 
 
-@pytest.mark.parametrize("parameters", [{"app": "a"}, {"environment": "e"}, {"period": "1h"}])
+@pytest.mark.parametrize("parameters", [{"app": "a"}, {"user": "u"}, {"step": "s"}, {"period": "1h"}])
 def test_what_decides_numbers_has_its_own(parameters: dict[str, str]) -> None:
     """No selection ever shows the numbers of another."""
     for span in SPANS:
