@@ -42,9 +42,9 @@ from keeprate.sinks.births import Births, StoreDiedError
 from keeprate.sinks.clickhouse import BatchRejectedError, SchemaMismatchError, StoreUnavailableError
 from keeprate.sinks.intent import Intent, token
 from keeprate.sinks.kafka_errors import BrokerError
-from keeprate.sinks.landed import Asks, is_in_ledger, landed_offsets
+from keeprate.sinks.landed import Asks, is_in_ledger, is_under_way, landed_offsets
 from keeprate.sinks.partition import TopicPartition
-from keeprate.sinks.reading.derive import derive_each
+from keeprate.sinks.reading.derive import Deriver
 from keeprate.sinks.rows import Batch, Record, Rows, Table, letter_of, set_aside, sort
 
 # Explicit on every insert, because the defaults moved between releases. A batch is one block, so it lands whole or not
@@ -144,6 +144,7 @@ class Destination:
     refusal_alarm: RefusalAlarm = field(default_factory=RefusalAlarm)
     on_alarm: Callable[[Alarm], None] = lambda alarm: None
     learn: Callable[[Iterable[Trace]], Forgotten] = lambda traces: NOBODY
+    deriver: Deriver = field(default_factory=Deriver)
 
 
 @dataclass
@@ -247,7 +248,7 @@ class Flush:
             if len(rows):
                 self._insert(to, table, rows, 0, len(rows))
         # Behind the insert: a suggestion is what all parts of its outcome merge to.
-        derive_each(to.store, self.batch.generations)
+        to.deriver.derive(to.store, self.batch.generations)
 
     def _5_account(self, to: Destination) -> None:
         first, last = self.intent.first, self.intent.last
@@ -287,7 +288,10 @@ class Flush:
         again = self.replayed or part in self._tried
         self._tried.add(part)
         if missing is not None and self.intent.is_suspect:
-            # Another cut of the same records, with tokens of its own, may have put them there.
+            # Another cut of the same records, with tokens of its own, may have put them there, or be at it: the store
+            # finishes what a process sent that has ended since.
+            if is_under_way(to.store, self._whose(to)):
+                raise StoreUnavailableError("an insert of this partition is still under way")
             encoded = missing()
             if not encoded:
                 return
@@ -304,7 +308,7 @@ class Flush:
                     "%s/%d: %d row(s) of %d to %d were sent to %s and are not there; sending them again",
                     *self.at, len(left), self.intent.first, self.intent.last, table.name,
                 )  # fmt: skip
-        self._send(to, table, left, INSERT_SETTINGS)
+        self._send(to, table, left, {**INSERT_SETTINGS, "log_comment": self._whose(to)})
 
     def _send(self, to: Destination, table: Table, encoded: list[bytes], settings: Mapping[str, str | int]) -> None:
         data, every = b"".join(encoded), {**settings, **dict(table.settings)}
@@ -333,4 +337,8 @@ class Flush:
             to.letters.write([encode_letter(letter, record.key(), record.value()) for record, letter in refusals])
 
     def _settings(self, to: Destination, part: str) -> dict[str, str | int]:
-        return {**INSERT_SETTINGS, "insert_deduplication_token": token(to.sink, *self.at, self.intent, part)}
+        named = {"insert_deduplication_token": token(to.sink, *self.at, self.intent, part)}
+        return {**INSERT_SETTINGS, **named, "log_comment": self._whose(to)}
+
+    def _whose(self, to: Destination) -> str:
+        return "/".join(map(str, ("keeprate", to.sink, *self.at)))

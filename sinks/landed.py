@@ -44,5 +44,14 @@ def is_in_ledger(store: Asks, sink: str, at: TopicPartition, intent: Intent) -> 
     return bool(rows)
 
 
+def is_under_way(store: Asks, log_comment: str) -> bool:
+    """Whether the server still works at an INSERT with this comment, be its client there or gone."""
+    ((count,),) = store.query(
+        "SELECT count() FROM system.processes WHERE Settings['log_comment'] = {comment:String}",
+        {"comment": log_comment},
+    )
+    return bool(count)
+
+
 def _place(at: TopicPartition, intent: Intent) -> dict[str, str | int]:
     return {"topic": at[0], "partition": at[1], "first": intent.first, "last": intent.last}

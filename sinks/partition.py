@@ -5,7 +5,7 @@ a crash the range is given (the intent), and the batch is complete when it is re
 was cut, one after the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, takewhile
 from typing import Final
@@ -25,6 +25,8 @@ class FlushPolicy:
     rows it has. So records of few partitions do not wait for linger_s.
     max_rows, max_bytes: a batch must stay below one block of ClickHouse, so that it lands whole or not at all. The
     record that reaches max_bytes is in it.
+    quiet_rows, quiet_bytes, quiet_lingers: while less is in hand of all partitions, their flushes begin together, and
+    quiet_lingers * linger_s after the ones before: a record that comes after such a pause is landed at once.
     held_rows, held_bytes: of all that is in hand; beyond, the largest buffers are due, and nothing is read until some
     has landed. This bounds memory, however many partitions a member has to catch up with.
     """
@@ -33,12 +35,20 @@ class FlushPolicy:
     spacing_s: float = 0.05
     max_rows: int = 50_000
     max_bytes: int = 32 << 20
+    quiet_rows: int = 100
+    quiet_bytes: int = 1 << 20
+    quiet_lingers: float = 3.0
     held_rows: int = 200_000
     held_bytes: int = 128 << 20
 
     def among(self, partitions: int) -> "FlushPolicy":
         """The policy while so many partitions have records."""
         return replace(self, linger_s=min(self.linger_s, self.spacing_s * partitions))
+
+    def is_quiet(self, buffers: "Collection[PartitionBuffer]") -> bool:
+        """Whether so little is in hand that its flushes would cost more than it."""
+        rows, size_bytes = sum(len(each.records) for each in buffers), sum(each.size_bytes for each in buffers)
+        return rows < self.quiet_rows and size_bytes < self.quiet_bytes
 
 
 DEFAULT_POLICY: Final = FlushPolicy()

@@ -129,7 +129,7 @@ class Door:
         split = split_insert(statement, bool(first)) if statement else split_insert(first, False)
         if split is not None:
             insert, data = split
-            return await self._insert(session, insert, data + first if statement else data, pieces)
+            return await self._insert(request, session, insert, data + first if statement else data, pieces)
         rest = b"".join([first, *[piece async for piece in pieces]])
         text = _text(b"\n".join(filter(None, [statement, rest])))
         await self._run(self._engine.check, text)
@@ -162,15 +162,20 @@ class Door:
             raise
         return session
 
-    async def _insert(self, session: Session, insert: Insert, data: bytes, pieces: AsyncIterator[bytes]) -> Response:
+    async def _insert(
+        self, request: Request, session: Session, insert: Insert, data: bytes, pieces: AsyncIterator[bytes]
+    ) -> Response:
         await self._run(self._engine.check, insert.head)
         await self._run(session.begin_insert, insert.head, insert.format)
         if data:
             await self._run(session.add, data)
         async for piece in pieces:
             await self._run(session.add, piece)
-        # An INSERT is finished though its client may be gone: it was sent whole, and will not be sent again.
         async with self._turn(self._writes):
+            # What was begun is finished though its client goes. What waited for its turn is not begun for nobody:
+            # whoever sent it may look whether it is under way, and would not see it.
+            if await request.is_disconnected():
+                raise RequestError("the client went away", _CLIENT_GONE, _CANCELLED)
             return Response(headers=_summary_header(await self._run(session.finish_insert)))
 
     async def _stream(

@@ -8,8 +8,11 @@ partial outcome, a late fact, a repair or an erasure are all right once it ran b
 """
 
 import logging
+import threading
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from itertools import islice
@@ -73,6 +76,42 @@ def derive_each(store: Store, generations: Collection[tuple[str, str]]) -> None:
         ordered = sorted(generations)
         for half in (ordered[: len(ordered) // 2], ordered[len(ordered) // 2 :]):
             derive_each(store, half)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    generations: set[tuple[str, str]] = field(default_factory=set)
+    done: Future[None] = field(default_factory=Future)
+
+
+class Deriver:
+    """Derives for threads that land at the same time: what they bring while one statement runs, the next one takes.
+
+    The engine works longer on what the statement means than on the rows of a small batch.
+    """
+
+    def __init__(self) -> None:
+        self._noting, self._running = threading.Lock(), threading.Lock()
+        self._next = _Turn()
+
+    def derive(self, store: Store, generations: Collection[tuple[str, str]]) -> None:
+        """`derive_each`, of these and of others. Whoever's turn fails gets the error, and comes again."""
+        if not generations:
+            return
+        with self._noting:
+            turn = self._next
+            turn.generations.update(generations)
+        with self._running:
+            if not turn.done.done():
+                with self._noting:
+                    self._next = _Turn()
+                try:
+                    derive_each(store, turn.generations)
+                except Exception as error:  # noqa: BLE001 - it is raised below, in every thread of the turn
+                    turn.done.set_exception(error)
+                else:
+                    turn.done.set_result(None)
+        turn.done.result()
 
 
 def derive_between(store: Store, app: str, first: int, last: int, target: str = TABLE) -> None:

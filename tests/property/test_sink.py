@@ -68,6 +68,7 @@ class World:
     lethal: frozenset[int] = frozenset()
     letters: list[tuple[str, int, int]] = field(default_factory=list)
     births: int = 0
+    under_way: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def append(self, at: TopicPartition) -> None:
@@ -92,6 +93,16 @@ class World:
     ) -> None:
         if self.fails():
             raise StoreUnavailableError("away")
+        whose = str(settings.get("log_comment"))
+        with self.lock:
+            self.under_way[whose] += 1
+        try:
+            self._take(table, data, settings)
+        finally:
+            with self.lock:
+                self.under_way[whose] -= 1
+
+    def _take(self, table: str, data: bytes, settings: Mapping[str, str | int]) -> None:
         if self.fails():
             time.sleep(0.002)
         dies = self.fails()
@@ -125,6 +136,9 @@ class World:
         if "uptime()" in statement:
             return [("here", self.births * 100)]
         place = dict(parameters or {})
+        if "system.processes" in statement:
+            with self.lock:
+                return [(self.under_way[place["comment"]],)]
         with self.lock:
             if "FROM ledger" in statement:
                 wanted = tuple(place[name] for name in ("topic", "partition", "first", "last"))
@@ -224,13 +238,13 @@ class _Calm:
         return [("here", self.world.births * 100)]
 
 
-def _start(world: World) -> tuple[Sink, Member]:
+def _start(world: World, clock: Callable[[], float] | None = None) -> tuple[Sink, Member]:
     """A member as a process of its own would be: it knows nothing but what is committed."""
     began_s, member = time.monotonic(), Member(world)
     to = Destination("sink", cast(Consumer, member), world, world, 3)
     to.births.look(cast(Any, _Calm(world)))
     # Ten times as fast as the wall clock, so that what waits is tried soon.
-    clock = lambda: began_s + 10 * (time.monotonic() - began_s)  # noqa: E731
+    clock = clock or (lambda: began_s + 10 * (time.monotonic() - began_s))
     sink = Sink(cast(Consumer, member), to, "1.3", Unobserved(), POLICY, world.ledger_ends(), clock)
     member.subscribe((), sink._assigned, sink._revoked)
     member.due.append(partial(member.rebalance, False))
@@ -272,6 +286,31 @@ def test_every_record_lands_once_whatever_fails_and_whenever(seed: int, happenin
         time.sleep(0.0005)
         assert time.monotonic() < deadline_s, (world.committed, member.paused)
     _check(world)
+
+
+def test_while_little_comes_all_partitions_land_together_and_not_often() -> None:
+    """A record after a pause is landed at once; what follows it waits, and then goes with all that has come."""
+    world, now_s = World(random.Random(1), trouble=0.0), [100.0]
+    sink, _ = _start(world, lambda: now_s[0])
+
+    def turns(after_s: float) -> int:
+        """How many ranges are landed when no more happens by itself."""
+        now_s[0] += after_s
+        for _ in range(3):
+            sink.turn()
+            while sink._flights:
+                sink.turn()
+        return len(world.ledger)
+
+    assert turns(0.0) == 0
+    world.append(PLACES[0])
+    assert [turns(0.0), turns(0.05)] == [0, 1]
+    for at in PLACES:
+        world.append(at)
+    assert [turns(0.0), turns(0.04)] == [1, 1]
+    world.append(PLACES[0])
+    assert turns(0.03) == 4
+    assert _landed(world)
 
 
 class _Ended(BaseException):

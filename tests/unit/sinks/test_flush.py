@@ -9,7 +9,7 @@ from keeprate.schemas.forgotten import NOBODY, Forgotten, digest
 from keeprate.schemas.refusal_alarm import FEWEST_RECORDS, Alarm
 from keeprate.sinks.clickhouse import SchemaMismatchError, StoreUnavailableError
 from keeprate.sinks.flush import LEDGER_COLUMNS, Destination, Flush
-from keeprate.sinks.intent import Intent
+from keeprate.sinks.intent import LIVES, Intent
 from keeprate.sinks.kafka_errors import BrokerUnavailableError, DeliveryError, FencedError
 from tests.unit.sinks.doubles import AT, GOOD, Doubles, flush_of, land
 from tests.unit.sinks.records import FakeRecord
@@ -92,6 +92,20 @@ def test_a_replay_asks_what_is_there() -> None:
     land(again, to)
     assert doubles.data.count(GOOD % 1) == doubles.data.count(GOOD % 2) == 1
     assert len(doubles.ledger) == 1
+
+
+def test_a_part_waits_for_what_a_former_process_sent() -> None:
+    """Its token would not stop the rows of the whole range, which the store may still be at."""
+    doubles = Doubles(under_way=1)
+    flush, to = flush_of(doubles, GOOD % 1)
+    flush = Flush(flush.at, Intent(0, 0, "1.3", LIVES, 9), flush.records, replayed=True)
+    flush.passed(to)
+    with pytest.raises(StoreUnavailableError, match="still under way"):
+        flush.run(to)
+    assert "insert feedback" not in doubles.calls
+    doubles.under_way = 0
+    flush.run(to)
+    assert doubles.calls.count("insert feedback") == 1
 
 
 def test_letters_that_merge_are_sent_anew_without_a_question() -> None:

@@ -1,0 +1,79 @@
+"""Deriving for threads that land at the same time: whose generations are in which statement, and who gets an error."""
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from keeprate.sinks.clickhouse import StoreUnavailableError
+from keeprate.sinks.reading.derive import Deriver
+
+IDS = [f"0190a000-0000-7000-8000-{number:012d}" for number in range(6)]
+
+
+class _Store:
+    """Holds its first statement until it is told to go on; then it may be away once."""
+
+    def __init__(self) -> None:
+        self.derivations: list[str] = []
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.away = False
+
+    def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        if not statement.startswith("INSERT INTO suggestions"):
+            return
+        self.derivations.append(statement)
+        self.begun.set()
+        assert self.go_on.wait(60)
+        if self.away:
+            self.away = False
+            raise StoreUnavailableError("away")
+
+
+def _both_wait(deriver: Deriver, count: int) -> None:
+    while len(deriver._next.generations) < count:
+        threading.Event().wait(0.001)
+
+
+def test_what_comes_while_one_runs_is_derived_in_one_statement() -> None:
+    """Three threads: the first has a statement of its own, the two that come meanwhile share the next one."""
+    store, deriver = _Store(), Deriver()
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(deriver.derive, store, {("a", IDS[0])})
+        assert store.begun.wait(60)
+        later = [threads.submit(deriver.derive, store, {("a", IDS[n])}) for n in (1, 2)]
+        _both_wait(deriver, 2)
+        store.go_on.set()
+        for done in (first, *later):
+            done.result(60)
+    assert [[one in text for one in IDS[:3]] for text in store.derivations] == [
+        [True, False, False],
+        [False, True, True],
+    ]
+
+
+def test_whoever_shared_a_turn_that_failed_comes_again() -> None:
+    """The error is everybody's of that turn, and nobody's of the next one."""
+    store, deriver = _Store(), Deriver()
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(deriver.derive, store, {("a", IDS[0])})
+        assert store.begun.wait(60)
+        later = [threads.submit(deriver.derive, store, {("a", IDS[n])}) for n in (1, 2)]
+        _both_wait(deriver, 2)
+        store.away = True
+        store.go_on.set()
+        with pytest.raises(StoreUnavailableError):
+            first.result(60)
+        for done in later:
+            done.result(60)
+    deriver.derive(store, {("a", IDS[0])})
+    assert len(store.derivations) == 3
+
+
+def test_nothing_is_asked_for_nothing() -> None:
+    """Facts have no suggestions of their own."""
+    store = _Store()
+    Deriver().derive(store, set())
+    assert store.derivations == []
