@@ -45,7 +45,17 @@ from keeprate.sinks.kafka_errors import BrokerError
 from keeprate.sinks.landed import Asks, is_in_ledger, is_under_way, landed_offsets
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.reading.derive import Deriver
-from keeprate.sinks.rows import Batch, Record, Rows, Table, letter_of, set_aside, sort
+from keeprate.sinks.rows import (
+    FEEDBACK_TABLE,
+    GENERATIONS_TABLE,
+    Batch,
+    Record,
+    Rows,
+    Table,
+    letter_of,
+    set_aside,
+    sort,
+)
 
 # Explicit on every insert, because the defaults moved between releases. A batch is one block, so it lands whole or not
 # at all, and its token stands for all of it.
@@ -170,6 +180,7 @@ class Flush:
     _tried: set[str] = field(default_factory=set)
     _inserted: set[str] = field(default_factory=set)
     _forgotten: Forgotten = NOBODY
+    _there: int = 0
 
     def intention(self) -> tuple[int, str]:
         """What step 1 commits."""
@@ -202,7 +213,7 @@ class Flush:
     @property
     def rows(self) -> int:
         """How many records are rows."""
-        return sum(len(rows) for rows in self.batch.tables.values()) - len(self.refused)
+        return sum(len(rows) for rows in self.batch.tables.values()) - len(self.refused) + self._there
 
     @property
     def dead_letters(self) -> int:
@@ -218,7 +229,11 @@ class Flush:
     def _2_sort(self, to: Destination) -> None:
         self._forgotten = to.forgotten()
         if self.intent.is_set_aside:
-            self.batch = set_aside(*self.at, self.records, ProcessEndedError(self.intent.attempts - 1))
+            # An attempt at a larger range may have landed it before its process ended.
+            there = self._before(to)
+            left = [record for record in self.records if record.offset() not in there]
+            self.batch = set_aside(*self.at, left, ProcessEndedError(self.intent.attempts - 1))
+            self._there = len(self.records) - len(left)
             return
         with _sorting:
             self.batch = sort(*self.at, self.records, self._forgotten)
@@ -288,10 +303,8 @@ class Flush:
         again = self.replayed or part in self._tried
         self._tried.add(part)
         if missing is not None and self.intent.is_suspect:
-            # Another cut of the same records, with tokens of its own, may have put them there, or be at it: the store
-            # finishes what a process sent that has ended since.
-            if is_under_way(to.store, self._whose(to)):
-                raise StoreUnavailableError("an insert of this partition is still under way")
+            # Another cut of the same records, with tokens of its own, may have put them there.
+            self._wait_for_others(to)
             encoded = missing()
             if not encoded:
                 return
@@ -318,6 +331,17 @@ class Flush:
             if error.was_sent:
                 self.unanswered = to.births.known
             raise
+
+    def _before(self, to: Destination) -> set[int]:
+        """The offsets of the range that former attempts landed as facts."""
+        self._wait_for_others(to)
+        tables = (GENERATIONS_TABLE, FEEDBACK_TABLE)
+        return set().union(*(landed_offsets(to.store, table.name, self.at, self.intent) for table in tables))
+
+    def _wait_for_others(self, to: Destination) -> None:
+        """Raise while the store works at an insert of this partition: it finishes what the dead have sent."""
+        if is_under_way(to.store, self._whose(to)):
+            raise StoreUnavailableError("an insert of this partition is still under way")
 
     def _missing(self, to: Destination, table: Table, rows: Rows, begin: int, end: int) -> list[bytes]:
         landed = landed_offsets(to.store, table.name, self.at, self.intent)

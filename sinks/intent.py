@@ -16,7 +16,7 @@ from typing import Final, Self
 LIVES: Final = 3
 """Attempts at a range that may end their process before it is cut, or set aside where it is one record."""
 PARTS: Final = 16
-_FORM: Final = re.compile(r"keeprate/1 (\d+)-(\d+) ([0-9.]+)(?: (\d+) (\d+))?")
+_FORM: Final = re.compile(r"keeprate/1 (\d+)-(\d+) ([0-9.]+)(?: (\d+)(?: (\d+)-(\d+))?)?")
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class Intent:
     """Offsets `first` to `last`, both included, to be landed by a sink of this `revision`.
 
     attempts: how many were begun, this one included, without those that came back. A part begins with LIVES: it was in
-    all the attempts at its range. until: of a part, the last offset of the range that was cut.
+    all the attempts at its range. whole: of a part, the range that was cut: its first and last offset.
     """
 
     first: int
     last: int
     revision: str
     attempts: int = 1
-    until: int | None = None
+    whole: tuple[int, int] | None = None
 
     @property
     def is_suspect(self) -> bool:
@@ -46,9 +46,9 @@ class Intent:
     def encode(self) -> str:
         """The metadata of a committed offset."""
         plain = f"keeprate/1 {self.first}-{self.last} {self.revision}"
-        if self.attempts == 1 and self.until is None:
-            return plain
-        return f"{plain} {self.attempts} {self.last if self.until is None else self.until}"
+        if self.whole is not None:
+            return f"{plain} {self.attempts} {self.whole[0]}-{self.whole[1]}"
+        return plain if self.attempts == 1 else f"{plain} {self.attempts}"
 
     @classmethod
     def decode(cls, metadata: str | None, committed: int) -> Self | None:
@@ -59,26 +59,34 @@ class Intent:
         form = _FORM.fullmatch(metadata or "")
         if form is None or int(form[1]) != committed:
             return None
-        first, last, attempts, until = int(form[1]), int(form[2]), int(form[4] or 1), int(form[5] or form[2])
-        return cls(first, last, form[3], attempts, None if until == last else until)
+        whole = (int(form[5]), int(form[6])) if form[5] else None
+        return cls(int(form[1]), int(form[2]), form[3], int(form[4] or 1), whole)
 
     def again(self) -> "Intent":
         """The next attempt, when this one did not come back."""
         if not self.is_suspect or self.first == self.last:
             return replace(self, attempts=self.attempts + 1)
-        width = -(-(self.last - self.first + 1) // PARTS)
-        return Intent(self.first, self.first + width - 1, self.revision, LIVES, self.last)
+        whole = self.whole or (self.first, self.last)
+        return Intent(self.first, self.first + _width(self.first, self.last) - 1, self.revision, LIVES, whole)
 
     def following(self) -> "Intent | None":
-        """The next part of the range that was cut; None where there is none."""
-        if self.until is None or self.last >= self.until:
+        """The next part of the range that was cut, as large as it was first cut; None where there is none."""
+        if self.whole is None or self.last >= self.whole[1]:
             return None
-        last = min(self.last + self.last - self.first + 1, self.until)
-        return Intent(self.last + 1, last, self.revision, LIVES, self.until if last < self.until else None)
+        first, (begin, end) = self.last + 1, self.whole
+        while begin < first:
+            width = _width(begin, end)
+            begin += (first - begin) // width * width
+            end = min(begin + width - 1, end)
+        return Intent(first, end, self.revision, LIVES, self.whole)
 
     def resting(self) -> "Intent":
         """What is noted while nobody is at it: whoever finds it makes the attempt that this one would have been."""
         return replace(self, attempts=self.attempts - 1)
+
+
+def _width(first: int, last: int) -> int:
+    return -(-(last - first + 1) // PARTS)
 
 
 def token(sink: str, topic: str, partition: int, intent: Intent, part: str) -> str:

@@ -35,10 +35,10 @@ def landed_offsets(store: Asks, table: str, at: TopicPartition, intent: Intent) 
 
 
 def is_in_ledger(store: Asks, sink: str, at: TopicPartition, intent: Intent) -> bool:
-    """Whether a range has its row in the ledger."""
+    """Whether a range has its row in the ledger, or is a part of one that has."""
     ((rows,),) = store.query(
         "SELECT count() FROM ledger WHERE sink = {sink:String} AND topic = {topic:String} "
-        "AND partition = {partition:UInt16} AND first_offset = {first:UInt64} AND last_offset = {last:UInt64}",
+        "AND partition = {partition:UInt16} AND first_offset <= {first:UInt64} AND last_offset >= {last:UInt64}",
         {"sink": sink, **_place(at, intent)},
     )
     return bool(rows)

@@ -141,9 +141,9 @@ class World:
                 return [(self.under_way[place["comment"]],)]
         with self.lock:
             if "FROM ledger" in statement:
-                wanted = tuple(place[name] for name in ("topic", "partition", "first", "last"))
-                columns = ("topic", "partition", "first_offset", "last_offset")
-                return [(sum(tuple(row[name] for name in columns) == wanted for row in self.ledger),)]
+                rows = [row for row in self.ledger if all(row[name] == place[name] for name in ("topic", "partition"))]
+                held = [row["first_offset"] <= place["first"] <= place["last"] <= row["last_offset"] for row in rows]
+                return [(sum(held),)]
             log = self.log[place["topic"], place["partition"]][place["first"] : place["last"] + 1]
             return [(record.offset(),) for record in log if _number(record) == 0 or self.events[_number(record)]]
 
@@ -318,10 +318,10 @@ class _Ended(BaseException):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 60), st.data())
+@given(st.integers(0, 2**32), st.integers(1, 50), st.data())
 def test_only_the_records_that_end_processes_are_set_aside(seed: int, count: int, data: st.DataObject) -> None:
     """Some end the sink that judges them, some the store that takes them, with others in flight and calls that fail."""
-    world = World(random.Random(seed), trouble=data.draw(st.sampled_from([0.0, 0.1])))
+    world = World(random.Random(seed), trouble=data.draw(st.sampled_from([0.0, 0.03])))
     for _ in range(count):
         world.append(world.rng.choice(PLACES))
     numbers = st.integers(1, max(1, count - 1))

@@ -98,7 +98,7 @@ def test_a_part_waits_for_what_a_former_process_sent() -> None:
     """Its token would not stop the rows of the whole range, which the store may still be at."""
     doubles = Doubles(under_way=1)
     flush, to = flush_of(doubles, GOOD % 1)
-    flush = Flush(flush.at, Intent(0, 0, "1.3", LIVES, 9), flush.records, replayed=True)
+    flush = Flush(flush.at, Intent(0, 0, "1.3", LIVES, (0, 9)), flush.records, replayed=True)
     flush.passed(to)
     with pytest.raises(StoreUnavailableError, match="still under way"):
         flush.run(to)
@@ -106,6 +106,16 @@ def test_a_part_waits_for_what_a_former_process_sent() -> None:
     doubles.under_way = 0
     flush.run(to)
     assert doubles.calls.count("insert feedback") == 1
+
+
+def test_what_a_former_attempt_landed_is_not_set_aside() -> None:
+    """The process that landed it ended before it could say so: it is a row, and no letter beside."""
+    doubles = Doubles(data=GOOD % 1)
+    flush, to = flush_of(doubles, GOOD % 1)
+    flush = Flush(flush.at, Intent(0, 0, "1.3", LIVES + 1), flush.records, replayed=True)
+    land(flush, to)
+    assert (flush.rows, flush.dead_letters, doubles.letters) == (1, 0, [])
+    assert (doubles.ledger[0]["rows"], doubles.ledger[0]["dead_letters"]) == (1, 0)
 
 
 def test_letters_that_merge_are_sent_anew_without_a_question() -> None:
