@@ -58,12 +58,6 @@ def _tick() -> tuple[int, int]:
         return _last
 
 
-def uuid7_at_ms(identity: str) -> int | None:
-    """The millisecond inside a UUIDv7; None for any other version."""
-    value = uuid.UUID(identity)
-    return value.int >> 80 if value.version == 7 else None
-
-
 def foreign_id(app: str, external_id: str) -> str:
     """The identity of something named by somebody else, for example a provider's response id: the same each time."""
     return str(uuid.uuid5(FOREIGN_NAMESPACE, f"{app}\x1f{external_id}"))

@@ -30,9 +30,6 @@ class Topic:
 _SOURCE_BYTES = str(8 * MAX_EVENT_BYTES)
 _DEAD_LETTER_BYTES = str(8 * MAX_EVENT_BYTES + 65_536)
 
-# 200 segments with labels of 100 characters, and all numbers long.
-_WINDOW_BYTES = str(4 << 20)
-
 GENERATIONS = Topic(
     "keeprate.generations",
     key="generation_id",
@@ -51,12 +48,6 @@ OUTCOMES = Topic(
     value="an outcome, JSON: the join's state and its output",
     config={"cleanup.policy": "compact,delete", "retention.ms": str(90 * DAY_MS), "max.message.bytes": _SOURCE_BYTES},
 )
-WINDOWS = Topic(
-    "keeprate.windows",
-    key="app/window in ms/partition",
-    value="absolute counts of one 5-minute window in one partition, JSON: a version, and all its segments",
-    config={"cleanup.policy": "compact,delete", "retention.ms": str(90 * DAY_MS), "max.message.bytes": _WINDOW_BYTES},
-)
 DEAD_LETTERS = Topic(
     "keeprate.dead-letters",
     key="the refused record's key",
@@ -65,7 +56,7 @@ DEAD_LETTERS = Topic(
 )
 
 SOURCES = (GENERATIONS, FEEDBACK)
-ALL = (GENERATIONS, FEEDBACK, OUTCOMES, WINDOWS, DEAD_LETTERS)
+ALL = (GENERATIONS, FEEDBACK, OUTCOMES, DEAD_LETTERS)
 
 
 def topic_of(event_type: str) -> Topic:

@@ -13,14 +13,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Final, Protocol
 
-from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, WINDOWS
+from keeprate.sinks.backwards import SOURCE_NAMES
 from keeprate.sinks.clickhouse import Client, to_ms
 from keeprate.sinks.conflicts import Conflict, identity_of, rows_of, says_the_same
 from keeprate.sinks.finding import Finding
 from keeprate.sinks.partition import TopicPartition
 from keeprate.sinks.rows import Record
 
-_NO_FACTS: Final = (OUTCOMES.name, WINDOWS.name, DEAD_LETTERS.name)
 _STORED_SINCE: Final = "stored_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')"
 MAX_OFFSETS: Final = 5000
 _CHUNK: Final = 200
@@ -60,9 +59,9 @@ def check_ledger(store: Client, since: datetime | None = None) -> list[Finding]:
 def accounted(store: Client, since: datetime | None = None) -> tuple[int, int]:
     """How many ranges the ledger has, and how many offsets of facts they account for."""
     ((ranges, offsets),) = store.query(
-        "SELECT count(), sumIf(last_offset - first_offset + 1, topic NOT IN {others:Array(String)}) "
+        "SELECT count(), sumIf(last_offset - first_offset + 1, topic IN {sources:Array(String)}) "
         f"FROM (SELECT * FROM ledger FINAL) WHERE {_STORED_SINCE}",
-        {"others": list(_NO_FACTS), **_since(since)},
+        {"sources": list(SOURCE_NAMES), **_since(since)},
     )
     return int(ranges), int(offsets)
 
@@ -163,9 +162,9 @@ def _unexplained(store: Client, since: datetime | None) -> Iterator[tuple[TopicP
     """Offsets within the ledger's ranges at which there is neither a row nor a dead letter, in order."""
     ends = store.query(
         "SELECT topic, partition, min(first_offset), max(last_offset) FROM ledger "
-        f"WHERE topic NOT IN {{others:Array(String)}} AND {_STORED_SINCE} "
+        f"WHERE topic IN {{sources:Array(String)}} AND {_STORED_SINCE} "
         "GROUP BY topic, partition ORDER BY topic, partition",
-        {"others": list(_NO_FACTS), **_since(since)},
+        {"sources": list(SOURCE_NAMES), **_since(since)},
     )
     for topic, partition, first, last in ends:
         gaps = store.query(

@@ -15,20 +15,20 @@ from typing import Any, Final
 from keeprate.schemas.dead_letters import QUARANTINED
 from keeprate.schemas.lift import verdict
 from keeprate.schemas.topics import ALL
-from keeprate.schemas.window_names import ATTRIBUTION_MS, LATENCY_BOUNDS_S, RATIO_BOUNDS, WINDOW_MS
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.hours import FINAL
 from keeprate.sinks.reading.scope import GRACE_S, Scope
 
-BATCH: Final = timedelta(milliseconds=WINDOW_MS)
+BATCH: Final = timedelta(minutes=5)
 LATENESS: Final = timedelta(minutes=5)
 """How much older than the watermark an event may be and still find its batch open."""
-ATTRIBUTION: Final = timedelta(milliseconds=ATTRIBUTION_MS)
+ATTRIBUTION: Final = timedelta(minutes=5)
 """How long after it was shown a suggestion may be accepted and still count as accepted here."""
 DAY: Final = timedelta(days=1)
 
-
+LATENCY_BOUNDS_S: Final = (0.25, 0.5, 1, 2, 3, 5, 8, 13, 21, 34, 60)
+RATIO_BOUNDS: Final = (0.0, 0.05, 0.1, 0.2, 0.33, 0.5, 0.75, 1)
 EDIT_DISTANCE_HORIZON_S: Final = 600
 RETENTION: Final = "retention_"
 """The kind of a horizon's checks is this and the horizon in seconds."""

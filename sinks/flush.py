@@ -15,8 +15,8 @@ failed. A process that dies after 1 leaves the intent, and the next owner runs t
 already is recognised by its token; a dead letter may be written twice, and its row has the refused record's identity.
 
 A token that was sent before proves nothing (see `landed`), so a second try ends with a question: what is not in the
-table is inserted again, under the range's next token. Rows without an offset (outcomes, windows, dead letters) merge
-with themselves: they are not asked for, but sent under a token that nobody has used.
+table is inserted again, under the range's next token. Rows without an offset (outcomes, dead letters) merge with
+themselves: they are not asked for, but sent under a token that nobody has used.
 
 Who is forgotten (`schemas.forgotten`) may change between two tries of a range, and its rows' bytes with it. The token
 stays: rows that landed before were rewritten where they are, and rows that did not land yet land without the person.

@@ -1,8 +1,8 @@
-"""Migrations: numbered SQL files, applied in order, forward only, then the views.
+"""Migrations: numbered SQL files, applied in order, forward only.
 
-A file of `migrations/` is applied once and then never edited: its checksum is kept with its number. A file of `views/`
-is applied whenever its checksum changed. Every statement may run twice (`IF NOT EXISTS`, `OR REPLACE`), so any number
-of processes may migrate at the same time, and a migration that was cut off is simply run again.
+A file of `migrations/` is applied once and then never edited: its checksum is kept with its number. Every statement may
+run twice (`IF NOT EXISTS`), so any number of processes may migrate at the same time, and a migration that was cut off
+is simply run again.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final, Literal
+from typing import Final
 
 from keeprate.sinks.clickhouse import Client, SchemaMismatchError, connect, database_of
 from keeprate.sinks.reading import hours, rebuild
@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS schema_versions (
 ENGINE = ReplacingMergeTree(applied_at)
 ORDER BY (kind, name)
 """
+_MIGRATION: Final = "migration"
 _DEFINITION: Final = ("view", "suggestions_definition")
 """Under this name the store keeps by which definition its suggestions were derived."""
 _NUMBERED: Final = re.compile(r"\d{4}_[a-z0-9_]+")
@@ -35,9 +36,8 @@ _COMMENT_LINE: Final = re.compile(r"^[ \t]*--.*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Script:
-    """One SQL file: a migration (`0001_facts`) or a view, with its statements."""
+    """One migration (`0001_facts`), with its statements."""
 
-    kind: Literal["migration", "view"]
     name: str
     text: str
 
@@ -53,8 +53,14 @@ class Script:
 
 
 def scripts() -> list[Script]:
-    """All that this version knows, in the order of application: the migrations, then the views."""
-    return [*_read("migration", "migrations"), *_read("view", "views")]
+    """All that this version knows, in the order of application. Raises ValueError for a name without a number."""
+    found = [each for each in files("keeprate.sinks").joinpath("migrations").iterdir() if each.name.endswith(".sql")]
+    read = [Script(each.name.removesuffix(".sql"), each.read_text("utf-8")) for each in found]
+    read.sort(key=lambda script: script.name)
+    for script in read:
+        if not _NUMBERED.fullmatch(script.name):
+            raise ValueError(f"{script.name}.sql: a migration is named NNNN_what_it_does.sql")
+    return read
 
 
 def pending(known: Sequence[Script], applied: dict[tuple[str, str], str]) -> list[Script]:
@@ -63,19 +69,19 @@ def pending(known: Sequence[Script], applied: dict[tuple[str, str], str]) -> lis
     applied: checksum by (kind, name). Raises SchemaMismatchError for a migration that was edited after it was applied,
     and for one that this version does not know: then the store belongs to a newer Keeprate.
     """
-    names = {script.name for script in known if script.kind == "migration"}
+    names = {script.name for script in known}
     for kind, name in applied:
-        if kind == "migration" and name not in names:
+        if kind == _MIGRATION and name not in names:
             raise SchemaMismatchError(f"the store has migration {name}, which this version does not know: upgrade")
     todo = []
     for script in known:
-        checksum = applied.get((script.kind, script.name))
-        if script.kind == "migration" and checksum not in (None, script.checksum):
+        checksum = applied.get((_MIGRATION, script.name))
+        if checksum is None:
+            todo.append(script)
+        elif checksum != script.checksum:
             raise SchemaMismatchError(
                 f"migration {script.name} was edited after it was applied: restore it, add another"
             )
-        if checksum != script.checksum:
-            todo.append(script)
     return todo
 
 
@@ -101,12 +107,12 @@ def apply(client: Client, known: Sequence[Script]) -> list[Script]:
     """Apply what is pending of `known` in the client's database. Returns what was applied."""
     client.command(_VERSIONS)
     there = applied(client)
-    _retire(client, known, there)
     todo = pending(known, there)
+    _retire_views(client, there)
     for script in todo:
         for statement in script.statements:
             client.command(statement)
-        _note(client, script.kind, script.name, script.checksum)
+        _note(client, _MIGRATION, script.name, script.checksum)
     return todo
 
 
@@ -126,11 +132,10 @@ def derive_anew(
         _note(client, *_DEFINITION, checksum)
 
 
-def _retire(client: Client, known: Sequence[Script], there: dict[tuple[str, str], str]) -> None:
-    """Drop the views that a former version had. A table may have the name of one now."""
-    names = {script.name for script in known}
+def _retire_views(client: Client, there: dict[tuple[str, str], str]) -> None:
+    """Drop the views that former versions had. A table may have the name of one now."""
     for (kind, name), checksum in there.items():
-        if kind == "view" and checksum and name not in names and (kind, name) != _DEFINITION:
+        if kind == "view" and checksum and (kind, name) != _DEFINITION:
             view = name.partition("_")[2]
             is_view = "SELECT 1 FROM system.tables WHERE database = currentDatabase() AND name = {name:String} "
             if client.query(is_view + "AND engine = 'View'", {"name": view}):
@@ -150,15 +155,4 @@ def applied(client: Client) -> dict[tuple[str, str], str]:
 
 def revision(known: Sequence[Script] | None = None) -> int:
     """The number of the newest migration: the revision of the tables that this version writes."""
-    return max(int(script.name[:4]) for script in known or scripts() if script.kind == "migration")
-
-
-def _read(kind: Literal["migration", "view"], folder: str) -> list[Script]:
-    found = sorted(
-        (entry for entry in files("keeprate.sinks").joinpath(folder).iterdir() if entry.name.endswith(".sql")),
-        key=lambda entry: entry.name,
-    )
-    for entry in found:
-        if kind == "migration" and not _NUMBERED.fullmatch(entry.name.removesuffix(".sql")):
-            raise ValueError(f"{entry.name}: a migration is named NNNN_what_it_does.sql")
-    return [Script(kind, entry.name.removesuffix(".sql"), entry.read_text("utf-8")) for entry in found]
+    return max(int(script.name[:4]) for script in known or scripts())

@@ -5,12 +5,14 @@ from datetime import datetime
 from math import inf
 from typing import Final
 
-from keeprate.schemas.window_names import ANSWER_MS
+from keeprate.schemas.topics import DAY_MS
 from keeprate.sinks.clickhouse import Client, to_ms
 from keeprate.sinks.reading.hours import FINAL
 from keeprate.sinks.reading.scope import HOUR_MS
 
-AGE_BOUNDS_S: Final = (600, 3_600, 21_600, 86_400, ANSWER_MS / 1000, inf)
+AWAITED_MS: Final = 3 * DAY_MS
+"""So long a generation is waited for."""
+AGE_BOUNDS_S: Final = (600, 3_600, 21_600, 86_400, AWAITED_MS / 1000, inf)
 
 _QUERY: Final = """
 SELECT
@@ -18,7 +20,7 @@ SELECT
     arrayFirst(bound -> {now_ms:Int64} - cohort_ms <= bound * 1000, {bounds:Array(Float64)}) AS le,
     count()
 FROM suggestions FINAL
-WHERE orphan AND hour >= {since_hour:UInt32} AND cohort_ms >= {now_ms:Int64} - {answer_ms:Int64}
+WHERE orphan AND hour >= {since_hour:UInt32} AND cohort_ms >= {now_ms:Int64} - {awaited_ms:Int64}
 GROUP BY app, le
 """
 
@@ -32,8 +34,8 @@ def by_age(client: Client, now: datetime) -> dict[tuple[str, float], int]:
     now_ms = to_ms(now)
     parameters = {
         "now_ms": now_ms,
-        "answer_ms": ANSWER_MS,
-        "since_hour": max(0, (now_ms - ANSWER_MS) // HOUR_MS),
+        "awaited_ms": AWAITED_MS,
+        "since_hour": max(0, (now_ms - AWAITED_MS) // HOUR_MS),
         "bounds": list(AGE_BOUNDS_S),
     }
     found: dict[str, dict[float, int]] = defaultdict(dict)

@@ -27,7 +27,7 @@ PAGE_ROWS: Final = 20_000
 PAGE_BYTES: Final = 64 << 20
 """Of events in one page: captured content may be long."""
 _LAST_ID: Final = 2**128 - 1
-ROWS_AS_LISTS: Final = {"output_format_json_named_tuples_as_objects": 0, "output_format_json_quote_64bit_integers": 0}
+_ROWS_AS_LISTS: Final = {"output_format_json_named_tuples_as_objects": 0, "output_format_json_quote_64bit_integers": 0}
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def events(store: Client, page: Page, unread: Callable[[Unread], None]) -> Itera
 def stored(store: Client, page: Page, table: str = OUTCOMES_TABLE.name) -> dict[str, Outcome]:
     """The merged outcomes of a page that a table holds, by key, each in canonical form."""
     statement = f"SELECT * FROM `{table}` FINAL WHERE {page.condition()}"
-    answer = store.query_bytes(statement, page.parameters(), settings=ROWS_AS_LISTS)
+    answer = store.query_bytes(statement, page.parameters(), settings=_ROWS_AS_LISTS)
     rows = map(from_json, answer.splitlines())
     return {key_of(row["app"], row["generation_id"], row["choice_index"]): outcome_of(row) for row in rows}
 

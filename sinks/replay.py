@@ -14,7 +14,6 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.recompute import Difference, Selection, Unread, compare, events, pages, recomputed, stored, write
-from keeprate.sinks.recount import Touched
 from keeprate.sinks.rows import OUTCOMES_TABLE
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -53,12 +52,11 @@ def replay(
     writes: bool = False,
     keep: int = 20,
     on_page: Callable[[int], None] = lambda events: None,
-    touched: Touched | None = None,
 ) -> Replayed:
     """Recompute what is selected and compare it with a table, page by page.
 
     writes: insert what the table lacks. keep: how many differences to return. on_page: is told how many events a page
-    had. touched: takes the windows of both sides' outcomes. A table that is not there is empty.
+    had. A table that is not there is empty.
     """
     done = Replayed()
     is_there = has_table(store, table)
@@ -67,8 +65,6 @@ def replay(
         said = recomputed(_counted(events(store, page, done.unread.append), done))
         held = stored(store, page, table) if is_there else {}
         found = compare(held, said)
-        if touched is not None:
-            touched.add([*said.items(), *held.items()])
         _note(done, len(said), len(held.keys() | said.keys()), found, keep)
         if writes:
             lacking = {one.key: one.recomputed for one in found if one.lacks}

@@ -3,7 +3,6 @@
 source topics   decoded, and written in the one form that events have: the table reads its columns out of it, and
                 ClickHouse takes a name that is given twice, or an id in upper case, otherwise than `decode` does
 outcomes        an outcome's bytes are its row already (JSONEachRow)
-windows         so are a window's, and nobody is named in them
 dead letters    every record is a row, whatever it holds: nothing refuses a dead letter
 
 A record that makes the judgement raise what no contract foresees is quarantined, it alone. Of a person who is
@@ -35,8 +34,7 @@ from keeprate.schemas.decode import ContractError, decode, encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten, Trace, refused_stub, without_digest
 from keeprate.schemas.outcome import encode_outcome, parse_key
-from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, WINDOWS
-from keeprate.schemas.window_record import decode_window
+from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
 
 UNREADABLE: Final[Headers] = (("unreadable", None),)
 """The headers of a record of which one has a name that is no UTF-8: Kafka's client cannot show any of them."""
@@ -79,7 +77,6 @@ OUTCOMES_TABLE: Final = Table(
     # Registers are arrays; a field that this version does not know is refused instead of lost.
     (("input_format_json_named_tuples_as_objects", 0), ("input_format_skip_unknown_fields", 0)),
 )
-WINDOWS_TABLE: Final = Table("windows", (), "JSONEachRow", OUTCOMES_TABLE.settings)
 DEAD_LETTERS_TABLE: Final = Table(
     "dead_letters",
     (
@@ -131,8 +128,6 @@ def sort(topic: str, partition: int, records: Sequence[Record], forgotten: Forgo
         batch = _sort_encoded((topic, partition), records, OUTCOMES_TABLE, read)
         batch.traces, batch.generations = traces, generations
         return batch
-    if topic == WINDOWS.name:
-        return _sort_encoded((topic, partition), records, WINDOWS_TABLE, _read_window)
     if topic == DEAD_LETTERS.name:
         return _sort_dead_letters(partition, records, forgotten)
     return _sort_facts(topic, partition, records, forgotten)
@@ -242,14 +237,6 @@ def _read_outcome(forgotten: Forgotten, traces: set[Trace], generations: set[tup
     if forgotten and (left := forgotten.outcome(app, generation_id, outcome)) is not outcome:
         traces.update(forgotten.traces_of_outcome(app, generation_id, outcome))
         return encode_outcome(key, left)
-    return value
-
-
-def _read_window(value: bytes) -> bytes:
-    try:
-        decode_window(value)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
-        raise ContractError("invalid", f"not a window: {error}") from error
     return value
 
 

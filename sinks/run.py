@@ -146,7 +146,7 @@ def _store(
 
 
 def _check_tables(store: Client) -> None:
-    missing = [script.name for script in pending(scripts(), applied(store)) if script.kind == "migration"]
+    missing = [script.name for script in pending(scripts(), applied(store))]
     if missing:
         raise SchemaMismatchError(f"the store lacks {', '.join(missing)}: run keeprate migrate")
 

@@ -48,11 +48,6 @@ def settled_partitions(
         sleep(_PAUSE_S)
 
 
-def landed_ends(store: Client, topic: str) -> dict[int, int]:
-    """By partition of a topic, the offset after the last one that is landed."""
-    return {partition: end for (name, partition), end in ledger_ends(store).items() if name == topic}
-
-
 def _reached(offsets: Mapping[TopicPartition, int], marks: Mapping[TopicPartition, int]) -> set[int]:
     """The partitions that are at their marks, in every topic."""
     behind = {at[1] for at, mark in marks.items() if offsets.get(at, 0) < mark}

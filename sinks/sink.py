@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from keeprate.schemas.refusal_alarm import Alarm
-from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES, WINDOWS
+from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES
 from keeprate.sinks.births import StoreDiedError
 from keeprate.sinks.clickhouse import StoreError, StoreUnavailableError
 from keeprate.sinks.flights import Flights, Result
@@ -40,7 +40,7 @@ from keeprate.sinks.starting import first_held, first_offset
 
 logger = logging.getLogger(__name__)
 
-TOPICS: Final = (GENERATIONS.name, FEEDBACK.name, OUTCOMES.name, WINDOWS.name, DEAD_LETTERS.name)
+TOPICS: Final = (GENERATIONS.name, FEEDBACK.name, OUTCOMES.name, DEAD_LETTERS.name)
 _POLL_S: Final = 0.05
 _POLL_RECORDS: Final = 10_000
 _REASSIGNMENT_TIMEOUT_S: Final = 120

@@ -27,10 +27,9 @@ from keeprate.sinks.positions import Positions
 from keeprate.sinks.recompute import Selection, Unread, count_facts
 from keeprate.sinks.settling import PATIENCE_S, settled_partitions
 from keeprate.sinks.verify import Checked, check_outcomes, check_suggestions, look_again
-from keeprate.sinks.windows import Windows, bounded_span, check_windows, open_span, repair_windows, whole_span
 
 ALL: Final = Selection()
-STAGES: Final = ("offsets", "generations", "facts", "windows")
+STAGES: Final = ("offsets", "generations", "facts")
 """What a verification goes through, one after the other."""
 
 OnStage = Callable[[str, int, int], None]
@@ -51,13 +50,8 @@ class Kafka:
         return settled_partitions(store, self.positions, self.patience_s, self.join_group)
 
     def partitions(self) -> int:
-        """How many partitions the topics of facts have."""
-        return partitions_of(self.positions)
-
-
-def partitions_of(positions: Positions) -> int:
-    """How many partitions the topics of facts have. Raises BrokerUnavailableError."""
-    return len({partition for _, partition in positions.ends(SOURCE_NAMES)}) or DEFAULT_PARTITIONS
+        """How many partitions the topics of facts have. Raises BrokerUnavailableError."""
+        return len({partition for _, partition in self.positions.ends(SOURCE_NAMES)}) or DEFAULT_PARTITIONS
 
 
 @dataclass(frozen=True)
@@ -80,8 +74,8 @@ class Scope:
 class Report:
     """What was compared and what was found. shares: one in so many generations was looked at.
 
-    windows: how many could be judged. conflicts: events whose id another one has, which says something else. unread:
-    facts that this version does not take. Of the last two, outcomes hold what they were when they were joined.
+    conflicts: events whose id another one has, which says something else. unread: facts that this version does not
+    take. Of both, outcomes hold what they were when they were joined.
     """
 
     findings: list[Finding]
@@ -90,7 +84,6 @@ class Report:
     ranges: int
     offsets: int
     outcomes: int
-    windows: int
     shares: int
     conflicts: list[Conflict] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
@@ -121,13 +114,10 @@ def verify(
     conflicts += repeated(store, selection)
     agreements, differing = _agreement(store, kafka, selection, scope.settled_s, on_stage)
     outcomes = _outcomes(store, kafka, selection, scope, conflicts, on_stage)
-    # After the outcomes were repaired: windows are counted from them.
+    # After the outcomes were repaired: suggestions are derived from them.
     underived = check_suggestions(store, scope.settled_s, scope.repair, selection)
-    windows, miscounted = _windows(store, kafka, scope, partial(on_stage, "windows"))
-    findings = sorted(
-        [*findings, *differing, *outcomes.findings, *underived, *miscounted], key=lambda finding: finding.check
-    )
-    counts = (ranges, offsets, outcomes.checked, windows, selection.shares)
+    findings = sorted([*findings, *differing, *outcomes.findings, *underived], key=lambda finding: finding.check)
+    counts = (ranges, offsets, outcomes.checked, selection.shares)
     return Report(findings, found, agreements, *counts, conflicts, outcomes.unread)
 
 
@@ -168,15 +158,3 @@ def _outcomes(
         on_stage("facts", facts, max(facts, total))
 
     return check_outcomes(store, scope.settled_s, scope.repair, selection, second_look, conflicts, on_facts)
-
-
-def _windows(
-    store: Client, kafka: Kafka | None, scope: Scope, on_piece: Callable[[int, int], None]
-) -> tuple[int, list[Finding]]:
-    windows = Windows(store, kafka.partitions() if kafka else DEFAULT_PARTITIONS, scope.settled_s, kafka is None)
-    if scope.repair:
-        return repair_windows(windows, whole_span(scope.since, scope.until), on_piece)
-    bounded = scope.max_facts is not None
-    span_ms = bounded_span(store, scope.max_facts or 0, scope.turn) if bounded else open_span(scope.since, scope.until)
-    settled = partial(kafka.settled, store) if kafka else None
-    return check_windows(windows, span_ms, settled, kafka.patience_s if kafka else 0.0, on_piece=on_piece)

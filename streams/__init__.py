@@ -6,7 +6,6 @@ Entry points:
     `pipeline`        a batch's way through the steps, and what a crash after each step means
     `feedback_join`   the steps themselves, pure; `changelog` and `expiry` are pure too
     `judging`         each record in a place of its own; `crashes` knows at which ones processes ended
-    `windows`         the counts of five minutes, from changes and from the state, pure; `publishing` writes them
     `transport`       Faust's Kafka transport with many records in one message; `records` reads any header's name
     `table`, `state`  the outcomes of each partition, in RocksDB or in memory, recovered from keeprate.outcomes
     `delivery`        writing to Kafka, every acknowledgement awaited

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final
 
 import faust
 from faust.tables import TableManager
@@ -14,15 +14,12 @@ from keeprate.schemas.topics import FEEDBACK, GENERATIONS, JOIN_GROUP, OUTCOMES
 from keeprate.streams.crashes import Journal
 from keeprate.streams.delivery import Delivery
 from keeprate.streams.pipeline import Observer, Pipeline
-from keeprate.streams.publishing import Proof, Publishing, WindowSettings, WindowsObserver
 from keeprate.streams.table import OutcomeTable, Recovered
 from keeprate.streams.transport import Transport
 
 # Services log through these, one line for each that starts or stops.
 FAUST_LOGGER = logging.getLogger("faust.keeprate")
 
-WINDOWS_DRAIN_S: Final = 5.0
-"""How long an ending worker may take to publish its windows; else their next owner does."""
 SWEEP_EVERY_S: Final = 0.1
 WATCH_RECOVERY_EVERY_S: Final = 1.0
 FAUST_SETTINGS: Final[dict[str, Any]] = {
@@ -94,23 +91,17 @@ class App(faust.App):
         return Transport(self.conf.broker_consumer, self)
 
 
-class AppObserver(Observer, WindowsObserver, Protocol):
-    """Whoever counts."""
-
-
 def build(
     bootstrap: str,
     data_dir: Path | None,
-    observer: AppObserver,
+    observer: Observer,
     group: str = JOIN_GROUP,
-    windows: WindowSettings | None = None,
     **settings: Any,
 ) -> App:
     """The processors as an app that is not started. Raises StateLockedError.
 
     data_dir: where RocksDB keeps the state; None keeps it in memory.
     observer: is told of every batch that is through.
-    windows: how they are published; None publishes none.
     settings: Faust's own, over those chosen here.
     """
     app = App(
@@ -119,8 +110,7 @@ def build(
         **(FAUST_SETTINGS | {"datadir": data_dir or Path(".")} | settings),
     )
     delivery = Delivery(bootstrap)
-    table = _table(app, delivery, data_dir, lambda: pipeline.forget(), lambda numbers: recovered(numbers), observer)
-    publishing = _publishing(app, table, delivery, observer, windows) if windows else None
+    table = _table(app, delivery, data_dir, lambda: pipeline.forget(), lambda: pipeline.recovered(), observer)
     pipeline = Pipeline(
         delivery,
         table.partition,
@@ -129,41 +119,14 @@ def build(
         observer,
         _now_ms,
         RefusalAlarm(),
-        publishing,
         Journal(data_dir),
     )
-
-    async def recovered(numbers: list[int]) -> None:
-        if await pipeline.recovered() and publishing is not None:
-            for number in numbers:
-                publishing.recovered(number)
-
     _connect(app, pipeline, delivery)
-    if publishing is not None:
-        _connect_windows(app, pipeline, publishing)
     return app
 
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _publishing(
-    app: App, table: OutcomeTable, delivery: Delivery, observer: WindowsObserver, settings: WindowSettings
-) -> Publishing:
-    def proof() -> Proof:
-        consumer: Any = app.consumer
-        return cast(Proof, consumer)
-
-    return Publishing(
-        table.partition,
-        delivery.write_windows,
-        proof,
-        lambda error: app.crash(error),
-        observer,
-        _now_ms,
-        settings,
-    )
 
 
 def _table(
@@ -205,16 +168,6 @@ def _connect(app: App, pipeline: Pipeline, delivery: Delivery) -> None:
         pipeline.sweep()
 
     app.timer(interval=SWEEP_EVERY_S)(sweep)
-
-
-def _connect_windows(app: App, pipeline: Pipeline, publishing: Publishing) -> None:
-    async def drain() -> None:
-        await pipeline.drain()
-        await app.consumer.commit()
-        await publishing.drain(time.monotonic() + WINDOWS_DRAIN_S)
-
-    app.drain = drain
-    app.timer(interval=SWEEP_EVERY_S)(publishing.turn)
 
 
 def _topic(app: App, *names: str, **kwargs: Any) -> Any:

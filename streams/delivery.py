@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
 from keeprate.schemas.dead_letters import encode_letter
-from keeprate.schemas.topics import ALL, DEAD_LETTERS, OUTCOMES, PARTITIONER, SOURCES, WINDOWS
+from keeprate.schemas.topics import ALL, DEAD_LETTERS, OUTCOMES, PARTITIONER, SOURCES
 from keeprate.streams.feedback_join import Refusal
 from keeprate.streams.state import Changes, Offsets
 
@@ -42,7 +42,7 @@ class DeliveryError(Exception):
 
 
 class Delivery:
-    """One producer for the changelog, the windows and the dead letters, which hears what became of each record."""
+    """One producer for the changelog and the dead letters, which hears what became of each record."""
 
     def __init__(self, bootstrap: str, settings: Mapping[str, Any] | None = None) -> None:
         self._producer = Producer(
@@ -76,15 +76,6 @@ class Delivery:
         for refusal in refusals:
             name, content, headers = encode_letter(refusal.letter, refusal.record.key, refusal.record.value)
             self._produce(receipt, DEAD_LETTERS.name, content, name, headers=headers, on_delivery=receipt.dead_letter)
-        receipt.seal()
-        self._await(receipt.future)
-        return receipt.future
-
-    def write_windows(self, partition: int, records: Mapping[bytes, bytes]) -> "asyncio.Future[Offsets]":
-        """Hand windows to librdkafka, for a partition of their topic. The future is as that of `write`."""
-        receipt = _Receipt(asyncio.get_running_loop().create_future())
-        for key, value in records.items():
-            self._produce(receipt, WINDOWS.name, value, key, partition=partition, on_delivery=receipt.outcome)
         receipt.seal()
         self._await(receipt.future)
         return receipt.future
@@ -164,7 +155,7 @@ def missing_topics(bootstrap: str, timeout_s: float = 30.0) -> list[str]:
     """What stands in the way of a start: topics that are absent, or whose partitions differ. Empty when nothing."""
     present = AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=timeout_s).topics
     problems = [f"{topic.name} does not exist" for topic in ALL if topic.name not in present]
-    joined = [topic.name for topic in (*SOURCES, OUTCOMES, WINDOWS) if topic.name in present]
+    joined = [topic.name for topic in (*SOURCES, OUTCOMES) if topic.name in present]
     counts = {name: len(present[name].partitions) for name in joined}
     if len(set(counts.values())) > 1:
         problems.append(f"partition counts differ, and joined topics need the same: {counts}")

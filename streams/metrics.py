@@ -10,7 +10,6 @@ from keeprate.schemas.dead_letters import QUARANTINED as QUARANTINED_TYPE
 from keeprate.schemas.refusal_alarm import Alarm
 from keeprate.schemas.topics import SOURCES
 from keeprate.streams.pipeline import Done, Place
-from keeprate.streams.windows import Tally
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ UNREADABLE: Final = Metric(
     "keeprate_join_unreadable_outcomes_total",
     "counter",
     ("place",),
-    "Outcomes in the state, its changelog or the count of windows that are none, and were left out there.",
+    "Outcomes in the state or its changelog that are none, and were left out there.",
     "Any: somebody else writes into keeprate.outcomes. The log has the keys; keeprate verify can repair the store.",
 )
 OUTCOMES: Final = Metric(
@@ -157,48 +156,6 @@ PROGRESS: Final = Metric(
     "When a batch was last through, or there was nothing to do.",
     "Standing still: the worker is stuck; it ends itself with the stacks of all threads in its log.",
 )
-WINDOWS: Final = Metric(
-    "keeprate_windows_published_total",
-    "counter",
-    (),
-    "Records of windows that the broker acknowledged.",
-    "None for minutes while outcomes change: a rebuild goes on, or no offsets are committed.",
-)
-WINDOWS_LEFT_OUT: Final = Metric(
-    "keeprate_windows_left_out_total",
-    "counter",
-    ("reason",),
-    "Changes of windows that are not counted any more (late), or lie too far in the future (ahead).",
-    "late: keeprate verify can count them from the store. ahead: a client's clock is wrong by a month or more.",
-)
-WINDOWS_FOLDED: Final = Metric(
-    "keeprate_windows_folded_segments_total",
-    "counter",
-    (),
-    "Segments that were folded into other, summed over the records published.",
-    "Rising: a label has very many values; leave it out with --window-labels, or raise --window-segments.",
-)
-WINDOWS_OPEN: Final = Metric(
-    "keeprate_windows_open",
-    "gauge",
-    (),
-    "Windows in memory, of all partitions of this worker.",
-    "Rising for days: clocks of clients are ahead, so that windows of the future pile up.",
-)
-WINDOWS_REBUILDING: Final = Metric(
-    "keeprate_windows_rebuilding_partitions",
-    "gauge",
-    (),
-    "Partitions whose windows are being counted anew from the state; they are published after that.",
-    "Above 0 for long: the state is large; its size decides how long it takes.",
-)
-WINDOWS_REBUILD_SECONDS: Final = Metric(
-    "keeprate_windows_rebuild_duration_seconds",
-    "gauge",
-    (),
-    "How long it took to count the windows of a partition anew, the last time.",
-    "Longer than your patience: share the partitions among more workers.",
-)
 METRICS: Final = (
     *(
         EVENTS,
@@ -219,12 +176,6 @@ METRICS: Final = (
         RECOVERY_LEFT,
         RECOVERY_SECONDS,
         PROGRESS,
-        WINDOWS,
-        WINDOWS_LEFT_OUT,
-        WINDOWS_FOLDED,
-        WINDOWS_OPEN,
-        WINDOWS_REBUILDING,
-        WINDOWS_REBUILD_SECONDS,
     ),
 )
 
@@ -276,22 +227,6 @@ class WorkerMetrics:
 
     def unreadable(self, place: Place, count: int) -> None:
         self._of(UNREADABLE, place).inc(count)
-
-    def windows_published(self, records: int) -> None:
-        self._of(WINDOWS).inc(records)
-
-    def windows_counted(self, tally: Tally) -> None:
-        self._of(WINDOWS_LEFT_OUT, "late").inc(tally.late)
-        self._of(WINDOWS_LEFT_OUT, "ahead").inc(tally.ahead)
-        self._of(WINDOWS_FOLDED).inc(tally.folded)
-        self._of(UNREADABLE, "windows").inc(tally.unreadable)
-
-    def windows_open(self, windows: int, rebuilding: int) -> None:
-        self._of(WINDOWS_OPEN).set(windows)
-        self._of(WINDOWS_REBUILDING).set(rebuilding)
-
-    def windows_rebuilt(self, took_s: float) -> None:
-        self._of(WINDOWS_REBUILD_SECONDS).set(took_s)
 
     def judged(self, lag_by_topic: dict[str, int], idle_s: float) -> None:
         """How far behind the worker's own partitions are, and for how long nothing was done about it."""

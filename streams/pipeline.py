@@ -22,7 +22,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
@@ -47,7 +47,7 @@ MAX_RECENT: Final = 5_000
 _Known = tuple[Outcome, int]
 """An outcome, and its stamp."""
 
-Place = Literal["state", "changelog", "windows"]
+Place = Literal["state", "changelog"]
 """Where an outcome was found that cannot be read."""
 
 
@@ -81,25 +81,12 @@ class Writer(Protocol):
     def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[Offsets]": ...
 
 
-class Windows(Protocol):
-    """Who counts what the state holds: `publishing.Publishing`."""
-
-    def landed(
-        self, number: int, held: Mapping[str, Outcome], outcomes: Mapping[str, Outcome], written: Offsets
-    ) -> None: ...
-
-    def swept(self, number: int, expired_before_ms: int, expired: bool) -> None: ...
-
-    def forget(self) -> None: ...
-
-
 class Pipeline:
     """The way of batches from Kafka to Kafka.
 
     partition: gives the state of a partition.
     acknowledge: marks a message as done.
     fail: is told of the error that stopped everything; it should end the process.
-    windows: is told of every change of a state, right behind it.
     journal: knows at which records processes ended before.
     """
 
@@ -112,7 +99,6 @@ class Pipeline:
         observer: Observer,
         now_ms: Callable[[], int],
         refusal_alarm: RefusalAlarm,
-        windows: Windows | None = None,
         journal: Journal | None = None,
     ) -> None:
         self._delivery = delivery
@@ -122,7 +108,6 @@ class Pipeline:
         self._observer = observer
         self._now_ms = now_ms
         self._refusal_alarm = refusal_alarm
-        self._windows = windows
         self._journal = journal or Journal(None)
         self._watermarks: dict[int, Watermark] = defaultdict(Watermark)
         self._sweeps: dict[int, Sweep] = defaultdict(Sweep)
@@ -166,17 +151,13 @@ class Pipeline:
         self._recent.clear()
         self._watermarks.clear()
         self._sweeps.clear()
-        if self._windows is not None:
-            self._windows.forget()
 
-    async def recovered(self) -> bool:
-        """The states are whole: take batches again. False when partitions change hands once more meanwhile."""
+    async def recovered(self) -> None:
+        """The states are whole: take batches again, unless partitions change hands once more meanwhile."""
         rebalances = self._rebalances
         await self._until_waiting(0)
-        if rebalances != self._rebalances:
-            return False
-        self._recovering = False
-        return True
+        if rebalances == self._rebalances:
+            self._recovering = False
 
     def sweep(self, limit: int = SWEEP_OUTCOMES) -> None:
         """Look at the next outcomes of each partition, and let those go that have expired."""
@@ -186,8 +167,6 @@ class Pipeline:
             before_ms = watermark.expired_before_ms(self._now_ms())
             keys = self._sweeps[number].look(self._partition(number), before_ms, limit)
             expired = [key for key in keys if self._is_over(number, key, before_ms)]
-            if self._windows is not None:
-                self._windows.swept(number, before_ms, bool(expired))
             if expired:
                 gone: Changes = dict.fromkeys(expired)
                 written = self._delivery.write(number, gone, ())
@@ -242,7 +221,7 @@ class Pipeline:
         for key, outcome in step.outcomes.items():
             recent.pop(key, None)
             recent[key] = outcome, stamps_ms[key]
-        batch = _Joined(message, sifted, held, step, late_count, ahead_count)
+        batch = _Joined(message, sifted, step, late_count, ahead_count)
         return _Flight(number, batch, stamped, written, started_s, self._rebalances)
 
     def _judge(
@@ -286,10 +265,8 @@ class Pipeline:
             self._check_ours(flight.number, flight.rebalances)
             state = self._partition(flight.number)
             state.write(flight.changes, reached(state.offset, written))
-            if (joined := flight.joined) is not None:
-                if self._windows is not None:
-                    self._windows.landed(flight.number, joined.held, joined.step.outcomes, written)
-                self._acknowledge(joined.message)
+            if flight.joined is not None:
+                self._acknowledge(flight.joined.message)
         except NotOursError as error:
             logger.info("%s; its new owner reads the batch again", error)
         except Exception as error:  # noqa: BLE001 - as in take
@@ -318,7 +295,6 @@ class Pipeline:
 class _Joined:
     message: Any
     sifted: Sifted
-    held: Mapping[str, Outcome]
     step: Step
     late: int
     ahead: int

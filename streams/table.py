@@ -28,7 +28,7 @@ STATE_FORMAT: Final = 2
 
 WriteBack = Callable[[int, dict[bytes, bytes | None]], Any]
 Fail = Callable[[BaseException], Awaitable[Any]]
-Recovered = Callable[[list[int]], Awaitable[None]]
+Recovered = Callable[[], Awaitable[None]]
 Unreadable = Callable[[Place, int], None]
 """Where how many outcomes could not be read."""
 
@@ -119,14 +119,14 @@ class OutcomeStore(Store[bytes, bytes]):
             self._behind.pop(number, None)
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
-        rebalances, numbers = self._rebalances, sorted({tp.partition for tp in active_tps})
+        rebalances = self._rebalances
         try:
-            for number in numbers:
+            for number in sorted({tp.partition for tp in active_tps}):
                 await self._write_behind(number)
                 if rebalances != self._rebalances:
                     # The recovery that follows has its own end.
                     return
-            await self._tell_recovered(numbers)
+            await self._tell_recovered()
         except NotOursError as error:
             logger.info("%s while it was recovered", error)
         except Exception as error:  # noqa: BLE001 - Faust would not hear of it, and no batch would be taken any more

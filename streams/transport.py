@@ -103,8 +103,6 @@ class Consumer(driver.Consumer):
         # By partition number, what was fetched and is in no batch yet, and since when some of it waits.
         self._held: dict[int, dict[str, Run]] = defaultdict(dict)
         self._held_since_s: dict[int, float] = {}
-        # Faust notes a commit as done also where Kafka refused it.
-        self._proven: dict[TP, int] = {}
         self._rewind = False
         # A jump in the offsets that was seen twice is Kafka's, not ours.
         self._jumps: dict[TP, tuple[int, int]] = {}
@@ -216,7 +214,6 @@ class Consumer(driver.Consumer):
         self._expected.update(offsets)
         self._next.update(offsets)
         self._let_go()
-        self._proven.update(offsets)
         # Faust leaves a partition without a committed offset where the fetches have brought it. And its plain `seek`
         # reaches into aiokafka from the wrong thread, which now and then ends in a KeyError there.
         await self.seek_wait(offsets)
@@ -252,20 +249,6 @@ class Consumer(driver.Consumer):
             behind[tp.topic] = behind.get(tp.topic, 0) + max(0, (self.highwater(tp) or 0) - done)
         return behind
 
-    def acknowledged(self, partition: int) -> dict[TP, int]:
-        """How far a partition's sources are done: the offsets that will be committed."""
-        return {tp: done for tp, done in self._next.items() if tp.partition == partition}
-
-    def is_committed(self, offsets: Mapping[TP, int]) -> bool:
-        """Whether Kafka took commits of these: then the partitions were still ours when they were done."""
-        return all(self._proven.get(tp, -1) >= offset for tp, offset in offsets.items())
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        taken: bool = await super()._commit(offsets)
-        if taken:
-            self._proven.update(offsets)
-        return taken
-
     def _new_offset(self, tp: TP) -> int | None:
         acked = self._acked.pop(tp, None)
         return acked[-1] if acked else None
@@ -279,7 +262,6 @@ class Consumer(driver.Consumer):
         for tp in revoked:
             self._expected.pop(tp, None)
             self._next.pop(tp, None)
-            self._proven.pop(tp, None)
             self._jumps.pop(tp, None)
             self._held[tp.partition].pop(tp.topic, None)
         await super().on_partitions_revoked(revoked)

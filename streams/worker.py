@@ -21,7 +21,6 @@ from keeprate.streams.app import App, build
 from keeprate.streams.delivery import missing_topics
 from keeprate.streams.liveness import Liveness
 from keeprate.streams.metrics import WorkerMetrics
-from keeprate.streams.publishing import WindowSettings
 from keeprate.streams.recovery import Recovery
 
 logger = logging.getLogger(__name__)
@@ -41,7 +40,6 @@ class WorkerSettings:
 
     data_dir: where the state is kept; None keeps it in memory, to be recovered from the changelog at each start.
     standby_replicas: how many other workers keep a copy of each partition's state.
-    windows: how windows are published; None publishes none.
     """
 
     brokers: str
@@ -49,7 +47,6 @@ class WorkerSettings:
     group: str = JOIN_GROUP
     standby_replicas: int = 0
     metrics_port: int | None = None
-    windows: WindowSettings | None = None
     log_level: str = "INFO"
 
 
@@ -87,7 +84,6 @@ def run(settings: WorkerSettings) -> None:
         settings.data_dir,
         metrics,
         settings.group,
-        settings.windows,
         table_standby_replicas=settings.standby_replicas,
     )
     Watch(app, metrics)

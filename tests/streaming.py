@@ -4,7 +4,6 @@ import random
 import sys
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -20,11 +19,9 @@ from keeprate.deploy.process import ChildProcess
 from keeprate.schemas.decode import encode, validate
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
-from keeprate.schemas.outcome import Outcome, encode_outcome
-from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, PARTITIONER, SOURCES, WINDOWS, topic_of
-from keeprate.schemas.window_record import WindowId
+from keeprate.schemas.outcome import encode_outcome
+from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, PARTITIONER, SOURCES, topic_of
 from keeprate.streams.batches import Batch, Run
-from tests.windowing import contents, counted, encoded, latest
 
 BASE_MS = 1_764_000_000_000
 POISON = (
@@ -179,30 +176,6 @@ def outcomes(bootstrap: str, app: str) -> dict[str, bytes]:
     # Tests of junk write keys of any bytes.
     records = ((record.key().decode("utf-8", "replace"), record.value()) for record in read(bootstrap, OUTCOMES.name))
     return {key: value for key, value in records if key.startswith(prefix)}
-
-
-def windows(bootstrap: str, app: str, topics: str = "") -> dict[bytes, bytes]:
-    """What an app's windows count, by key: of the records of each, the one of the highest version.
-
-    topics: what comes before the registry's names.
-    """
-    prefix = f"{app}/".encode()
-    records = [(record.key(), record.value()) for record in read(bootstrap, topics + WINDOWS.name)]
-    held = latest((key, value) for key, value in records if key.startswith(prefix))
-    return {key: counts for key, value in held.items() if (counts := contents(value)) != encoded({})}
-
-
-def windows_of(bootstrap: str, log: Iterable[Event], topics: str = "") -> dict[bytes, bytes]:
-    """The oracle of windows: those of the outcomes of each partition, which are where they were written."""
-    places = {record.key().decode(): record.partition() for record in read(bootstrap, topics + OUTCOMES.name)}
-    by_partition: dict[int, dict[str, Outcome]] = defaultdict(dict)
-    for key, outcome in fold(log).items():
-        by_partition[places[key]][key] = outcome
-    return {
-        WindowId(*at, partition).key(): encoded(segments)
-        for partition, outcomes in by_partition.items()
-        for at, segments in counted(outcomes).items()
-    }
 
 
 def lag(bootstrap: str, group: str) -> int:

@@ -1,4 +1,4 @@
-"""`keeprate migrate`: bring the store's tables and views up to this version."""
+"""`keeprate migrate`: bring the store's tables up to this version."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,7 @@ def migrate(
     store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was applied as JSON.")] = False,
 ) -> None:
-    """Create or upgrade the store's database, tables and views.
+    """Create or upgrade the store's database and tables.
 
     Where this version defines anew what a suggestion comes to, all of them are derived beside the old ones, compared
     and swapped in, while sinks go on landing. Safe to run again. Forward only: a store that a newer Keeprate migrated
@@ -46,12 +46,12 @@ def migrate(
 
 
 def _as_json(applied: "list[Script]", rebuilt: "list[Rebuilt]") -> list[dict[str, object]]:
-    lines: list[dict[str, object]] = [{"kind": script.kind, "name": script.name} for script in applied]
+    lines: list[dict[str, object]] = [{"kind": "migration", "name": script.name} for script in applied]
     return lines + [{"kind": "suggestions", **vars(each)} for each in rebuilt]
 
 
 def _as_text(applied: "list[Script]", rebuilt: "list[Rebuilt]") -> list[str]:
-    lines = [f"applied {script.kind} {script.name}" for script in applied]
+    lines = [f"applied migration {script.name}" for script in applied]
     for each in rebuilt:
         lines.append(f"derived {each.suggestions:,} suggestions; there were {each.before:,}")
         lines += [f"  {number:,} differ in {column}" for column, number in each.changed.items()]

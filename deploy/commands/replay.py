@@ -1,4 +1,4 @@
-"""`keeprate replay`: rebuild outcomes from the facts in the store, and windows from the outcomes."""
+"""`keeprate replay`: rebuild outcomes from the facts in the store."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -15,9 +15,7 @@ from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
     from keeprate.sinks.recompute import Selection
-    from keeprate.sinks.recount import Recounted, Touched
     from keeprate.sinks.replay import Replayed
-    from keeprate.sinks.windows import Windows
 
 _OUTCOMES = "outcomes"
 
@@ -33,23 +31,14 @@ def replay(
         bool, typer.Option("--verify", help="List what differs, and exit with 1 if anything does.")
     ] = False,
     show: Annotated[int, typer.Option(help="How many differences --verify lists.", min=0)] = 20,
-    windows: Annotated[
-        bool, typer.Option("--windows/--no-windows", help="Count the windows of these outcomes again, too.")
-    ] = True,
-    settled_s: Annotated[
-        int, typer.Option(help="Leave windows of generations that got a fact so recently.", min=0)
-    ] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
-    brokers: Annotated[
-        str, typer.Option(help="Kafka, which knows over how many partitions windows are spread; KEEPRATE_BROKERS.")
-    ] = "",
 ) -> None:
-    """Rebuild outcomes from the facts in the store, and the windows in which they count.
+    """Rebuild outcomes from the facts in the store.
 
     Says what it would write, and writes with --yes. Inserting is safe at any time: a recomputed outcome merges with
-    the stored one, and a window that is counted again holds until later facts change it. Where a stored outcome holds
-    more than its facts say, rebuild --into a table of its own and exchange the two: docs/upkeep.md says how.
+    the stored one. Where a stored outcome holds more than its facts say, rebuild --into a table of its own and exchange
+    the two: docs/upkeep.md says how.
 
     keeprate replay --since 7d --app editor --yes
 
@@ -58,39 +47,25 @@ def replay(
     keeprate replay --verify
     """
     from keeprate.sinks.clickhouse import StoreError, connect
-    from keeprate.sinks.kafka_errors import BrokerError
     from keeprate.sinks.recompute import count_facts
-    from keeprate.sinks.recount import Touched
     from keeprate.sinks.replay import make_table
     from keeprate.sinks.replay import replay as rebuild
-    from keeprate.sinks.windows import Windows
 
     if yes and verify:
         _refuse("--yes writes and --verify only looks: give one of them", 2)
-    defaults = from_environment()
-    touched = Touched() if windows and into == _OUTCOMES else None
     try:
         selection = _selection(datetime.now(UTC), app or [], generation or [], since, until)
-        partitions = _partitions(brokers or defaults.brokers) if touched else 0
-        with connect(store or defaults.store_url) as client:
+        with connect(store or from_environment().store_url) as client:
             if yes and into != _OUTCOMES:
                 make_table(client, into)
-            with _progress("events", not as_json, lambda: count_facts(client, selection)) as advance:
-                done = rebuild(client, selection, into, yes, show if verify else 0, advance, touched)
-            recounted = _recount(Windows(client, partitions, settled_s), touched, yes, as_json) if touched else None
-    except BrokerError as error:
-        _refuse(f"{error}\nKafka knows over how many partitions windows are spread: give --brokers, or --no-windows", 1)
+            with _progress(not as_json, lambda: count_facts(client, selection)) as advance:
+                done = rebuild(client, selection, into, yes, show if verify else 0, advance)
     except StoreError as error:
         _refuse(f"{error}\nIs the store up and migrated, and --store or KEEPRATE_STORE_URL right?", 1)
     except ValueError as error:
         _refuse(str(error), 2)
-    if as_json:
-        typer.echo(_as_json(done, into, yes, recounted))
-    else:
-        typer.echo(printable(_as_text(done, into, yes, verify)))
-        if recounted is not None:
-            typer.echo(_windows_as_text(recounted, yes))
-    if verify and (done.differing or (recounted is not None and recounted.differing)):
+    typer.echo(_as_json(done, into, yes) if as_json else printable(_as_text(done, into, yes, verify)))
+    if verify and done.differing:
         raise typer.Exit(1)
 
 
@@ -117,23 +92,8 @@ def _selection(now: datetime, apps: list[str], generations: list[str], since: st
     )
 
 
-def _partitions(brokers: str) -> int:
-    from keeprate.sinks.positions import KafkaPositions
-    from keeprate.sinks.verification import partitions_of
-
-    with KafkaPositions(brokers) as positions:
-        return partitions_of(positions)
-
-
-def _recount(windows: "Windows", touched: "Touched", writes: bool, quiet: bool) -> "Recounted":
-    from keeprate.sinks.recount import recount
-
-    with _progress("spans of windows", not quiet, lambda: sum(1 for _ in touched.spans())) as advance:
-        return recount(windows, touched, writes, lambda: advance(1))
-
-
 @contextmanager
-def _progress(what: str, wanted: bool, total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
+def _progress(wanted: bool, total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
     """A bar on stderr, where a person looks."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -142,22 +102,13 @@ def _progress(what: str, wanted: bool, total: Callable[[], int]) -> Iterator[Cal
     if not (wanted and console.is_terminal):
         yield lambda number: None
         return
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=total())
+        task = progress.add_task("events", total=total())
         yield lambda number: progress.advance(task, number)
 
 
-def _windows_as_text(done: "Recounted", wrote: bool) -> str:
-    differing = done.differing + done.closed
-    line = f"{done.compared} windows compared with their outcomes in the table, {differing} differ"
-    line += f", {done.closed} of them closed: later facts are not added to those" if done.closed else ""
-    if wrote:
-        return f"{line}; wrote {done.written} to windows"
-    return f"{line}; would write {differing} to windows" if differing else line
-
-
-def _as_json(done: "Replayed", table: str, wrote: bool, windows: "Recounted | None") -> str:
+def _as_json(done: "Replayed", table: str, wrote: bool) -> str:
     from keeprate.sinks.replay import explain
 
     numbers = {name: getattr(done, name) for name in ("events", "outcomes", "equal", "lacking", "more", "written")}
@@ -170,9 +121,8 @@ def _as_json(done: "Replayed", table: str, wrote: bool, windows: "Recounted | No
         }
         for one in done.differences
     ]
-    counts = asdict(windows) if windows is not None else None
     unread = [asdict(one) for one in done.unread]
-    more = {"fields": done.fields, "differences": listed, "unread": unread, "windows": counts}
+    more = {"fields": done.fields, "differences": listed, "unread": unread}
     return json.dumps({"table": table, "dry_run": not wrote, **numbers, **more})
 
 

@@ -57,7 +57,7 @@ def report(
             if found.empty and not (as_json or as_csv):
                 _refuse(nothing_found(client, scope), 0)
     except SchemaMismatchError as error:
-        _refuse(f"{error}\nThe store's tables or views are not this version's: run keeprate migrate", 1)
+        _refuse(f"{error}\nThe store's tables are not this version's: run keeprate migrate", 1)
     except StoreError as error:
         _refuse(f"{error}\nIs the store up, and --store or KEEPRATE_STORE_URL right? It is {shown(url)}", 1)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`keeprate verify`: does the store hold what Kafka held, and do outcomes and windows say what the facts say?"""
+"""`keeprate verify`: does the store hold what Kafka held, and do outcomes say what the facts say?"""
 
 import json
 import textwrap
@@ -36,10 +36,10 @@ def verify(
     settled_s: Annotated[int, typer.Option(help="leave out generations that got a fact so recently", min=0)] = 60,
     patience_s: Annotated[float, typer.Option(help="how long to wait for what is on its way", min=0)] = 30,
     join_group: Annotated[str, typer.Option(help="the workers' --group")] = JOIN_GROUP,
-    repair: Annotated[bool, typer.Option(help="insert recomputed outcomes and windows")] = False,
+    repair: Annotated[bool, typer.Option(help="insert recomputed outcomes")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print what was compared and found as JSON lines")] = False,
 ) -> None:
-    """Check that records are accounted for, that nothing went back, and that facts, outcomes and windows agree.
+    """Check that records are accounted for, that nothing went back, and that facts and outcomes agree.
 
     It may run while the pipeline works: what lags is waited for, and not judged if it does not come. Exits with 1 when
     something is found. Repairing is safe at any time: what is inserted merges with what is there.
@@ -124,7 +124,7 @@ def _as_json(report: "Report") -> Iterator[str]:
         yield json.dumps({"kind": "conflict", **where})
     for fact in report.unread:
         yield json.dumps({"kind": "unread", **asdict(fact)})
-    names = ("ranges", "offsets", "outcomes", "windows")
+    names = ("ranges", "offsets", "outcomes")
     counts = {name: getattr(report, name) for name in names}
     counts |= {"conflicts": len(report.conflicts), "unread": len(report.unread)}
     yield json.dumps({"kind": "checked", **counts, "findings": len(report.findings)})
@@ -149,9 +149,8 @@ def _as_text(report: "Report", repair: bool) -> Iterator[str]:
         "facts are not taken by this version, which an earlier one took; their outcomes are left as they are",
         [(one.app, one.event_id, one.reason) for one in report.unread],
     )
-    compared = f"{report.ranges} ranges, {report.offsets} offsets, {report.outcomes} outcomes, {report.windows} windows"
-    yield f"{compared} checked"
-    repaired = "; recomputed outcomes and windows were inserted" if repair and report.findings else ""
+    yield f"{report.ranges} ranges, {report.offsets} offsets, {report.outcomes} outcomes checked"
+    repaired = "; recomputed outcomes were inserted" if repair and report.findings else ""
     yield f"{len(report.findings)} findings{repaired}"
 
 

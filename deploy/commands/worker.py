@@ -8,8 +8,6 @@ import typer
 
 from keeprate.deploy.settings import from_environment
 from keeprate.schemas.topics import JOIN_GROUP
-from keeprate.schemas.window_names import LABELS
-from keeprate.schemas.window_record import DEFAULT_SEGMENTS, MAX_SEGMENTS, Form
 
 
 class State(StrEnum):
@@ -27,13 +25,6 @@ def worker(
     brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
     group: Annotated[str, typer.Option(help="workers of one group share the partitions")] = JOIN_GROUP,
     standby_replicas: Annotated[int, typer.Option(help="other workers that keep a copy of the state")] = 0,
-    windows: Annotated[bool, typer.Option(help="publish the counts of 5-minute windows")] = True,
-    window_interval_s: Annotated[float, typer.Option(help="between two publications", min=0.1)] = 5.0,
-    window_labels: Annotated[str, typer.Option(help="that tell segments apart [default: all]")] = ",".join(LABELS),
-    window_segments: Annotated[
-        int,
-        typer.Option(help="of one window; the rest is one segment, other", min=1, max=MAX_SEGMENTS),
-    ] = DEFAULT_SEGMENTS,
     metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
@@ -44,11 +35,9 @@ def worker(
     """
     from confluent_kafka import KafkaException
 
-    from keeprate.streams.publishing import WindowSettings
     from keeprate.streams.state import StateLockedError
     from keeprate.streams.worker import TopicsMissingError, WorkerSettings, run
 
-    form = Form(_labels(window_labels), window_segments)
     settings = from_environment()
     directory = (data_dir or settings.data_dir / "worker") if state is State.ROCKSDB else None
     try:
@@ -59,7 +48,6 @@ def worker(
                 group=group,
                 standby_replicas=standby_replicas,
                 metrics_port=metrics_port,
-                windows=WindowSettings(window_interval_s, form) if windows else None,
                 log_level=log_level.upper(),
             )
         )
@@ -70,10 +58,3 @@ def worker(
             f"keeprate worker: no broker answers at {brokers or settings.brokers} ({error.args[0]}); "
             "set KEEPRATE_BROKERS or --brokers"
         ) from None
-
-
-def _labels(text: str) -> tuple[str, ...]:
-    chosen = {name.strip() for name in text.split(",") if name.strip()}
-    if unknown := sorted(chosen - set(LABELS)):
-        raise typer.BadParameter(f"{unknown[0]}: labels are {', '.join(LABELS)}", param_hint="--window-labels")
-    return tuple(name for name in LABELS if name in chosen)

@@ -205,14 +205,14 @@ VERIFY_FINDINGS: Final = Metric(
     "keeprate_verify_findings",
     "gauge",
     ("invariant",),
-    "Violations that the last verification found: I1 account, I2 ledger, I4 outcomes, windows, I6 order, I7 agreement.",
+    "Violations that the last verification found: I1 account, I2 ledger, I4 outcomes, I6 order, I7 agreement.",
     "Above 0: docs/runbook.md, KeeprateVerifyFailed; keeprate verify lists them.",
 )
 VERIFY_CHECKED: Final = Metric(
     "keeprate_verify_checked",
     "gauge",
     ("subject",),
-    "How much the last verification compared: ranges, offsets, positions, generations, outcomes and windows.",
+    "How much the last verification compared: ranges, offsets, positions, generations and outcomes.",
     "0 while events arrive: the sinks land nothing, or the join is behind.",
 )
 VERIFY_WAITING: Final = Metric(

@@ -123,7 +123,6 @@ def families(last: Pass | None) -> list[Family]:
         "positions": len(report.positions) if report else 0,
         "generations": sum(each.facts for each in report.agreements) if report else 0,
         "outcomes": report.outcomes if report else 0,
-        "windows": report.windows if report else 0,
     }
     noted = {
         "conflicts": len(report.conflicts) if report else 0,

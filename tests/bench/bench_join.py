@@ -28,14 +28,13 @@ RECOVERED: Final = 1_000_000
 RECOVERED_LARGE: Final = 10_000_000
 
 NAMES: Final = {
-    "join.keeprate": "`keeprate worker --no-windows`: validated, state in RocksDB, changelog acknowledged, committed",
-    "join.keeprate_windows": "`keeprate worker`: the same, and the counts of 5-minute windows published",
+    "join.keeprate": "`keeprate worker`: validated, state in RocksDB, changelog acknowledged, committed",
     "join.limit": "consume and validate only",
     "join.kafka_streams": "Kafka Streams 4.3.1 in Java, one stream thread, RocksDB",
     "join.quix": "Quix Streams 3.28.1, RocksDB",
     "join.faust_plain": "a plain Faust agent with a table in memory",
     "join.bytes_per_pending": "state on disk for each pending suggestion, compacted",
-    **{f"scaling.{count}": f"`keeprate worker --no-windows`, {count} partitions and processes" for count in SCALES},
+    **{f"scaling.{count}": f"`keeprate worker`, {count} partitions and processes" for count in SCALES},
     "join.recovery": f"from an empty disk to the first new outcome, {RECOVERED:,} pending",
     "join.recovery_10m": f"the same with {RECOVERED_LARGE:,} pending; measured when asked for by name",
 }
@@ -86,16 +85,14 @@ def _contenders(bench: Bench, cluster: Cluster) -> dict[str, Callable[[], float]
     loads: dict[int, Load] = {}
     # The size of the state is that of the last run's.
     ours = bench.wants("join.keeprate") or bench.wants("join.bytes_per_pending")
-    counting = bench.wants("join.keeprate_windows")
-    if ours or counting or bench.wants("join.limit"):
+    if ours or bench.wants("join.limit"):
         load = loads[EVENTS] = _load(bench, EVENTS)
         _fill(bench, cluster, load, DEFAULT_PARTITIONS)
         if bench.wants("join.limit"):
             runs["limit"] = lambda: contenders.limit(cluster, load)
-    for name in ("keeprate", "keeprate_windows"):
-        if ours if name == "keeprate" else counting:
-            bench.say("folding the events, to know what must come of them")
-            runs[name] = _ours(bench, cluster, load, name)
+    if ours:
+        bench.say("folding the events, to know what must come of them")
+        runs["keeprate"] = _ours(bench, cluster, load)
     for name, events in PEER_EVENTS.items():
         if bench.wants(f"join.{name}"):
             bench.say(f"{name}: filling its topics")
@@ -105,9 +102,9 @@ def _contenders(bench: Bench, cluster: Cluster) -> dict[str, Callable[[], float]
     return runs
 
 
-def _ours(bench: Bench, cluster: Cluster, load: Load, name: str) -> Callable[[], float]:
-    digest, windows = expected(load), name == "keeprate_windows"
-    return lambda: contenders.keeprate(cluster, load, digest, bench.directory / name, bench.say, windows=windows)
+def _ours(bench: Bench, cluster: Cluster, load: Load) -> Callable[[], float]:
+    digest = expected(load)
+    return lambda: contenders.keeprate(cluster, load, digest, bench.directory / "keeprate", bench.say)
 
 
 def _peer(bench: Bench, cluster: Cluster, load: Load, name: str) -> Callable[[], float]:

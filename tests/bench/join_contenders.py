@@ -63,9 +63,7 @@ def limit(cluster: Cluster, load: Load) -> float:
 
 
 @contextmanager
-def workers(
-    cluster: Cluster, directory: Path, count: int, group: str, windows: bool = False
-) -> Iterator[list[ChildProcess]]:
+def workers(cluster: Cluster, directory: Path, count: int, group: str) -> Iterator[list[ChildProcess]]:
     """So many `keeprate worker` processes with empty states in RocksDB; stopped in order at the end."""
     command = [str(Path(sys.executable).parent / "keeprate"), "worker", "--brokers", cluster.bootstrap]
     with ExitStack() as running:
@@ -74,7 +72,6 @@ def workers(
             home = directory / f"worker-{number}"
             shutil.rmtree(home, ignore_errors=True)
             options = ["--group", group, "--data-dir", str(home / "state"), "--state", "rocksdb"]
-            options.append("--windows" if windows else "--no-windows")
             child = ChildProcess("keeprate worker", [*command, *options], home / "worker.log")
             children.append(running.enter_context(child))
         yield children
@@ -87,18 +84,14 @@ def keeprate(
     directory: Path,
     say: Say,
     processes: int = 1,
-    windows: bool = False,
 ) -> float:
-    """The worker as it is run, with its state in RocksDB and its changelog; a record is done once it is committed.
-
-    windows: whether it publishes the counts of windows too, which is no part of the join and none of the peers' work.
-    """
+    """The worker as it is run, with its state in RocksDB and its changelog; a record is done once it is committed."""
     names = [topic.name for topic in SOURCES]
     partitions = cluster.topics()[names[0]]
     cluster.delete(topic.name for topic in ALL if topic not in SOURCES)
     create_topics(cluster.bootstrap, partitions)
     group = _fresh("keeprate")
-    with workers(cluster, directory, processes, group, windows) as children:
+    with workers(cluster, directory, processes, group) as children:
         samples = follow(cluster.committed(group, *names), load.events, children, say)
     check(cluster, expected)
     return rate(samples, load.events)

@@ -13,7 +13,6 @@ from keeprate.schemas.decode import NIL_ID, ContractError, decode, decode_stored
 from keeprate.schemas.events import EVENT_TYPES, MAX_EVENT_BYTES, SCHEMA_VERSION, is_late_check
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import decode_outcome, encode_outcome
-from keeprate.schemas.windows import contribution
 
 DOCS = Path(__file__).parents[2] / "docs/events.md"
 EXAMPLES = Path(json_schema.__file__).parent / "examples"
@@ -302,7 +301,6 @@ def test_what_an_older_gate_let_in_stays_readable(event: dict[str, Any]) -> None
     stored = decode_stored(_bytes(event))
     assert json.loads(encode(stored)) == event
     for key, outcome in fold([stored]).items():
-        contribution(key, outcome)
         assert decode_outcome(encode_outcome(key, outcome)) == (key, outcome)
 
 

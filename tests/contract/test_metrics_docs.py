@@ -1,6 +1,5 @@
 """docs/metrics.md says what every column, count and rate means."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +16,6 @@ from tests.worked_example import worked_example
 pytestmark = pytest.mark.clickhouse
 TEXT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 NAMED = set(re.findall(r"`([a-z_0-9.]+)`", TEXT))
-WINDOWS_PAGE = (Path(__file__).parents[2] / "docs" / "windows.md").read_text()
-WINDOW_VIEWS = {"window_counts": {"bucket_s"}, "window_retention": {"bucket_s", "as_of", "grace_s"}}
 
 
 @pytest.fixture(scope="module")
@@ -26,24 +23,6 @@ def client() -> Iterator[Client]:
     with reading() as client:
         load(client, worked_example())
         yield client
-
-
-def test_the_views_are_those_of_windows(client: Client) -> None:
-    """All else is asked of the table."""
-    listed = client.query("SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'")
-    assert {name for (name,) in listed} == {*WINDOW_VIEWS}
-
-
-@pytest.mark.parametrize("view", WINDOW_VIEWS)
-def test_every_count_of_windows_is_explained(client: Client, view: str) -> None:
-    """On a page of their own; buckets are named by their pattern."""
-    values = {"bucket_s": "0", "as_of": "'2040-01-01'", "grace_s": "300"}
-    arguments = ", ".join(f"{name}={values[name]}" for name in sorted(WINDOW_VIEWS[view]))
-    query = f"SELECT * FROM {view}(since='2020-01-01', until='2030-01-01', {arguments})"
-    columns = json.loads(client.query_bytes(query, {}, "JSONCompactEachRowWithNames").splitlines()[0])
-    patterns = re.compile(r"(latency|first_token|edit_distance)_(le_\d+_(ms|pct)|over)")
-    named = set(re.findall(r"`([a-z_0-9]+)`", WINDOWS_PAGE))
-    assert {name for name in columns if not patterns.fullmatch(name)} <= named
 
 
 def test_every_column_is_explained(client: Client) -> None:

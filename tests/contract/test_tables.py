@@ -7,8 +7,6 @@ import pytest
 
 from keeprate.schemas.events import Action, Edit, Envelope, Evaluation, Flag, Generation, RetentionCheck, Vote
 from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS
-from keeprate.schemas.window_names import COUNTS, HORIZON_COUNTS
-from keeprate.schemas.window_record import columns
 from keeprate.sinks.clickhouse import SchemaMismatchError
 from keeprate.sinks.migrate import Script, pending, scripts
 
@@ -37,17 +35,6 @@ def test_the_outcomes_table_is_the_declared_semilattice() -> None:
     assert [line.strip().rstrip(",") for line in body.splitlines()] == expected
 
 
-def test_the_windows_table_is_the_declared_record() -> None:
-    """The columns are those of the record, so that its bytes are a row; and the views add up every count."""
-    body = _statement("windows").split("(\n", 1)[1].rsplit("\n)\nENGINE", 1)[0]
-    assert body.splitlines() == [f"  {column}" + "," * (number < 7) for number, column in enumerate(columns())]
-    views = {script.name: script.text for script in scripts() if script.kind == "view"}
-    assert set(re.findall(r"sum\((?:toFloat64\()?s\.(\w+)\)+ AS \1\b", views["100_window_counts"])) == set(COUNTS)
-    assert set(re.findall(r"sum\((?:toFloat64\()?r\.(\w+)\)+ AS \1\b", views["110_window_retention"])) == set(
-        HORIZON_COUNTS
-    )
-
-
 @pytest.mark.parametrize("table", ["generations", "feedback"])
 def test_a_fact_has_a_column_for_each_field_that_is_read_out(table: str) -> None:
     """The fields of the JSONExtract and the columns with a default out of it are the same."""
@@ -71,7 +58,7 @@ def test_each_event_field_is_a_column_or_named_as_left_in_the_event(table: str, 
     assert fields - columns <= LEFT_IN_THE_EVENT
 
 
-@pytest.mark.parametrize("table", ["generations", "feedback", "outcomes", "windows", "dead_letters", "ledger"])
+@pytest.mark.parametrize("table", ["generations", "feedback", "outcomes", "suggestions", "dead_letters", "ledger"])
 def test_every_table_keeps_tokens(table: str) -> None:
     """Without a deduplication window an insert that is tried again is inserted again."""
     assert "non_replicated_deduplication_window = 10000" in _statement(table)
@@ -90,8 +77,8 @@ def test_rows_of_one_identity_meet_in_one_partition(table: str) -> None:
 def test_every_statement_may_run_twice() -> None:
     """Processes that migrate at the same time, and one that was cut off, run a statement again without harm."""
     harmless = re.compile(
-        r"CREATE TABLE IF NOT EXISTS|CREATE OR REPLACE VIEW|CREATE MATERIALIZED VIEW IF NOT EXISTS"
-        r"|ALTER TABLE \w+ (ADD|DROP|MODIFY) (COLUMN|INDEX) IF (NOT )?EXISTS|DROP \w+ IF EXISTS"
+        r"CREATE TABLE IF NOT EXISTS|CREATE MATERIALIZED VIEW IF NOT EXISTS|DROP \w+ IF EXISTS"
+        r"|ALTER TABLE \w+ (ADD|DROP|MODIFY) (COLUMN|INDEX) IF (NOT )?EXISTS|ALTER TABLE \w+ DELETE WHERE"
     )
     for script in scripts():
         for statement in script.statements:
@@ -100,19 +87,18 @@ def test_every_statement_may_run_twice() -> None:
 
 def test_migrations_are_numbered_without_a_gap() -> None:
     """The numbers are 1, 2, 3 …: two branches that added the same one are noticed."""
-    numbers = [int(script.name[:4]) for script in scripts() if script.kind == "migration"]
+    numbers = [int(script.name[:4]) for script in scripts()]
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-FIRST = Script("migration", "0001_a", "CREATE TABLE IF NOT EXISTS a (x UInt8) ENGINE = Null;")
-SECOND = Script("migration", "0002_b", "CREATE TABLE IF NOT EXISTS b (x UInt8) ENGINE = Null;")
-VIEW = Script("view", "c", "CREATE OR REPLACE VIEW c AS SELECT 1;")
+FIRST = Script("0001_a", "CREATE TABLE IF NOT EXISTS a (x UInt8) ENGINE = Null;")
+SECOND = Script("0002_b", "CREATE TABLE IF NOT EXISTS b (x UInt8) ENGINE = Null;")
 
 
 def test_only_what_is_new_is_pending() -> None:
-    """An applied migration is not run again; a view is, when it changed."""
+    """An applied migration is not run again; what an older version noted of its views is no migration."""
     applied = {("migration", "0001_a"): FIRST.checksum, ("view", "c"): "of an older text"}
-    assert pending([FIRST, SECOND, VIEW], applied) == [SECOND, VIEW]
+    assert pending([FIRST, SECOND], applied) == [SECOND]
 
 
 def test_an_edited_migration_is_refused() -> None:
@@ -123,7 +109,7 @@ def test_an_edited_migration_is_refused() -> None:
 
 def test_a_comment_may_be_corrected() -> None:
     """The checksum is of the statements."""
-    assert Script("migration", "0001_a", "-- Why.\n" + FIRST.text).checksum == FIRST.checksum
+    assert Script("0001_a", "-- Why.\n" + FIRST.text).checksum == FIRST.checksum
 
 
 def test_a_store_of_a_newer_version_is_refused() -> None:

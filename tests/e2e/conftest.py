@@ -12,7 +12,7 @@ from keeprate.deploy.process import ChildProcess
 from keeprate.deploy.stack import keeprate
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
-from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, SOURCES, WINDOWS
+from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, SOURCES
 from keeprate.sinks.migrate import migrate
 from tests.landing import wait_landed
 
@@ -36,8 +36,7 @@ class Pipeline:
     def settle(self, timeout_s: float = 90) -> None:
         """Return once all that was emitted is joined, and all of that is landed."""
         wait_landed(self.brokers, "keeprate-join", SOURCE_NAMES, timeout_s)
-        others = [OUTCOMES.name, WINDOWS.name, DEAD_LETTERS.name]
-        wait_landed(self.brokers, "keeprate-sink", [*SOURCE_NAMES, *others], timeout_s)
+        wait_landed(self.brokers, "keeprate-sink", [*SOURCE_NAMES, OUTCOMES.name, DEAD_LETTERS.name], timeout_s)
 
 
 @pytest.fixture

@@ -15,13 +15,12 @@ from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, SOURCES
 from tests.fault.lab import Lab
 from tests.fault.offsets import Offsets
 from tests.fault.trial import Together
-from tests.streaming import Sourced, disordered, expected, produce, read, story, windows, windows_of
+from tests.streaming import Sourced, disordered, expected, produce, read, story
 
 SUGGESTIONS: Final = 2_000
 PARTS: Final = 16
 PART_EVERY_S: Final = 0.5
 _PATIENCE_S: Final = 180.0
-_PUBLISHING_S: Final = 60.0
 
 
 class Arena:
@@ -34,8 +33,7 @@ class Arena:
         self.name = f"w{seed}-{time.monotonic_ns()}"
         self.prefix = f"{self.name}."
         lab.create_topics({self.prefix + topic.name: topic.config for topic in ALL})
-        # Of the last minutes, because windows that are older are closed for a worker that takes over.
-        self.log = story(self.rng, self.name, SUGGESTIONS, int(time.time() * 1000) - 300_000)
+        self.log = story(self.rng, self.name, SUGGESTIONS)
         self.records = self._on_own_topics(disordered(self.rng, self.log))
         state = self.rng.choice(["memory", "rocksdb"])
         self.workers = [self._worker(number, state, standby_replicas) for number in range(2)]
@@ -53,7 +51,7 @@ class Arena:
         home = self.lab.directory / f"{self.name}-{number}"
         options = {"brokers": self.lab.broker.bootstrap, "group": self.name, "data-dir": home / "state", "state": state}
         arguments = [f"--{name}={value}" for name, value in options.items()]
-        arguments += [f"--standby-replicas={standby_replicas}", "--window-interval-s=0.2"]
+        arguments.append(f"--standby-replicas={standby_replicas}")
         child = {"prefix": self.prefix, "arguments": arguments}
         return self.lab.nest.child("keeprate worker", "tests.fault.worker_child", child, home / "worker.log")
 
@@ -119,19 +117,6 @@ class Arena:
         merged = {key: encode_outcome(key, merge_all(all_)) for key, all_ in written.items()}
         wanted = expected(self.log)
         return sorted(key for key in merged.keys() | wanted.keys() if merged.get(key) != wanted.get(key))
-
-    def miscounted(self) -> list[bytes]:
-        """The windows that do not count the oracle's outcomes, when all that is to be published has been."""
-        wanted = windows_of(self.lab.broker.bootstrap, self.log, self.prefix)
-
-        def differing() -> list[bytes]:
-            found = windows(self.lab.broker.bootstrap, self.name, self.prefix)
-            return sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
-
-        deadline = time.monotonic() + _PUBLISHING_S
-        while differing() and time.monotonic() < deadline:
-            time.sleep(0.5)
-        return differing()
 
     def behind(self) -> list[str]:
         """The keys whose last record holds less than the oracle, after a worker has recovered alone."""

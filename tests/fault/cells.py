@@ -45,23 +45,17 @@ def _sink_cell(name: str, fault: Fault, alone: bool) -> Cell:
 
 def _worker_cell(name: str, fault: worker_faults.Fault) -> Cell:
     def survive(lab: Lab, seed: int, together: Together) -> Outcome:
-        """lost: suggestions whose outcome is not the oracle's. duplicated: windows that count them in another way.
-
-        unaccounted: suggestions whose last record is behind the oracle, and windows that are not counted anew.
-        """
+        """lost: suggestions whose outcome is not the oracle's. unaccounted: those whose last record is behind it."""
         arena = Arena(lab, seed, fault.standby_replicas, together)
         try:
             worker_faults.survive(arena, fault)
-            wrong, miscounted = arena.wrong(), arena.miscounted()
-            if wrong or miscounted:
+            if wrong := arena.wrong():
                 keep_evidence(name, seed, arena.evidence(wrong))
-            behind, recounted = arena.behind(), arena.miscounted()
-            if behind or recounted:
+            if behind := arena.behind():
                 keep_evidence(f"{name}, recovered", seed, arena.evidence(behind))
         finally:
             arena.close()
-        unaccounted = len(behind) + len(recounted)
-        return Outcome(name, 1, len(arena.records), arena.kills, len(wrong), len(miscounted), unaccounted)
+        return Outcome(name, 1, len(arena.records), arena.kills, len(wrong), 0, len(behind))
 
     return Cell(name, survive, fault.alone)
 

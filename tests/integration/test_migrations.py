@@ -10,6 +10,7 @@ from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import decode, encode
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
+from keeprate.sinks.accounting import accounted, rowless
 from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.flush import INSERT_SETTINGS
 from keeprate.sinks.migrate import apply, migrate, pending, scripts
@@ -18,8 +19,11 @@ from keeprate.sinks.verify import check_outcomes
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 
-MIGRATIONS = [script for script in scripts() if script.kind == "migration"]
+MIGRATIONS = scripts()
 OUTCOMES_SINCE = 2
+WINDOWS_GO = 12
+WINDOWS = "keeprate.windows"
+LEDGER = ("sink", "topic", "partition", "first_offset", "last_offset", "rows")
 
 
 def _land(client: Client, topic: str, values: list[bytes]) -> None:
@@ -58,13 +62,34 @@ def test_a_store_of_an_older_version_keeps_its_rows(store: StoreProcess, version
             _land(client, "keeprate.outcomes", outcomes)
         before = _everything(client)
         applied = migrate(f"{store.url}/{database}")
-        assert [script.name for script in applied if script.kind == "migration"] == [
-            script.name for script in MIGRATIONS[version:]
-        ]
+        assert applied == MIGRATIONS[version:]
         after = _everything(client)
         assert {name: after[name] for name in before} == before
         _land(client, "keeprate.outcomes", outcomes)
         assert check_outcomes(client, settled_s=0).findings == []
+
+
+def test_a_store_with_windows_loses_them_and_no_more(store: StoreProcess) -> None:
+    """Table, views and the ledger's rows of their topic; what a sink of that version still notes is no fact either."""
+    url = f"{store.url}/windows_{uuid.uuid4().hex[:8]}"
+    with connect(store.url, "default") as client:
+        client.command(f"CREATE DATABASE {url.rpartition('/')[2]}")
+    with connect(url) as client:
+        apply(client, MIGRATIONS[: WINDOWS_GO - 1])
+        client.command("INSERT INTO windows (app, window_at) VALUES ('editor', 0)")
+        for number, view in ((100, "window_counts"), (110, "window_retention")):
+            client.command(f"CREATE VIEW {view} AS SELECT * FROM windows FINAL")
+            client.insert("schema_versions", ("kind", "name", "checksum"), [("view", f"{number}_{view}", "its own")])
+        noted = [("sink", topic, 3, 0, 9, 10) for topic in ("keeprate.feedback", "keeprate.outcomes", WINDOWS)]
+        client.insert("ledger", LEDGER, noted)
+        assert migrate(url) == MIGRATIONS[WINDOWS_GO - 1 :]
+        named = "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE '%window%'"
+        assert client.query(named) == []
+        assert client.query("SELECT topic FROM ledger ORDER BY topic") == [(topic,) for _, topic, *_ in noted[:2]]
+        client.insert("ledger", LEDGER, noted[2:])
+        assert accounted(client) == (3, 10)
+        assert set(rowless(client)) == {("keeprate.feedback", 3)}
+        assert migrate(url) == []
 
 
 def test_a_migration_that_was_cut_off_is_run_again(store: StoreProcess) -> None:

@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from keeprate.deploy.commands.tree import app
-from keeprate.deploy.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
@@ -60,17 +59,9 @@ def _expected(log: Iterable[Event]) -> dict[str, Outcome]:
 
 
 def _run(url: str, *arguments: str, code: int = 0) -> str:
-    result = CliRunner().invoke(app, ["replay", "--no-windows", "--store", url, *arguments])
+    result = CliRunner().invoke(app, ["replay", "--store", url, *arguments])
     assert result.exit_code == code, result.output
     return result.stdout
-
-
-def test_windows_need_kafka(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over how many partitions they are spread is nowhere in the store: what to do is said, and nothing is done."""
-    monkeypatch.setattr("keeprate.sinks.kafka._CALL_TIMEOUT_S", 0.5)
-    result = CliRunner().invoke(app, ["replay", "--store", url, "--brokers", f"127.0.0.1:{free_port()}", "--yes"])
-    assert result.exit_code == 1
-    assert "--no-windows" in result.output
 
 
 def _never(unread: Unread) -> None:

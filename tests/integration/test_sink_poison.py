@@ -15,7 +15,7 @@ from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
-from keeprate.schemas.topics import ALL, DEAD_LETTERS, FEEDBACK, OUTCOMES, WINDOWS
+from keeprate.schemas.topics import ALL, DEAD_LETTERS, FEEDBACK, OUTCOMES
 from keeprate.sinks.clickhouse import connect
 from keeprate.sinks.dead_letters import Filter, newest
 from keeprate.sinks.intent import LIVES
@@ -166,7 +166,7 @@ def test_what_no_client_would_write_is_landed(broker: KafkaBroker, store: StoreP
         Hostile("no event, and headers that cannot be read", FEEDBACK.name, b"k", b"junk", headers),
         zeros,
         Hostile("a key of zeros", FEEDBACK.name, bytes(20 << 20), b"junk", compressed=True),
-        *(Hostile("junk", topic.name, b"k", b"junk", headers) for topic in (OUTCOMES, WINDOWS, DEAD_LETTERS)),
+        *(Hostile("junk", topic.name, b"k", b"junk", headers) for topic in (OUTCOMES, DEAD_LETTERS)),
         Hostile("zeros among the dead letters", DEAD_LETTERS.name, b"k", bytes(20 << 20), headers, compressed=True),
     )
     sink = sink_process(broker.bootstrap, url, tmp_path / "sink.log")
@@ -175,10 +175,10 @@ def test_what_no_client_would_write_is_landed(broker: KafkaBroker, store: StoreP
         assert sink.running
     with connect(url) as client:
         letters = {(row["topic"], row["partition"], row["offset"]): row for row in newest(client, Filter(), 100)}
-    topics = [FEEDBACK.name] * 3 + [OUTCOMES.name, WINDOWS.name] + [DEAD_LETTERS.name] * 2
+    topics = [FEEDBACK.name] * 3 + [OUTCOMES.name] + [DEAD_LETTERS.name] * 2
     wanted = [(topic, *place) for topic, place in zip(topics, places[len(plain) + 1 :], strict=True)]
     assert set(letters) == set(wanted)
     assert [letters[at]["cut"].split(":")[0] for at in wanted] == [
-        *("headers", "value", "key", "headers", "headers", "headers", "headers"),
+        *("headers", "value", "key", "headers", "headers", "headers"),
     ]
     assert "20971520 bytes" in letters[wanted[1]]["cut"]

@@ -1,7 +1,6 @@
 """Facts about `keeprate worker` on a real Kafka."""
 
 import random
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +24,6 @@ from tests.streaming import (
     remove_records,
     story,
     wait_until,
-    windows,
-    windows_of,
 )
 
 pytestmark = pytest.mark.kafka
@@ -148,24 +145,3 @@ def test_records_that_retention_removed_are_not_skipped_in_silence(
             wait_until(lambda: not worker.process.running)
             assert worker.process.returncode not in (0, None)
             assert "retention removed offsets" in worker.log.read_text()
-
-
-def test_windows_are_those_of_the_outcomes(bootstrap: str, name: str, tmp_path: Path) -> None:
-    """After kill -9, a takeover of the state and an ordered end, the records that hold are recomputed from outcomes."""
-    rng = random.Random(29)
-    now_ms = int(time.time() * 1000)
-    log = story(rng, name, suggestions=900, base_ms=now_ms - 300_000)
-    records = disordered(rng, log)
-    third = len(records) // 3
-    options = ("--window-interval-s", "0.2")
-    produce(bootstrap, records[:third])
-    with RunningWorker(bootstrap, tmp_path, name, "rocksdb", *options) as worker:
-        wait_until(lambda: len(windows(bootstrap, name)) > 0)
-        worker.process.kill()
-        produce(bootstrap, records[third : 2 * third])
-        worker.process.start()
-        wait_until(lambda: lag(bootstrap, name) == 0)
-        produce(bootstrap, records[2 * third :])
-        wait_until(lambda: lag(bootstrap, name) == 0)
-        worker.process.terminate(deadline_s=30)
-    assert windows(bootstrap, name) == windows_of(bootstrap, log)

@@ -1,4 +1,4 @@
-"""What `decode` accepts is taken by everything after it: the sink's judgement, the real tables, every view."""
+"""What `decode` accepts is taken by everything after it: the sink's judgement, the real tables, every question."""
 
 import random
 from collections.abc import Iterator
@@ -11,9 +11,7 @@ from keeprate.schemas.decode import ContractError, decode
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import encode_outcome
-from keeprate.schemas.topics import FEEDBACK, OUTCOMES, WINDOWS
-from keeprate.schemas.window_record import Form, WindowId, encode_window
-from keeprate.schemas.window_record import fold as fold_segments
+from keeprate.schemas.topics import FEEDBACK, OUTCOMES
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.flush import INSERT_SETTINGS
 from keeprate.sinks.reading.derive import derive_all
@@ -24,7 +22,6 @@ from tests.fault.content.innocent import everything_said
 from tests.reading import reading
 from tests.strategies import BASE_MS
 from tests.unit.sinks.records import FakeRecord
-from tests.windowing import counted
 
 pytestmark = [pytest.mark.clickhouse, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -68,10 +65,10 @@ def _accepted(seed: int, count: int) -> tuple[list[bytes], list[Event]]:
 @settings(max_examples=3, deadline=None)
 @given(st.integers(0, 2**32))
 def test_what_decode_accepts_lands_and_is_read(engine: Client, seed: int) -> None:
-    """As facts, as outcomes merged here and by the engine, as windows; and no view fails or says NaN."""
+    """As facts, as outcomes merged here and by the engine; and no question fails or is answered NaN."""
     bodies, log = _accepted(seed, 40)
     outcomes = fold(log)
-    for table in ("generations", "feedback", "outcomes", "windows"):
+    for table in ("generations", "feedback", "outcomes"):
         engine.command(f"TRUNCATE TABLE {table}")
     _land(engine, FEEDBACK.name, bodies)
     _land(engine, OUTCOMES.name, [encode_outcome(key, fact) for event in log for key, fact in lift(event)])
@@ -82,11 +79,3 @@ def test_what_decode_accepts_lands_and_is_read(engine: Client, seed: int) -> Non
     _derive(engine)
     assert engine.query("SELECT count() FROM suggestions") == [(len(outcomes),)]
     assert everything_said(engine, HOSTILE, BASE_MS) == merged_by_the_engine
-    windows = [
-        encode_window(WindowId(*at, 0), 1, *fold_segments(segments, 100), Form())
-        for at, segments in counted(outcomes).items()
-    ]
-    _land(engine, WINDOWS.name, windows)
-    for view in ("window_counts", "window_retention"):
-        more = ", as_of='2040-01-01', grace_s=300" if view == "window_retention" else ""
-        engine.query(f"SELECT * FROM {view}(since='2020-01-01', until='2040-01-01', bucket_s=0{more})")

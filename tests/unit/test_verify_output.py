@@ -22,7 +22,7 @@ def report(findings: int = 0, noted: int = 0) -> Report:
     agreements = [Agreement(n, DAY + timedelta(days=n // 2), 10, 1, 0, 2) for n in range(4)]
     conflicts = [Conflict("editor", *IDS, "keeprate.feedback/0/1234567", b"secret")] * noted
     unread = [Unread("support", *IDS, "cost_usd: at most 1000000, got 100000000000.0; " * 3)] * noted
-    return Report(found, positions, agreements, 12, 99_999_999, 88_888_888, 77_777, 1, conflicts, unread)
+    return Report(found, positions, agreements, 12, 99_999_999, 88_888_888, 1, conflicts, unread)
 
 
 def text(of: Report) -> list[str]:

@@ -75,7 +75,7 @@ def into_kafka(trial: ContentTrial, seed: int) -> None:
 
 
 def into_our_topics(trial: ContentTrial, seed: int) -> None:
-    """Junk among outcomes, windows and dead letters, while records come."""
+    """Junk among outcomes and dead letters, while records come."""
     trial.write(junk_records(seed, _RECORDS // 2, trial.now_ms, trial.others))
     trial.write_rest()
     trial.settle("junk")
@@ -106,7 +106,7 @@ CONTENT: Final[dict[str, Content]] = {
     "content: what once ended the pipeline": reproductions,
     "content: through the collector": through_the_collector,
     "content: into Kafka": into_kafka,
-    "content: into outcomes, windows and dead letters": into_our_topics,
+    "content: into outcomes and dead letters": into_our_topics,
 }
 CELLS: Final[dict[str, Cell]] = {name: content_cell(name, content) for name, content in CONTENT.items()}
 

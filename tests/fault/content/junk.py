@@ -11,7 +11,7 @@ from typing import Any, Final
 from keeprate.schemas.decode import validate
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome, key_of
-from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, WINDOWS
+from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
 from tests.fault.content import values
 from tests.fault.content.grammar import HOSTILE, Events, Hostile, with_headers
 from tests.fault.content.values import Raw
@@ -20,7 +20,7 @@ from tests.fault.content.values import Raw
 def junk_records(seed: int, count: int, now_ms: int, others: tuple[str, ...]) -> list[Hostile]:
     """So many records. others: generations of the app that is innocent, as keys of what is none of its outcomes."""
     rng = random.Random(seed)
-    kinds = (_outcome, _outcome, _window, _dead_letter)
+    kinds = (_outcome, _outcome, _dead_letter)
     return [rng.choice(kinds)(rng, now_ms, others) for _ in range(count)]
 
 
@@ -83,20 +83,8 @@ _SHAPELESS: Final[tuple[tuple[str, bytes | None], ...]] = (
     *(("an empty object", b"{}"), ("junk", bytes(range(256))), ("deep", b"[" * 5000), ("deeper", b'{"a":' * 100_000)),
     *(("NaN", b"NaN"), ("cut off", b'{"app":"innocent","generation_id":"'), ("blanks", b"   ")),
     ("two megabytes", b'{"app":"' + b"x" * (2 << 20) + b'"}'),
-    ("another's shape", b'{"app":"innocent","window":0,"segments":[]}'),
+    ("another's shape", b'{"app":"innocent","hour":0,"sums":[]}'),
 )
-_WINDOWS: Final[tuple[tuple[str, bytes | None], ...]] = (
-    *_SHAPELESS,
-    ("no version", b'{"app":"innocent","window_ms":0,"partition":0}'),
-    ("versions that are texts", b'{"app":"innocent","window_at":"now","partition":"x","version":"y","segments":"z"}'),
-    ("a partition beyond all", b'{"app":"innocent","window_at":0,"partition":1e400,"version":0,"segments":[]}'),
-)
-
-
-def _window(rng: random.Random, now_ms: int, others: tuple[str, ...]) -> Hostile:
-    what, value = rng.choice(_WINDOWS)
-    key = rng.choice((None, b"", b"\xff/\xfe/0", b"innocent/0/0", b"innocent/%d/0" % (now_ms // 300_000 * 300_000)))
-    return Hostile(f"window: {what}", WINDOWS.name, key, value)
 
 
 def _dead_letter(rng: random.Random, now_ms: int, others: tuple[str, ...]) -> Hostile:

@@ -117,9 +117,7 @@ class ContentTrial:
         self._nest = self._until_end.enter_context(Nest(self.directory, modules, {PREFIX: self.prefix}))
         self.state = self.directory / "state"
         kind = self.rng.choice(("memory", "rocksdb"))
-        self.worker = self.command(
-            "worker", brokers=self.brokers, group=self.name, data_dir=self.state, state=kind, window_interval_s=0.2
-        )
+        self.worker = self.command("worker", brokers=self.brokers, group=self.name, data_dir=self.state, state=kind)
         self.sink = self.command(
             "sink", brokers=self.brokers, store=self.store_url, group=self.sink_group, linger_s=0.1
         )
@@ -366,25 +364,12 @@ def _last_words(process: ChildProcess) -> str:
 def _explained(finding: Mapping[str, str], sources: Mapping[At, bytes | None]) -> bool:
     """Whether what verify finds is what was done.
 
-    Offsets at which a transaction has its mark hold no record: the ledger counts them as absent. And a window
-    counts what a partition knows, so records in another partition than their generation's are counted there.
+    Offsets at which a transaction has its mark hold no record: the ledger counts them as absent.
     """
-    where = finding["where"]
-    if finding["check"] == "I1" and (gap := re.fullmatch(r"(\S+)/(\d+) (\d+)-(\d+)", where)):
+    if finding["check"] == "I1" and (gap := re.fullmatch(r"(\S+)/(\d+) (\d+)-(\d+)", finding["where"])):
         topic, partition, first, last = gap.groups()
         return not any((topic, int(partition), at) in sources for at in range(int(first), int(last) + 1))
-    if finding["check"] == "I4" and where.startswith("window "):
-        return where.split()[1] in {app for at, value in sources.items() for app in _misplaced(at, value)}
     return False
-
-
-def _misplaced(at: At, value: bytes | None) -> list[str]:
-    """The app of an event that stands in another partition than its generation's; else nothing."""
-    try:
-        event = decode(value)
-    except ContractError:
-        return []
-    return [] if partition_of(event["generation_id"].encode()) == at[1] else [event["app"]]
 
 
 def _identity_of(value: bytes | None) -> tuple[str, str, str, str] | None:
