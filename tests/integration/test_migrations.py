@@ -15,12 +15,13 @@ from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.flush import INSERT_SETTINGS
 from keeprate.sinks.migrate import apply, migrate, pending, scripts
 from keeprate.sinks.rows import Record, sort
-from keeprate.sinks.verify import check_outcomes
+from keeprate.sinks.verify import check_outcomes, check_suggestions
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 
 MIGRATIONS = scripts()
 OUTCOMES_SINCE = 2
+SUGGESTIONS_SINCE = 11
 WINDOWS_GO = 12
 WINDOWS = "keeprate.windows"
 LEDGER = ("sink", "topic", "partition", "first_offset", "last_offset", "rows")
@@ -77,9 +78,8 @@ def test_a_store_with_windows_loses_them_and_no_more(store: StoreProcess) -> Non
     with connect(url) as client:
         apply(client, MIGRATIONS[: WINDOWS_GO - 1])
         client.command("INSERT INTO windows (app, window_at) VALUES ('editor', 0)")
-        for number, view in ((100, "window_counts"), (110, "window_retention")):
-            client.command(f"CREATE VIEW {view} AS SELECT * FROM windows FINAL")
-            client.insert("schema_versions", ("kind", "name", "checksum"), [("view", f"{number}_{view}", "its own")])
+        for name in ("100_window_counts", "110_window_retention"):
+            _make_view(client, name, "windows")
         noted = [("sink", topic, 3, 0, 9, 10) for topic in ("keeprate.feedback", "keeprate.outcomes", WINDOWS)]
         client.insert("ledger", LEDGER, noted)
         assert migrate(url) == MIGRATIONS[WINDOWS_GO - 1 :]
@@ -90,6 +90,27 @@ def test_a_store_with_windows_loses_them_and_no_more(store: StoreProcess) -> Non
         assert accounted(client) == (3, 10)
         assert set(rowless(client)) == {("keeprate.feedback", 3)}
         assert migrate(url) == []
+
+
+def test_a_view_gives_its_name_to_the_table_that_came_after_it(store: StoreProcess) -> None:
+    """`suggestions` was a view. The table is made in its place, and filled from the outcomes that are there."""
+    url = f"{store.url}/views_{uuid.uuid4().hex[:8]}"
+    outcomes = [encode_outcome(*item) for item in fold(story(random.Random(1), "editor", 20)).items()]
+    with connect(store.url, "default") as client:
+        client.command(f"CREATE DATABASE {url.rpartition('/')[2]}")
+    with connect(url) as client:
+        apply(client, MIGRATIONS[: SUGGESTIONS_SINCE - 1])
+        _land(client, "keeprate.outcomes", outcomes)
+        _make_view(client, "010_suggestions", "outcomes")
+        migrate(url)
+        assert client.query("SELECT count() FROM suggestions FINAL") == [(len(outcomes),)]
+        assert check_suggestions(client, settled_s=0) == []
+
+
+def _make_view(client: Client, name: str, table: str) -> None:
+    """A view as a version before had it, and noted it."""
+    client.command(f"CREATE VIEW {name.partition('_')[2]} AS SELECT * FROM {table} FINAL")
+    client.insert("schema_versions", ("kind", "name", "checksum"), [("view", name, "its own")])
 
 
 def test_a_migration_that_was_cut_off_is_run_again(store: StoreProcess) -> None:
