@@ -1,8 +1,9 @@
-"""`keeprate report`: acceptance, retention and feedback in the terminal, as JSON or as CSV."""
+"""`keeprate report`: acceptance, retention and feedback in the terminal, as a page, as JSON or as CSV."""
 
 import re
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -35,6 +36,10 @@ def report(
     bucket: Annotated[str, typer.Option(help="Cut time as well: 1h, 1d, …; aligned in UTC.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print every rate as a line of CSV.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write one HTML file that needs nothing else. Replaces it."),
+    ] = None,
     curve: Annotated[bool, typer.Option(help="Draw the retention curve.")] = True,
     store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
 ) -> None:
@@ -45,15 +50,19 @@ def report(
     keeprate report --by app,model --since 4w
 
     keeprate report --app editor --by prompt_version,language --csv
+
+    keeprate report --by app,prompt_version --html report.html
     """
-    from keeprate.deploy import report as reports
+    from keeprate.deploy.report import gathering
     from keeprate.sinks.clickhouse import SchemaMismatchError, StoreError, connect, shown
 
+    if sum((as_json, as_csv, html is not None)) > 1:
+        _refuse("--json, --csv and --html: choose one", 2)
     url = store or from_environment().store_url
     try:
         scope = read_scope(datetime.now(UTC), by, app or [], only or [], since, until, bucket)
         with connect(url) as client:
-            found = reports.gather(client, scope)
+            found = gathering.gather(client, scope)
             if found.empty and not (as_json or as_csv):
                 _refuse(nothing_found(client, scope), 0)
     except SchemaMismatchError as error:
@@ -62,14 +71,29 @@ def report(
         _refuse(f"{error}\nIs the store up, and --store or KEEPRATE_STORE_URL right? It is {shown(url)}", 1)
     except ValueError as error:
         _refuse(str(error), 2)
+    if html is not None:
+        from keeprate.deploy.report import document
+
+        _write(html, document.as_html(found))
+        return
     if as_json or as_csv:
-        text = reports.as_json(found) if as_json else reports.as_csv(found)
+        text = gathering.as_json(found) if as_json else gathering.as_csv(found)
         # Where a program reads, names are what they are.
         typer.echo(printable(text) if sys.stdout.isatty() else text, nl=as_json)
         return
     from rich.console import Console
 
-    reports.show(found, Console(highlight=False), curve)
+    from keeprate.deploy.report import terminal
+
+    terminal.show(found, Console(highlight=False), curve)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        _refuse(f"--html {path}: {error.strerror}; name a file in a directory that you may write to", 1)
+    typer.echo(f"written to {path}", err=True)
 
 
 def _refuse(sentence: str, code: int) -> None:

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -31,8 +33,8 @@ def url(store: StoreProcess) -> Iterator[str]:
         client.command("DROP DATABASE report_test")
 
 
-def run(url: str, *arguments: str) -> Result:
-    return CliRunner().invoke(app, ["report", "--store", url, *arguments], env={"COLUMNS": "160"})
+def run(url: str, *arguments: str, width: int = 160) -> Result:
+    return CliRunner().invoke(app, ["report", "--store", url, *arguments], env={"COLUMNS": str(width)})
 
 
 def test_tables_show_rate_interval_denominator_and_coverage(url: str) -> None:
@@ -43,6 +45,42 @@ def test_tables_show_rate_interval_denominator_and_coverage(url: str) -> None:
     assert "2 min" in result.stdout
     assert "83.3 %" in result.stdout
     assert "1 suggestions have feedback and no generation yet" in result.stdout
+
+
+@pytest.mark.parametrize("by", ["", "app", "app,model", "model,language,surface"])
+def test_eighty_columns_hold_every_number_whole(url: str, by: str) -> None:
+    """What does not fit beside its segment stands below it: no line is wider, no number or word is cut or broken."""
+    result = run(url, *SPAN, "--by", by, width=80)
+    assert result.exit_code == 0, result.stderr
+    lines = [line for line in result.stdout.splitlines() if not line.startswith("note ")]
+    assert max(map(len, lines)) <= 80
+    (acceptance,) = (line.split() for line in lines if line.startswith("  acceptance rate"))
+    assert acceptance == ["acceptance", "rate", "60.0", "%", "(31…83)", "/10"]
+    (at_300,) = (" ".join(line.split()) for line in lines if line.strip().startswith("5 min "))
+    assert at_300.endswith("6 5 (83.3 %) 33.3 % (10…70) 50.0 % (19…81) 60.0 % (23…88)")
+    assert not [line for line in lines if line.rstrip().endswith("…")]
+
+
+def test_the_page_needs_nothing_else_and_has_the_same_numbers(url: str, tmp_path: Path) -> None:
+    """One file: every cell of the tables, a curve, no script, and nothing that is loaded."""
+    path = tmp_path / "report.html"
+    result = run(url, *SPAN, "--by", "app,model", "--html", str(path))
+    assert (result.exit_code, result.stdout) == (0, ""), result.stderr
+    text = path.read_text("utf-8")
+    assert "default-src 'none'" in text
+    assert not re.search(r"https?:|<script|<link|<img|\b(src|href)=|url\(|@import", text)
+    cells = [re.sub(r"<[^>]+>", " ", cell).split() for cell in re.findall(r"<td[^>]*>(.*?)</td>", text)]
+    assert ["60.0", "%", "(31…83)", "of", "10"] in cells
+    assert ["5", "(83.3", "%)"] in cells
+    assert "60.0 % after 5 min" in text
+    assert "1 suggestions have feedback and no generation yet" in text
+
+
+def test_a_page_that_cannot_be_written_is_told(url: str, tmp_path: Path) -> None:
+    """With the file and what would do."""
+    result = run(url, *SPAN, "--html", str(tmp_path / "nowhere" / "report.html"))
+    assert result.exit_code == 1
+    assert "report.html: No such file or directory; name a file in a directory" in result.stderr
 
 
 def test_json_has_every_row_and_null_for_the_undefined(url: str) -> None:
@@ -73,6 +111,7 @@ def test_nothing_in_the_span_names_the_span_that_has_some(url: str) -> None:
     [
         (("--by", "modle"), "modle: no such dimension; choose from app,"),
         (("--since", "yesterday"), "--since yesterday: write 90min, 24h, 7d"),
+        (("--json", "--html", "report.html"), "--json, --csv and --html: choose one"),
         (("--only", "language"), "--only language: write a dimension and a value"),
         (("--bucket", "1m"), "--bucket 1m: write a number and min, h, d or w"),
         (("--since", "1d", "--until", "2d"), "is not before until"),

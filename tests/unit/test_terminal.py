@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from keeprate.deploy import report
 from keeprate.deploy.commands import dead_letters as command
+from keeprate.deploy.report import document, terminal
+from keeprate.deploy.report.gathering import Report
 from keeprate.deploy.terminal import printable
 from keeprate.sinks import dead_letters
 from keeprate.sinks.reading.queries import FeedbackRate, Funnel, JudgeRate, Rate
@@ -42,8 +43,7 @@ def _rate(kind: type[Any], metric: str, **own: str) -> Any:
 _INTERVAL: dict[str, float] = {"interval_low": 0.1, "interval_high": 0.9}
 
 
-def test_names_that_are_markup_or_commands_are_cells_of_the_report() -> None:
-    """One app's model, flag or judge of any name keeps nobody from the report, and colours nothing."""
+def _report() -> Report:
     counts = dict.fromkeys((name for name in Funnel.__dataclass_fields__ if name not in ("bucket_at", "dimensions")), 2)
     rates = [_rate(Rate, metric) for metric in ("shown_rate", "acceptance_rate", "car", "efficiency", "touchless_rate")]
     feedback = [
@@ -57,11 +57,26 @@ def test_names_that_are_markup_or_commands_are_cells_of_the_report() -> None:
     ]
     scope = Scope(since=NOW - timedelta(days=7), until=NOW, as_of=NOW, by=["model"])
     funnel = [Funnel(bucket_at=NOW, dimensions={"model": HOSTILE}, **counts)]
+    return Report(scope, funnel, rates, [], [], feedback, judges)
+
+
+@pytest.mark.parametrize(("width", "whole"), [(400, 7), (80, 4)])
+def test_names_that_are_markup_or_commands_are_cells_of_the_report(width: int, whole: int) -> None:
+    """One app's model, flag or judge of any name keeps nobody from the report, and colours nothing."""
     out = io.StringIO()
-    report.show(report.Report(scope, funnel, rates, [], [], feedback, judges), Console(file=out, width=400))
+    terminal.show(_report(), Console(file=out, width=width))
     shown = out.getvalue()
-    assert shown.count(printable(HOSTILE)) == 7
+    assert shown.count(printable(HOSTILE)) >= whole
     assert not set(shown) & set("\x1b\x07\x9b\u202e")
+
+
+def test_names_that_are_markup_are_text_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an element nor an attribute comes of a name, and no character that an editor or a browser obeys."""
+    monkeypatch.setitem(globals(), "HOSTILE", "<img src=x onerror=alert(1)>&amp;\"'\x1b\u202e")
+    text = document.as_html(_report())
+    assert "<img" not in text
+    assert text.count("&lt;img src=x onerror=alert(1)&gt;&amp;amp;\"'\\x1b\\u202e") == 7
+    assert not set(text) & set("\x1b\u202e")
 
 
 def test_a_dead_letter_is_shown_and_not_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
