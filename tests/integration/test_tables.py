@@ -125,7 +125,7 @@ def test_an_insert_that_names_no_token_adds_its_rows(client: Client) -> None:
 
 
 def test_what_a_range_has_landed_is_known(client: Client) -> None:
-    """By topic, partition and offset, within the range alone; the ledger's row by the range itself."""
+    """By topic, partition and offset, within the range alone; the ledger's row by a range that holds it."""
     at, intent = ("keeprate.feedback", 3), Intent(2, 7, "1.3")
     rng = random.Random(0)
     values = [encode(random_event(rng, False, uuid7(BASE_MS))) for _ in range(4)]
@@ -137,7 +137,8 @@ def test_what_a_range_has_landed_is_known(client: Client) -> None:
     client.insert("ledger", ("sink", "topic", "partition", "first_offset", "last_offset"), [("sink", *at, 2, 7)])
     assert is_in_ledger(client, "sink", at, intent)
     assert not is_in_ledger(client, "other", at, intent)
-    assert not is_in_ledger(client, "sink", at, Intent(2, 6, "1.3"))
+    assert is_in_ledger(client, "sink", at, Intent(3, 6, "1.3"))
+    assert not is_in_ledger(client, "sink", at, Intent(2, 8, "1.3"))
 
 
 def test_an_outcome_comes_back_as_it_was(client: Client) -> None:
