@@ -1,16 +1,18 @@
 """The page as an ASGI application: its files, its API, and the headers that keep what users wrote from running."""
 
+import asyncio
 import logging
 import math
 import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
+import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -90,7 +92,9 @@ def page(source: Source, hosts: Sequence[str] = LOOPBACK, now: Callable[[], date
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        opening = asyncio.create_task(_open(source))
         yield
+        await opening
         source.close()
 
     routes = [
@@ -114,6 +118,12 @@ def page(source: Source, hosts: Sequence[str] = LOOPBACK, now: Callable[[], date
         Middleware(GZipMiddleware, compresslevel=5),
     ]
     return Starlette(routes=routes, exception_handlers=handlers, middleware=middleware, lifespan=lifespan)
+
+
+async def _open(source: Source) -> None:
+    """Connect before anybody asks: it takes longer than most answers. Whoever asks is told when it fails."""
+    with suppress(StoreError):
+        await anyio.to_thread.run_sync(source.client)
 
 
 class _Api:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from keeprate.deploy.page import files
-from keeprate.deploy.page.answers import name_of
+from keeprate.deploy.page import files, happenings
+from keeprate.deploy.page.answers import Json, name_of
 from keeprate.deploy.page.app import QUESTIONS, screen
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection, parse
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.events import Event
-from keeprate.sinks.clickhouse import connect
+from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.migrate import migrate
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.queries import Rate
@@ -282,6 +282,43 @@ def test_the_keyboard_opens_and_closes_a_generation(browser: Browser, address: s
     browser.press("Escape")
     browser.wait_for("!document.getElementById('drawer').open")
     assert browser.evaluate("document.activeElement.className") == "open"
+
+
+def test_a_late_generation_is_not_shown_over_another(
+    browser: Browser, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drawer holds what was opened last, in whatever order the answers come."""
+    begun, go, answered, asked = threading.Event(), threading.Event(), threading.Event(), happenings.generation
+
+    def slow(client: Client, app: str, generation_id: str) -> Json | None:
+        if begun.is_set():
+            return asked(client, app, generation_id)
+        begun.set()
+        assert go.wait(60)
+        answered.set()
+        return asked(client, app, generation_id)
+
+    monkeypatch.setattr(happenings, "generation", slow)
+    browser.open(f"{address}?period=7d&kind=edit")
+    browser.wait_for(DRAWN)
+    browser.evaluate(
+        "window.settled = 0; const asked = window.fetch; window.fetch = async (...all) => {"
+        "  const answer = await asked(...all); await answer.clone().text();"
+        "  if (String(all[0]).includes('generations')) setTimeout(() => { window.settled += 1; }, 50);"
+        "  return answer; };"
+        "window.rows = [...document.querySelectorAll('#feedback .open')]; window.rows[0].click();"
+    )
+    assert begun.wait(30)
+    late = browser.text(".drawer header code")
+    browser.press("Escape")
+    browser.wait_for("!document.getElementById('drawer').open")
+    browser.evaluate("window.rows[1].click()")
+    browser.wait_for("window.settled === 1 && document.querySelectorAll('.timeline li').length > 2")
+    shown = browser.text(".drawer header code")
+    go.set()
+    assert answered.wait(30)
+    browser.wait_for("window.settled === 2")
+    assert browser.text(".drawer header code") == shown != late
 
 
 def test_a_column_sorts_the_table(browser: Browser, address: str) -> None:

@@ -12,13 +12,13 @@ export async function openDrawer(row) {
   drawer.onclick = (event) => event.target === drawer && drawer.close();
   fill(drawer, row, h("p", { class: "soft", text: "Reading …" }));
   if (!drawer.open) drawer.showModal();
-  try {
-    const found = await get(`generations/${row.app}/${row.generation_id}`, []);
-    fill(drawer, row, ...content(found));
-  } catch (error) {
-    fill(drawer, row, h("p", { class: "drawer-error", text: error.message }));
-  }
+  drawer.row = row;
+  const parts = await get(`generations/${row.app}/${row.generation_id}`, []).then(content, failure);
+  // Another generation may have been opened meanwhile.
+  if (drawer.row === row) fill(drawer, row, ...parts);
 }
+
+const failure = (error) => [h("p", { class: "drawer-error", text: error.message })];
 
 function fill(drawer, row, ...parts) {
   const close = h("button", { type: "button", class: "close", "aria-label": "Close", text: "✕", onclick: () => drawer.close() });
