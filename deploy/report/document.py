@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from keeprate.deploy.report.curve import horizon_name
 from keeprate.deploy.report.gathering import Report, notes
-from keeprate.deploy.report.sheets import Cell, Line, Sheet, curves, interval, keys, share, sheets
+from keeprate.deploy.report.sheets import Cell, Sheet, SheetLine, curves, interval, keys, share, sheets
 from keeprate.sinks.reading.queries import RetentionRate
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
@@ -85,7 +85,7 @@ def _wide(body: Element, name: str) -> Element:
     return SubElement(body, "div", {"class": "wide", "tabindex": "0", "role": "region", "aria-label": name})
 
 
-def _line(row: Element, line: Line, sheet: Sheet) -> None:
+def _line(row: Element, line: SheetLine, sheet: Sheet) -> None:
     for name in line.where:
         SubElement(row, "td", {"class": "name"}).text = name
     for cell in line.cells:

@@ -22,7 +22,7 @@ Cell = str | Rate
 
 
 @dataclass(frozen=True)
-class Line:
+class SheetLine:
     """One row: the segment that it is of, and its cells."""
 
     where: tuple[str, ...]
@@ -38,7 +38,7 @@ class Sheet:
 
     title: str
     columns: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[SheetLine, ...]
     single: bool = False
     denominators: bool = True
 
@@ -84,7 +84,7 @@ def _acceptance(report: Report) -> Sheet:
         own = {rate.metric: rate for rate in rates[_segment(row)]}
         counted = (f"{getattr(row, name):,}" for name in counts)
         cells: tuple[Cell, ...] = (*counted, *(own[name] for name in _ACCEPTANCE))
-        lines.append(Line(_where(report, row), (*cells, share(own["acceptance_rate"].coverage))))
+        lines.append(SheetLine(_where(report, row), (*cells, share(own["acceptance_rate"].coverage))))
     columns = (*counts, *(name.replace("_", " ") for name in _ACCEPTANCE), "coverage")
     return Sheet("Acceptance", columns, tuple(lines), single=True)
 
@@ -98,7 +98,7 @@ def _retention(report: Report) -> Sheet:
         own = rates[*_segment(row), row.horizon_s]
         observed = f"{row.observed:,} ({share(own['retention_coverage'].value)})"
         cells: tuple[Cell, ...] = (horizon_name(row.horizon_s), f"{row.accepted:,}", observed)
-        lines.append(Line(_where(report, row), (*cells, *(own[name] for name in _RETENTION))))
+        lines.append(SheetLine(_where(report, row), (*cells, *(own[name] for name in _RETENTION))))
     columns = ("after", "accepted", "observed", "unchanged", "mostly, at least", "mostly, of observed")
     return Sheet("Retention", columns, tuple(lines), denominators=False)
 
@@ -108,13 +108,13 @@ def _feedback(report: Report) -> Sheet:
     for rows in _by_segment(report.feedback_rates).values():
         own = {row.metric: row for row in rows if not row.label}
         if any(own[name].numerator for name in _FEEDBACK):
-            lines.append(Line(_where(report, rows[0]), tuple(own[name] for name in _FEEDBACK)))
+            lines.append(SheetLine(_where(report, rows[0]), tuple(own[name] for name in _FEEDBACK)))
     return Sheet("Feedback", tuple(name.replace("_", " ") for name in _FEEDBACK), tuple(lines), single=True)
 
 
 def _flags(report: Report) -> Sheet:
     labelled = (row for row in report.feedback_rates if row.metric == "flag_rate" and row.label)
-    lines = (Line(_where(report, row), (printable(row.label), row)) for row in labelled)
+    lines = (SheetLine(_where(report, row), (printable(row.label), row)) for row in labelled)
     return Sheet("Flags", ("label", "rate"), tuple(lines))
 
 
@@ -125,7 +125,7 @@ def _judges(report: Report) -> Sheet:
         if (row.metric, after.metric) == ("judge_agreement", "judge_kappa"):
             kappa = "-" if after.value is None else f"{after.value:.2f}"
             names = (printable(row.evaluation), printable(row.annotator))
-            lines.append(Line(_where(report, row), (*names, row, kappa, share(row.coverage))))
+            lines.append(SheetLine(_where(report, row), (*names, row, kappa, share(row.coverage))))
     columns = ("evaluation", "judge", "agreement", "kappa", "coverage")
     return Sheet("LLM judges against people", columns, tuple(lines))
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from keeprate.deploy.report.curve import retention_curve
 from keeprate.deploy.report.gathering import Report, notes
-from keeprate.deploy.report.sheets import Cell, Line, Sheet, curves, interval, keys, share, sheets
+from keeprate.deploy.report.sheets import Cell, Sheet, SheetLine, curves, interval, keys, share, sheets
 
 _WIDEST: Final = 10_000
 _CURVE_WIDTH: Final = 100
@@ -64,7 +64,7 @@ def _beside(sheet: Sheet, segment: tuple[str, ...]) -> Table:
     return table
 
 
-def _below(lines: list[Line], sheet: Sheet, head: bool) -> Table:
+def _below(lines: list[SheetLine], sheet: Sheet, head: bool) -> Table:
     """The lines of one segment, in columns that are those of the other segments."""
     table = Table(box=None, padding=(0, 1, 0, 0), show_header=head)
     for place, name in enumerate(sheet.columns):
@@ -75,7 +75,7 @@ def _below(lines: list[Line], sheet: Sheet, head: bool) -> Table:
     return table
 
 
-def _print_stacked(line: Line, sheet: Sheet, console: Console) -> None:
+def _print_stacked(line: SheetLine, sheet: Sheet, console: Console) -> None:
     """The line's counts in a row, and its rates below each other."""
     named = list(zip(sheet.columns, line.cells, strict=True))
     if counts := ", ".join(f"{name} {cell}" for name, cell in named if isinstance(cell, str)):
