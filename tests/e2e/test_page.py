@@ -468,7 +468,7 @@ def test_it_fits_a_phone_and_a_desk_in_both_themes(
     """Nothing is wider than the window, and text stands out from its ground by 4.5 to 1."""
     browser.resize(width, 1400, mobile=mobile)
     browser.prefer(scheme)
-    browser.open(f"{address}?period=7d")
+    browser.open(f"{address}?period=7d&by=model,language&only=language%3Dpython&only=language%3Dgo")
     browser.wait_for(DRAWN)
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     ratios = browser.evaluate(CONTRASTS)
@@ -495,7 +495,7 @@ CONTRASTS = """(() => {
   const found = {};
   for (const name of ['.key-value', '.key-interval', '.key-of', '.key-change strong', '.caption', '.chip.negative',
       '.chip.positive', '.chip.neutral', '.rate-interval', 'footer', '.vitals .term', '.line .soft', 'thead th',
-      '.segments input:checked + span', '.step-head .soft']) {
+      '.segments input:checked + span', '.step-head .soft', '.chips button', '.filters select']) {
     const element = document.querySelector(name);
     if (!element) continue;
     const [a, b] = [getComputedStyle(element).color, ground(element)].map(luminance);
