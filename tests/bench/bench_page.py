@@ -1,7 +1,8 @@
 """The page: how long a browser that has never been here waits for numbers, and then for charts.
 
-The history of the demo. Store, `keeprate page` and Chromium start anew for each run, so nothing is known to any of
-them. The time counts from the navigation, by the browser's own clock, to the frame after the one that has the numbers.
+The history of the demo, in a store that runs, as in `keeprate up`. The page and Chromium start anew for each run, so
+nothing is known to them. The time counts from the navigation, by the browser's own clock, to the frame after the one
+that has the numbers.
 """
 
 import shutil
@@ -47,11 +48,11 @@ def measure(bench: Bench) -> Iterator[Result]:
     numbers_s, charts_s = [], []
     bench.say("the demo's history")
     with StoreProcess(bench.directory / "store") as store:
-        _land_demo(f"{store.url}/keeprate", bench.events(_EVENTS))
-    for run in range(bench.runs):
-        with StoreProcess(bench.directory / "store") as store:
+        url = f"{store.url}/keeprate"
+        _land_demo(url, bench.events(_EVENTS))
+        for run in range(bench.runs):
             bench.say(f"run {run + 1} of {bench.runs}")
-            for_numbers_s, for_charts_s = _first(f"{store.url}/keeprate", chromium, bench)
+            for_numbers_s, for_charts_s = _first(url, chromium, bench)
             numbers_s.append(for_numbers_s)
             charts_s.append(for_charts_s)
     yield result("read.first_numbers", "s", numbers_s)

@@ -1,45 +1,11 @@
-// The selection: read from the address, so that a link shows what its sender saw, and offered as controls.
+// The selection as controls: each change goes on to whoever asks for its numbers.
 
 import { byId, options, segments } from "./dom.js";
 import { horizon } from "./format.js";
-import { drawOnly, split } from "./only.js";
-
-const DEFAULTS = {
-  app: "",
-  environment: "",
-  period: "7d",
-  by: "prompt_version",
-  horizon: "",
-  metric: "acceptance_rate",
-  variant: "observed",
-  kind: "",
-  focus: "",
-  sort: "shown",
-  descending: "1",
-};
-
-/** The selection that the address holds. `only` holds filters as the command line has them: "language=python". */
-export function readAddress() {
-  const address = new URLSearchParams(location.search);
-  const single = Object.entries(DEFAULTS).map(([name, value]) => [name, address.get(name) ?? value]);
-  return { ...Object.fromEntries(single), only: address.getAll("only").filter((each) => each.includes("=")) };
-}
-
-/** Puts what differs from the defaults into the address, without a reload. */
-export function writeAddress({ only, ...chosen }) {
-  const changed = Object.entries(chosen).filter(([name, value]) => value !== DEFAULTS[name]);
-  const query = new URLSearchParams([...changed, ...only.map((each) => ["only", each])]).toString();
-  history.replaceState(null, "", query ? `?${query}` : location.pathname);
-}
+import { drawOnly } from "./only.js";
 
 /** The horizon in force: the chosen one, else the one that the server proposes for what the apps check. */
 export const horizonOf = (chosen, meta) => Number(chosen.horizon || meta.default_horizon_s);
-
-/** What the server is asked: everything of the selection that changes numbers, and not how they are drawn. */
-export function parametersOf({ only, ...chosen }) {
-  const single = ["app", "environment", "period", "by", "metric", "kind", "horizon"].map((name) => [name, chosen[name]]);
-  return [...single, ...only.map(split)];
-}
 
 /** Draws the controls; each change goes to `choose`. */
 export function drawFilters(meta, chosen, choose) {
@@ -50,7 +16,7 @@ export function drawFilters(meta, chosen, choose) {
   select("by", meta.dimensions, first, (by) => cut(by, by && second));
   select("and", meta.dimensions.filter(({ value }) => value !== first || value === ""), second, (by) => cut(first, by));
   byId("filter-and").disabled = first === "";
-  drawOnly(meta, chosen, choose, parametersOf);
+  drawOnly(meta, chosen, choose);
   const periods = meta.periods.map(({ value, text }) => ({ value, text: value, title: text }));
   segments(byId("filter-period"), "period", periods, chosen.period, (period) => choose({ period }));
   const horizons = meta.horizons_s.map((each) => ({ value: String(each), text: horizon(each) }));

@@ -7,11 +7,13 @@ import { byId, setText } from "./dom.js";
 import { openDrawer } from "./drawer.js";
 import { drawEmpty } from "./empty.js";
 import { drawFeedback } from "./feedback.js";
-import { drawFilters, parametersOf, readAddress, writeAddress } from "./filters.js";
+import { drawFilters } from "./filters.js";
+import { first } from "./first.js";
 import { drawFunnel } from "./funnel.js";
 import { drawIntake } from "./intake.js";
 import { drawKeys } from "./keys.js";
 import { drawRetention } from "./retention.js";
+import { parametersOf, readAddress, writeAddress } from "./selection.js";
 import { drawSeries } from "./series.js";
 import { define } from "./tip.js";
 import { drawVitals, showBanner, tickVitals } from "./vitals.js";
@@ -49,7 +51,7 @@ function choose(changes) {
   if (question() !== before) poll();
 }
 
-async function poll() {
+async function poll(early) {
   clearTimeout(state.timer);
   state.request?.abort();
   const request = new AbortController();
@@ -58,7 +60,7 @@ async function poll() {
   state.request = request;
   dim();
   try {
-    const answers = await get("screen", parametersOf(state.chosen), request.signal);
+    const answers = await (early ?? get("screen", parametersOf(state.chosen), request.signal));
     // An answer to an earlier question may arrive after all, and is nobody's then.
     if (request !== state.request) return;
     Object.assign(state, { answers, answered: asked });
@@ -73,7 +75,7 @@ async function poll() {
   const wait = Math.min(POLL_MS * 2 ** Math.max(0, state.failures - 1), SLOWEST_POLL_MS);
   // What a poll took counts as waiting, but a slow store gets a rest all the same.
   const took = performance.now() - began;
-  if (!document.hidden) state.timer = setTimeout(poll, Math.max(wait - took, wait / 4));
+  if (!document.hidden) state.timer = setTimeout(() => poll(), Math.max(wait - took, wait / 4));
 }
 
 /** Numbers of another selection than the chosen one are dimmed until its own are there. */
@@ -117,4 +119,4 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 });
 setText(byId("timezone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
 setInterval(() => tickVitals(state.answers?.status), 1000);
-poll();
+poll(first);

@@ -2,12 +2,10 @@
 
 import { get } from "./api.js";
 import { byId, h, options, reconcile } from "./dom.js";
-
-/** "language=python" as dimension and value; a value may hold further signs. */
-export const split = (filter) => [filter.slice(0, filter.indexOf("=")), filter.slice(filter.indexOf("=") + 1)];
+import { parametersOf, split } from "./selection.js";
 
 /** Draws the chips and what adds to them. Values of one dimension add up, different dimensions narrow. */
-export function drawOnly(meta, chosen, choose, parametersOf) {
+export function drawOnly(meta, chosen, choose) {
   const [name, value] = [byId("only-name"), byId("only-value")];
   const dimensions = meta.dimensions.filter((each) => each.value !== "");
   options(name, [{ value: "", text: "Add a filter" }, ...dimensions], name.value);
@@ -18,7 +16,7 @@ export function drawOnly(meta, chosen, choose, parametersOf) {
   };
   name.onchange = () => {
     show(name.value);
-    if (name.value !== "") suggest(name.value, chosen, parametersOf);
+    if (name.value !== "") suggest(name.value, chosen);
   };
   value.onkeydown = (event) => {
     if (event.key !== "Escape") return;
@@ -48,7 +46,7 @@ function chip(filter, text, remove) {
 }
 
 /** Offers the values that the rest of the selection has, the most frequent first. Any other may be typed all the same. */
-async function suggest(dimension, chosen, parametersOf) {
+async function suggest(dimension, chosen) {
   const list = byId("only-values");
   list.replaceChildren();
   byId("only-value").focus();

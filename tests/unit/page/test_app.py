@@ -62,7 +62,7 @@ def test_a_file_that_did_not_change_is_not_sent_again(client: TestClient) -> Non
 def test_the_document_names_every_module(client: TestClient) -> None:
     """So that a browser fetches them side by side, and not one after the other as they name each other."""
     named = set(re.findall(r'<link rel="modulepreload" href="([^"]+)">', STATIC["index.html"]))
-    assert named | {"main.js"} == {name for name in STATIC if name.endswith(".js")}
+    assert named | {"first.js", "main.js"} == {name for name in STATIC if name.endswith(".js")}
     assert "plotly" not in STATIC["index.html"]
 
 
