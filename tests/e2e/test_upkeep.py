@@ -17,7 +17,7 @@ from tests.e2e.conftest import Pipeline
 from tests.landing import PARTITIONS
 from tests.worked_example import NUMBERS, numbers, worked_example
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SECRET = "a secret sentence"
 

@@ -20,7 +20,7 @@ from keeprate.sinks.clickhouse import Client, connect
 from tests.e2e.conftest import Pipeline
 from tests.worked_example import worked_example
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def emit(pipeline: Pipeline, log: list[Event]) -> None:

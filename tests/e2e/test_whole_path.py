@@ -19,7 +19,7 @@ from tests.e2e.conftest import Pipeline
 from tests.landing import BROKEN
 from tests.worked_example import NUMBERS, numbers, worked_example
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def emit(pipeline: Pipeline, log: list[Event]) -> None:

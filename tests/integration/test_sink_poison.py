@@ -26,7 +26,7 @@ from tests.fault.content.wire import Wire
 from tests.fault.proxy import Behaviour, FaultyStore
 from tests.landing import BASE_MS, Source, account, committed_offsets, end_offsets, event, sink_process, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 GROUP = "keeprate-sink"
 TOPICS = [topic.name for topic in ALL]

@@ -23,7 +23,7 @@ from tests.reading import reading
 from tests.strategies import BASE_MS
 from tests.unit.sinks.records import FakeRecord
 
-pytestmark = [pytest.mark.clickhouse, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.clickhouse, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
