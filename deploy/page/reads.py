@@ -8,18 +8,20 @@ from typing import Any, Final
 
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
 from keeprate.deploy.page.recent import Recent, Value
-from keeprate.deploy.page.selection import Selection, Span
+from keeprate.deploy.page.selection import ERAS_OF, Selection, Span
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.counting import Counts
 from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.rates import ACCEPTANCE, FEEDBACK, RETENTION, counts_of
+from keeprate.sinks.reading.scope import DIMENSIONS
 
 REQUESTS: Final = "shown_rate"
 """The rate whose denominator is the requests, so that they need no query of their own."""
 ENDINGS: Final = ("rejected", "ignored", "superseded", "unanswered")
 """What became of suggestions that were shown and not accepted."""
 BRIEFLY_S: Final = 2.0
+_ALL_KEYS: Final = {"bucket_ms", "era", "horizon_s", *DIMENSIONS}
 _OF_RATES: Final = (REQUESTS, *(metric.name for metric in METRICS.values() if metric.query == "rates"))
 _OF_FEEDBACK: Final = tuple(metric.name for metric in METRICS.values() if metric.query == "feedback_rates")
 _OF_RETENTION: Final = tuple(metric for metric, _ in VARIANTS.values())
@@ -46,39 +48,44 @@ class Reads:
 
     def counts(self, selection: Selection, span: Span) -> list[Counts]:
         """What all that the page shows of suggestions is made of."""
-        if span == "now":
-            return pooled(self.counts(selection, "grouped"), selection.dimensions)
-        scope = selection.scope(span, self.now)
-        return self._counted("counts", selection, span, lambda: queries.counted(self.client, scope, _COUNTS))
+        scope = selection.all_spans(self.now, in_buckets=True)
+        rows = self._kept("counts", selection, lambda: queries.counted(self.client, scope, _COUNTS))
+        return self._of(span, selection, rows)
 
     def at_horizons(self, selection: Selection, span: Span) -> list[Counts]:
         """The same of retention, at every horizon."""
-        if span == "now":
-            return pooled(self.at_horizons(selection, "grouped"), selection.dimensions)
-        scope = selection.scope(span, self.now)
+        # Over time, each bucket has every horizon: that is asked where it is shown.
+        in_buckets = span == "over_time"
+        scope = selection.all_spans(self.now, in_buckets)
         ask = partial(queries.counted_at_horizons, self.client, scope, _COUNTS_AT_HORIZONS)
-        return self._counted("horizons", selection, span, ask)
+        return self._of(span, selection, self._kept(f"horizons {in_buckets}", selection, ask))
 
     def fact(self, name: str, key: Hashable, ask: Callable[[], Value], keep_s: float = BRIEFLY_S) -> Value:
         """A read of single facts, shared for a moment."""
         return self.recent.get((name, key), ask, keep_s)
 
-    def _counted(self, name: str, selection: Selection, span: Span, ask: Callable[[], list[Counts]]) -> list[Counts]:
+    def _kept(self, name: str, selection: Selection, ask: Callable[[], list[Counts]]) -> list[Counts]:
         if selection.of_nobody:
             return []
-        return self.recent.get((name, span, selection.core(span)), ask, selection.keep_s(span))
+        return self.recent.get((name, selection.core("grouped")), ask, selection.keep_s)
+
+    def _of(self, span: Span, selection: Selection, rows: Iterable[Counts]) -> list[Counts]:
+        """The counts of a span, of those of all: whatever the page counts is a sum over suggestions."""
+        scope, eras = selection.scope(span, self.now), ERAS_OF["grouped" if span == "now" else span]
+        of_span = (row for row in rows if row["era"] in eras)
+        if not scope.bucket_s:
+            of_span = (row | {"bucket_ms": scope.since_ms} for row in of_span)
+        return pooled(of_span, scope.keys)
 
 
-def pooled(rows: Iterable[Counts], dimensions: Collection[str]) -> list[Counts]:
-    """The counts of groups as those of the whole, so that the whole need not be asked for beside its parts.
-
-    Everything that the page counts is a sum over suggestions, and each of them is in one group.
-    """
-    whole: dict[tuple[Any, Any], Counts] = {}
+def pooled(rows: Iterable[Counts], keys: Collection[str]) -> list[Counts]:
+    """The sums of rows that have the same keys, and the same horizon where they have one; sorted."""
+    keys = (*keys, "horizon_s")
+    found: dict[tuple[Any, ...], Counts] = {}
     for row in rows:
-        key = row["bucket_ms"], row.get("horizon_s")
-        kept = {name: value for name, value in row.items() if name not in dimensions}
-        sums = whole.setdefault(key, dict.fromkeys(kept, 0))
-        for name, value in kept.items():
-            sums[name] = value if name in ("bucket_ms", "horizon_s") else sums[name] + value
-    return [whole[key] for key in sorted(whole)]
+        names = [name for name in keys if name in row]
+        of_keys = {name: row[name] for name in names}
+        sums = found.setdefault(tuple(of_keys.values()), dict.fromkeys(row.keys() - _ALL_KEYS, 0) | of_keys)
+        for name in row.keys() - _ALL_KEYS:
+            sums[name] += row[name]
+    return [found[key] for key in sorted(found)]

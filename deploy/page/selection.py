@@ -14,6 +14,10 @@ Span = Literal["now", "before", "grouped", "over_time"]
 """Which part of time to count, and whether cut into groups: the last two are. `now` is `grouped`, pooled."""
 
 
+ERAS_OF: Final[Mapping[Span, tuple[int, ...]]] = {"before": (0, 1), "grouped": (2,), "over_time": (1, 2)}
+"""Of which eras of `Selection.all_spans` a span is: the first bucket over time may begin before the period does."""
+
+
 class SelectionError(ValueError):
     """A request's parameter is not one of what is offered. Says which, and what would do."""
 
@@ -117,15 +121,22 @@ class Selection:
         start_s = since.timestamp() // bucket_s * bucket_s
         return Scope(datetime.fromtimestamp(start_s, now.tzinfo), now, now, by, self.only, bucket_s)
 
+    def all_spans(self, now: datetime, in_buckets: bool) -> Scope:
+        """All spans in one question, told apart by eras: `ERAS_OF`."""
+        before, over_time = self.scope("before", now), self.scope("over_time", now)
+        bucket_s = over_time.bucket_s if in_buckets else 0
+        eras = (over_time.since, before.until)
+        return Scope(before.since, now, now, self.dimensions, self.only, bucket_s, eras=eras)
+
     def core(self, span: Span) -> Core:
         """What decides the numbers of a span. Selections that differ in the rest share them."""
         cut = span in ("grouped", "over_time")
         return Core(self.filters, self.period, self.dimensions if cut else ())
 
-    def keep_s(self, span: Span) -> float:
+    @property
+    def keep_s(self) -> float:
         """How long numbers stay as good as new: a ten-thousandth of the period moves no digit that is shown."""
-        slowly = span in ("before", "over_time")
-        return min(MOST_KEPT_S, max(LEAST_KEPT_S, self.span.length.total_seconds() / (2000 if slowly else 10_000)))
+        return min(MOST_KEPT_S, max(LEAST_KEPT_S, self.span.length.total_seconds() / 10_000))
 
 
 def collected(arguments: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

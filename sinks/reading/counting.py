@@ -1,7 +1,7 @@
 """A question to counts: from the sums of hours where they are known, and from suggestions elsewhere.
 
-A row of counts is a dictionary: `bucket_ms`, the dimensions that the scope cuts by, `horizon_s` where horizons are
-asked, and a number for each measure by name.
+A row of counts is a dictionary: `bucket_ms`, `era` where the scope has some, the dimensions that it cuts by,
+`horizon_s` where horizons are asked, and a number for each measure by name.
 
 What depends on age is answered exactly. A suggestion counts at a horizon once its last accept, and its generation once
 it itself, is older than the horizon and its grace. Sums are kept by hour, of the generation and of the accept, so only
@@ -36,6 +36,7 @@ Counts = dict[str, Any]
 MOST_OTHERS: Final = 20_000
 """Hours that are not summed. Where there are more, all is read from suggestions: naming them would cost as much."""
 _REST_OF: Final = ("observed", "mostly", "unobserved", "late", "branch_changed")
+_HOUR_BEGINS: Final = f"toInt64(hour) * {HOUR_MS}"
 _FROM_MS: Final = "toUnixTimestamp64Milli(ifNull(retention_from, cohort_at))"
 _BY_NAME: Final = {measure.name: measure for measure in SUGGESTIONS}
 
@@ -59,7 +60,7 @@ def suggestions(client: Client, scope: Scope, names: Collection[str] = ()) -> li
     names: of these measures; all where there are none.
     """
     chosen = _chosen(SUGGESTIONS, names)
-    split = _split(client, scope)
+    split = _split(scope, _known(client, scope))
     parts = [_part(scope, chosen, f"suggestions FINAL WHERE {split.rows}", with_=f"{ALIASES}, {SETTLED}")]
     if split.sums:
         parts.append(_summed(scope, chosen, f"{sums_table()} FINAL WHERE {split.sums}"))
@@ -68,13 +69,14 @@ def suggestions(client: Client, scope: Scope, names: Collection[str] = ()) -> li
 
 def at_horizons(client: Client, scope: Scope, names: Collection[str] = ()) -> list[Counts]:
     """Counts of retention, one row for each bucket, segment and horizon that the apps' checks have."""
-    asked = _asked(client, scope)
+    known = _known(client, scope)
+    asked = _asked(client, scope, _split(scope, known))
     if not asked:
         return []
     horizons = sorted({horizon_s for of_app in asked.values() for horizon_s in of_app})
     edges = Edges(horizons, [scope.as_of_ms - maturity_ms(horizon_s, scope.grace_s * 1000) for horizon_s in horizons])
     # An hour of generations that an edge runs through is read whole from suggestions.
-    split = _split(client, scope, [edge // HOUR_MS for edge in edges.until_ms])
+    split = _split(scope, known, [edge // HOUR_MS for edge in edges.until_ms])
     found = _by_age(client, scope, asked, edges, split)
     checks = _chosen(CHECKS, {*names, *_REST_OF} if names else ())
     made = {_key(row, scope): row for row in _checks(client, scope, edges, checks, split)}
@@ -125,18 +127,25 @@ class Edges:
         return f"transform(horizon_s, {list(self.horizons)}, {of}, toInt64(0))"
 
 
-def _split(client: Client, scope: Scope, edges: Sequence[int] = ()) -> Split:
-    whole = Split("", scope.condition())
+def _known(client: Client, scope: Scope) -> hours.Known | None:
+    """What is summed of the scope's whole hours; None where no sums can answer, or too few."""
     by_people = "user" in (*scope.by, *scope.only)
     if by_people or scope.bucket_s % 3600:
-        return whole
+        return None
     first, last = -(-scope.since_ms // HOUR_MS), scope.until_ms // HOUR_MS - 1
     if first > last or first < 0:
-        return whole
+        return None
     apps = scope.only.get("app", ())
     known = hours.known(client, first, last, apps, scope.as_of_ms - scope.settle_s * 1000)
-    if not known.any or len(known.others) > MOST_OTHERS:
-        return whole
+    return known if known.any and len(known.others) <= MOST_OTHERS else None
+
+
+def _split(scope: Scope, known: hours.Known | None, edges: Sequence[int] = ()) -> Split:
+    """edges: hours that are read from suggestions besides."""
+    if known is None:
+        return Split("", scope.condition())
+    first, last = known.first, known.last
+    edges = [*edges, *(era_ms // HOUR_MS for era_ms in scope.era_ms if era_ms % HOUR_MS)]
     # The first and last hour may be asked for in part.
     by_row = sorted({scope.since_ms // HOUR_MS, scope.until_ms // HOUR_MS, *edges} - set(range(first, last + 1)))
     by_row += [hour for hour in edges if first <= hour <= last]
@@ -157,9 +166,8 @@ def _split(client: Client, scope: Scope, edges: Sequence[int] = ()) -> Split:
     return Split(" AND ".join([*summed, hours.newest(between)]), rows, " AND ".join(summed))
 
 
-def _asked(client: Client, scope: Scope) -> dict[str, list[int]]:
+def _asked(client: Client, scope: Scope, split: Split) -> dict[str, list[int]]:
     """The horizons of each app: the scope's, or those that the app's checks have."""
-    split = _split(client, scope)
     parts = [
         f"SELECT toString(app) AS its_app, groupUniqArrayArray(checks.horizon_s) AS horizons "
         f"FROM suggestions FINAL WHERE {split.rows} AND NOT orphan GROUP BY its_app"
@@ -187,7 +195,7 @@ def _by_age(
         for at, horizon_s in enumerate(edges.horizons):
             if horizon_s not in asked.get(row["its_app"], ()):
                 continue
-            key = (*(row[name] for name in ("bucket_ms", *scope.by)), horizon_s)
+            key = (*(row[name] for name in scope.keys), horizon_s)
             sums = found.setdefault(key, _nothing_yet(key, scope))
             for name in (*AGED, *AGELESS):
                 if name in AGELESS or at < row["generation_age"]:
@@ -262,7 +270,7 @@ def _part(
         f"{measure.part() if only is None or measure in only else _zero(measure)} AS {measure.column}"
         for measure in measures
     ]
-    return _grouped(scope.bucket(), scope, columns, rows, keys, with_)
+    return _grouped("cohort_ms", scope, columns, rows, keys, with_)
 
 
 def _summed(
@@ -280,18 +288,18 @@ def _summed(
         merged = {"sum": f"sum({kept})", "distinct": f"uniqExactArrayMergeState({kept})", "labels": f"sumMap({kept})"}
         value = merged[measure.kind] if only is None or measure in only else _zero(measure)
         columns.append(f"{value} AS p_{measure.name}")
-    return _grouped(scope.bucket_of_hour(), scope, columns, rows, keys, with_)
+    return _grouped(_HOUR_BEGINS, scope, columns, rows, keys, with_)
 
 
-def _grouped(bucket: str, scope: Scope, columns: Sequence[str], rows: str, keys: Sequence[str], with_: str) -> str:
-    group = ", ".join(["bucket_ms", *scope.by, *keys])
+def _grouped(at_ms: str, scope: Scope, columns: Sequence[str], rows: str, keys: Sequence[str], with_: str) -> str:
+    group = ", ".join([*scope.keys, *keys])
     head = f"WITH {with_} " if with_ else ""
-    selected = ", ".join([f"{bucket} AS bucket_ms", *scope.by, *keys, *columns])
+    selected = ", ".join([*scope.columns(at_ms), *keys, *columns])
     return f"{head}SELECT {selected} FROM {rows} GROUP BY {group}"
 
 
 def _united(scope: Scope, measures: Sequence[Measure], parts: Sequence[str], keys: Sequence[str] = ()) -> str:
-    group = ", ".join(["bucket_ms", *scope.by, *keys])
+    group = ", ".join([*scope.keys, *keys])
     columns = ", ".join(f"{measure.whole()} AS w_{measure.name}" for measure in measures)
     # Columns of parts are united by position.
     return f"SELECT {group}, {columns} FROM ({' UNION ALL '.join(parts)}) GROUP BY {group}"
@@ -311,11 +319,11 @@ def _chosen(measures: Sequence[Measure], names: Collection[str]) -> list[Measure
 
 
 def _key(row: Mapping[str, Any], scope: Scope) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ("bucket_ms", *scope.by, "horizon_s"))
+    return tuple(row[name] for name in (*scope.keys, "horizon_s"))
 
 
 def _nothing_yet(key: tuple[Any, ...], scope: Scope) -> Counts:
-    names = ("bucket_ms", *scope.by, "horizon_s")
+    names = (*scope.keys, "horizon_s")
     zero = dict.fromkeys([*AGED, *AGELESS, "due", "maturing", ACTIVE_HOURS], 0)
     return dict(zip(names, key, strict=True)) | zero
 

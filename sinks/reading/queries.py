@@ -285,7 +285,7 @@ def _metrics(formulas: Mapping[str, Formula], metrics: Sequence[str]) -> tuple[s
 
 
 def _segment(scope: Scope, row: Counts) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ("bucket_ms", *scope.by))
+    return tuple(row[name] for name in scope.keys)
 
 
 def _own(kind: type[Segment]) -> list[str]:

@@ -47,6 +47,7 @@ class Scope:
     bucket_s: the length of a time bucket, aligned to the epoch; 0 for one bucket.
     settle_s, grace_s: how long to wait for an answer, and for a check after its horizon.
     horizons: in seconds; none for those that each app's checks have.
+    eras: times within the span at which counts are told apart besides; a row's `era` says how many of them were past.
     """
 
     since: datetime
@@ -58,6 +59,7 @@ class Scope:
     settle_s: int = SETTLE_S
     grace_s: int = GRACE_S
     horizons: Sequence[int] = ()
+    eras: Sequence[datetime] = ()
 
     def __post_init__(self) -> None:
         for name in (*self.by, *self.only):
@@ -89,13 +91,23 @@ class Scope:
             "settle_ms": self.settle_s * 1000,
         }
 
-    def bucket(self, at_ms: str = "cohort_ms") -> str:
+    def bucket(self, at_ms: str) -> str:
         """When the bucket of a time begins, in milliseconds."""
         return f"intDiv({at_ms}, {{bucket_ms:Int64}}) * {{bucket_ms:Int64}}" if self.bucket_s else "{since_ms:Int64}"
 
-    def bucket_of_hour(self) -> str:
-        """The same, of an hour: buckets are whole hours then."""
-        return self.bucket(f"toInt64(hour) * {HOUR_MS}")
+    @property
+    def era_ms(self) -> list[int]:
+        return [to_ms(at) for at in self.eras]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What tells the rows of an answer apart."""
+        return ("bucket_ms", *(("era",) if self.eras else ()), *self.by)
+
+    def columns(self, at_ms: str) -> list[str]:
+        """The same, as columns of rows that are of a time."""
+        era = [f"toUInt8(arrayCount(begins -> {at_ms} >= begins, {self.era_ms})) AS era"] if self.eras else []
+        return [f"{self.bucket(at_ms)} AS bucket_ms", *era, *self.by]
 
     def keeps(self) -> list[str]:
         """The conditions of a row's dimensions."""

@@ -1,9 +1,10 @@
 """Every number is that of a plain reading of the merged outcomes: from rows, from sums of hours, from both."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -87,8 +88,7 @@ def assert_same(client: Client, scope: Scope, want: dict[str, dict[tuple[Any, ..
 def test_every_answer_is_the_references(engine: Client, log: list[Event], seed: int, asked: list[Scope]) -> None:
     """From suggestions alone, then with sums of hours, at any age."""
     load(engine, spread(log, seed))
-    for table in ("hour_sums", hours.sums_table(), hours.checks_table()):
-        engine.command(f"TRUNCATE TABLE {table}")
+    _forget_sums(engine)
     want = [referred(engine, scope) for scope in asked]
     for scope, by_reference in zip(asked, want, strict=True):
         assert_same(engine, scope, by_reference)
@@ -114,3 +114,39 @@ def test_sums_do_not_outlive_what_they_are_of(
     assert_same(engine, scope, want)
     whole = replace(scope, by=(), only={}, bucket_s=3600)
     assert_same(engine, whole, referred(engine, whole))
+
+
+@settings(max_examples=6, deadline=None)
+@given(logs(50), st.integers(0, 1000), scopes(), st.lists(st.integers(0, 8 * 60), min_size=1, max_size=3))
+def test_eras_are_questions_of_their_own(
+    engine: Client, log: list[Event], seed: int, scope: Scope, minutes: list[int]
+) -> None:
+    """What one question tells apart is what a question for each era says, with sums of hours and without."""
+    load(engine, spread(log, seed))
+    _forget_sums(engine)
+    eras = sorted(scope.since + timedelta(minutes=number) for number in minutes)
+    eras = [at for at in eras if at < scope.until] or [scope.since]
+    for summed in (False, True):
+        if summed:
+            hours.sum_quiet(engine, quiet_s=0)
+        for ask, more in ((queries.counted, ()), (queries.counted_at_horizons, ("horizon_s",))):
+            together = ask(engine, replace(scope, eras=eras))
+            apart = []
+            for number, (since, until) in enumerate(pairwise([scope.since, *eras, scope.until])):
+                rows = ask(engine, replace(scope, since=since, until=until)) if since < until else []
+                apart += [row | {"era": number, "bucket_ms": row["bucket_ms"] if scope.bucket_s else 0} for row in rows]
+            keys = ("era", "bucket_ms", *scope.by, *more)
+            if not scope.bucket_s:
+                together = [row | {"bucket_ms": 0} for row in together]
+            assert _by(keys, together) == _by(keys, apart)
+
+
+def _by(keys: Sequence[str], rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    found = {tuple(row.get(name, 0) for name in keys): {key: row[key] for key in sorted(row)} for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def _forget_sums(client: Client) -> None:
+    for table in ("hour_sums", hours.sums_table(), hours.checks_table()):
+        client.command(f"TRUNCATE TABLE {table}")

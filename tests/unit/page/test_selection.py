@@ -136,6 +136,6 @@ def test_a_cut_decides_the_numbers_of_what_is_cut() -> None:
 
 def test_numbers_are_kept_while_nothing_could_be_seen_to_change() -> None:
     """Seconds for an hour, at most a minute for a quarter of a year."""
-    assert parse({"period": "1h"}).keep_s("now") == 2
-    assert parse({"period": "24h"}).keep_s("now") == pytest.approx(8.64)
-    assert parse({"period": "90d"}).keep_s("before") == 60
+    assert parse({"period": "1h"}).keep_s == 2
+    assert parse({"period": "24h"}).keep_s == pytest.approx(8.64)
+    assert parse({"period": "90d"}).keep_s == 60
