@@ -16,7 +16,7 @@ from typing import Any, Final
 from keeprate.schemas.events import LATE_CHECK_MIN_MS
 from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import hours
-from keeprate.sinks.reading.hours import FINAL, checks_table, sums_table
+from keeprate.sinks.reading.hours import FINAL, PRUNED, checks_table, sums_table
 from keeprate.sinks.reading.measures import (
     ACTIVE_HOURS,
     AGED,
@@ -61,7 +61,7 @@ def suggestions(client: Client, scope: Scope, names: Collection[str] = ()) -> li
     """
     chosen = _chosen(SUGGESTIONS, names)
     split = _split(scope, _known(client, scope))
-    parts = [_part(scope, chosen, f"suggestions FINAL WHERE {split.rows}", with_=f"{ALIASES}, {SETTLED}")]
+    parts = [_part(scope, chosen, f"{_rows(scope)} AND {split.rows}", with_=f"{ALIASES}, {SETTLED}")]
     if split.sums:
         parts.append(_summed(scope, chosen, f"{sums_table()} FINAL WHERE {split.sums}"))
     return _ask(client, scope, _united(scope, chosen, parts))
@@ -95,7 +95,7 @@ def judged(client: Client, scope: Scope) -> list[Counts]:
     """How often each LLM judge said which label of what people said which of: `pairs`, one row for each combination."""
     keys = ("evaluation", "annotator", "label", "truth")
     columns = ", ".join(f"judged.{name} AS {name}" for name in keys)
-    rows = f"(SELECT * FROM suggestions FINAL WHERE {scope.condition()} AND NOT orphan) ARRAY JOIN {columns}"
+    rows = f"(SELECT * FROM {_rows(scope)} AND {scope.condition()} AND NOT orphan) ARRAY JOIN {columns}"
     pairs = (Measure("pairs", "toInt64(count())"),)
     return _ask(client, scope, _united(scope, pairs, [_part(scope, pairs, rows, keys)], keys))
 
@@ -170,7 +170,7 @@ def _asked(client: Client, scope: Scope, split: Split) -> dict[str, list[int]]:
     """The horizons of each app: the scope's, or those that the app's checks have."""
     parts = [
         f"SELECT toString(app) AS its_app, groupUniqArrayArray(checks.horizon_s) AS horizons "
-        f"FROM suggestions FINAL WHERE {split.rows} AND NOT orphan GROUP BY its_app"
+        f"FROM {_rows(scope)} AND {split.rows} AND NOT orphan GROUP BY its_app"
     ]
     if split.sums:
         parts.append(
@@ -211,7 +211,7 @@ def _ages(scope: Scope, measures: Sequence[Measure], edges: Edges, split: Split)
     accept_hour_ends = f"(toInt64(accept_hour) + 1) * {HOUR_MS} - 1"
     app = "toString(app) AS its_app"
     by_row = f"{app}, {edges.age('cohort_ms')} AS generation_age, {edges.age(_FROM_MS)} AS accept_age"
-    rows = f"suggestions FINAL WHERE {split.rows} AND NOT orphan"
+    rows = f"{_rows(scope)} AND {split.rows} AND NOT orphan"
     parts = [_part(scope, measures, rows, ages, f"{ALIASES}, {by_row}")]
     if split.sums:
         generations = [measure for measure in measures if measure is not TAKEN]
@@ -220,7 +220,7 @@ def _ages(scope: Scope, measures: Sequence[Measure], edges: Edges, split: Split)
         accept_age = f"{app}, 0 AS generation_age, {edges.age(accept_hour_ends)} AS accept_age"
         taken = f"{checks_table()} FINAL WHERE {split.sums} AND horizon_s = 0 AND accept_hour NOT IN {edges.hours}"
         parts.append(_summed(scope, measures, taken, ages, accept_age, [TAKEN]))
-        edge = f"suggestions FINAL WHERE {split.summed} AND accept_hour IN {edges.hours} AND NOT orphan"
+        edge = f"{_rows(scope)} AND {split.summed} AND accept_hour IN {edges.hours} AND NOT orphan"
         by_accept = f"{app}, 0 AS generation_age, {edges.age(_FROM_MS)} AS accept_age"
         parts.append(_part(scope, measures, edge, ages, f"{ALIASES}, {by_accept}", [TAKEN]))
     return _united(scope, measures, parts, ages)
@@ -232,7 +232,7 @@ def _checks(client: Client, scope: Scope, edges: Edges, measures: Sequence[Measu
 
     def rows(condition: str, more: str = "1") -> str:
         due = f"NOT orphan AND retainable AND {chosen} AND {_FROM_MS} <= {edges.until()} AND {more}"
-        return f"(SELECT * FROM suggestions FINAL WHERE {condition}) ARRAY JOIN {joined} WHERE {due}"
+        return f"(SELECT * FROM {_rows(scope)} AND {condition}) ARRAY JOIN {joined} WHERE {due}"
 
     keys = ("horizon_s",)
     parts = [_part(scope, measures, rows(split.rows), keys)]
@@ -249,12 +249,16 @@ def _active_hours(client: Client, scope: Scope, until_ms: int, apps: Sequence[st
     """The distinct hours of people with something shown, of generations old enough for one horizon."""
     measures = (_BY_NAME[ACTIVE_HOURS],)
     of_apps = "app IN {asked:Array(String)}"
-    rows = f"suggestions FINAL WHERE {split.rows} AND cohort_ms <= {until_ms} AND {of_apps}"
+    rows = f"{_rows(scope)} AND {split.rows} AND cohort_ms <= {until_ms} AND {of_apps}"
     parts = [_part(scope, measures, rows, with_=ALIASES)]
     if split.sums:
         old = f"(toInt64(hour) + 1) * {HOUR_MS} - 1 <= {until_ms}"
         parts.append(_summed(scope, measures, f"{sums_table()} FINAL WHERE {split.sums} AND {old} AND {of_apps}"))
     return _ask(client, scope, _united(scope, measures, parts), {"asked": list(apps)})
+
+
+def _rows(scope: Scope) -> str:
+    return f"suggestions FINAL WHERE {hours.not_moved(scope.hours)}"
 
 
 def _part(
@@ -310,7 +314,9 @@ def _zero(measure: Measure) -> str:
 
 
 def _ask(client: Client, scope: Scope, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Counts]:
-    rows = client.query_dicts(statement, {**scope.parameters(), **(parameters or {})}, FINAL)
+    # A person's rows are found by an index of their own, which knows of no moves.
+    settings = FINAL if "user" in scope.only else PRUNED
+    rows = client.query_dicts(statement, {**scope.parameters(), **(parameters or {})}, settings)
     return [{name.removeprefix("w_"): _number(value) for name, value in row.items()} for row in rows]
 
 

@@ -34,6 +34,18 @@ _SETTINGS: Final = {
 }
 
 
+_MOVED: Final = """
+INSERT INTO moves SELECT app, hour, generation_id, choice_index, derived_at
+FROM
+(
+    SELECT app, hour, accept_hour, generation_id, choice_index, derived_at,
+        argMax((hour, accept_hour), derived_at) OVER (PARTITION BY app, generation_id, choice_index) AS newest
+    FROM {target} WHERE {condition}
+)
+WHERE hour != newest.1 OR (accept_hour != newest.2 AND accept_hour != 0)
+"""
+
+
 class Store(Protocol):
     """Runs statements: `clickhouse.Client`."""
 
@@ -129,12 +141,13 @@ def _derive(store: Store, condition: str, parameters: Mapping[str, Any], target:
     """Mark the hours in which the suggestions are, derive them, and mark the hours in which they are then.
 
     The first mark keeps the hours from being summed meanwhile, also where this ends before the second one: whoever
-    landed the outcomes comes back.
+    landed the outcomes comes back. What left its hour is noted last, when all versions of it are there.
     """
     mark = f"INSERT INTO hour_marks SELECT app, hour, {NOW_NS} FROM {target} WHERE {condition} GROUP BY app, hour"
     _run(store, mark, parameters)
     _run(store, statement(f"SELECT * FROM outcomes FINAL WHERE {condition}", target), parameters)
     _run(store, mark, parameters)
+    _run(store, _MOVED.format(target=target, condition=condition), parameters)
 
 
 def _run(store: Store, text: str, parameters: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
     hour_marks   when an hour of an app was last touched: `derive` says so
     hour_sums    which hours are summed, and at which touch
+    moves        versions of suggestions that left an hour: `derive` says so
     sums_…       by segment: every measure of suggestions
     checks_…     by segment, horizon and hour of the accept: every measure of checks; horizon 0 has what was taken
 
@@ -40,6 +41,8 @@ FINAL: Final = {
     "use_skip_indexes_if_final_exact_mode": 1,
 }
 """Settings of every statement that reads `suggestions FINAL`."""
+PRUNED: Final = FINAL | {"use_skip_indexes_if_final_exact_mode": 0}
+"""The same for those that leave granules out by hour alone, and say `not_moved`: nothing else is hidden by that."""
 _INSERT: Final = {"async_insert": 0, "max_partitions_per_insert_block": 0, "max_query_size": 4 << 20}
 
 
@@ -133,6 +136,12 @@ def newest(between: str) -> str:
     )
 
 
+def not_moved(between: str) -> str:
+    """A condition of a row of suggestions: it did not leave its hour, which is in a range, for another."""
+    version = "app, generation_id, choice_index, derived_at"
+    return f"({version}) NOT IN (SELECT {version} FROM moves WHERE {between})"
+
+
 def _good(between: str) -> str:
     return (
         "(app, hour, max(touched_at)) IN (SELECT app, hour, touched_at FROM hour_sums FINAL WHERE "
@@ -149,7 +158,8 @@ def _sum(store: Client, hours: Sequence[tuple[str, int, int]]) -> None:
         f"FROM (SELECT arrayJoin([{marks}]) AS mark))"
     )
     only = f"hour IN ({', '.join(str(hour) for hour in sorted({hour for _, hour, _ in hours}))})"
-    rows = f"(SELECT * FROM suggestions FINAL WHERE {only}) AS s INNER JOIN {marked} AS mark USING (app, hour)"
+    own = f"SELECT * FROM suggestions FINAL WHERE {only} AND {not_moved(only)}"
+    rows = f"({own}) AS s INNER JOIN {marked} AS mark USING (app, hour)"
     segment = ", ".join(SEGMENT)
     keys = f"app, hour, touched_at, {segment}"
     _run(
@@ -183,5 +193,5 @@ def _parts(measures: Sequence[Measure]) -> str:
 
 
 def _run(store: Client, text: str, parameters: Mapping[str, Any]) -> None:
-    settings = ", ".join(f"{name} = {value}" for name, value in (FINAL | _INSERT).items())
+    settings = ", ".join(f"{name} = {value}" for name, value in (PRUNED | _INSERT).items())
     store.command(f"{text} SETTINGS {settings}", parameters)

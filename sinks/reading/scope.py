@@ -116,5 +116,10 @@ class Scope:
     def condition(self) -> str:
         """Of a row of `suggestions`. The hour repeats what the time says: it is what the index knows."""
         span = ("cohort_ms >= {since_ms:Int64}", "cohort_ms < {until_ms:Int64}")
-        hours = (f"hour >= {max(0, self.since_ms // HOUR_MS)}", f"hour <= {max(0, (self.until_ms - 1) // HOUR_MS)}")
-        return " AND ".join((*span, *hours, *self.keeps()))
+        return " AND ".join((*span, self.hours, *self.keeps()))
+
+    @property
+    def hours(self) -> str:
+        """A condition of an hour: some of it is in the span."""
+        first, last = max(0, self.since_ms // HOUR_MS), max(0, (self.until_ms - 1) // HOUR_MS)
+        return f"hour BETWEEN {first} AND {last}"

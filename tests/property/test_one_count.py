@@ -83,6 +83,22 @@ def assert_same(client: Client, scope: Scope, want: dict[str, dict[tuple[Any, ..
                 assert same, f"{name} {row}: {field} is {ours}, and {value} by the reference"
 
 
+def assert_each_hour(client: Client) -> None:
+    """A question about one hour, which reads no more than that hour, counts nothing that has left it."""
+    whole = client.query(
+        "SELECT hour, countIf(orphan), countIf(NOT orphan AND choice_index = 0) FROM suggestions FINAL GROUP BY hour",
+        settings={"use_skip_indexes_if_final": 0},
+    )
+    by_hour = {hour: (orphans, generations) for hour, orphans, generations in whole}
+    for number in range(-1, 10):
+        since = START_AT + timedelta(hours=number)
+        scope = Scope(since, since + timedelta(hours=1), START_AT + timedelta(days=1))
+        rows = queries.counted(client, scope, ("orphans", "opportunities"))
+        found = [(row["orphans"], row["opportunities"]) for row in rows]
+        known = by_hour.get(int(since.timestamp()) // 3600)
+        assert found == ([known] if known else []), since
+
+
 @settings(max_examples=4, deadline=None)
 @given(logs(50), st.integers(0, 1000), st.lists(scopes(), min_size=1, max_size=3))
 def test_every_answer_is_the_references(engine: Client, log: list[Event], seed: int, asked: list[Scope]) -> None:
@@ -104,10 +120,12 @@ def test_sums_do_not_outlive_what_they_are_of(
 ) -> None:
     """Late facts, orphans that are joined, generations that move to another hour: summed hours are left at once."""
     load(engine, spread(log, seed))
+    _forget_sums(engine)
     hours.sum_quiet(engine, quiet_s=0)
     facts = fold(spread(later, seed + 1))
     write(engine, facts)
     derive(engine, {parse_key(key)[:2] for key in facts})
+    assert_each_hour(engine)
     want = referred(engine, scope)
     assert_same(engine, scope, want)
     hours.sum_quiet(engine, quiet_s=0)
@@ -148,5 +166,6 @@ def _by(keys: Sequence[str], rows: list[dict[str, Any]]) -> dict[tuple[Any, ...]
 
 
 def _forget_sums(client: Client) -> None:
+    """What was loaded before went without a word to the sums."""
     for table in ("hour_sums", hours.sums_table(), hours.checks_table()):
         client.command(f"TRUNCATE TABLE {table}")
