@@ -18,7 +18,8 @@ WITH
     concat('e', toString(number)) AS eid
 SELECT
     concat('app-', toString(app_no)) AS app,
-    reinterpretAsUUID(bitOr(bitShiftLeft(toUInt128(toUInt64(bitOr(bitShiftLeft(toUInt64(at), 16), 0x7000 + h1 % 4096))), 64), toUInt128(bitOr(0x8000000000000000, bitAnd(h2, 0x3FFFFFFFFFFFFFFF))))) AS generation_id,
+    -- A UUID of version 7. In memory, the half with the time comes first.
+    reinterpretAsUUID(bitOr(bitShiftLeft(toUInt128(bitOr(0x8000000000000000, bitAnd(h2, 0x3FFFFFFFFFFFFFFF))), 64), toUInt128(toUInt64(bitOr(bitShiftLeft(toUInt64(at), 16), 0x7000 + h1 % 4096))))) AS generation_id,
     toUInt16(0) AS choice_index,
     tuple(toUInt32(0), at, eid, 'production', concat('u', toString(h3 % {users})), '', 'text_completion', if(h1 % 10 < 7, 'inline', 'panel'), lang, '', 'p', concat('m', toString(model_no)), 'complete', concat('v', toString(version_no)), if(h2 % 3 = 0, 'bm25', 'recent-files'), '', '', '', '', 'produced', 'stop', '', toInt64(800 + h1 % 2000), toInt64(20 + h2 % 200), 0.0004 + unit(h1) / 1000, toInt64(200 + h3 % 1500), toInt64(100 + h3 % 300), toInt64(0), toInt64(0), '')
       ::{generation} AS generation,
