@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.reading.derive import derivation
+from keeprate.sinks.reading.derive import derivation, merged
 from keeprate.sinks.reading.hours import FINAL
 
 _DIFFERING: Final = """
@@ -28,7 +28,6 @@ def differing(
 
     condition: of whole generations, by app and generation_id.
     """
-    source = f"SELECT * FROM outcomes FINAL WHERE {condition}"
-    statement = _DIFFERING.replace("{condition}", condition).replace("{derivation}", derivation(source))
+    statement = _DIFFERING.replace("{condition}", condition).replace("{derivation}", derivation(merged(condition)))
     rows = store.query(statement.replace("{limit}", str(limit)), parameters, FINAL)
     return [(str(app), str(generation_id), int(choice)) for app, generation_id, choice in rows]

@@ -145,7 +145,7 @@ def _derive(store: Store, condition: str, parameters: Mapping[str, Any], target:
     """
     mark = f"INSERT INTO hour_marks SELECT app, hour, {NOW_NS} FROM {target} WHERE {condition} GROUP BY app, hour"
     _run(store, mark, parameters)
-    _run(store, statement(f"SELECT * FROM outcomes FINAL WHERE {condition}", target), parameters)
+    _run(store, statement(merged(condition), target), parameters)
     _run(store, mark, parameters)
     _run(store, _MOVED.format(target=target, condition=condition), parameters)
 
@@ -153,6 +153,11 @@ def _derive(store: Store, condition: str, parameters: Mapping[str, Any], target:
 def _run(store: Store, text: str, parameters: Mapping[str, Any]) -> None:
     settings = ", ".join(f"{name} = {value}" for name, value in _SETTINGS.items())
     store.command(f"{text} SETTINGS {settings}", parameters)
+
+
+def merged(condition: str) -> str:
+    """A SELECT of merged outcomes, by a condition of their key: it is met before anything is merged."""
+    return f"SELECT * FROM outcomes FINAL PREWHERE {condition}"
 
 
 def of_generations(generations: Sequence[tuple[str, str]]) -> tuple[str, dict[str, str]]:
