@@ -21,7 +21,8 @@ from typing import Any, Final, Literal
 
 from keeprate.schemas.events import Event
 from keeprate.schemas.kinds import MAX_CHOICES
-from keeprate.schemas.outcome import EVALUATION, GENERATION, SEPARATOR, Outcome
+from keeprate.schemas.outcome import SEPARATOR, Outcome
+from keeprate.schemas.registers import EVALUATION, GENERATION
 
 KEPT: Final = frozenset((
     *("event_id", "schema_version", "occurred_at", "app", "environment", "generation_id", "choice_index", "revision"),
@@ -46,15 +47,8 @@ MARK: Final = "keeprate.forgotten"
 ERASED: Final = "forgotten: the record held a user who is forgotten"
 """The reason of a dead letter whose bytes are gone."""
 
-_USER, _SESSION, _TRACE, _ANNOTATOR = (
-    columns.index(f"{name} String")
-    for columns, name in (
-        (GENERATION, "user"),
-        (GENERATION, "session"),
-        (GENERATION, "trace_id"),
-        (EVALUATION, "annotator"),
-    )
-)
+_USER, _SESSION, _TRACE = GENERATION.places("user", "session", "trace_id")
+(_ANNOTATOR,) = EVALUATION.places("annotator")
 # A broken record is searched for anything that can be a user: words, and whatever stands between two quotes, of which
 # nobody knows which one opens.
 WORDS: Final = r"[A-Za-z0-9_.@+:-]+"
@@ -242,12 +236,8 @@ class Forgotten:
         user, session = register[_USER], register[_SESSION]
         named = self.user(app, user)
         known = self.session(app, session) if named or not user else None
-        changed = list(register)
-        changed[_USER] = named or user
-        changed[_SESSION] = known or ("" if named else session)
-        if named or (not user and (known or (app, generation_id) in self.generations)):
-            changed[_TRACE] = ""
-        return changed
+        erases = bool(named or (not user and (known or (app, generation_id) in self.generations)))
+        return GENERATION.forgotten(register, named or user, known or ("" if named else session), erases)
 
     def _who(self, app: str, key: str) -> str:
         return self.user(app, key) or self.session(app, key) or key
@@ -260,9 +250,7 @@ class Forgotten:
         judged = self.user(app, register[_ANNOTATOR])
         if judged is None:
             return key, register
-        changed = list(register)
-        changed[_ANNOTATOR] = judged
-        return key.removesuffix(register[_ANNOTATOR]) + judged, changed
+        return key.removesuffix(register[_ANNOTATOR]) + judged, EVALUATION.forgotten(register, judged)
 
 
 NOBODY: Final = Forgotten()

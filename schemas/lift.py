@@ -5,7 +5,17 @@ from math import isfinite
 from typing import Any, Final
 
 from keeprate.schemas.events import Action, Edit, Evaluation, Event, Flag, Generation, RetentionCheck, Vote
-from keeprate.schemas.outcome import SEPARATOR, UNKNOWN, Outcome, absorb, key_of
+from keeprate.schemas.outcome import SEPARATOR, Outcome, absorb, key_of
+from keeprate.schemas.registers import (
+    ACCEPT,
+    CORRECTION,
+    EVALUATION,
+    FLAG,
+    GENERATION,
+    RETENTION,
+    UNKNOWN,
+    VOTE,
+)
 
 
 def fold(events: Iterable[Event]) -> dict[str, Outcome]:
@@ -35,53 +45,13 @@ def _choices(event: Generation) -> int:
     return max(event.get("choice_count") or 1, len(event.get("output") or ()), (event.get("choice_index") or 0) + 1)
 
 
-def _latest(event: Event) -> list[Any]:
-    return [event.get("revision") or 0, event["occurred_at"], event["event_id"]]
-
-
-def _number(value: float | None) -> float:
-    return UNKNOWN if value is None else value
-
-
 def _who(event: Event) -> str:
     return event.get("user") or event.get("session") or ""
 
 
-_DESCRIBES: Final = (
-    "environment",
-    "user",
-    "session",
-    "operation",
-    "surface",
-    "language",
-    "trigger",
-    "provider",
-    "model",
-    "prompt_name",
-    "prompt_version",
-    "context_strategy",
-    "step",
-    "parent_generation_id",
-    "experiment",
-    "variant",
-    "outcome",
-    "finish_reason",
-    "error_type",
-)
-
-
 def _lift_generation(event: Generation) -> Outcome:
-    text = [event.get(name) or "" for name in _DESCRIBES]
-    numbers = (
-        _number(event.get("input_tokens")),
-        _number(event.get("output_tokens")),
-        float(_number(event.get("cost_usd"))),
-        _number(event.get("latency_ms")),
-        _number(event.get("time_to_first_token_ms")),
-        len(event.get("tools_offered") or ()),
-        len(event.get("tools_called") or ()),
-    )
-    return {"generation": [*_latest(event), *text, *numbers, event.get("trace_id") or ""]}
+    offered, called = len(event.get("tools_offered") or ()), len(event.get("tools_called") or ())
+    return {"generation": GENERATION.of(event, tools_offered=offered, tools_called=called)}
 
 
 def _lift_action(event: Action) -> Outcome:
@@ -91,8 +61,7 @@ def _lift_action(event: Action) -> Outcome:
     prefix = ""
     if action in ("accept", "accept_partial"):
         mode = event.get("accept_mode") or "user"
-        sequence = event.get("accept_seq") or 0
-        outcome["accept"] = [sequence, at, event["event_id"], mode, _number(length)]
+        outcome["accept"] = ACCEPT.of(event, mode=mode)
         if mode == "auto":
             action = "accept_auto"
         prefix = "accepted"
@@ -125,69 +94,35 @@ def verdict(value: int | None, score: float | None, low: float | None, high: flo
 
 
 def _lift_vote(event: Vote) -> Outcome:
-    said = verdict(event.get("value"), event.get("score"), event.get("scale_min"), event.get("scale_max"))
-    return {"votes": {_who(event): [*_latest(event), *said]}}
+    value, score = verdict(event.get("value"), event.get("score"), event.get("scale_min"), event.get("scale_max"))
+    return {"votes": {_who(event): VOTE.of(event, value=value, score=score)}}
 
 
 def _lift_flag(event: Flag) -> Outcome:
-    label = event["label"]
-    register = [
-        *_latest(event),
-        label,
-        int(event["status"] == "set"),
-        event.get("severity") or "",
-        event.get("valence") or "negative",
-    ]
-    return {"flags": {f"{label}{SEPARATOR}{_who(event)}": register}}
+    register = FLAG.of(event, active=int(event["status"] == "set"))
+    return {"flags": {f"{event['label']}{SEPARATOR}{_who(event)}": register}}
 
 
 def _lift_edit(event: Edit) -> Outcome:
-    register = [
-        *_latest(event),
-        _number(event.get("distance")),
-        _number(event.get("original_length")),
-        _number(event.get("corrected_length")),
-        event.get("origin") or "",
-    ]
-    return {"corrections": {_who(event): register}}
+    return {"corrections": {_who(event): CORRECTION.of(event)}}
 
 
 def _lift_retention(event: RetentionCheck) -> Outcome:
+    current_length = 0 if event["status"] == "removed" else event.get("current_length")
+    register = RETENTION.of(
+        event,
+        current_length=UNKNOWN if current_length is None else current_length,
+        branch_changed=int(event.get("branch_changed") or False),
+        range_clipped=int(event.get("range_clipped") or False),
+    )
     horizon_s = event.get("horizon_s")
-    register = [
-        event.get("accept_seq") or 0,
-        *_latest(event),
-        event["status"],
-        event.get("reason") or "",
-        event["elapsed_ms"],
-        _number(event.get("original_length")),
-        0 if event["status"] == "removed" else _number(event.get("current_length")),
-        _number(event.get("distance")),
-        _number(event.get("original_lexemes")),
-        _number(event.get("lexeme_distance")),
-        float(_number(event.get("four_gram"))),
-        float(_number(event.get("no_revert"))),
-        _number(event.get("retained_length")),
-        _number(event.get("total_length")),
-        int(event.get("branch_changed") or False),
-        int(event.get("range_clipped") or False),
-    ]
-    return {"retention": {str(horizon_s) if horizon_s is not None else str(event.get("moment")): register}}
+    key = str(horizon_s) if horizon_s is not None else str(event.get("moment"))
+    return {"retention": {key: register}}
 
 
 def _lift_evaluation(event: Evaluation) -> Outcome:
-    annotator, value = event.get("annotator") or "", event.get("value")
-    register = [
-        *_latest(event),
-        event["name"],
-        event["annotator_kind"],
-        annotator,
-        int(value is not None),
-        float(value if value is not None else 0.0),
-        event.get("label") or "",
-    ]
-    key = SEPARATOR.join((event["name"], event["annotator_kind"], annotator))
-    return {"evaluations": {key: register}}
+    key = SEPARATOR.join((event["name"], event["annotator_kind"], event.get("annotator") or ""))
+    return {"evaluations": {key: EVALUATION.of(event, has_value=int(event.get("value") is not None))}}
 
 
 _LIFTS: Final[dict[str, Callable[[Any], Outcome]]] = {

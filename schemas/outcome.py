@@ -3,7 +3,7 @@
 An outcome is a dictionary of fields. A field that is absent holds nothing yet. Each field has a merge that commutes,
 associates and is idempotent, so duplicates, reordering, late feedback and replays all end in the same outcome:
 
-    max       of numbers (lengths, dwell) and of registers. A register is a list that begins with what orders it
+    max       of numbers (lengths, dwell) and of registers (`registers`). A register begins with what orders it
               (revision, occurred_at, event_id) and goes on with its value, so its maximum is its latest state.
     min_map   per key, the smallest
     max_map   per key, the largest: of times, or of registers (a vote per user, a check per horizon)
@@ -20,11 +20,19 @@ from typing import Any, Final, Literal
 
 from pydantic_core import from_json
 
+from keeprate.schemas.registers import (
+    ACCEPT,
+    CORRECTION,
+    EVALUATION,
+    FLAG,
+    GENERATION,
+    RETENTION,
+    UNKNOWN,
+    VOTE,
+)
+
 Outcome = dict[str, Any]
 """Field name to value: an int, a register (list), or a dict of those by key."""
-
-UNKNOWN: Final = -1
-"""Stands in a register for a number that was not sent. ClickHouse's `max` over tuples wants no NULL in them."""
 
 SEPARATOR: Final = "\x1f"
 """Between the parts of a map's key. A label cannot hold it, so only the last part may be free text."""
@@ -51,77 +59,8 @@ class Field:
         return f"{self.name} SimpleAggregateFunction({function}, {value}){default}"
 
 
-def _tuple(*parts: str) -> str:
-    return f"Tuple({', '.join(parts)})"
-
-
-LATEST = ("revision UInt32", "occurred_at Int64", "event_id String")
-"""What orders the facts about one thing: the reviser's word first, then the client's clock, then a tie-break."""
-
-GENERATION = (
-    *LATEST,
-    "environment String",
-    "user String",
-    "session String",
-    "operation String",
-    "surface String",
-    "language String",
-    "trigger String",
-    "provider String",
-    "model String",
-    "prompt_name String",
-    "prompt_version String",
-    "context_strategy String",
-    "step String",
-    "parent_generation_id String",
-    "experiment String",
-    "variant String",
-    "outcome String",
-    "finish_reason String",
-    "error_type String",
-    "input_tokens Int64",
-    "output_tokens Int64",
-    "cost_usd Float64",
-    "latency_ms Int64",
-    "time_to_first_token_ms Int64",
-    "tools_offered Int64",
-    "tools_called Int64",
-    "trace_id String",
-)
-RETENTION = (
-    "accept_seq UInt32",
-    *LATEST,
-    "status String",
-    "reason String",
-    "elapsed_ms Int64",
-    "original_length Int64",
-    "current_length Int64",
-    "distance Int64",
-    "original_lexemes Int64",
-    "lexeme_distance Int64",
-    "four_gram Float64",
-    "no_revert Float64",
-    "retained_length Int64",
-    "total_length Int64",
-    "branch_changed UInt8",
-    "range_clipped UInt8",
-)
-ACCEPT = ("accept_seq UInt32", "occurred_at Int64", "event_id String", "mode String", "length Int64")
-VOTE = (*LATEST, "value Int8", "score Float64")
-FLAG = (*LATEST, "label String", "active UInt8", "severity String", "valence String")
-CORRECTION = (*LATEST, "distance Int64", "original_length Int64", "corrected_length Int64", "origin String")
-EVALUATION = (
-    *LATEST,
-    "name String",
-    "annotator_kind String",
-    "annotator String",
-    "has_value UInt8",
-    "value Float64",
-    "label String",
-)
-
 FIELDS: Final[tuple[Field, ...]] = (
-    Field("generation", "max", _tuple(*GENERATION)),
+    Field("generation", "max", GENERATION.type),
     # By action; an accept with accept_mode=auto is `accept_auto`.
     Field("first_at", "min_map", "Int64"),
     Field("last_at", "max_map", "Int64"),
@@ -131,16 +70,16 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("accepted_length", "max", "Int64", UNKNOWN),
     Field("accepted_lines", "max", "Int64", UNKNOWN),
     # The last accept: retention is measured from it.
-    Field("accept", "max", _tuple(*ACCEPT)),
+    Field("accept", "max", ACCEPT.type),
     # By user; by session where no user is known.
-    Field("votes", "max_map", _tuple(*VOTE)),
+    Field("votes", "max_map", VOTE.type),
     # By label and user.
-    Field("flags", "max_map", _tuple(*FLAG)),
-    Field("corrections", "max_map", _tuple(*CORRECTION)),
+    Field("flags", "max_map", FLAG.type),
+    Field("corrections", "max_map", CORRECTION.type),
     # By horizon in seconds, or by moment.
-    Field("retention", "max_map", _tuple(*RETENTION)),
+    Field("retention", "max_map", RETENTION.type),
     # By name, kind of annotator and annotator.
-    Field("evaluations", "max_map", _tuple(*EVALUATION)),
+    Field("evaluations", "max_map", EVALUATION.type),
 )
 KEY_COLUMNS: Final = ("app String", "generation_id UUID", "choice_index UInt16")
 

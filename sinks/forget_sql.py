@@ -23,7 +23,7 @@ from keeprate.schemas.forgotten import (
     WORDS,
 )
 from keeprate.schemas.kinds import MAX_CHOICES
-from keeprate.schemas.outcome import EVALUATION, GENERATION
+from keeprate.schemas.registers import EVALUATION, GENERATION
 
 TABLES: Final = ("generations", "feedback", "outcomes", "suggestions", "dead_letters")
 _FACTS: Final = ("generations", "feedback")
@@ -204,18 +204,17 @@ class Statements:
     def _outcome(self) -> dict[str, str]:
         user, session = "generation.user", "generation.session"
         owned = f"({user} = '' AND ({self._is_session(session)} OR {self._is_owned()}))"
-        after = {
-            "user": _user_after(user),
-            "session": self._session_after(user, session),
-            "trace_id": f"if({_is_user(user)} OR {owned}, '', generation.trace_id)",
+        after = {"user": _user_after(user), "session": self._session_after(user, session)}
+        after |= {
+            column.name: f"if({_is_user(user)} OR {owned}, {column.default!r}, generation.{column.name})"
+            for column in GENERATION.columns
+            if column.forget == "erase"
         }
-        names = [column.split()[0] for column in GENERATION]
+        names = [column.name for column in GENERATION.columns]
         register = ", ".join(after.get(name, f"generation.{name}") for name in names)
         flag_key = f"concat(substring(k, 1, position(k, {_SEPARATOR})), {self._who(_FLAGGER)})"
         annotator = _user_after("e.annotator")
-        parts = ", ".join(
-            annotator if name == "annotator" else f"e.{name}" for name in (column.split()[0] for column in EVALUATION)
-        )
+        parts = ", ".join(f"e.{column.name}" if column.forget == "keep" else annotator for column in EVALUATION.columns)
         evaluation_key = f"arrayStringConcat([e.name, e.annotator_kind, {annotator}], {_SEPARATOR})"
         return {
             "generation": f"tuple({register})",

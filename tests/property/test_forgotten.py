@@ -3,6 +3,7 @@
 import json
 from typing import get_type_hints
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,8 +20,19 @@ from keeprate.schemas.events import (
     Vote,
 )
 from keeprate.schemas.forgotten import KEPT, NOBODY, REPLACED
+from keeprate.schemas.json_schema import event_schema
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import canonical, parse_key
+from keeprate.schemas.registers import (
+    ACCEPT,
+    CORRECTION,
+    EVALUATION,
+    FLAG,
+    GENERATION,
+    RETENTION,
+    VOTE,
+    Register,
+)
 from tests.people import USER, forgotten, personal_logs
 
 GONE = {
@@ -109,3 +121,13 @@ def test_a_broken_record_holds_a_user_as_a_word_or_between_quotes() -> None:
     assert not in_chat.bytes_hold_person([b'{"user": "u1", "app": "editor"'])
     assert in_chat.bytes_hold_person([b'{"user": "u1", "app": "chat"'])
     assert forgotten([], "jörg müller").bytes_hold_person(['{"user":"jörg müller"'.encode()])
+
+
+@pytest.mark.parametrize("register", [GENERATION, RETENTION, ACCEPT, VOTE, FLAG, CORRECTION, EVALUATION])
+def test_what_a_register_keeps_an_event_keeps(register: Register) -> None:
+    """One decision for both: a column that stays is a field that stays, or no field at all."""
+    fields = {name for form in event_schema()["$defs"].values() for name in form["properties"]}
+    kept = {column.name for column in register.columns if column.forget == "keep"}
+    gone = {column.name for column in register.columns} - kept
+    assert kept & fields <= KEPT
+    assert gone <= REPLACED | (fields - KEPT)

@@ -24,6 +24,7 @@ from keeprate.schemas.outcome import (
     merge,
     merge_all,
 )
+from keeprate.schemas.registers import CORRECTION, FLAG, GENERATION, RETENTION, VOTE
 from tests.strategies import events, logs, odd_events, shuffled_with_duplicates
 
 MERGED = (
@@ -194,3 +195,17 @@ def _as_row(outcome: Outcome) -> Outcome:
 def _empty_register(type_: str) -> list[Any]:
     elements = type_.removeprefix("Tuple(").removesuffix(")").split(", ")
     return ["" if element.endswith(" String") else 0 for element in elements]
+
+
+@given(st.one_of(events(), odd_events()))
+def test_a_register_says_by_name_what_its_event_says(event: Event) -> None:
+    """Each column that is a field of the event holds it, or what stands for its absence."""
+    said = {name: value for name, value in event.items() if value is not None}
+    outcome = lift(event)[0][1]
+    registers = {"votes": VOTE, "flags": FLAG, "corrections": CORRECTION, "retention": RETENTION}
+    found = [(registers[name], value) for name in registers for value in outcome.get(name, {}).values()]
+    found += [(GENERATION, outcome["generation"])] if "generation" in outcome else []
+    for register, values in found:
+        for column, value in zip(register.columns, values, strict=True):
+            if not column.given:
+                assert value == said.get(column.name, column.default), column.name
