@@ -321,10 +321,10 @@ class Flush:
                     "%s/%d: %d row(s) of %d to %d were sent to %s and are not there; sending them again",
                     *self.at, len(left), self.intent.first, self.intent.last, table.name,
                 )  # fmt: skip
-        self._send(to, table, left, {**INSERT_SETTINGS, "log_comment": self._whose(to)})
+        self._send(to, table, left, INSERT_SETTINGS)
 
     def _send(self, to: Destination, table: Table, encoded: list[bytes], settings: Mapping[str, str | int]) -> None:
-        data, every = b"".join(encoded), {**settings, **dict(table.settings)}
+        data, every = b"".join(encoded), {**settings, **dict(table.settings), "log_comment": self._whose(to)}
         try:
             to.store.insert_bytes(table.name, table.columns, data, table.format, every)
         except StoreUnavailableError as error:
@@ -361,8 +361,7 @@ class Flush:
             to.letters.write([encode_letter(letter, record.key(), record.value()) for record, letter in refusals])
 
     def _settings(self, to: Destination, part: str) -> dict[str, str | int]:
-        named = {"insert_deduplication_token": token(to.sink, *self.at, self.intent, part)}
-        return {**INSERT_SETTINGS, **named, "log_comment": self._whose(to)}
+        return {**INSERT_SETTINGS, "insert_deduplication_token": token(to.sink, *self.at, self.intent, part)}
 
     def _whose(self, to: Destination) -> str:
         return "/".join(map(str, ("keeprate", to.sink, *self.at)))

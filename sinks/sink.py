@@ -190,21 +190,19 @@ class Sink:
         policy, crowding_ones = self._policy.flush.among(busy), crowding(self._buffers, self._policy.flush)
         due = [at for at in partitions if self._due(at, policy, draining or at in crowding_ones)]
         if not draining:
-            due = self._together(due)
+            due = self._together(due, partitions)
         due = self._apart(due)
         if due and self._verified() and self._rests():
             self._began_s = self._clock()
             self._settle(self._flights.begin([self._next_flush(at) for at in due]))
 
-    def _together(self, due: list[TopicPartition]) -> list[TopicPartition]:
+    def _together(self, due: list[TopicPartition], partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
         """Those that may begin while little comes: all that have records at once, or only what cannot wait."""
         policy = self._policy.flush
         if not policy.is_quiet(self._buffers.values()):
             return due
         if due and self._clock() - self._began_s >= policy.quiet_lingers * policy.linger_s:
-            return [
-                at for at, buffer in self._buffers.items() if at in due or self._due(at, policy, bool(buffer.records))
-            ]
+            return [at for at in partitions if at in due or self._due(at, policy, draining=True)]
         return [at for at in due if self._replay(at) is not None]
 
     def _apart(self, due: list[TopicPartition]) -> list[TopicPartition]:

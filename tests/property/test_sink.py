@@ -313,6 +313,31 @@ def test_while_little_comes_all_partitions_land_together_and_not_often() -> None
     assert _landed(world)
 
 
+def test_a_flush_that_waits_is_finished_when_its_partition_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while little comes: what was begun is landed within the budget, and nobody has to replay it."""
+    world, now_s = World(random.Random(1), trouble=0.0), [100.0]
+
+    def clock() -> float:
+        now_s[0] += 0.0001
+        return now_s[0]
+
+    sink, _ = _start(world, clock)
+    sink.turn()
+    world.append(PLACES[0])
+
+    def away(*_: Any) -> None:
+        raise StoreUnavailableError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world, "insert_bytes", away)
+        while not sink._waiting:
+            sink.turn()
+    # Its pause is over, and so is that between flushes.
+    now_s[0] += 60
+    sink._revoked(list(PLACES), lost=False)
+    assert _landed(world)
+
+
 class _Ended(BaseException):
     """A process that ends at a record: nothing catches it."""
 
