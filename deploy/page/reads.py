@@ -54,8 +54,8 @@ class Reads:
 
     def at_horizons(self, selection: Selection, span: Span) -> list[Counts]:
         """The same of retention, at every horizon."""
-        # Over time, each bucket has every horizon: that is asked where it is shown.
-        in_buckets = span == "over_time"
+        # Over time, each bucket has every horizon: that is asked where it is shown, and the other spans with it.
+        in_buckets = span == "over_time" or selection.metric == "retention"
         scope = selection.all_spans(self.now, in_buckets)
         ask = partial(queries.counted_at_horizons, self.client, scope, _COUNTS_AT_HORIZONS)
         return self._of(span, selection, self._kept(f"horizons {in_buckets}", selection, ask))
@@ -83,9 +83,9 @@ def pooled(rows: Iterable[Counts], keys: Collection[str]) -> list[Counts]:
     keys = (*keys, "horizon_s")
     found: dict[tuple[Any, ...], Counts] = {}
     for row in rows:
-        names = [name for name in keys if name in row]
-        of_keys = {name: row[name] for name in names}
-        sums = found.setdefault(tuple(of_keys.values()), dict.fromkeys(row.keys() - _ALL_KEYS, 0) | of_keys)
-        for name in row.keys() - _ALL_KEYS:
+        of_keys = {name: row[name] for name in keys if name in row}
+        counts = row.keys() - _ALL_KEYS
+        sums = found.setdefault(tuple(of_keys.values()), dict.fromkeys(counts, 0) | of_keys)
+        for name in counts:
             sums[name] += row[name]
     return [found[key] for key in sorted(found)]

@@ -1,8 +1,9 @@
 """Deriving for threads that land at the same time: whose generations are in which statement, and who gets an error."""
 
 import threading
+import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -32,19 +33,21 @@ class _Store:
             raise StoreUnavailableError("away")
 
 
-def _both_wait(deriver: Deriver, count: int) -> None:
-    while len(deriver._next.generations) < count:
-        threading.Event().wait(0.001)
+def _three(threads: ThreadPoolExecutor, deriver: Deriver, store: _Store) -> tuple[Future[None], list[Future[None]]]:
+    """One that is deriving, and two that came meanwhile and wait."""
+    first = threads.submit(deriver.derive, store, {("a", IDS[0])})
+    assert store.begun.wait(60)
+    later = [threads.submit(deriver.derive, store, {("a", IDS[n])}) for n in (1, 2)]
+    while len(deriver._next.generations) < len(later):
+        time.sleep(0.001)
+    return first, later
 
 
 def test_what_comes_while_one_runs_is_derived_in_one_statement() -> None:
     """Three threads: the first has a statement of its own, the two that come meanwhile share the next one."""
     store, deriver = _Store(), Deriver()
     with ThreadPoolExecutor(3) as threads:
-        first = threads.submit(deriver.derive, store, {("a", IDS[0])})
-        assert store.begun.wait(60)
-        later = [threads.submit(deriver.derive, store, {("a", IDS[n])}) for n in (1, 2)]
-        _both_wait(deriver, 2)
+        first, later = _three(threads, deriver, store)
         store.go_on.set()
         for done in (first, *later):
             done.result(60)
@@ -58,10 +61,7 @@ def test_whoever_shared_a_turn_that_failed_comes_again() -> None:
     """The error is everybody's of that turn, and nobody's of the next one."""
     store, deriver = _Store(), Deriver()
     with ThreadPoolExecutor(3) as threads:
-        first = threads.submit(deriver.derive, store, {("a", IDS[0])})
-        assert store.begun.wait(60)
-        later = [threads.submit(deriver.derive, store, {("a", IDS[n])}) for n in (1, 2)]
-        _both_wait(deriver, 2)
+        first, later = _three(threads, deriver, store)
         store.away = True
         store.go_on.set()
         with pytest.raises(StoreUnavailableError):
