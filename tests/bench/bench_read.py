@@ -7,16 +7,20 @@ the same questions to the plain views of `tests/reference`, which count straight
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from keeprate.deploy.page import answers
+from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.recent import Recent
+from keeprate.deploy.page.selection import Selection, Span, parse
 from keeprate.schemas.outcome import FIELDS
 from keeprate.sinks.clickhouse import Client, connect
 from keeprate.sinks.migrate import apply, derive_anew, scripts
-from keeprate.sinks.reading import hours, queries
+from keeprate.sinks.reading import hours
 from keeprate.sinks.reading.derive import derive, statement
-from keeprate.sinks.reading.scope import Scope
 from tests import reference
 from tests.bench.results import Bench, Result, result
 
@@ -36,18 +40,10 @@ _USERS: Final = 2000
 _ROWS_AT_ONCE: Final = 500_000
 _LANDED: Final = 50_000
 _SIZES: Final = {"read.page_1m": 1_000_000, "read.page_10m": 10_000_000, "read.page_100m": 100_000_000}
-_PERIODS: Final = ((1, 3600), (7, 6 * 3600), (30, 86_400), (90, 3 * 86_400))
+_PERIODS: Final = ("24h", "7d", "30d", "90d")
 _CUTS: Final = ("prompt_version", "model", "language", "app", "surface", "context_strategy")
-_COUNTS: Final = (
-    "opportunities",
-    "opportunities_settled",
-    "shown",
-    "shown_settled",
-    "accepted",
-    "displayed",
-    "corrected",
-)
-_AT_HORIZONS: Final = ("observed", "mostly", "unobserved", "late", "branch_changed")
+_NUMBERS: Final = (answers.summary, answers.series, answers.retention, answers.funnel, answers.compare)
+"""The parts of a screen that count suggestions."""
 _INSERT: Final = " SETTINGS max_partitions_per_insert_block = 0, max_insert_block_size = 1000000"
 
 
@@ -96,7 +92,7 @@ def _million(bench: Bench, client: Client, full: int) -> Iterator[Result]:
         yield _page(bench, client, "read.page_1m")
     if bench.wants("read.views_1m"):
         reference.create(client)
-        yield _timed(bench, client, "read.views_1m", lambda: _views(client, _scopes(7, 6 * 3600, "prompt_version")))
+        yield _timed(bench, client, "read.views_1m", lambda: _views(client, _selected("7d", "prompt_version")))
     if bench.wants("read.landing"):
         ids = client.query(
             f"SELECT app, toString(generation_id) FROM outcomes ORDER BY toUInt128(generation_id) DESC LIMIT {_LANDED}"
@@ -127,10 +123,10 @@ def _page(bench: Bench, client: Client, name: str) -> Result:
     slowest = []
     for run in range(bench.runs):
         took = []
-        for days, bucket_s in _PERIODS:
+        for period in _PERIODS:
             for cut in _CUTS:
-                bench.say(f"{name}: run {run + 1}, {days} days by {cut}")
-                took.append(_once(client, lambda d=days, b=bucket_s, c=cut: _screen(client, _scopes(d, b, c))))  # type: ignore[misc]
+                bench.say(f"{name}: run {run + 1}, {period} by {cut}")
+                took.append(_once(client, partial(_screen, client, _selected(period, cut))))
         slowest.append(max(took))
     return result(name, "s", slowest)
 
@@ -148,30 +144,23 @@ def _once(client: Client, ask: Callable[[], None]) -> float:
     return time.perf_counter() - began_s
 
 
-def _scopes(days: int, bucket_s: int, cut: str) -> dict[str, Scope]:
-    """The questions of one screen: the period, the one before, the period cut, and the period cut over time."""
-    length = timedelta(days=days)
-    since = _END_AT - length
-    start = datetime.fromtimestamp(since.timestamp() // bucket_s * bucket_s, UTC)
-    return {
-        "now": Scope(since, _END_AT, _END_AT),
-        "before": Scope(since - length, since, _END_AT),
-        "grouped": Scope(since, _END_AT, _END_AT, (cut,)),
-        "over_time": Scope(start, _END_AT, _END_AT, (cut,), bucket_s=bucket_s),
-    }
+def _selected(period: str, cut: str) -> Selection:
+    return parse({"period": period, "by": cut, "horizon": "300"})
 
 
-def _screen(client: Client, scopes: dict[str, Scope]) -> None:
-    """What the page asks: the period itself is the sum of its groups."""
-    for name in ("before", "grouped", "over_time"):
-        queries.counted(client, scopes[name], _COUNTS)
-    for name in ("before", "grouped"):
-        queries.counted_at_horizons(client, scopes[name], _AT_HORIZONS)
+def _screen(client: Client, selection: Selection) -> None:
+    """What the page asks, by a page that has kept nothing."""
+    reads = Reads(client, _END_AT, Recent(time.monotonic))
+    for part in _NUMBERS:
+        part(reads, selection)
 
 
-def _views(client: Client, scopes: dict[str, Scope]) -> None:
+def _views(client: Client, selection: Selection) -> None:
+    """The same numbers, by a view for each kind of rate and span."""
+    spans: tuple[Span, ...] = ("now", "before", "grouped", "over_time")
+    scopes = {span: selection.scope(span, _END_AT) for span in spans}
     for scope in scopes.values():
         for view in ("rates", "feedback_rates"):
             reference.ask(client, view, scope)
-    for name in ("now", "before", "grouped"):
-        reference.ask(client, "retention_rates", scopes[name])
+    for span in spans[:3]:
+        reference.ask(client, "retention_rates", scopes[span])
