@@ -36,8 +36,6 @@ from keeprate.sinks.clickhouse import StoreError, StoreUnavailableError
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 # What counts may take seconds; what shows single facts is quick, and is not to wait for it.
 _COUNTING: Final = {"at_once": 6, "waiting": 24}
-# Of one screen: what takes little is asked beside what counts, and is there when that is.
-_PARTS_AT_ONCE: Final = 2
 _FACTS: Final = {"at_once": 4, "waiting": 64}
 _WAIT_S: Final = 10.0
 _QUICK: Final = frozenset({"status", "feedback", "intake"})
