@@ -4,7 +4,8 @@ It reads, hands records to a buffer per partition, cuts ranges when they are due
 those of several partitions together (`flights`). While the store or the group's coordinator is away it pauses the
 partitions whose flush waits and keeps polling, so that it stays a member, and asks again after a while.
 
-    partition assigned   committed offset and intent are read; an intent is replayed, exactly, before anything else
+    partition assigned   committed offset and intent are read; an intent is replayed, exactly, before anything else, but
+                         for one that the ledger accounts for: that is only committed
     a range that ends    its attempts are counted (`intent`); it is tried alone, then in parts, and the record at which
     processes            they ended is set aside
     revoked              its buffer is dropped; a flush that was begun is finished within the budget, else left as it is
@@ -20,7 +21,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from keeprate.schemas.refusal_alarm import Alarm
@@ -317,7 +318,13 @@ class Sink:
         self._unverified = True
         for at, (committed, metadata) in self._consumer.committed(partitions).items():
             start = first_offset(self._consumer, at, self._ledger_ends) if committed is None else committed
-            intent = self._taken_up(at, Intent.decode(metadata, start))
+            intent = Intent.decode(metadata, start)
+            if intent is not None and self._ledger_ends.get(at, 0) > intent.last:
+                # It was landed whole, whatever ended the process then: its commit is all that is missing.
+                self._waiting[at] = Flush(at, intent, [], step=LANDED)
+                start, intent = intent.last + 1, intent.following()
+            elif intent is not None:
+                intent = intent.again()
             held = first_held(self._consumer, at, start, self._policy.skip_lost)
             if held != start:
                 intent = None
@@ -327,14 +334,6 @@ class Sink:
             self._buffers[at] = PartitionBuffer(held, intent)
             starts[at] = held
         return starts
-
-    def _taken_up(self, at: TopicPartition, found: Intent | None) -> Intent | None:
-        """The attempt to make at a range that was begun before."""
-        if found is None:
-            return None
-        # What the ledger has was landed whole, whatever ended the process then. Cut in parts, it would be there twice.
-        is_landed = self._ledger_ends.get(at, 0) > found.last
-        return replace(found, attempts=1) if is_landed else found.again()
 
     def _revoked(self, partitions: list[TopicPartition], lost: bool) -> None:
         going = [at for at in partitions if at in self._buffers]

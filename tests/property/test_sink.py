@@ -376,6 +376,47 @@ def test_only_the_records_that_end_processes_are_set_aside(seed: int, count: int
     _check_ledger(world)
 
 
+@pytest.mark.parametrize("more", [0, 7])
+def test_a_record_that_ended_processes_is_not_tried_again_once_it_is_in_the_ledger(more: int) -> None:
+    """All that is missing is its commit, and what follows it in the range that was cut."""
+    world = World(random.Random(1), trouble=0.0)
+    for _ in range(3 + more):
+        world.append(PLACES[0])
+
+    def deadly(value: bytes | None, *where: Any) -> Any:
+        if 1 in _numbers(value or b""):
+            raise _Ended
+        return decode(value, *where)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "decode", deadly)
+        sink, member = _start(world)
+        deadline_s = time.monotonic() + 60
+        while not _landed(world):
+            # The process ends whenever a range is accounted for, and before that is committed.
+            with patch.context() as ending:
+                taken = member.commit
+
+                def commit(offsets: Mapping[TopicPartition, tuple[int, str]]) -> dict[TopicPartition, BrokerError]:
+                    ends = world.ledger_ends()
+                    if any(0 < ends.get(at, 0) == offset > world.committed[at][0] for at, (offset, _) in offsets.items()):
+                        known = sink._ledger_ends
+                        if known != ends:
+                            raise _Ended
+                    return taken(offsets)
+
+                ending.setattr(member, "commit", commit)
+                try:
+                    sink.turn()
+                except _Ended:
+                    sink, member = _start(world)
+            time.sleep(0.0005)
+            assert time.monotonic() < deadline_s, world.committed
+    assert world.letters == [(*PLACES[0], 1)]
+    assert world.births == 0
+    _check_ledger(world)
+
+
 def _check(world: World) -> None:
     _check_ledger(world)
     # Processes that were killed at one record, and no other, so often that it seems to be its fault.
