@@ -8,8 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from keeprate.deploy.topics import TopicsError, create_topics
-from keeprate.producers.client import Keeprate
 from keeprate.producers.errors import FullError, ProducerError
+from keeprate.producers.sdk.client import Keeprate
 
 STALLED_S = 60.0
 """A command gives up when the brokers take nothing for this long."""

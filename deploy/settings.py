@@ -6,7 +6,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from keeprate.sinks.local_store import data_dir
+from keeprate.sinks.store.local_store import data_dir
 
 HOST = "127.0.0.1"
 BROKER_PORT = 9092

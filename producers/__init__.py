@@ -7,14 +7,10 @@
     generation.shown().accept().vote(+1)
 
 Entry points:
-    `client`      Keeprate, which an app opens once
-    `generation`  the handle of one suggestion, with the domain's verbs
-    `calls`       a context manager and a decorator around calls of models and steps of agents
-    `tracking`    looks at accepted texts again at each horizon
-    `content`     what of texts leaves the process
-    `stamping`    from what an app gave to the bytes of a record
-    `refusals`    what could not be taken, counted and told once
-    `delivery`    from an encoded event to a broker's acknowledgement, by way of `backlog` and `spool`
+    `sdk`         what an app holds and says: `client`, `generation`, `calls`, `tracking`, `content`
+    `sending`     from an encoded event to a broker's acknowledgement: `delivery`, `backlog`, `spool`
+    `collector`   events and OpenTelemetry over HTTP
+    `imports`     histories of repositories and files
     `text`        the distances and similarities of METRICS; `lexemes` has that of lexemes
     `errors`      the tree of errors
 
@@ -23,13 +19,13 @@ Invariant: accepted = delivered + pending + spooled + dropped by reason, at any 
 Invariant: what `emit` has taken survives a kill of the process, where a disk has room for it.
 """
 
-from keeprate.producers.client import Keeprate
 from keeprate.producers.errors import ClosedError, ContractError, FullError, ProducerError, SettingsError
-from keeprate.producers.fields import GenerationFields
-from keeprate.producers.generation import Generation
-from keeprate.producers.journal import Check
-from keeprate.producers.stats import DROP_REASONS, Stats
-from keeprate.producers.tracking import Unobserved
+from keeprate.producers.sdk.client import Keeprate
+from keeprate.producers.sdk.fields import GenerationFields
+from keeprate.producers.sdk.generation import Generation
+from keeprate.producers.sdk.journal import Check
+from keeprate.producers.sdk.tracking import Unobserved
+from keeprate.producers.sending.stats import DROP_REASONS, Stats
 
 __all__ = [
     "DROP_REASONS",

@@ -10,8 +10,8 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from keeprate.producers.client import Keeprate
-from keeprate.producers.stats import DROP_REASONS
+from keeprate.producers.sdk.client import Keeprate
+from keeprate.producers.sending.stats import DROP_REASONS
 
 ACCEPTED: Final = "keeprate_producer_accepted_events_total"
 DELIVERED: Final = "keeprate_producer_delivered_events_total"

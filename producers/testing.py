@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Self
 
-from keeprate.producers import lifetime
-from keeprate.producers.client import Keeprate
-from keeprate.producers.outlet import Outlet
-from keeprate.producers.stats import DropReason, Stats
-from keeprate.producers.tracking import Clock, Tracker
+from keeprate.producers.sdk import lifetime
+from keeprate.producers.sdk.client import Keeprate
+from keeprate.producers.sdk.tracking import Clock, Tracker
+from keeprate.producers.sending.outlet import Outlet
+from keeprate.producers.sending.stats import DropReason, Stats
 from keeprate.schemas.decode import decode
 from keeprate.schemas.events import Event
 

@@ -13,8 +13,8 @@ from keeprate.schemas.refusal_alarm import RefusalAlarm
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, JOIN_GROUP, OUTCOMES
 from keeprate.streams.crashes import Journal
 from keeprate.streams.delivery import Delivery
-from keeprate.streams.pipeline import Observer, Pipeline
-from keeprate.streams.table import OutcomeTable, Recovered
+from keeprate.streams.join.pipeline import Observer, Pipeline
+from keeprate.streams.state.table import OutcomeTable, Recovered
 from keeprate.streams.transport import Transport
 
 # Services log through these, one line for each that starts or stops.

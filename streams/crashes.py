@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-from keeprate.streams.batches import Run
-from keeprate.streams.feedback_join import Record
-from keeprate.streams.state import StateLockedError
+from keeprate.streams.join.batches import Run
+from keeprate.streams.join.feedback_join import Record
+from keeprate.streams.state.partition import StateLockedError
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from confluent_kafka.admin import AdminClient
 
 from keeprate.schemas.dead_letters import encode_letter
 from keeprate.schemas.topics import ALL, DEAD_LETTERS, OUTCOMES, PARTITIONER, SOURCES
-from keeprate.streams.feedback_join import Refusal
-from keeprate.streams.state import Changes, Offsets
+from keeprate.streams.join.feedback_join import Refusal
+from keeprate.streams.state.partition import Changes, Offsets
 
 DELIVERY_TIMEOUT_S: Final = 60.0
 """How long librdkafka tries. It bounds how late a write of a worker that lost its partitions can still arrive."""

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from keeprate.schemas.dead_letters import QUARANTINED as QUARANTINED_TYPE
 from keeprate.schemas.refusal_alarm import Alarm
 from keeprate.schemas.topics import SOURCES
-from keeprate.streams.pipeline import Done, Place
+from keeprate.streams.join.pipeline import Done, Place
 
 
 @dataclass(frozen=True)

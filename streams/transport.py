@@ -19,7 +19,7 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from keeprate.streams.batches import Batch, Run, align
+from keeprate.streams.join.batches import Batch, Run, align
 from keeprate.streams.records import install
 
 logger = logging.getLogger(__name__)

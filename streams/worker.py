@@ -21,7 +21,7 @@ from keeprate.streams.app import App, build
 from keeprate.streams.delivery import missing_topics
 from keeprate.streams.liveness import Liveness
 from keeprate.streams.metrics import WorkerMetrics
-from keeprate.streams.recovery import Recovery
+from keeprate.streams.state.recovery import Recovery
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from keeprate.deploy.process import ChildProcess, free_port
-from keeprate.producers.collector.keys import FILE_NAME, Keys
+from keeprate.deploy.local.process import ChildProcess, free_port
+from keeprate.producers.collector.gate.keys import FILE_NAME, Keys
 from keeprate.schemas.topics import SOURCES
 
 _READY_S = 30.0

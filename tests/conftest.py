@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from keeprate.deploy.broker import KafkaBroker, fetch_jars, jars_path, why_not_kafka
-from keeprate.deploy.process import ProcessError
+from keeprate.deploy.local.broker import KafkaBroker, fetch_jars, jars_path, why_not_kafka
+from keeprate.deploy.local.process import ProcessError
 from keeprate.deploy.store import StoreProcess
 
 # How long an example takes says how busy the machine is.

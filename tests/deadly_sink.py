@@ -6,10 +6,10 @@ import sys
 from typing import Any, Final
 
 from keeprate.schemas.decode import decode
-from keeprate.sinks import rows
-from keeprate.sinks.partition import FlushPolicy
-from keeprate.sinks.run import SinkSettings, log_to_stderr, run
-from keeprate.sinks.sink import SinkPolicy
+from keeprate.sinks.landing import rows
+from keeprate.sinks.landing.partition import FlushPolicy
+from keeprate.sinks.landing.run import SinkSettings, log_to_stderr, run
+from keeprate.sinks.landing.sink import SinkPolicy
 
 MARK: Final = b"ends-the-sink"
 STORE_MARK: Final = b"ends-the-store"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from keeprate.deploy.process import ChildProcess
+from keeprate.deploy.local.process import ChildProcess
 from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, PARTITIONER
-from keeprate.sinks.clickhouse import Client, connect
+from keeprate.sinks.store.clickhouse import Client, connect
 
 BASE_MS = 1_764_000_000_000
 PARTITIONS = 4

@@ -10,17 +10,17 @@ import uvicorn
 
 from keeprate.deploy.demo.simulate import simulate
 from keeprate.deploy.demo.story import DAY_MS, World
+from keeprate.deploy.local.process import accepts, free_port
 from keeprate.deploy.page.app import page
 from keeprate.deploy.page.source import Source
-from keeprate.deploy.process import accepts, free_port
 from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import topic_of
-from keeprate.sinks.clickhouse import connect
-from keeprate.sinks.migrate import migrate
 from keeprate.sinks.reading.derive import derive_all
+from keeprate.sinks.store.clickhouse import connect
+from keeprate.sinks.store.migrate import migrate
 
 START_MS = 20_600 * DAY_MS
 NOW_MS = START_MS + 9 * DAY_MS

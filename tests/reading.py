@@ -11,9 +11,9 @@ from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import encode_outcome
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.migrate import apply, derive_anew, scripts
 from keeprate.sinks.reading.derive import derive_all
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import apply, derive_anew, scripts
 
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 

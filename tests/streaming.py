@@ -15,13 +15,13 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Pr
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from keeprate.deploy.process import ChildProcess
+from keeprate.deploy.local.process import ChildProcess
 from keeprate.schemas.decode import encode, validate
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, PARTITIONER, SOURCES, topic_of
-from keeprate.streams.batches import Batch, Run
+from keeprate.streams.join.batches import Batch, Run
 
 BASE_MS = 1_764_000_000_000
 POISON = (

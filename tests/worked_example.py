@@ -12,9 +12,9 @@ from typing import Any, Final
 from keeprate.producers.text import length, line_count, survival
 from keeprate.schemas.decode import validate
 from keeprate.schemas.events import Event
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import Client
 
 START_MS: Final = 1_772_442_000_000
 """2026-03-02 09:00 UTC. The suggestions are shown in this hour and the next: two active hours."""

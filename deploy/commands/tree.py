@@ -2,25 +2,25 @@
 
 import typer
 
-from keeprate.deploy.commands.collector import collector
-from keeprate.deploy.commands.dead_letters import dead_letters
-from keeprate.deploy.commands.demo import demo
-from keeprate.deploy.commands.exports import import_langfuse, import_otel
-from keeprate.deploy.commands.forget import forget
-from keeprate.deploy.commands.imports import imports
-from keeprate.deploy.commands.keys import keys
-from keeprate.deploy.commands.migrate import migrate
-from keeprate.deploy.commands.monitor import monitor
-from keeprate.deploy.commands.page import page
-from keeprate.deploy.commands.reconcile import reconcile
-from keeprate.deploy.commands.replay import replay
-from keeprate.deploy.commands.report import report
-from keeprate.deploy.commands.sink import sink
-from keeprate.deploy.commands.store import store
-from keeprate.deploy.commands.topics import topics
-from keeprate.deploy.commands.up import up
-from keeprate.deploy.commands.verify import verify
-from keeprate.deploy.commands.worker import worker
+from keeprate.deploy.commands.importing.exports import import_langfuse, import_otel
+from keeprate.deploy.commands.importing.imports import imports
+from keeprate.deploy.commands.read.dead_letters import dead_letters
+from keeprate.deploy.commands.read.reconcile import reconcile
+from keeprate.deploy.commands.read.report import report
+from keeprate.deploy.commands.read.verify import verify
+from keeprate.deploy.commands.run.collector import collector
+from keeprate.deploy.commands.run.demo import demo
+from keeprate.deploy.commands.run.monitor import monitor
+from keeprate.deploy.commands.run.page import page
+from keeprate.deploy.commands.run.sink import sink
+from keeprate.deploy.commands.run.store import store
+from keeprate.deploy.commands.run.up import up
+from keeprate.deploy.commands.run.worker import worker
+from keeprate.deploy.commands.upkeep.forget import forget
+from keeprate.deploy.commands.upkeep.keys import keys
+from keeprate.deploy.commands.upkeep.migrate import migrate
+from keeprate.deploy.commands.upkeep.replay import replay
+from keeprate.deploy.commands.upkeep.topics import topics
 
 app = typer.Typer(
     name="keeprate",

@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Final
 
 from keeprate.deploy.monitor.labels import Admission, fold
-from keeprate.sinks import batches
-from keeprate.sinks.batches import BATCH, DAY, RETENTION
-from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.watermarks import MEMORY, Progress
+from keeprate.sinks.closed import batches
+from keeprate.sinks.closed.batches import BATCH, DAY, RETENTION
+from keeprate.sinks.closed.watermarks import MEMORY, Progress
+from keeprate.sinks.store.clickhouse import Client
 
 CAUGHT_UP_MESSAGES: Final = 1000
 MAX_HORIZONS: Final = 8

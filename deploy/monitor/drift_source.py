@@ -11,8 +11,8 @@ from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.monitor.drifting import Detector, Standing
 from keeprate.deploy.monitor.expected import metric_label
 from keeprate.deploy.monitor.families import gauge
-from keeprate.sinks.clickhouse import Client
-from keeprate.streams.drift import SIDES, Side, changed_at
+from keeprate.sinks.store.clickhouse import Client
+from keeprate.streams.quality.detector import SIDES, Side, changed_at
 
 DIRECTIONS: Final[dict[Side, str]] = {"fell": "down", "rose": "up"}
 STANDINGS: Final[tuple[Standing, ...]] = get_args(Standing)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from keeprate.sinks import batches, drift_states
-from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.drift_states import Kept, Series, Windows
-from keeprate.streams.drift import Evidence, Policy, Side, State, evidence_ratio, score
-from keeprate.streams.drift_baseline import DAY_S, Baseline, Window, fit, inherit
+from keeprate.sinks.closed import batches, drift_states
+from keeprate.sinks.closed.drift_states import Kept, Series, Windows
+from keeprate.sinks.store.clickhouse import Client
+from keeprate.streams.quality.baseline import DAY_S, Baseline, Window, fit, inherit
+from keeprate.streams.quality.detector import Evidence, Policy, Side, State, evidence_ratio, score
 
 DAY: Final = timedelta(days=1)
 REFERENCE: Final = timedelta(days=28)

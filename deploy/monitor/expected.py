@@ -8,9 +8,9 @@ from prometheus_client.core import Metric as Family
 
 from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.monitor.families import gauge, horizon_label
-from keeprate.sinks import baselines
-from keeprate.sinks.batches import RETENTION
-from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.closed import baselines
+from keeprate.sinks.closed.batches import RETENTION
+from keeprate.sinks.store.clickhouse import Client
 
 DAILY: Final = timedelta(days=1)
 NEW_SERIES_EVERY: Final = timedelta(hours=1)

@@ -23,11 +23,11 @@ from keeprate.deploy.monitor.families import counter, gauge, quality
 from keeprate.deploy.monitor.labels import Admission
 from keeprate.deploy.monitor.totals import Totals
 from keeprate.deploy.offsets import Offsets, OffsetsError
-from keeprate.sinks import batches
-from keeprate.sinks.clickhouse import Client, StoreError
-from keeprate.sinks.orphans import by_age
+from keeprate.sinks.closed import batches
+from keeprate.sinks.closed.watermarks import Progress, progress
 from keeprate.sinks.reading import hours
-from keeprate.sinks.watermarks import Progress, progress
+from keeprate.sinks.reading.orphans import by_age
+from keeprate.sinks.store.clickhouse import Client, StoreError
 
 logger = logging.getLogger(__name__)
 

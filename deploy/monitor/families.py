@@ -13,7 +13,7 @@ from prometheus_client.core import Metric as Family
 from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.monitor.catalogue import Metric
 from keeprate.deploy.monitor.totals import Total, Totals, Values
-from keeprate.sinks.batches import LATENCY_BOUNDS_S, RATIO_BOUNDS, RETENTION, Labels
+from keeprate.sinks.closed.batches import LATENCY_BOUNDS_S, RATIO_BOUNDS, RETENTION, Labels
 
 STATUSES: Final = ("ok", "error", "timeout", "refused", "cancelled")
 OUTCOMES: Final = ("accepted", "rejected", "ignored")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from keeprate.sinks.batches import Count, Labels
+from keeprate.sinks.closed.batches import Count, Labels
 
 UNKNOWN: Final = "unknown"
 """Prometheus takes an empty label for an absent one."""

@@ -13,7 +13,7 @@ from keeprate.deploy.monitor.exporter import Exporter, KafkaSource, StoreSource
 from keeprate.deploy.monitor.verifying import Verifier
 from keeprate.deploy.offsets import Offsets
 from keeprate.schemas.topics import JOIN_GROUP, SINK_GROUP
-from keeprate.sinks.clickhouse import connect
+from keeprate.sinks.store.clickhouse import connect
 
 
 class PortTakenError(Exception):

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from keeprate.sinks import batches
-from keeprate.sinks.batches import Labels
-from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.closed import batches
+from keeprate.sinks.closed.batches import Labels
+from keeprate.sinks.store.clickhouse import Client
 
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 SHOWN_FOR: Final = timedelta(days=30)

@@ -20,13 +20,13 @@ from prometheus_client.registry import Collector
 from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.monitor.families import gauge
 from keeprate.schemas.topics import JOIN_GROUP
-from keeprate.sinks.backwards import GroupPartition, committed_of
-from keeprate.sinks.clickhouse import StoreError, connect
-from keeprate.sinks.finding import CHECKS
-from keeprate.sinks.kafka_errors import BrokerError
-from keeprate.sinks.kafka_reader import Reader
-from keeprate.sinks.positions import KafkaPositions
-from keeprate.sinks.verification import Kafka, Report, Scope, verify
+from keeprate.sinks.checks.backwards import GroupPartition, committed_of
+from keeprate.sinks.checks.finding import CHECKS
+from keeprate.sinks.checks.verification import Kafka, Report, Scope, verify
+from keeprate.sinks.kafka.errors import BrokerError
+from keeprate.sinks.kafka.positions import KafkaPositions
+from keeprate.sinks.kafka.reader import Reader
+from keeprate.sinks.store.clickhouse import StoreError, connect
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from keeprate.deploy.page.comparison import change
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, Metric
 from keeprate.deploy.page.reads import ENDINGS, REQUESTS, Reads
 from keeprate.deploy.page.selection import Selection, Span
-from keeprate.sinks.clickhouse import to_ms
 from keeprate.sinks.reading.counting import Counts
 from keeprate.sinks.reading.queries import Rate, RetentionRate, Segment
 from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import to_ms
 
 Json = dict[str, Any]
 

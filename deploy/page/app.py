@@ -31,7 +31,7 @@ from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import Selection, SelectionError, collected, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.page.turns import RETRY_AFTER_S, BusyError, Turns
-from keeprate.sinks.clickhouse import StoreError, StoreUnavailableError
+from keeprate.sinks.store.clickhouse import StoreError, StoreUnavailableError
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 # What counts may take seconds; what shows single facts is quick, and is not to wait for it.

@@ -11,11 +11,10 @@ from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
 from keeprate.schemas.lift import verdict
-from keeprate.sinks import evidence
-from keeprate.sinks.clickhouse import Client, to_ms
-from keeprate.sinks.evidence import FEEDBACK_KINDS, Remark
-from keeprate.sinks.reading import queries
+from keeprate.sinks.reading import evidence, queries
+from keeprate.sinks.reading.evidence import FEEDBACK_KINDS, Remark
 from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import Client, to_ms
 
 USUAL_HORIZONS_S: Final = (30, 120, 300, 600)
 PREFERRED_HORIZON_S: Final = 300

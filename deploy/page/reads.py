@@ -9,12 +9,12 @@ from typing import Any, Final
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
 from keeprate.deploy.page.recent import Recent, Value
 from keeprate.deploy.page.selection import ERAS_OF, Selection, Span
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.counting import Counts
 from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.rates import ACCEPTANCE, FEEDBACK, RETENTION, counts_of
 from keeprate.sinks.reading.scope import DIMENSIONS
+from keeprate.sinks.store.clickhouse import Client
 
 REQUESTS: Final = "shown_rate"
 """The rate whose denominator is the requests, so that they need no query of their own."""

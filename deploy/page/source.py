@@ -2,7 +2,7 @@
 
 import threading
 
-from keeprate.sinks.clickhouse import Client, connect
+from keeprate.sinks.store.clickhouse import Client, connect
 
 ANSWER_TIMEOUT_S = 20
 

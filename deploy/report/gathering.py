@@ -6,10 +6,10 @@ import json
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.queries import FeedbackRate, Funnel, JudgeRate, Rate, Retention, RetentionRate
 from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import Client
 
 
 @dataclass(frozen=True)

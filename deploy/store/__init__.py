@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from keeprate.deploy.process import ChildProcess, ProcessError, accepts, free_port
+from keeprate.deploy.local.process import ChildProcess, ProcessError, accepts, free_port
 from keeprate.deploy.store.token import url_with_token
 
 QUERY_S = 600

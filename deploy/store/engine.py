@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from chdb.state.sqlitelike import Connection
 
-from keeprate.deploy.process import private_directory
+from keeprate.deploy.local.process import private_directory
 from keeprate.deploy.store.request import insert_from_file, quoted
 from keeprate.deploy.store.rights import Limits, configured
 from keeprate.deploy.store.statements import check, with_end

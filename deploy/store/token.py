@@ -5,8 +5,8 @@ import secrets
 from pathlib import Path
 from urllib.parse import quote
 
-from keeprate.deploy.process import private_directory
-from keeprate.sinks.local_store import TOKEN_FILE, USER
+from keeprate.deploy.local.process import private_directory
+from keeprate.sinks.store.local_store import TOKEN_FILE, USER
 
 
 def own_token(directory: Path) -> str:

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from keeprate.producers.collector.errors import UNPROCESSABLE, Refusal, RequestError
-from keeprate.producers.collector.signals import JSON, PROTOBUF
+from keeprate.producers.collector.otel.signals import JSON, PROTOBUF
 
 Signal = Literal["traces", "logs", "metrics"]
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from keeprate.producers.collector.errors import Refusal, RequestError, item_refusal, refusal
-from keeprate.producers.collector.identity import Aliases, named_event_id, resolve
-from keeprate.producers.collector.scopes import beyond_feedback
-from keeprate.producers.collector.weight import check_items, check_lines, check_weight
+from keeprate.producers.collector.gate.scopes import beyond_feedback
+from keeprate.producers.collector.gate.weight import check_items, check_lines, check_weight
+from keeprate.producers.collector.otel.identity import Aliases, named_event_id, resolve
 from keeprate.schemas import decode
 from keeprate.schemas.events import EVENT_TYPES, SCHEMA_VERSION
 from keeprate.schemas.ids import uuid7

@@ -18,18 +18,19 @@ from typing import Final, ParamSpec, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from keeprate.producers.collector import answers, batches, logs, metrics, otlp, otlp_json, spans
-from keeprate.producers.collector.access import Access, Caller, check_scope
+from keeprate.producers.collector import answers, batches, metrics
 from keeprate.producers.collector.batches import Origin, Record
-from keeprate.producers.collector.bodies import Body
 from keeprate.producers.collector.errors import TOO_LARGE, Refusal, RequestError, item_refusal
-from keeprate.producers.collector.identity import Aliases
-from keeprate.producers.collector.limits import MemoryBudget, RateLimit, Spending, Turns
+from keeprate.producers.collector.gate.access import Access, Caller, check_scope
+from keeprate.producers.collector.gate.bodies import Body
+from keeprate.producers.collector.gate.limits import MemoryBudget, RateLimit, Spending, Turns
+from keeprate.producers.collector.gate.weight import check_items
+from keeprate.producers.collector.otel import logs, otlp, otlp_json, spans
+from keeprate.producers.collector.otel.identity import Aliases
+from keeprate.producers.collector.otel.semconv import EVALUATION_EVENT
+from keeprate.producers.collector.otel.signals import JSON, PROTOBUF
+from keeprate.producers.collector.otel.spans import Mapped, Source
 from keeprate.producers.collector.publisher import Publisher
-from keeprate.producers.collector.semconv import EVALUATION_EVENT
-from keeprate.producers.collector.signals import JSON, PROTOBUF
-from keeprate.producers.collector.spans import Mapped, Source
-from keeprate.producers.collector.weight import check_items
 
 log = logging.getLogger("keeprate.collector")
 

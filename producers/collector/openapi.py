@@ -4,8 +4,8 @@ import json
 from typing import Any, Final
 
 from keeprate.producers.collector.batches import NDJSON_TYPES
-from keeprate.producers.collector.bodies import ENCODINGS
-from keeprate.producers.collector.weight import MAX_ITEMS
+from keeprate.producers.collector.gate.bodies import ENCODINGS
+from keeprate.producers.collector.gate.weight import MAX_ITEMS
 from keeprate.schemas.decode import EVENT_ADAPTER
 
 VERSION: Final = "1.0.0"

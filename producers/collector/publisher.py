@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from keeprate.producers.collector.batches import Record
 from keeprate.producers.collector.errors import UNAVAILABLE, RequestError
-from keeprate.producers.kafka import open_producer, reaction
+from keeprate.producers.sending.kafka import open_producer, reaction
 from keeprate.schemas.topics import SOURCES, topic_of
 
 RETRY_AFTER_S: Final = 2

@@ -27,18 +27,18 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from keeprate.producers.collector import answers, metrics
-from keeprate.producers.collector.access import Access
-from keeprate.producers.collector.addresses import Addresses, networks
 from keeprate.producers.collector.announcement import announcement
-from keeprate.producers.collector.connections import FRAMING_BYTES, Connections
-from keeprate.producers.collector.cross_origin import CrossOrigin
 from keeprate.producers.collector.endpoints import Collector
 from keeprate.producers.collector.errors import RequestError
-from keeprate.producers.collector.follower import Follower
-from keeprate.producers.collector.identity import Aliases
-from keeprate.producers.collector.keys import Keys
-from keeprate.producers.collector.limits import MemoryBudget, RateLimit
+from keeprate.producers.collector.gate.access import Access
+from keeprate.producers.collector.gate.addresses import Addresses, networks
+from keeprate.producers.collector.gate.connections import FRAMING_BYTES, Connections
+from keeprate.producers.collector.gate.cross_origin import CrossOrigin
+from keeprate.producers.collector.gate.keys import Keys
+from keeprate.producers.collector.gate.limits import MemoryBudget, RateLimit
 from keeprate.producers.collector.openapi import document
+from keeprate.producers.collector.otel.follower import Follower
+from keeprate.producers.collector.otel.identity import Aliases
 from keeprate.producers.collector.publisher import Publisher
 from keeprate.producers.collector.settings import CollectorSettings
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from keeprate.producers.collector.addresses import LOOPBACK_NAMES
+from keeprate.producers.collector.gate.addresses import LOOPBACK_NAMES
 from keeprate.producers.errors import SettingsError
 
 PORT: Final = 4318

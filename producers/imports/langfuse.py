@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from keeprate.producers.collector import messages
-from keeprate.producers.collector.evaluations import label_of, vote_of
-from keeprate.producers.collector.generations import count_of, hashed_user, number_of, outcome_of, with_content
-from keeprate.producers.collector.identity import has_ids, named_event_id, span_generation_id
-from keeprate.producers.collector.messages import name_of, text_of
+from keeprate.producers.collector.otel import messages
+from keeprate.producers.collector.otel.evaluations import label_of, vote_of
+from keeprate.producers.collector.otel.generations import count_of, hashed_user, number_of, outcome_of, with_content
+from keeprate.producers.collector.otel.identity import has_ids, named_event_id, span_generation_id
+from keeprate.producers.collector.otel.messages import name_of, text_of
 from keeprate.producers.imports.rows import Found
 from keeprate.schemas import decode
 from keeprate.schemas.events import SCHEMA_VERSION, Event

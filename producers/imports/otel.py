@@ -7,10 +7,10 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from keeprate.producers.collector import logs, otlp_json, spans
 from keeprate.producers.collector.errors import RequestError
-from keeprate.producers.collector.identity import Aliases
-from keeprate.producers.collector.spans import Mapped, Source
+from keeprate.producers.collector.otel import logs, otlp_json, spans
+from keeprate.producers.collector.otel.identity import Aliases
+from keeprate.producers.collector.otel.spans import Mapped, Source
 from keeprate.producers.imports.langfuse import Outcome
 from keeprate.producers.imports.rows import Found
 from keeprate.schemas.decode import ContractError, decode

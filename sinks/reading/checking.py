@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading.derive import derivation, merged
 from keeprate.sinks.reading.hours import FINAL
+from keeprate.sinks.store.clickhouse import Client
 
 _DIFFERING: Final = """
 SELECT app::String, toString(generation_id), choice_index

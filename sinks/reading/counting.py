@@ -14,7 +14,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from keeprate.schemas.events import LATE_CHECK_MIN_MS
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import hours
 from keeprate.sinks.reading.hours import FINAL, PRUNED, checks_table, sums_table
 from keeprate.sinks.reading.measures import (
@@ -30,6 +29,7 @@ from keeprate.sinks.reading.measures import (
     Measure,
 )
 from keeprate.sinks.reading.scope import HOUR_MS, Scope
+from keeprate.sinks.store.clickhouse import Client
 
 Counts = dict[str, Any]
 

@@ -18,8 +18,8 @@ from importlib.resources import files
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from keeprate.sinks.clickhouse import BatchRejectedError
 from keeprate.sinks.reading.hours import NOW_NS
+from keeprate.sinks.store.clickhouse import BatchRejectedError
 
 logger = logging.getLogger(__name__)
 

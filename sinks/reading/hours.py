@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading.measures import ALIASES, CHECK_COLUMNS, CHECKS, SUGGESTIONS, TAKEN, Measure
 from keeprate.sinks.reading.scope import DIMENSIONS
+from keeprate.sinks.store.clickhouse import Client
 
 NOW_NS: Final = "toUnixTimestamp64Nano(now64(9))"
 QUIET_S: Final = 900

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from statistics import fmean, median
 from typing import Any, Final, TypeVar
 
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.counting import Counts
 from keeprate.sinks.reading.rates import (
@@ -25,6 +24,7 @@ from keeprate.sinks.reading.rates import (
 )
 from keeprate.sinks.reading.rates import Rate as Formula
 from keeprate.sinks.reading.scope import DIMENSIONS, Scope, ScopeError
+from keeprate.sinks.store.clickhouse import Client
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading.derive import TABLE, definition, derive, derive_between
 from keeprate.sinks.reading.hours import NOW_NS
+from keeprate.sinks.store.clickhouse import Client
 
 ROWS_AT_ONCE: Final = 200_000
 _NOT_COMPARED: Final = ("derived_at",)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from keeprate.sinks.clickhouse import to_ms
+from keeprate.sinks.store.clickhouse import to_ms
 
 DIMENSIONS: Final = (
     "app",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local.broker import KafkaBroker
 from tests.bench.join_load import make
 from tests.bench.results import Bench, Result, result
 from tests.collecting import CollectorProcess

@@ -13,17 +13,17 @@ from typing import Final
 
 from confluent_kafka import Producer
 
-from keeprate.deploy.broker import KafkaBroker
-from keeprate.deploy.process import ChildProcess
-from keeprate.deploy.stack import keeprate
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.deploy.local.process import ChildProcess
+from keeprate.deploy.local.stack import keeprate
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.producers import Keeprate
 from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, PARTITIONER
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.migrate import migrate
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import migrate
 from tests.bench.results import Bench, Result, result
 
 NAMES: Final = {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.deploy.topics import create_topics
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS
 from tests.bench import join_contenders as contenders

@@ -12,8 +12,8 @@ from typing import Final
 
 from keeprate.deploy.demo.simulate import simulate
 from keeprate.deploy.demo.story import DAY_MS, World
-from keeprate.deploy.process import ChildProcess, accepts, free_port
-from keeprate.deploy.stack import keeprate
+from keeprate.deploy.local.process import ChildProcess, accepts, free_port
+from keeprate.deploy.local.stack import keeprate
 from keeprate.deploy.store import StoreProcess
 from tests.bench.results import Bench, Result, result
 from tests.devtools import Browser

@@ -17,10 +17,10 @@ from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import Selection, Span, parse
 from keeprate.schemas.outcome import FIELDS
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.migrate import apply, derive_anew, scripts
 from keeprate.sinks.reading import hours
 from keeprate.sinks.reading.derive import derive, statement
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import apply, derive_anew, scripts
 from tests import reference
 from tests.bench.results import Bench, Result, result
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.deploy.topics import create_topics
 from keeprate.producers import Keeprate
-from keeprate.producers.kafka import open_producer
+from keeprate.producers.sending.kafka import open_producer
 from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import FEEDBACK

@@ -10,20 +10,20 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import FEEDBACK, PARTITIONER
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.flush import INSERT_SETTINGS, Destination, Flush
-from keeprate.sinks.kafka import Consumer, DeadLetterProducer
-from keeprate.sinks.migrate import migrate, revision
-from keeprate.sinks.partition import DEFAULT_POLICY, TopicPartition
-from keeprate.sinks.rows import FEEDBACK_TABLE, Record, sort
-from keeprate.sinks.run import Unobserved, sink_revision
-from keeprate.sinks.sink import Sink, SinkPolicy
+from keeprate.sinks.kafka.client import Consumer, DeadLetterProducer
+from keeprate.sinks.landing.flush import INSERT_SETTINGS, Destination, Flush
+from keeprate.sinks.landing.partition import DEFAULT_POLICY, TopicPartition
+from keeprate.sinks.landing.rows import FEEDBACK_TABLE, Record, sort
+from keeprate.sinks.landing.run import Unobserved, sink_revision
+from keeprate.sinks.landing.sink import Sink, SinkPolicy
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import migrate, revision
 from tests.bench.results import Bench, Result, result
 
 NAMES: Final = {

@@ -11,7 +11,7 @@ from typing import Final
 from confluent_kafka import Consumer
 from pydantic_core import from_json
 
-from keeprate.deploy.process import ChildProcess
+from keeprate.deploy.local.process import ChildProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.schemas.decode import decode
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, SOURCES

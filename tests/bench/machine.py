@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from keeprate.deploy.broker import jars_path
+from keeprate.deploy.local.broker import jars_path
 
 PACKAGES: Final = (
     *("faust-streaming", "confluent-kafka", "pydantic", "msgspec", "rocksdict"),

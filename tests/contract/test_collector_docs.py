@@ -8,9 +8,11 @@ import pytest
 import typer.main
 
 from keeprate.deploy.commands.tree import app
-from keeprate.producers.collector import copilot, metrics, semconv, weight, wire
-from keeprate.producers.collector.keys import PUBLISHED
+from keeprate.producers.collector import metrics
+from keeprate.producers.collector.gate import weight
+from keeprate.producers.collector.gate.keys import PUBLISHED
 from keeprate.producers.collector.openapi import document
+from keeprate.producers.collector.otel import copilot, semconv, wire
 from keeprate.producers.collector.settings import CollectorSettings
 from keeprate.producers.imports import langfuse
 

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.producers.collector.openapi import document
 from tests.collecting import CollectorProcess
 from tests.streaming import create_topics

@@ -13,7 +13,8 @@ from faust.tables.recovery import Recovery
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.worker import Worker
 
-from keeprate.streams import app, table, transport, worker
+from keeprate.streams import app, transport, worker
+from keeprate.streams.state import table
 
 OVERRIDDEN = [
     (transport.Consumer, Consumer, "_getmany"),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.measures import CHECKS, SUGGESTIONS
+from keeprate.sinks.store.clickhouse import Client
 from tests.integration.test_worked_example import SCOPE
 from tests.reading import load, reading
 from tests.worked_example import worked_example

@@ -13,7 +13,7 @@ import yaml
 from keeprate.deploy import monitor
 from keeprate.deploy.monitor.catalogue import METRICS
 from keeprate.deploy.monitor.reference import metrics_table
-from keeprate.sinks import metrics as sink_metrics
+from keeprate.sinks.landing import metrics as sink_metrics
 from keeprate.streams import metrics as worker_metrics
 
 ROOT = Path(__file__).parents[2]

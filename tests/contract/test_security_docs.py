@@ -9,7 +9,7 @@ from keeprate.deploy.commands.tree import app
 from keeprate.deploy.store import MEMORY_BYTES, QUERY_S
 from keeprate.deploy.store.server import READS_AT_ONCE, WRITES_AT_ONCE
 from keeprate.schemas.topics import ALL
-from keeprate.sinks.local_store import TOKEN_FILE
+from keeprate.sinks.store.local_store import TOKEN_FILE
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "security.md").read_text()

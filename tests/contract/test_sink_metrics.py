@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.sinks.metrics import METRICS, Metric
+from keeprate.sinks.landing.metrics import METRICS, Metric
 
 DOCS = Path(__file__).parents[2] / "docs" / "delivery.md"
 

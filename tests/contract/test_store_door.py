@@ -15,10 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from keeprate.deploy.process import free_port
+from keeprate.deploy.local.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.store.token import own_token, url_with_token
-from keeprate.sinks.clickhouse import SchemaMismatchError, connect
+from keeprate.sinks.store.clickhouse import SchemaMismatchError, connect
 
 SECRET = "the-secret-of-another-program"
 QUERY_S = 30

@@ -15,11 +15,11 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from keeprate.deploy.process import ProcessError
+from keeprate.deploy.local.process import ProcessError
 from keeprate.deploy.store import StoreProcess, serve
 from keeprate.deploy.store.codec import encoder
 from keeprate.deploy.store.token import own_token
-from keeprate.sinks.local_store import USER
+from keeprate.sinks.store.local_store import USER
 
 _TABLE = (
     "CREATE TABLE events (id UInt64, name String, at DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY id "

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
-from keeprate.deploy.process import ChildProcess
-from keeprate.deploy.stack import keeprate
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.deploy.local.process import ChildProcess
+from keeprate.deploy.local.stack import keeprate
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, SOURCES
-from keeprate.sinks.migrate import migrate
+from keeprate.sinks.store.migrate import migrate
 from tests.landing import wait_landed
 
 SOURCE_NAMES = [topic.name for topic in SOURCES]

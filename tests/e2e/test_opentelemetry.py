@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
-from keeprate.producers.collector.identity import span_generation_id
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.producers.collector.otel.identity import span_generation_id
 from keeprate.schemas import decode
 from tests.collecting import CollectorProcess, landed
 from tests.streaming import create_topics

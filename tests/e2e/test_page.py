@@ -15,11 +15,11 @@ from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection, parse
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.events import Event
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.migrate import migrate
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import migrate
 from tests.devtools import Browser
 from tests.pages import NOW, NOW_MS, history, land, serving
 

@@ -11,7 +11,7 @@ import pytest
 
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.store.token import own_token
-from keeprate.sinks.clickhouse import connect
+from keeprate.sinks.store.clickhouse import connect
 from tests.devtools import Browser
 
 pytestmark = pytest.mark.browser

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
-from keeprate.deploy.process import accepts, free_port
-from keeprate.deploy.stack import keeprate
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.deploy.local.process import accepts, free_port
+from keeprate.deploy.local.stack import keeprate
 from keeprate.deploy.store.token import own_token
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from keeprate.deploy.stack import keeprate
+from keeprate.deploy.local.stack import keeprate
 from keeprate.producers import Keeprate
 from keeprate.schemas.topics import ALL
-from keeprate.sinks.clickhouse import connect
+from keeprate.sinks.store.clickhouse import connect
 from tests.e2e.conftest import Pipeline
 from tests.landing import PARTITIONS
 from tests.worked_example import NUMBERS, numbers, worked_example

@@ -11,12 +11,12 @@ from urllib.request import urlopen
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from keeprate.deploy.process import ChildProcess, free_port
-from keeprate.deploy.stack import keeprate
+from keeprate.deploy.local.process import ChildProcess, free_port
+from keeprate.deploy.local.stack import keeprate
 from keeprate.producers import Keeprate
 from keeprate.schemas.events import Event
 from keeprate.schemas.topics import GENERATIONS
-from keeprate.sinks.clickhouse import Client, connect
+from keeprate.sinks.store.clickhouse import Client, connect
 from tests.e2e.conftest import Pipeline
 from tests.worked_example import worked_example
 

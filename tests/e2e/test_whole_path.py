@@ -10,11 +10,11 @@ import time
 import pytest
 from confluent_kafka import Producer
 
-from keeprate.deploy.stack import keeprate
+from keeprate.deploy.local.stack import keeprate
 from keeprate.producers import Keeprate
 from keeprate.schemas.events import Event
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS
-from keeprate.sinks.clickhouse import connect
+from keeprate.sinks.store.clickhouse import connect
 from tests.e2e.conftest import Pipeline
 from tests.landing import BROKEN
 from tests.worked_example import NUMBERS, numbers, worked_example

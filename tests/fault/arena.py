@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from keeprate.deploy.process import ChildProcess
+from keeprate.deploy.local.process import ChildProcess
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome, merge_all
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, SOURCES
 from tests.fault.lab import Lab

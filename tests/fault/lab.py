@@ -13,12 +13,12 @@ from typing import Final, Self
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from keeprate.deploy.broker import KafkaBroker
-from keeprate.deploy.process import free_port
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.deploy.local.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
-from keeprate.sinks.clickhouse import connect
-from keeprate.sinks.migrate import migrate
+from keeprate.sinks.store.clickhouse import connect
+from keeprate.sinks.store.migrate import migrate
 from tests.fault.links import Link
 from tests.fault.nest import Nest
 from tests.landing import PARTITIONS

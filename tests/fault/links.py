@@ -8,7 +8,7 @@ import threading
 from types import TracebackType
 from typing import Final, Self
 
-from keeprate.deploy.process import free_port
+from keeprate.deploy.local.process import free_port
 
 _RESET: Final = struct.pack("ii", 1, 0)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from keeprate.deploy.process import ChildProcess
+from keeprate.deploy.local.process import ChildProcess
 
 _PR_SET_PDEATHSIG: Final = 1
 _START_TIMEOUT_S: Final = 60.0

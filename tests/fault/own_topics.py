@@ -1,7 +1,7 @@
 """Topics of a trial's own: the registry's, under other names, in processes that are started for the trial."""
 
 from keeprate.schemas.topics import ALL, DEAD_LETTERS
-from keeprate.sinks.kafka import DeadLetterProducer
+from keeprate.sinks.kafka.client import DeadLetterProducer
 
 
 def rename_topics(prefix: str) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keeprate.schemas.topics import DEAD_LETTERS
-from keeprate.sinks import kafka
-from keeprate.sinks import run as sink_run
-from keeprate.sinks.flush import Destination, Flush
-from keeprate.sinks.intent import Intent
-from keeprate.sinks.partition import FlushPolicy, TopicPartition
-from keeprate.sinks.rows import Table
-from keeprate.sinks.run import SinkSettings, log_to_stderr, run
-from keeprate.sinks.sink import Sink, SinkPolicy
+from keeprate.sinks.kafka import client as kafka
+from keeprate.sinks.landing import run as sink_run
+from keeprate.sinks.landing.flush import Destination, Flush
+from keeprate.sinks.landing.intent import Intent
+from keeprate.sinks.landing.partition import FlushPolicy, TopicPartition
+from keeprate.sinks.landing.rows import Table
+from keeprate.sinks.landing.run import SinkSettings, log_to_stderr, run
+from keeprate.sinks.landing.sink import Sink, SinkPolicy
 from tests.fault.own_topics import rename_topics
 
 Missing = Callable[[], list[bytes]] | None

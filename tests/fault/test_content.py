@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.schemas.decode import ContractError, decode
 from keeprate.schemas.topics import FEEDBACK, SOURCES
 from tests.fault.content import values

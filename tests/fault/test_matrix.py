@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local.broker import KafkaBroker
 from tests.fault import sabotage
 from tests.fault.campaign import campaign
 from tests.fault.cell import Cell, Outcome

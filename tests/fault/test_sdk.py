@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
-from keeprate.deploy.process import free_port
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.deploy.local.process import free_port
 from keeprate.deploy.topics import create_topics
 from keeprate.producers import Check, Keeprate
-from keeprate.producers.client import SEGMENT_BYTES
+from keeprate.producers.sdk.client import SEGMENT_BYTES
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import SOURCES
 from tests.fault.lab import LinkedBroker

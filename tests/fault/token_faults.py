@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Final
 
-from keeprate.sinks.clickhouse import connect
+from keeprate.sinks.store.clickhouse import connect
 from tests.fault.lab import stop_merges
 from tests.fault.sink_faults import LOAD
 from tests.fault.trial import Trial

@@ -1,7 +1,7 @@
 """A topic that is deleted and made anew under its name: the sink says so and stops, whatever the new one holds."""
 
-from keeprate.deploy.process import ChildProcess
-from keeprate.sinks.clickhouse import connect
+from keeprate.deploy.local.process import ChildProcess
+from keeprate.sinks.store.clickhouse import connect
 from tests.fault.sink_faults import LOAD
 from tests.fault.trial import Fault, Trial
 

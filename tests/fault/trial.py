@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from confluent_kafka import Consumer, TopicPartition
 
-from keeprate.deploy.process import ChildProcess
+from keeprate.deploy.local.process import ChildProcess
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK
-from keeprate.sinks.clickhouse import connect
+from keeprate.sinks.store.clickhouse import connect
 from tests.fault.lab import Lab, make_database
 from tests.fault.links import Link
 from tests.fault.offsets import Offsets

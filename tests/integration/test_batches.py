@@ -10,10 +10,10 @@ from keeprate.deploy.monitor.closing import close
 from keeprate.deploy.monitor.labels import OTHER, UNKNOWN, Admission, Limits
 from keeprate.deploy.monitor.totals import Totals
 from keeprate.schemas.events import Event
-from keeprate.sinks import baselines, batches
-from keeprate.sinks.batches import BATCH, Labels, closable_until, delay_of
-from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.watermarks import Progress, progress
+from keeprate.sinks.closed import baselines, batches
+from keeprate.sinks.closed.batches import BATCH, Labels, closable_until, delay_of
+from keeprate.sinks.closed.watermarks import Progress, progress
+from keeprate.sinks.store.clickhouse import Client
 from tests.facts import START_MS, Facts
 from tests.reading import load_all, reading
 from tests.worked_example import worked_example

@@ -8,9 +8,9 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from keeprate.deploy.broker import KafkaBroker, answers
-from keeprate.deploy.memory_broker import MemoryBroker
-from keeprate.deploy.process import ProcessError
+from keeprate.deploy.local.broker import KafkaBroker, answers
+from keeprate.deploy.local.memory_broker import MemoryBroker
+from keeprate.deploy.local.process import ProcessError
 
 
 @pytest.fixture

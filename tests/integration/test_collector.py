@@ -22,9 +22,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from keeprate.deploy.broker import KafkaBroker
-from keeprate.producers.collector.identity import span_generation_id
-from keeprate.producers.collector.keys import Quotas
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.producers.collector.gate.keys import Quotas
+from keeprate.producers.collector.otel.identity import span_generation_id
 from keeprate.schemas import decode
 from keeprate.schemas.ids import uuid7
 from tests.collecting import CollectorProcess, landed

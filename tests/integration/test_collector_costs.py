@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.schemas.ids import uuid7
 from tests.collecting import CollectorProcess, peak_mib, resident_mib
 from tests.hostile_bodies import HOSTILE, MAX_BYTES, Hostile

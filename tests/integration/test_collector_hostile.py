@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.schemas.ids import uuid7
 from tests.collecting import CollectorProcess, peak_mib
 from tests.streaming import create_topics

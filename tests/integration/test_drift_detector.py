@@ -7,10 +7,10 @@ import pytest
 
 from keeprate.deploy.monitor.drift_source import gauges
 from keeprate.deploy.monitor.drifting import Detector, Watched
-from keeprate.sinks import batches
-from keeprate.sinks.batches import BATCH, Count, Labels
-from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.drift_states import Series
+from keeprate.sinks.closed import batches
+from keeprate.sinks.closed.batches import BATCH, Count, Labels
+from keeprate.sinks.closed.drift_states import Series
+from keeprate.sinks.store.clickhouse import Client
 from tests.reading import reading
 
 pytestmark = pytest.mark.clickhouse

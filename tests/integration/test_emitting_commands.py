@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from keeprate.deploy import stack
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local import stack
+from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.schemas.decode import ContractError, decode
 from keeprate.schemas.topics import SOURCES
 from tests.repositories import Repository

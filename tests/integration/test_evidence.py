@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keeprate.sinks import evidence
-from keeprate.sinks.clickhouse import Client
+from keeprate.sinks.reading import evidence
+from keeprate.sinks.store.clickhouse import Client
 from tests.facts import START_MS, Facts
 from tests.reading import load_all, reading
 

@@ -11,22 +11,22 @@ from pydantic_core import from_json
 from typer.testing import CliRunner, Result
 
 from keeprate.deploy.commands.tree import app as commands
-from keeprate.deploy.process import free_port
+from keeprate.deploy.local.process import free_port
 from keeprate.deploy.store import StoreProcess
-from keeprate.producers.content import ContentPolicy
+from keeprate.producers.sdk.content import ContentPolicy
 from keeprate.schemas.dead_letters import dead_letter, encode_headers
 from keeprate.schemas.decode import ContractError, decode, encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.forgotten import ERASED, NOBODY, digest
 from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import canonical, encode_outcome
-from keeprate.sinks import recompute
-from keeprate.sinks.clickhouse import Client, StoreUnavailableError, connect
-from keeprate.sinks.dead_letters import Filter, open_records
-from keeprate.sinks.forget import REFRESH_S, Person, Watch, count, find, forget, load, receipts
-from keeprate.sinks.forget_sql import TABLES
-from keeprate.sinks.migrate import migrate
-from keeprate.sinks.rows import sort
+from keeprate.sinks.landing.rows import sort
+from keeprate.sinks.store.clickhouse import Client, StoreUnavailableError, connect
+from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.upkeep import recompute
+from keeprate.sinks.upkeep.dead_letters import Filter, open_records
+from keeprate.sinks.upkeep.forget import REFRESH_S, Person, Watch, count, find, forget, load, receipts
+from keeprate.sinks.upkeep.forget_sql import TABLES
 from tests.facts import Facts
 from tests.people import PSEUDONYM, SECRET, USER, forgotten, personal_logs
 from tests.reading import load_all

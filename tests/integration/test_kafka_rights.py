@@ -23,16 +23,16 @@ from confluent_kafka.admin import (
 )
 from confluent_kafka.cimpl import NewTopic
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.deploy.local.process import ChildProcess, free_port
 from keeprate.deploy.offsets import Offsets
-from keeprate.deploy.process import ChildProcess, free_port
 from keeprate.deploy.store import StoreProcess
-from keeprate.producers.client import Keeprate
+from keeprate.producers.sdk.client import Keeprate
 from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import ALL, GENERATIONS, JOIN_GROUP, SINK_GROUP
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.migrate import migrate
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import migrate
 from tests.landing import until
 
 ADMIN: Final = {

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from keeprate.schemas.events import Event
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.queries import FeedbackRate, Funnel, JudgeRate, Retention
 from keeprate.sinks.reading.scope import GRACE_S, SETTLE_S, Scope, ScopeError
+from keeprate.sinks.store.clickhouse import Client
 from tests.facts import START_MS, Facts
 from tests.reading import load_facts, reading
 

@@ -10,12 +10,12 @@ from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import decode, encode
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
-from keeprate.sinks.accounting import accounted, rowless
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.flush import INSERT_SETTINGS
-from keeprate.sinks.migrate import apply, migrate, pending, scripts
-from keeprate.sinks.rows import Record, sort
-from keeprate.sinks.verify import check_outcomes, check_suggestions
+from keeprate.sinks.checks.accounting import accounted, rowless
+from keeprate.sinks.checks.verify import check_outcomes, check_suggestions
+from keeprate.sinks.landing.flush import INSERT_SETTINGS
+from keeprate.sinks.landing.rows import Record, sort
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import apply, migrate, pending, scripts
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 

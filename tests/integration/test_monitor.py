@@ -19,18 +19,18 @@ from confluent_kafka.cimpl import NewTopic
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
-from keeprate.deploy.broker import KafkaBroker
 from keeprate.deploy.commands.tree import app
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.deploy.local.process import ChildProcess, accepts, free_port
+from keeprate.deploy.local.stack import keeprate
 from keeprate.deploy.monitor.catalogue import METRICS
 from keeprate.deploy.monitor.configure import write_configuration
 from keeprate.deploy.monitor.exporter import KafkaSource
 from keeprate.deploy.offsets import Offsets, OffsetsError, Progress
-from keeprate.deploy.process import ChildProcess, accepts, free_port
-from keeprate.deploy.stack import keeprate
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.topics import JOIN_GROUP, SINK_GROUP
-from keeprate.sinks.clickhouse import connect
-from keeprate.sinks.migrate import migrate
+from keeprate.sinks.store.clickhouse import connect
+from keeprate.sinks.store.migrate import migrate
 from tests.facts import START_MS, Facts
 from tests.reading import load_all
 from tests.worked_example import worked_example

@@ -6,9 +6,9 @@ import pytest
 
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.outcome import Outcome
-from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.orphans import by_age
-from keeprate.sinks.recompute import write
+from keeprate.sinks.reading.orphans import by_age
+from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.upkeep.recompute import write
 from tests.reading import reading
 
 pytestmark = pytest.mark.clickhouse

@@ -11,17 +11,17 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
-from keeprate.deploy.commands.report import read_scope
+from keeprate.deploy.commands.read.report import read_scope
 from keeprate.deploy.page import app
 from keeprate.deploy.page.app import page
 from keeprate.deploy.page.definitions import METRICS as DEFINED
 from keeprate.deploy.page.selection import DIMENSIONS, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.store import StoreProcess
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.migrate import migrate
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import migrate
 from tests.pages import NOW, NOW_MS, history, land
 
 METRICS = ("acceptance_rate", "retention", "correction_rate", "negative_feedback_rate")

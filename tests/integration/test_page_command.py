@@ -4,7 +4,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from keeprate.deploy.process import ChildProcess, accepts, free_port
+from keeprate.deploy.local.process import ChildProcess, accepts, free_port
 
 
 def test_the_command_serves_before_there_is_a_store(tmp_path: Path) -> None:

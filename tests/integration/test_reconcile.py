@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from keeprate.deploy.commands.reconcile import read_stats
+from keeprate.deploy.commands.read.reconcile import read_stats
 from keeprate.deploy.commands.tree import app
 from keeprate.deploy.store import StoreProcess
-from keeprate.sinks.accounting import Gap
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.migrate import migrate
-from keeprate.sinks.partition import TopicPartition
-from keeprate.sinks.reconcile import Seen, balance, merged_numbers, producers, unmerged_numbers, unnumbered
-from keeprate.sinks.rows import Record
+from keeprate.sinks.checks.accounting import Gap
+from keeprate.sinks.checks.reconcile import Seen, balance, merged_numbers, producers, unmerged_numbers, unnumbered
+from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.landing.rows import Record
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import migrate
 from tests.unit.sinks.records import FakeRecord
 
 NOW = datetime.now(UTC)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
-from keeprate.deploy.process import free_port
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.deploy.local.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
-from keeprate.sinks.clickhouse import connect
-from keeprate.sinks.migrate import migrate
+from keeprate.sinks.store.clickhouse import connect
+from keeprate.sinks.store.migrate import migrate
 from tests.landing import ALL_LANDED, BROKEN, Source, account, sink_process, wait_landed
 
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
-from keeprate.deploy.process import ChildProcess, ProcessError, accepts
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.deploy.local.process import ChildProcess, ProcessError, accepts
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import ALL, DEAD_LETTERS, FEEDBACK, OUTCOMES
-from keeprate.sinks.clickhouse import connect
-from keeprate.sinks.dead_letters import Filter, newest
-from keeprate.sinks.intent import LIVES
-from keeprate.sinks.migrate import migrate
+from keeprate.sinks.landing.intent import LIVES
+from keeprate.sinks.store.clickhouse import connect
+from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.upkeep.dead_letters import Filter, newest
 from tests import deadly_sink
 from tests.fault.content.grammar import Hostile
 from tests.fault.content.wire import Wire

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from keeprate.deploy.memory_broker import MemoryBroker
+from keeprate.deploy.local.memory_broker import MemoryBroker
 from keeprate.schemas.topics import FEEDBACK
-from keeprate.sinks.kafka import Consumer
+from keeprate.sinks.kafka.client import Consumer
 
 
 def test_topics_of_the_stand_in_have_no_ids(tmp_path: Path) -> None:

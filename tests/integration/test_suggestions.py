@@ -10,16 +10,16 @@ import pytest
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome, parse_key
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.flush import Destination, Flush
-from keeprate.sinks.intent import Intent
-from keeprate.sinks.migrate import derive_anew, migrate
+from keeprate.sinks.checks.verify import check_suggestions
+from keeprate.sinks.landing.flush import Destination, Flush
+from keeprate.sinks.landing.intent import Intent
+from keeprate.sinks.landing.rows import Record
 from keeprate.sinks.reading import hours, queries, rebuild
 from keeprate.sinks.reading.derive import derive, derive_each
 from keeprate.sinks.reading.scope import Scope
-from keeprate.sinks.recompute import write
-from keeprate.sinks.rows import Record
-from keeprate.sinks.verify import check_suggestions
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import derive_anew, migrate
+from keeprate.sinks.upkeep.recompute import write
 from tests.streaming import BASE_MS, story
 from tests.unit.sinks.doubles import Doubles
 from tests.unit.sinks.records import FakeRecord

@@ -11,14 +11,18 @@ from typing import Any
 
 import pytest
 
-from keeprate.deploy.process import free_port
+from keeprate.deploy.local.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.dead_letters import dead_letter, encode_headers
 from keeprate.schemas.decode import ContractError, encode, validate
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import FIELDS, encode_outcome
-from keeprate.sinks.clickhouse import (
+from keeprate.sinks.landing.flush import INSERT_SETTINGS
+from keeprate.sinks.landing.intent import Intent
+from keeprate.sinks.landing.landed import is_in_ledger, landed_offsets
+from keeprate.sinks.landing.rows import FEEDBACK_TABLE, sort
+from keeprate.sinks.store.clickhouse import (
     BatchRejectedError,
     Client,
     SchemaMismatchError,
@@ -26,11 +30,7 @@ from keeprate.sinks.clickhouse import (
     connect,
     to_ms,
 )
-from keeprate.sinks.flush import INSERT_SETTINGS
-from keeprate.sinks.intent import Intent
-from keeprate.sinks.landed import is_in_ledger, landed_offsets
-from keeprate.sinks.migrate import migrate, scripts
-from keeprate.sinks.rows import FEEDBACK_TABLE, sort
+from keeprate.sinks.store.migrate import migrate, scripts
 from tests.landing import BASE_MS, NIL_IDENTITY
 from tests.landing import event as random_event
 from tests.unit.sinks.records import RECORDED_MS, FakeRecord
@@ -90,7 +90,7 @@ def test_an_event_that_the_engine_cannot_read_is_refused(
 ) -> None:
     """Were `decode` ever to let through what ClickHouse's parser does not take, the row is refused, not emptied."""
     assert len(sort("keeprate.generations", 0, [FakeRecord(0, value)]).rejects) == 1
-    monkeypatch.setattr("keeprate.sinks.rows.decode", lambda value, *_: json.loads(value))
+    monkeypatch.setattr("keeprate.sinks.landing.rows.decode", lambda value, *_: json.loads(value))
     with pytest.raises(BatchRejectedError) as error:
         _insert(client, "keeprate.generations", [FakeRecord(0, value)])
     assert error.value.name == "VIOLATED_CONSTRAINT"

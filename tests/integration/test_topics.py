@@ -7,8 +7,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from typer.testing import CliRunner
 
-from keeprate.deploy.broker import KafkaBroker
 from keeprate.deploy.commands.tree import app
+from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.schemas.topics import ALL, OUTCOMES
 
 

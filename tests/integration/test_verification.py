@@ -16,19 +16,19 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, JOIN_GROUP, OUTCOMES
-from keeprate.sinks.accounting import check_accounting
-from keeprate.sinks.agreement import judge, suspects
-from keeprate.sinks.backwards import check_history, check_offsets, committed_of, offset_findings
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.flush import INSERT_SETTINGS
-from keeprate.sinks.migrate import migrate
-from keeprate.sinks.partition import TopicPartition
-from keeprate.sinks.positions import Offsets
+from keeprate.sinks.checks.accounting import check_accounting
+from keeprate.sinks.checks.agreement import judge, suspects
+from keeprate.sinks.checks.backwards import check_history, check_offsets, committed_of, offset_findings
+from keeprate.sinks.checks.settling import settled_partitions
+from keeprate.sinks.checks.verification import STAGES, Kafka, Scope, verify
+from keeprate.sinks.kafka.positions import Offsets
+from keeprate.sinks.landing.flush import INSERT_SETTINGS
+from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.landing.rows import Record, sort
 from keeprate.sinks.reading.derive import derive_all
-from keeprate.sinks.recompute import Selection, count_facts, pages
-from keeprate.sinks.rows import Record, sort
-from keeprate.sinks.settling import settled_partitions
-from keeprate.sinks.verification import STAGES, Kafka, Scope, verify
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.upkeep.recompute import Selection, count_facts, pages
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 

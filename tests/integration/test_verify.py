@@ -13,17 +13,17 @@ from keeprate.schemas.decode import ContractError, decode, decode_stored, encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
-from keeprate.sinks import forget as forgetting
-from keeprate.sinks.accounting import check_accounting, check_ledger
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.conflicts import repeated
-from keeprate.sinks.flush import INSERT_SETTINGS, LEDGER_COLUMNS
-from keeprate.sinks.migrate import migrate
-from keeprate.sinks.partition import TopicPartition
+from keeprate.sinks.checks.accounting import check_accounting, check_ledger
+from keeprate.sinks.checks.conflicts import repeated
+from keeprate.sinks.checks.verify import check_outcomes
+from keeprate.sinks.landing.flush import INSERT_SETTINGS, LEDGER_COLUMNS
+from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.landing.rows import Record, sort
 from keeprate.sinks.reading.derive import derive_all
-from keeprate.sinks.recompute import Selection
-from keeprate.sinks.rows import Record, sort
-from keeprate.sinks.verify import check_outcomes
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.upkeep import forget as forgetting
+from keeprate.sinks.upkeep.recompute import Selection
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 
@@ -99,7 +99,7 @@ def test_facts_of_an_older_gate_still_fold_to_their_outcomes(
     assert old
     with pytest.raises(ContractError):
         decode(old[0])
-    monkeypatch.setattr("keeprate.sinks.rows.decode", lambda value, *_: decode_stored(value))
+    monkeypatch.setattr("keeprate.sinks.landing.rows.decode", lambda value, *_: decode_stored(value))
     _land(client, old)
     outcomes = fold(map(decode_stored, old))
     _land(client, [encode_outcome(*item) for item in outcomes.items()], "keeprate.outcomes")

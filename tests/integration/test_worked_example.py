@@ -8,10 +8,10 @@ import pytest
 
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import Outcome, encode_outcome, merge
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import Client
 from tests.reading import load, load_facts, reading
 from tests.worked_example import MATURE_MS, NUMBERS, START_MS, numbers, worked_example
 

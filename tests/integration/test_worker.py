@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
+from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.schemas.dead_letters import decode_headers
 from keeprate.schemas.topics import DAY_MS, DEAD_LETTERS, GENERATIONS
 from tests.streaming import (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.broker import KafkaBroker
-from keeprate.deploy.process import ChildProcess
+from keeprate.deploy.local.broker import KafkaBroker
+from keeprate.deploy.local.process import ChildProcess
 from keeprate.schemas.dead_letters import DeadLetter, decode_headers
 from keeprate.schemas.decode import encode, validate
 from keeprate.schemas.events import Event
@@ -158,7 +158,8 @@ _DYING = """
 import os, sys
 from keeprate.deploy import cli
 from keeprate.schemas.decode import decode
-from keeprate.streams import feedback_join, judging
+from keeprate.streams.join import feedback_join
+from keeprate.streams.join import judging
 
 mark = sys.argv.pop(1).encode()
 

@@ -4,8 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from keeprate.producers.backlog import Backlog
-from keeprate.producers.segments import Record, Segment, in_memory
+from keeprate.producers.sending.backlog import Backlog
+from keeprate.producers.sending.segments import Record, Segment, in_memory
 
 SIZE = 512
 KEY = b"k" * 36

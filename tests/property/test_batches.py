@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeprate.streams.batches import Run, align
+from keeprate.streams.join.batches import Run, align
 from tests.streaming import Stored
 
 TOPICS = ("keeprate.generations", "keeprate.feedback")

@@ -12,12 +12,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from keeprate.producers.collector import logs, otlp, otlp_json, semconv, spans
 from keeprate.producers.collector.batches import Origin, accept, read_items
-from keeprate.producers.collector.bodies import ENCODINGS, Body
 from keeprate.producers.collector.errors import RequestError
-from keeprate.producers.collector.identity import Aliases
-from keeprate.producers.collector.spans import Mapped, Source
+from keeprate.producers.collector.gate.bodies import ENCODINGS, Body
+from keeprate.producers.collector.otel import logs, otlp, otlp_json, semconv, spans
+from keeprate.producers.collector.otel.identity import Aliases
+from keeprate.producers.collector.otel.spans import Mapped, Source
 from keeprate.schemas import decode
 from tests.strategies import BASE_MS, events
 

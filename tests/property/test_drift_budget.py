@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from keeprate.streams.drift import Policy, State, evidence_ratio, score
-from keeprate.streams.drift_baseline import DAY_S, Window, fit
+from keeprate.streams.quality.baseline import DAY_S, Window, fit
+from keeprate.streams.quality.detector import Policy, State, evidence_ratio, score
 
 POLICY = Policy()
 PER_BATCH = 200 / 12

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeprate.streams.expiry import (
+from keeprate.streams.join.expiry import (
     IDLE_MS,
     KEEP_MS,
     SKEW_MS,

@@ -15,11 +15,11 @@ from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import decode_outcome, encode_outcome, merge_all
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.schemas.topics import FEEDBACK, topic_of
-from keeprate.streams.changelog import replay
-from keeprate.streams.expiry import SKEW_MS, stamp, stamped_at_ms, value_of
-from keeprate.streams.feedback_join import Refusal, join, sift
-from keeprate.streams.pipeline import Done, Pipeline
-from keeprate.streams.state import Changes, MemoryState, Offsets, reached
+from keeprate.streams.join.expiry import SKEW_MS, stamp, stamped_at_ms, value_of
+from keeprate.streams.join.feedback_join import Refusal, join, sift
+from keeprate.streams.join.pipeline import Done, Pipeline
+from keeprate.streams.state.changelog import replay
+from keeprate.streams.state.partition import Changes, MemoryState, Offsets, reached
 from tests.strategies import logs, shuffled_with_duplicates
 from tests.streaming import POISON, Stored, message
 

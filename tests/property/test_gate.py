@@ -13,12 +13,12 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from keeprate.producers.collector.batches import Origin, Record, accept, read_items
 from keeprate.producers.collector.errors import RequestError
-from keeprate.producers.collector.identity import Aliases
+from keeprate.producers.collector.otel.identity import Aliases
 from keeprate.schemas.decode import NIL_ID, ContractError, decode, encode, validate, validate_all
 from keeprate.schemas.events import Event
 from keeprate.schemas.json_schema import event_schema
-from keeprate.sinks.rows import sort
-from keeprate.streams.judging import judge, judge_each
+from keeprate.sinks.landing.rows import sort
+from keeprate.streams.join.judging import judge, judge_each
 from tests.strategies import BASE_MS, events
 from tests.streaming import Stored
 from tests.unit.sinks.records import FakeRecord

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeprate.producers import GenerationFields
-from keeprate.producers.generation import Generation
+from keeprate.producers.sdk.generation import Generation
 from keeprate.producers.testing import RecordingKeeprate
 from keeprate.schemas.events import Action, Edit, Evaluation, Flag, RetentionCheck, Vote
 

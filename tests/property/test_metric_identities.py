@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from keeprate.schemas.events import Event, is_late_check
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import FIELDS, Outcome
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.scope import GRACE_S, Scope
+from keeprate.sinks.store.clickhouse import Client
 from tests.reading import load, load_facts, reading
 from tests.strategies import BASE_MS, logs, shuffled_with_duplicates
 

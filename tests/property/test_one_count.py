@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import parse_key
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import hours, queries
 from keeprate.sinks.reading.derive import derive
 from keeprate.sinks.reading.scope import Scope
-from keeprate.sinks.recompute import write
+from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.upkeep.recompute import write
 from tests import reference
 from tests.reading import load, reading
 from tests.strategies import BASE_MS, logs

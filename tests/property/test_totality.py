@@ -12,10 +12,10 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import FEEDBACK, OUTCOMES
-from keeprate.sinks.clickhouse import Client
-from keeprate.sinks.flush import INSERT_SETTINGS
+from keeprate.sinks.landing.flush import INSERT_SETTINGS
+from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.reading.derive import derive_all
-from keeprate.sinks.rows import sort
+from keeprate.sinks.store.clickhouse import Client
 from tests.fault.content import values
 from tests.fault.content.grammar import HOSTILE, Events
 from tests.fault.content.innocent import everything_said

@@ -6,8 +6,8 @@ What `sinks/reading` answers from flat rows and sums of hours must be what these
 from pathlib import Path
 from typing import Any, Final
 
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import Client
 
 _VIEWS: Final = sorted(Path(__file__).parent.glob("*.sql"))
 _COMMON: Final = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keeprate.deploy.broker import Address, Kafka, Memory, resolve
+from keeprate.deploy.local.broker import Address, Kafka, Memory, resolve
 
 _WHY_NOT = "Apache Kafka needs Java."
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.broker import fetch_jars, jars_path, why_not_kafka
-from keeprate.deploy.process import ProcessError
+from keeprate.deploy.local.broker import fetch_jars, jars_path, why_not_kafka
+from keeprate.deploy.local.process import ProcessError
 
 _FETCH = """#!/bin/sh
 for argument in "$@"; do case "$argument" in -DoutputDirectory=*) out="${argument#*=}" ;; esac; done

@@ -5,8 +5,8 @@ import pytest
 from keeprate.schemas.decode import decode
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
-from keeprate.streams.changelog import replay
-from keeprate.streams.expiry import SKEW_MS, stamp, stamp_of_record, stamped_at_ms
+from keeprate.streams.join.expiry import SKEW_MS, stamp, stamp_of_record, stamped_at_ms
+from keeprate.streams.state.changelog import replay
 from tests.unit.test_feedback_join import GENERATION, NOW_MS, vote
 from tests.unit.test_judging import NO_OUTCOME, NOT_MERGEABLE
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from keeprate.schemas.decode import decode
-from keeprate.streams import feedback_join, judging
 from keeprate.streams.crashes import FATAL_ENDINGS, Journal
-from keeprate.streams.judging import judge_each
-from keeprate.streams.state import MemoryState, StateLockedError
+from keeprate.streams.join import feedback_join, judging
+from keeprate.streams.join.judging import judge_each
+from keeprate.streams.state.partition import MemoryState, StateLockedError
 from tests.streaming import Message, Stored
 from tests.unit.test_feedback_join import NOW_MS, Recorder, batch, vote
 from tests.unit.test_judging import MARK

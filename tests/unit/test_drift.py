@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeprate.streams.drift import (
+from keeprate.streams.quality.baseline import DAY_S, HOUR_S, Window, fit, inherit
+from keeprate.streams.quality.detector import (
     CAP,
     Evidence,
     Policy,
@@ -17,7 +18,6 @@ from keeprate.streams.drift import (
     forget,
     score,
 )
-from keeprate.streams.drift_baseline import DAY_S, HOUR_S, Window, fit, inherit
 
 POLICY = Policy()
 P0 = log(0.3 / 0.7)

@@ -8,10 +8,10 @@ from keeprate.schemas.decode import encode
 from keeprate.schemas.refusal_alarm import FEWEST_RECORDS, Alarm, RefusalAlarm
 from keeprate.schemas.topics import DAY_MS
 from keeprate.streams.crashes import Journal
-from keeprate.streams.expiry import SKEW_MS, stamp, stamped_at_ms, value_of
-from keeprate.streams.feedback_join import MAX_OUTCOME_BYTES
-from keeprate.streams.pipeline import Done, Pipeline
-from keeprate.streams.state import MemoryState, Offsets
+from keeprate.streams.join.expiry import SKEW_MS, stamp, stamped_at_ms, value_of
+from keeprate.streams.join.feedback_join import MAX_OUTCOME_BYTES
+from keeprate.streams.join.pipeline import Done, Pipeline
+from keeprate.streams.state.partition import MemoryState, Offsets
 from tests.streaming import Message, Stored, message
 
 GENERATION = "0198c0de-0000-7000-8000-000000000001"

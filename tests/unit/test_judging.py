@@ -10,9 +10,9 @@ import pytest
 from keeprate.schemas.decode import decode
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import absorb, decode_outcome, encode_outcome, merge
-from keeprate.streams import feedback_join, judging
-from keeprate.streams.expiry import stamp, value_of
-from keeprate.streams.state import MemoryState
+from keeprate.streams.join import feedback_join, judging
+from keeprate.streams.join.expiry import stamp, value_of
+from keeprate.streams.state.partition import MemoryState
 from tests.unit.test_feedback_join import GENERATION, NOW_MS, Recorder, batch, vote
 
 KEY = f"chat/{GENERATION}/0"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.process import ChildProcess, ProcessError, accepts, free_port
+from keeprate.deploy.local.process import ChildProcess, ProcessError, accepts, free_port
 
 _LOCAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -88,7 +88,7 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "import sys, time; from pathlib import Path; from keeprate.deploy.process import ChildProcess\n"
+            "import sys, time; from pathlib import Path; from keeprate.deploy.local.process import ChildProcess\n"
             f"c = ChildProcess('c', [sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(60)'],"
             f" Path({str(tmp_path / 'log')!r}))\n"
             "c.start(); c.wait_ready(lambda: c.log_tail() == '1', 20); print(c.pid, flush=True); time.sleep(60)",

@@ -1,6 +1,6 @@
 """How a recovery is told of, and when it stands still."""
 
-from keeprate.streams.recovery import Recovery
+from keeprate.streams.state.recovery import Recovery
 
 
 def test_a_recovery_says_how_far_it_is_and_how_long_it_will_take() -> None:

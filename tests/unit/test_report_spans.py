@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from keeprate.deploy.commands.report import read_moment, read_scope
+from keeprate.deploy.commands.read.report import read_moment, read_scope
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.process import ProcessError, free_port
-from keeprate.deploy.stack import ATTEMPTS, LONGEST_PAUSE_S, STEADY_S, Failures, Part, Stack, url
+from keeprate.deploy.local.process import ProcessError, free_port
+from keeprate.deploy.local.stack import ATTEMPTS, LONGEST_PAUSE_S, STEADY_S, Failures, Part, Stack, url
 
 _ENDS = (sys.executable, "-c", "import sys; sys.exit('cannot go on')")
 _RUNS = (sys.executable, "-c", "import time; time.sleep(600)")

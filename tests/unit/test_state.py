@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.streams.state import RocksState, StateLockedError
+from keeprate.streams.state.partition import RocksState, StateLockedError
 
 KEYS = [f"k{number}".encode() for number in range(40)]
 # A MB each, until RocksDB has put some of it on disk and holds the rest in memory.
 WRITER = f"""
 import itertools, os, signal, sys
 from pathlib import Path
-from keeprate.streams.state import RocksState
+from keeprate.streams.state.partition import RocksState
 state = RocksState(Path(sys.argv[1]))
 for number in itertools.count():
     state.write({{key: b"%d-" % number + bytes(25_000) for key in {KEYS!r}}}, number)

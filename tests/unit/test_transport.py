@@ -9,7 +9,7 @@ import pytest
 from faust.types import TP
 
 from keeprate.streams import transport
-from keeprate.streams.batches import Batch, Run
+from keeprate.streams.join.batches import Batch, Run
 from keeprate.streams.transport import Consumer, OutOfOrderError, RecordsLostError
 from tests.streaming import Stored
 

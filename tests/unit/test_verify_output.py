@@ -4,13 +4,13 @@ from datetime import date, timedelta
 
 import pytest
 
-from keeprate.deploy.commands import verify as command
-from keeprate.sinks.agreement import Agreement
-from keeprate.sinks.backwards import Position
-from keeprate.sinks.conflicts import Conflict
-from keeprate.sinks.finding import Finding
-from keeprate.sinks.recompute import Unread
-from keeprate.sinks.verification import Report
+from keeprate.deploy.commands.read import verify as command
+from keeprate.sinks.checks.agreement import Agreement
+from keeprate.sinks.checks.backwards import Position
+from keeprate.sinks.checks.conflicts import Conflict
+from keeprate.sinks.checks.finding import Finding
+from keeprate.sinks.checks.verification import Report
+from keeprate.sinks.upkeep.recompute import Unread
 
 IDS = ("0198c0de-0000-7000-8000-000000000001", "0198c0de-0000-7000-8000-000000000002")
 DAY = date(2026, 3, 2)

@@ -12,8 +12,8 @@ from keeprate.schemas.dead_letters import DeadLetter
 from keeprate.schemas.events import CheckedEvent
 from keeprate.schemas.outcome import Outcome
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
-from keeprate.sinks import rows
-from keeprate.streams import feedback_join
+from keeprate.sinks.landing import rows
+from keeprate.streams.join import feedback_join
 from tests.fault.content.grammar import HOSTILE
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final
 
-from keeprate.producers.collector.identity import span_generation_id
+from keeprate.producers.collector.otel.identity import span_generation_id
 from keeprate.schemas.decode import validate
-from keeprate.sinks.clickhouse import connect
+from keeprate.sinks.store.clickhouse import connect
 from tests.fault.cell import Cell, Outcome, keep_evidence
 from tests.fault.content.clients import Clients
 from tests.fault.content.grammar import HOSTILE, Events, source_records

@@ -10,17 +10,22 @@ from typing import Any
 
 import keeprate.deploy.commands.tree
 import keeprate.producers.collector.server
-import keeprate.sinks.run
+import keeprate.sinks.landing.run
 import keeprate.streams.worker
 from keeprate.deploy import cli
-from keeprate.sinks.clickhouse import connect
-from keeprate.sinks.kafka_reader import Reader
-from keeprate.sinks.positions import KafkaPositions
-from keeprate.sinks.verification import Kafka, Scope, verify
+from keeprate.sinks.checks.verification import Kafka, Scope, verify
+from keeprate.sinks.kafka.positions import KafkaPositions
+from keeprate.sinks.kafka.reader import Reader
+from keeprate.sinks.store.clickhouse import connect
 from tests.fault.content.broken import SABOTAGE
 
 # They are here to be imported before a child is forked.
-_ = keeprate.deploy.commands.tree, keeprate.producers.collector.server, keeprate.sinks.run, keeprate.streams.worker
+_ = (
+    keeprate.deploy.commands.tree,
+    keeprate.producers.collector.server,
+    keeprate.sinks.landing.run,
+    keeprate.streams.worker,
+)
 
 
 def main(options: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ from typing import Final
 
 import httpx
 
-from keeprate.deploy.process import ChildProcess, free_port
-from keeprate.producers.collector.keys import FILE_NAME, Keys
+from keeprate.deploy.local.process import ChildProcess, free_port
+from keeprate.producers.collector.gate.keys import FILE_NAME, Keys
 from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
 from tests.fault.content.grammar import HOSTILE

@@ -12,10 +12,10 @@ from keeprate.schemas.decode import validate
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
-from keeprate.sinks.clickhouse import Client
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import Client
 from tests.streaming import story
 from tests.worked_example import worked_example
 

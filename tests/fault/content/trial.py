@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from keeprate.deploy.process import ChildProcess
+from keeprate.deploy.local.process import ChildProcess
 from keeprate.schemas.decode import ContractError, decode, encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.topics import ALL, SOURCES, topic_of
-from keeprate.sinks.clickhouse import Client, connect
-from keeprate.sinks.dead_letters import Filter, newest
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.upkeep.dead_letters import Filter, newest
 from tests.fault.content.grammar import HOSTILE, Hostile
 from tests.fault.content.innocent import INNOCENT, everything_said, innocent_log, insert_expected, one_more
 from tests.fault.content.renamed import PREFIX

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from keeprate.producers.collector.identity import Aliases
-from keeprate.producers.collector.signals import LogRecord, Span, SpanEvent
-from keeprate.producers.collector.spans import Mapped, Source
+from keeprate.producers.collector.otel.identity import Aliases
+from keeprate.producers.collector.otel.signals import LogRecord, Span, SpanEvent
+from keeprate.producers.collector.otel.spans import Mapped, Source
 from keeprate.schemas import decode
 
 TRACE, SPAN, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "00f067aa0ba902b7"

@@ -7,8 +7,8 @@ import pytest
 
 from keeprate.producers.collector.batches import Origin, Record, accept, read_items
 from keeprate.producers.collector.errors import Refusal, RequestError
-from keeprate.producers.collector.identity import Aliases, span_generation_id
-from keeprate.producers.collector.weight import MAX_ITEMS
+from keeprate.producers.collector.gate.weight import MAX_ITEMS
+from keeprate.producers.collector.otel.identity import Aliases, span_generation_id
 from keeprate.schemas import decode
 from keeprate.schemas.events import MAX_EVENT_BYTES
 

@@ -6,8 +6,8 @@ import zlib
 
 import pytest
 
-from keeprate.producers.collector.bodies import Body
 from keeprate.producers.collector.errors import RequestError
+from keeprate.producers.collector.gate.bodies import Body
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from keeprate.producers.collector.connections import BoundedProtocol, Connections
+from keeprate.producers.collector.gate.connections import BoundedProtocol, Connections
 
 
 class Held:

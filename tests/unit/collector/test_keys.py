@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from keeprate.deploy.commands.tree import app as commands
-from keeprate.producers.collector.addresses import Addresses, networks, one_client
 from keeprate.producers.collector.errors import RequestError
-from keeprate.producers.collector.keys import FILE_NAME, Key, Keys, Quotas, UnknownKeyError
-from keeprate.producers.collector.limits import MemoryBudget, RateLimit, Spending, Turns
+from keeprate.producers.collector.gate.addresses import Addresses, networks, one_client
+from keeprate.producers.collector.gate.keys import FILE_NAME, Key, Keys, Quotas, UnknownKeyError
+from keeprate.producers.collector.gate.limits import MemoryBudget, RateLimit, Spending, Turns
 from keeprate.producers.collector.publisher import Publisher
 from keeprate.producers.collector.server import assemble
 from keeprate.producers.collector.settings import CollectorSettings

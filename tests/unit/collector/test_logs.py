@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from keeprate.producers.collector.identity import Aliases, span_generation_id
-from keeprate.producers.collector.logs import map_logs, map_span_events
-from keeprate.producers.collector.spans import map_spans
+from keeprate.producers.collector.otel.identity import Aliases, span_generation_id
+from keeprate.producers.collector.otel.logs import map_logs, map_span_events
+from keeprate.producers.collector.otel.spans import map_spans
 from tests.unit.collector.otel import SPAN, STARTED_MS, TRACE, event, events_of, log, source, span
 
 GENERATION = span_generation_id("demo", TRACE, SPAN)

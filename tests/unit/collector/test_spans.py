@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from keeprate.producers.collector.identity import Aliases, span_generation_id
-from keeprate.producers.collector.spans import Ancestry, map_spans
+from keeprate.producers.collector.otel.identity import Aliases, span_generation_id
+from keeprate.producers.collector.otel.spans import Ancestry, map_spans
 from keeprate.schemas.events import MAX_EVENT_BYTES
 from tests.unit.collector.otel import PARENT, SPAN, TRACE, event, events_of, source, span
 

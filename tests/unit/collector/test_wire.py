@@ -3,9 +3,9 @@
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from keeprate.producers.collector import wire
 from keeprate.producers.collector.errors import RequestError
-from keeprate.producers.collector.wire import MAX_FIELDS, UNCOUNTED_BYTES, check_fields
+from keeprate.producers.collector.otel import wire
+from keeprate.producers.collector.otel.wire import MAX_FIELDS, UNCOUNTED_BYTES, check_fields
 
 
 def request(attributes: int, content_bytes: int = 0) -> bytes:

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from keeprate.deploy.commands.tree import app as commands
-from keeprate.producers.collector.generations import hashed_user
-from keeprate.producers.collector.identity import span_generation_id
+from keeprate.producers.collector.otel.generations import hashed_user
+from keeprate.producers.collector.otel.identity import span_generation_id
 from keeprate.producers.imports import langfuse, otel
 from keeprate.producers.imports.rows import Found, read_documents, read_rows
 from keeprate.schemas.ids import foreign_id

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 from typer.testing import CliRunner
 
+from keeprate.deploy.commands.importing.destination import SAVE_EVERY_EVENTS, Bookmark, Target, send
 from keeprate.deploy.commands.tree import app as commands
-from keeprate.deploy.importing import SAVE_EVERY_EVENTS, Bookmark, Target, send
 from keeprate.producers.imports.git import Step
 from keeprate.producers.imports.summary import Summary
 from keeprate.schemas.events import Event

@@ -8,7 +8,7 @@ import pytest
 from keeprate.deploy.monitor import configuration
 from keeprate.deploy.monitor.closing import Span, has_caught_up, spans
 from keeprate.deploy.monitor.configure import write_configuration
-from keeprate.sinks.watermarks import Progress
+from keeprate.sinks.closed.watermarks import Progress
 
 AT = datetime(2026, 3, 2, 9, 2, 3, tzinfo=UTC)
 FLOOR = AT.replace(minute=0, second=0)

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.core import Metric as Family
 
 from keeprate.deploy.monitor.exporter import Exporter
-from keeprate.sinks.clickhouse import StoreUnavailableError
+from keeprate.sinks.store.clickhouse import StoreUnavailableError
 
 
 @dataclass

@@ -8,7 +8,7 @@ from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.monitor.expected import is_due, metric_label
 from keeprate.deploy.monitor.families import horizon_label, quality
 from keeprate.deploy.monitor.totals import SHOWN_FOR, Totals
-from keeprate.sinks.batches import Count, Labels
+from keeprate.sinks.closed.batches import Count, Labels
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 LABELS = Labels("a", "p", "1", "m", "s")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeprate.deploy.monitor.labels import OTHER, UNKNOWN, Admission, Limits, fold
-from keeprate.sinks.batches import Count, Labels
+from keeprate.sinks.closed.batches import Count, Labels
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 

@@ -5,9 +5,9 @@ from datetime import date
 from prometheus_client import CollectorRegistry
 
 from keeprate.deploy.monitor.verifying import Pass, Verifier, families
-from keeprate.sinks.agreement import Agreement
-from keeprate.sinks.finding import CHECKS, Finding
-from keeprate.sinks.verification import Report
+from keeprate.sinks.checks.agreement import Agreement
+from keeprate.sinks.checks.finding import CHECKS, Finding
+from keeprate.sinks.checks.verification import Report
 
 DAY = date(2026, 3, 2)
 

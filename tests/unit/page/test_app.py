@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from keeprate.deploy.local.process import free_port
 from keeprate.deploy.page.app import LOOPBACK, QUESTIONS, page
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
 from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.source import Source
-from keeprate.deploy.process import free_port
 
 STATIC = {entry.name: entry.read_text("utf-8") for entry in files("keeprate.deploy.page").joinpath("static").iterdir()}
 DOCUMENT = Path(__file__).parents[3] / "docs" / "page.md"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from keeprate.producers.responses import read_response
+from keeprate.producers.sdk.responses import read_response
 from keeprate.producers.testing import RecordingKeeprate
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from keeprate.producers import ClosedError, ContractError, FullError, Keeprate, SettingsError, kafka
-from keeprate.producers.accounts import Accounts
-from keeprate.producers.backlog import Backlog
-from keeprate.producers.segments import Segment
+from keeprate.producers import ClosedError, ContractError, FullError, Keeprate, SettingsError
+from keeprate.producers.sending import kafka
+from keeprate.producers.sending.accounts import Accounts
+from keeprate.producers.sending.backlog import Backlog
+from keeprate.producers.sending.segments import Segment
 from keeprate.producers.testing import RecordingKeeprate
 from keeprate.schemas.ids import foreign_id, uuid7
 

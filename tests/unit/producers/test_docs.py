@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from keeprate.producers import DROP_REASONS, Keeprate, client, lifetime
+from keeprate.producers import DROP_REASONS, Keeprate
+from keeprate.producers.sdk import client, lifetime
 from keeprate.producers.testing import RecordingKeeprate
 from keeprate.schemas.events import EVENT_TYPES
 

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry
 
 from keeprate.producers.metrics import METRICS, StatsCollector
-from keeprate.producers.stats import DROP_REASONS
+from keeprate.producers.sending.stats import DROP_REASONS
 from keeprate.producers.testing import RecordingKeeprate
 
 

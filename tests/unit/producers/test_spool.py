@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.producers.backlog import Backlog
-from keeprate.producers.journal import Check, Journal
-from keeprate.producers.segments import FRAME_BYTES, Record, Segment, in_memory
-from keeprate.producers.spool import CHECKS, Orphan, Spool
-from keeprate.producers.supply import Supply
+from keeprate.producers.sdk.journal import Check, Journal
+from keeprate.producers.sending.backlog import Backlog
+from keeprate.producers.sending.segments import FRAME_BYTES, Record, Segment, in_memory
+from keeprate.producers.sending.spool import CHECKS, Orphan, Spool
+from keeprate.producers.sending.supply import Supply
 
 SIZE = 4096
 KEY = b"k" * 36

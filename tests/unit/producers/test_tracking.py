@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from keeprate.producers import Check, Keeprate, Unobserved
-from keeprate.producers.journal import Journal
+from keeprate.producers.sdk.journal import Journal
+from keeprate.producers.sdk.tracking import Clock, Tracker
 from keeprate.producers.testing import RecordingKeeprate
-from keeprate.producers.tracking import Clock, Tracker
 
 
 def checks(client: RecordingKeeprate) -> list[tuple[Any, ...]]:

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keeprate.sinks.clickhouse import BatchRejectedError, Row, Settings, StoreUnavailableError
-from keeprate.sinks.flights import Flights
-from keeprate.sinks.flush import Destination, Flush
-from keeprate.sinks.intent import Intent
-from keeprate.sinks.kafka_errors import BrokerError
-from keeprate.sinks.partition import TopicPartition
+from keeprate.sinks.kafka.errors import BrokerError
+from keeprate.sinks.landing.flights import Flights
+from keeprate.sinks.landing.flush import Destination, Flush
+from keeprate.sinks.landing.intent import Intent
+from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.store.clickhouse import BatchRejectedError, Row, Settings, StoreUnavailableError
 from tests.unit.sinks.records import FakeRecord
 
 AT = ("keeprate.feedback", 2)

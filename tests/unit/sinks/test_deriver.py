@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from keeprate.sinks.clickhouse import StoreUnavailableError
 from keeprate.sinks.reading.derive import Deriver
+from keeprate.sinks.store.clickhouse import StoreUnavailableError
 
 IDS = [f"0190a000-0000-7000-8000-{number:012d}" for number in range(6)]
 

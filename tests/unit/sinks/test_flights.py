@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from keeprate.sinks.clickhouse import StoreUnavailableError
-from keeprate.sinks.flights import Flights
-from keeprate.sinks.flush import Destination, Flush
-from keeprate.sinks.kafka_errors import BrokerUnavailableError, FencedError
-from keeprate.sinks.partition import TopicPartition
+from keeprate.sinks.kafka.errors import BrokerUnavailableError, FencedError
+from keeprate.sinks.landing.flights import Flights
+from keeprate.sinks.landing.flush import Destination, Flush
+from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.store.clickhouse import StoreUnavailableError
 from tests.unit.sinks.doubles import GOOD, Doubles, flush_of
 
 ONE, TWO, THREE = (("keeprate.feedback", number) for number in range(3))

@@ -7,10 +7,10 @@ import pytest
 from keeprate.schemas.dead_letters import decode_headers
 from keeprate.schemas.forgotten import NOBODY, Forgotten, digest
 from keeprate.schemas.refusal_alarm import FEWEST_RECORDS, Alarm
-from keeprate.sinks.clickhouse import SchemaMismatchError, StoreUnavailableError
-from keeprate.sinks.flush import LEDGER_COLUMNS, Destination, Flush
-from keeprate.sinks.intent import LIVES, Intent
-from keeprate.sinks.kafka_errors import BrokerUnavailableError, DeliveryError, FencedError
+from keeprate.sinks.kafka.errors import BrokerUnavailableError, DeliveryError, FencedError
+from keeprate.sinks.landing.flush import LEDGER_COLUMNS, Destination, Flush
+from keeprate.sinks.landing.intent import LIVES, Intent
+from keeprate.sinks.store.clickhouse import SchemaMismatchError, StoreUnavailableError
 from tests.unit.sinks.doubles import AT, GOOD, Doubles, flush_of, land
 from tests.unit.sinks.records import FakeRecord
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from keeprate.sinks.identity import learn
-from keeprate.sinks.kafka_errors import OffsetLostError
+from keeprate.sinks.kafka.errors import OffsetLostError
+from keeprate.sinks.kafka.identity import learn
 
 
 def test_a_topic_that_was_not_known_is_learnt() -> None:

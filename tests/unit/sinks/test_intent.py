@@ -2,7 +2,7 @@
 
 import pytest
 
-from keeprate.sinks.intent import LIVES, PARTS, Intent, token
+from keeprate.sinks.landing.intent import LIVES, PARTS, Intent, token
 
 
 def test_an_intent_survives_its_metadata() -> None:

@@ -1,7 +1,7 @@
 """When a partition cuts a range, and which records are in it."""
 
-from keeprate.sinks.intent import Intent
-from keeprate.sinks.partition import FlushPolicy, PartitionBuffer, crowding
+from keeprate.sinks.landing.intent import Intent
+from keeprate.sinks.landing.partition import FlushPolicy, PartitionBuffer, crowding
 from tests.unit.sinks.records import FakeRecord
 
 POLICY = FlushPolicy(linger_s=1.0, max_rows=3, max_bytes=1000)

@@ -1,6 +1,6 @@
 """How long the sink waits for the store."""
 
-from keeprate.sinks.retry import delay_s
+from keeprate.sinks.store.retry import delay_s
 
 
 def test_pauses_grow_and_end_growing() -> None:

@@ -1,0 +1,1 @@
+"""Commands that bring in what happened elsewhere: repositories, files, other tools' exports."""

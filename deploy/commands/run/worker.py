@@ -1,0 +1,60 @@
+"""`keeprate worker`: join generations and feedback into outcomes."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keeprate.deploy.settings import from_environment
+from keeprate.schemas.topics import JOIN_GROUP
+
+
+class State(StrEnum):
+    """Where a worker keeps the outcomes it is working on."""
+
+    MEMORY = "memory"
+    ROCKSDB = "rocksdb"
+
+
+def worker(
+    state: Annotated[State, typer.Option(help="memory is recovered from the changelog at each start")] = State.ROCKSDB,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="of the state; each worker needs its own [default: KEEPRATE_DATA_DIR/worker]")
+    ] = None,
+    brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
+    group: Annotated[str, typer.Option(help="workers of one group share the partitions")] = JOIN_GROUP,
+    standby_replicas: Annotated[int, typer.Option(help="other workers that keep a copy of the state")] = 0,
+    metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
+    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
+) -> None:
+    """Join generations and feedback into outcomes, until Ctrl-C or SIGTERM.
+
+    Start more of them to share the work; there are as many shares as partitions. A worker that is killed loses nothing:
+    another one, or the next start, takes over from the last commit.
+    """
+    from confluent_kafka import KafkaException
+
+    from keeprate.streams.state.partition import StateLockedError
+    from keeprate.streams.worker import TopicsMissingError, WorkerSettings, run
+
+    settings = from_environment()
+    directory = (data_dir or settings.data_dir / "worker") if state is State.ROCKSDB else None
+    try:
+        run(
+            WorkerSettings(
+                brokers=brokers or settings.brokers,
+                data_dir=directory,
+                group=group,
+                standby_replicas=standby_replicas,
+                metrics_port=metrics_port,
+                log_level=log_level.upper(),
+            )
+        )
+    except (TopicsMissingError, StateLockedError) as error:
+        raise SystemExit(f"keeprate worker: {error}") from None
+    except KafkaException as error:
+        raise SystemExit(
+            f"keeprate worker: no broker answers at {brokers or settings.brokers} ({error.args[0]}); "
+            "set KEEPRATE_BROKERS or --brokers"
+        ) from None

@@ -1,0 +1,58 @@
+"""`keeprate migrate`: bring the store's tables up to this version."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keeprate.deploy.settings import from_environment
+
+if TYPE_CHECKING:
+    from keeprate.sinks.reading.rebuild import Rebuilt
+    from keeprate.sinks.store.migrate import Script
+
+
+def migrate(
+    store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was applied as JSON.")] = False,
+) -> None:
+    """Create or upgrade the store's database and tables.
+
+    Where this version defines anew what a suggestion comes to, all of them are derived beside the old ones, compared
+    and swapped in, while sinks go on landing. Safe to run again. Forward only: a store that a newer Keeprate migrated
+    is refused.
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from keeprate.sinks.store.clickhouse import StoreError
+    from keeprate.sinks.store.migrate import migrate as migrate_store
+
+    url = store or from_environment().store_url
+    rebuilt: list[Rebuilt] = []
+    columns = SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f}"), TimeElapsedColumn()
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("outcomes derived", total=None)
+            applied = migrate_store(url, lambda rows: progress.advance(task, rows), rebuilt.append)
+    except (StoreError, ValueError) as error:
+        typer.echo(f"keeprate migrate: {error}\nIs the store up, and --store or KEEPRATE_STORE_URL right?", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps(_as_json(applied, rebuilt)))
+        return
+    for line in _as_text(applied, rebuilt) or ["up to date"]:
+        typer.echo(line)
+
+
+def _as_json(applied: "list[Script]", rebuilt: "list[Rebuilt]") -> list[dict[str, object]]:
+    lines: list[dict[str, object]] = [{"kind": "migration", "name": script.name} for script in applied]
+    return lines + [{"kind": "suggestions", **vars(each)} for each in rebuilt]
+
+
+def _as_text(applied: "list[Script]", rebuilt: "list[Rebuilt]") -> list[str]:
+    lines = [f"applied migration {script.name}" for script in applied]
+    for each in rebuilt:
+        lines.append(f"derived {each.suggestions:,} suggestions; there were {each.before:,}")
+        lines += [f"  {number:,} differ in {column}" for column, number in each.changed.items()]
+    return lines

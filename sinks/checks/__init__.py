@@ -1,0 +1,8 @@
+"""The checks: read only, each an invariant of docs/delivery.md, each a list of `finding`s.
+
+verification  all of them in one pass, for `keeprate verify` and the monitor
+verify        outcomes say what their facts say; `agreement`, `backwards`, `accounting` are the others
+settling      what a check has to know of a pipeline that is busy
+conflicts     two events under one id
+reconcile     what each producer emitted, and where it ended
+"""

@@ -1,0 +1,87 @@
+"""What the drift detector reads and keeps: trials and successes per closed batch, and the state of each series."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from keeprate.sinks.closed.batches import RETENTION
+from keeprate.sinks.store.clickhouse import Client
+
+Series = tuple[str, str, str, str, str]
+"""App, prompt, prompt version, model and metric: a kind of batch, or generation_error."""
+Windows = dict[Series, list[tuple[int, int, int]]]
+"""By series, in order: when a batch began (seconds since the epoch), its trials and its successes."""
+
+ERRORS: Final = "generation_error"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One series' state as it is stored. fell, rose: log R, CUSUM and since when, each by odds ratio."""
+
+    series: Series
+    last_batch_at: datetime
+    baseline_day: datetime
+    fell: list[list[float]]
+    rose: list[list[float]]
+
+
+# -1e308 stands for the logarithm of nothing, which JSON and some clients cannot say.
+_NOTHING: Final = -1e308
+
+
+def is_watched(kind: str) -> bool:
+    """Whether batches of a kind have a rate that the detector watches."""
+    return kind in ("acceptance", "generation") or kind.startswith(RETENTION)
+
+
+def windows(client: Client, kind: str, app: str, since: datetime, until: datetime) -> Windows:
+    """The closed batches of one kind and app, by series, from `since` up to and without `until`. Raises StoreError."""
+    query = f"""
+    SELECT app, prompt, prompt_version, model, if(kind = 'generation', '{ERRORS}', kind) AS metric,
+        toUnixTimestamp(batch_at) AS at_s, sum(count),
+        sumIf(count, outcome IN ('accepted', 'retained', 'error', 'timeout'))
+    FROM quality_batches FINAL
+    WHERE kind = {{kind:String}} AND source_app = {{app:String}} AND app = source_app
+        AND outcome NOT IN ('closed', 'unknown', 'cancelled')
+        AND batch_at >= {{since:DateTime64(3, 'UTC')}} AND batch_at < {{until:DateTime64(3, 'UTC')}}
+    GROUP BY ALL
+    ORDER BY at_s
+    """
+    found: Windows = defaultdict(list)
+    parameters = {"kind": kind, "app": app, "since": _text(since), "until": _text(until)}
+    for source, prompt, version, model, metric, at_s, trials, successes in client.query(query, parameters):
+        found[source, prompt, version, model, metric].append((at_s, trials, successes))
+    return found
+
+
+def kept(client: Client) -> dict[Series, Kept]:
+    """The last state of every series."""
+    query = """
+    SELECT app, prompt, prompt_version, model, metric, last_batch_at, baseline_day, fell, rose FROM drift_states FINAL
+    """
+    return {
+        (app, prompt, version, model, metric): Kept(
+            (app, prompt, version, model, metric), at.astimezone(UTC), day.astimezone(UTC), list(fell), list(rose)
+        )
+        for app, prompt, version, model, metric, at, day, fell, rose in client.query(query)
+    }
+
+
+def keep(client: Client, states: Iterable[Kept]) -> None:
+    """Keep states; of one series, that of its latest batch counts."""
+    columns = ("app", "prompt", "prompt_version", "model", "metric", "last_batch_at", "baseline_day", "fell", "rose")
+    rows = [
+        (*each.series, each.last_batch_at, each.baseline_day, _finite(each.fell), _finite(each.rose)) for each in states
+    ]
+    client.insert("drift_states", columns, rows)
+
+
+def _finite(values: list[list[float]]) -> list[list[float]]:
+    return [[max(each, _NOTHING) for each in part] for part in values]
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

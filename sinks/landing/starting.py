@@ -1,0 +1,41 @@
+"""Where a partition is taken up: after what was landed, and never past a record that was not."""
+
+from collections.abc import Mapping
+
+from keeprate.sinks.kafka.client import Consumer
+from keeprate.sinks.kafka.errors import OffsetLostError
+from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.store.clickhouse import Client
+
+
+def first_offset(consumer: Consumer, at: TopicPartition, ledger_ends: Mapping[TopicPartition, int]) -> int:
+    """Where a partition without a committed offset begins: after what the ledger has, else at its first record.
+
+    Kafka forgets the offsets of a group that was away for long. The store does not.
+    """
+    return ledger_ends.get(at) or consumer.watermarks(at)[0]
+
+
+def first_held(consumer: Consumer, at: TopicPartition, start: int, skip_lost: bool) -> int:
+    """The first offset from `start` on that the topic holds. Raises OffsetLostError where that is a jump."""
+    first, end = consumer.watermarks(at)
+    if start > end:
+        raise OffsetLostError(
+            f"{at[0]}/{at[1]}: {start} is next, and the topic ends at {end}: it was made anew. "
+            "Land it under a new --group"
+        )
+    if start < first and not skip_lost:
+        raise OffsetLostError(
+            f"{at[0]}/{at[1]}: retention removed offsets {start} to {first - 1} before they were landed. "
+            "--skip-lost goes on without them and notes them in the ledger as absent"
+        )
+    return max(start, first)
+
+
+def ledger_ends(store: Client, sink: str) -> dict[TopicPartition, int]:
+    """The offset after the last one that the ledger accounts for, by partition."""
+    rows = store.query(
+        "SELECT topic, partition, max(last_offset) + 1 FROM ledger WHERE sink = {sink:String} GROUP BY ALL",
+        {"sink": sink},
+    )
+    return {(str(topic), int(partition)): int(end) for topic, partition, end in rows}

@@ -1,0 +1,229 @@
+"""Reads of single facts, beside the numbers of `queries`: what users said last, one generation's story, what got lost.
+
+Every function takes a client and plain values, and returns rows with aware UTC times. It writes nothing. A fact that
+was delivered twice is one row here too, without the cost of FINAL over the whole table.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from keeprate.sinks.reading.hours import FINAL
+from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.upkeep.dead_letters import ENTRIES
+
+FEEDBACK_KINDS: Final = ("flag", "vote", "edit")
+_RATE_OVER = timedelta(minutes=1)
+_LAG_OVER = timedelta(minutes=15)
+_WHERE_KEPT: Final = (
+    "(empty({apps:Array(String)}) OR app IN {apps:Array(String)}) "
+    "AND (empty({environments:Array(String)}) OR environment IN {environments:Array(String)})"
+)
+_SPAN: Final = "{0} >= {{since:DateTime64(3, 'UTC')}} AND {0} < {{until:DateTime64(3, 'UTC')}}"
+"""[since, until), of a column."""
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Whether events arrive.
+
+    newest_event_at: the newest occurred_at that is not in the future; None when there is no event.
+    events_per_min: what landed within the last minute.
+    """
+
+    newest_event_at: datetime | None
+    events_per_min: int
+
+
+@dataclass(frozen=True)
+class Lag:
+    """How long a topic's records took from Kafka into the store, of those that landed within 15 minutes."""
+
+    topic: str
+    rows: int
+    p50_s: float
+    p99_s: float
+    newest_at: datetime
+
+
+@dataclass(frozen=True)
+class Orphans:
+    """An app's suggestions whose generation has not arrived, and the oldest feedback among them."""
+
+    app: str
+    orphans: int
+    suggestions: int
+    oldest_at: datetime
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """Refused records of one kind; `stage` names all that refused them, `reason` is that of the latest."""
+
+    topic: str
+    stage: str
+    error_type: str
+    field: str
+    letters: int
+    newest_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A flag, vote or edit as it was sent, with the generation that it speaks of ('' where that has not arrived)."""
+
+    event: dict[str, Any]
+    prompt_name: str
+    prompt_version: str
+    model: str
+
+
+def pulse(client: Client, at: datetime) -> Pulse:
+    """Whether events arrive, as of `at`."""
+    # The near past first: an index prunes it to a few granules, while a maximum over all time reads the whole column.
+    newest = _newest(client, at - timedelta(hours=1), at) or _newest(client, None, at)
+    query = (
+        "SELECT sum(rows) FROM ledger WHERE topic IN ('keeprate.generations', 'keeprate.feedback') "
+        "AND stored_at > {since:DateTime64(3, 'UTC')}"
+    )
+    landed = client.query(query, {"since": _moment(at - _RATE_OVER)})[0][0]
+    return Pulse(newest, int(landed))
+
+
+def _newest(client: Client, since: datetime | None, at: datetime) -> datetime | None:
+    floor = "AND occurred_at > {since:DateTime64(3, 'UTC')}" if since else ""
+    parts = (
+        f"SELECT occurred_at FROM {table} WHERE occurred_at <= {{at:DateTime64(3, 'UTC')}} {floor}"
+        for table in ("generations", "feedback")
+    )
+    parameters = {"at": _moment(at), "since": _moment(since or at)}
+    query = f"SELECT max(occurred_at), count() FROM ({' UNION ALL '.join(parts)})"
+    newest, count = client.query(query, parameters)[0]
+    return newest if count else None
+
+
+def lag(client: Client, at: datetime) -> list[Lag]:
+    """How far landing is behind Kafka, per topic of events.
+
+    Only events that occurred within the last hour count: importing history is not lag.
+    """
+    parts = (
+        f"SELECT topic, recorded_at, stored_at FROM {table} WHERE occurred_at > {{hour:DateTime64(3, 'UTC')}} "
+        "AND stored_at > {since:DateTime64(3, 'UTC')} AND recorded_at > {since:DateTime64(3, 'UTC')}"
+        for table in ("generations", "feedback")
+    )
+    query = (
+        "WITH greatest(0, dateDiff('millisecond', recorded_at, stored_at)) / 1000 AS took_s "
+        "SELECT toString(topic), count(), quantile(0.5)(took_s), quantile(0.99)(took_s), max(stored_at) "
+        f"FROM ({' UNION ALL '.join(parts)}) GROUP BY topic ORDER BY topic"
+    )
+    parameters = {"hour": _moment(at - timedelta(hours=1)), "since": _moment(at - _LAG_OVER)}
+    return [Lag(*row) for row in client.query(query, parameters)]
+
+
+def apps(client: Client) -> frozenset[str]:
+    """Every app that the store has anything of, orphans included."""
+    return frozenset(str(row[0]) for row in client.query("SELECT DISTINCT app FROM outcomes"))
+
+
+def orphans(client: Client, since: datetime, until: datetime, apps: Sequence[str] = ()) -> list[Orphans]:
+    """Apps with feedback in [since, until) whose generation has not arrived, the most orphans first."""
+    query = (
+        "SELECT app, countIf(orphan) AS orphaned, count(), minIf(cohort_at, orphan) FROM suggestions FINAL "
+        f"WHERE {_SPAN.format('cohort_at')} AND (empty({{apps:Array(String)}}) OR app IN {{apps:Array(String)}}) "
+        "GROUP BY app HAVING orphaned > 0 ORDER BY orphaned DESC, app"
+    )
+    return [Orphans(*row) for row in client.query(query, {**_span(since, until), "apps": list(apps)})]
+
+
+def refusals(client: Client, since: datetime, until: datetime, limit: int = 1000) -> list[Refusals]:
+    """Records refused last in [since, until), by kind, the most frequent first: each once, whoever refused it."""
+    query = (
+        "SELECT topic, arrayStringConcat(stages, '+') AS stage, toString(error_type), field, count() AS letters, "
+        f"max(refused_at), argMax(reason, refused_at) FROM ({ENTRIES}) "
+        f"WHERE {_SPAN.format('refused_at')} GROUP BY topic, stage, error_type, field "
+        "ORDER BY letters DESC, error_type, field, topic, stage LIMIT {limit:UInt32}"
+    )
+    return [Refusals(*row) for row in client.query(query, {**_span(since, until), "limit": limit})]
+
+
+def remarks(
+    client: Client,
+    since: datetime,
+    until: datetime,
+    kinds: Sequence[str] = FEEDBACK_KINDS,
+    only: Mapping[str, Sequence[str]] | None = None,
+    limit: int = 50,
+) -> list[Remark]:
+    """The latest flags, votes and edits that occurred in [since, until), the newest first.
+
+    only: the values to keep, by dimension, as in a Scope. What feedback does not know itself, its suggestion does.
+    """
+    kept = dict(only or {})
+    own = {name: list(kept.pop(name, ())) for name in ("app", "environment")}
+    query = (
+        "SELECT event FROM feedback "
+        f"WHERE type IN {{kinds:Array(String)}} AND {_SPAN.format('occurred_at')} AND {_WHERE_KEPT} "
+        f"{_of_suggestions(Scope(since, until, until, only=kept)) if kept else ''}"
+        "ORDER BY occurred_at DESC, event_id LIMIT 1 BY event_id LIMIT {limit:UInt32}"
+    )
+    parameters = {**_span(since, until), "apps": own["app"], "environments": own["environment"]}
+    parameters |= {f"only_{name}": list(values) for name, values in kept.items()}
+    parameters |= {"kinds": list(kinds), "limit": limit}
+    events = [json.loads(row[0]) for row in client.query(query, parameters, FINAL)]
+    origins = _origins(client, sorted({event["generation_id"] for event in events}))
+    return [Remark(event, *origins.get((event["app"], event["generation_id"]), ("", "", ""))) for event in events]
+
+
+def _of_suggestions(scope: Scope) -> str:
+    """Of feedback whose suggestion the scope keeps, whenever that was generated."""
+    kept = f"SELECT app, toUInt128(generation_id) FROM suggestions FINAL WHERE {' AND '.join(scope.keeps())}"
+    return f"AND (app, toUInt128(generation_id)) IN ({kept}) "
+
+
+def _origins(client: Client, generation_ids: list[str]) -> dict[tuple[str, str], tuple[str, str, str]]:
+    if not generation_ids:
+        return {}
+    query = (
+        "SELECT app, toString(generation_id), prompt_name, prompt_version, model FROM generations "
+        "WHERE toUInt128(generation_id) IN (SELECT toUInt128(toUUID(arrayJoin({ids:Array(String)})))) "
+        "ORDER BY revision DESC, occurred_at DESC, event_id DESC LIMIT 1 BY app, generation_id"
+    )
+    rows = client.query(query, {"ids": generation_ids})
+    return {(app, generation_id): (name, version, model) for app, generation_id, name, version, model in rows}
+
+
+def story(client: Client, app: str, generation_id: str, limit: int = 500) -> list[dict[str, Any]]:
+    """Every event of one generation as it was sent, in the order of its clock, the generation first of equals."""
+    parts = (
+        f"SELECT event, event_id, occurred_at, {rank} AS rank FROM {table} WHERE app = {{app:String}} "
+        "AND toUInt128(generation_id) = toUInt128(toUUID({generation_id:String}))"
+        for rank, table in enumerate(("generations", "feedback"))
+    )
+    query = (
+        f"SELECT event FROM ({' UNION ALL '.join(parts)}) "
+        "ORDER BY occurred_at, rank, event_id LIMIT 1 BY event_id LIMIT {limit:UInt32}"
+    )
+    rows = client.query(query, {"app": app, "generation_id": generation_id, "limit": limit})
+    return [json.loads(row[0]) for row in rows]
+
+
+def horizons(client: Client, since: datetime, until: datetime) -> list[int]:
+    """The horizons, in seconds, that retention checks of [since, until) have, ascending."""
+    query = (
+        "SELECT DISTINCT assumeNotNull(horizon_s) AS horizon FROM feedback "
+        f"WHERE {_SPAN.format('occurred_at')} AND horizon_s IS NOT NULL ORDER BY horizon"
+    )
+    return [int(row[0]) for row in client.query(query, _span(since, until))]
+
+
+def _span(since: datetime, until: datetime) -> dict[str, Any]:
+    return {"since": _moment(since), "until": _moment(until)}
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
