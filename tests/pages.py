@@ -20,7 +20,7 @@ from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import topic_of
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 
 START_MS = 20_600 * DAY_MS
 NOW_MS = START_MS + 9 * DAY_MS

@@ -13,7 +13,7 @@ from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import apply, derive_anew, scripts
+from keeprate.sinks.tables.migrate import apply, derive_anew, scripts
 
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 

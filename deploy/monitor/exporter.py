@@ -25,8 +25,8 @@ from keeprate.deploy.monitor.totals import Totals
 from keeprate.deploy.offsets import Offsets, OffsetsError
 from keeprate.sinks.closed import batches
 from keeprate.sinks.closed.watermarks import Progress, progress
+from keeprate.sinks.facts.orphans import by_age
 from keeprate.sinks.reading import hours
-from keeprate.sinks.reading.orphans import by_age
 from keeprate.sinks.store.clickhouse import Client, StoreError
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,9 @@ from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
 from keeprate.schemas.lift import verdict
-from keeprate.sinks.reading import evidence, queries
-from keeprate.sinks.reading.evidence import FEEDBACK_KINDS, Remark
+from keeprate.sinks.facts import evidence
+from keeprate.sinks.facts.evidence import FEEDBACK_KINDS, Remark
+from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, to_ms
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from keeprate.schemas.kinds import MAX_HORIZON_S, MAX_NAME
+from keeprate.sinks.facts.evidence import FEEDBACK_KINDS
 from keeprate.sinks.reading import scope
-from keeprate.sinks.reading.evidence import FEEDBACK_KINDS
 from keeprate.sinks.reading.scope import Scope
 
 Span = Literal["now", "before", "grouped", "over_time"]

@@ -16,8 +16,7 @@ from typing import Final, Protocol
 from keeprate.sinks.checks.backwards import SOURCE_NAMES
 from keeprate.sinks.checks.conflicts import Conflict, identity_of, rows_of, says_the_same
 from keeprate.sinks.checks.finding import Finding
-from keeprate.sinks.landing.partition import TopicPartition
-from keeprate.sinks.landing.rows import Record
+from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.store.clickhouse import Client, to_ms
 
 _STORED_SINCE: Final = "stored_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')"

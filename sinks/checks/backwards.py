@@ -13,7 +13,7 @@ from typing import Final
 from keeprate.schemas.topics import JOIN_GROUP, SOURCES
 from keeprate.sinks.checks.finding import Finding
 from keeprate.sinks.kafka.positions import Positions
-from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.store.clickhouse import Client, to_ms
 
 SOURCE_NAMES: Final = tuple(topic.name for topic in SOURCES)

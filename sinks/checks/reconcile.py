@@ -23,9 +23,9 @@ from typing import Any, Final
 from keeprate.schemas.forgotten import PRODUCER_ID, PRODUCER_SEQ
 from keeprate.sinks.checks.accounting import Gap, RecordReader
 from keeprate.sinks.checks.conflicts import identity_of, rows_of
-from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.erasure.statements import quoted
+from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.store.clickhouse import Client
-from keeprate.sinks.upkeep.forget_sql import quoted
 
 UNNUMBERED: Final = ("invalid", "too_large", "redaction", "closed")
 """Reasons of drops that are given no number: they leave no gap."""

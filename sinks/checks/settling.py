@@ -11,7 +11,7 @@ from typing import Final
 from keeprate.schemas.topics import JOIN_GROUP, OUTCOMES
 from keeprate.sinks.checks.backwards import SOURCE_NAMES, ledger_ends
 from keeprate.sinks.kafka.positions import Positions
-from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.store.clickhouse import Client
 
 PATIENCE_S: Final = 30.0

@@ -16,8 +16,7 @@ from confluent_kafka.admin import AdminClient
 from keeprate.schemas.dead_letters import Headers
 from keeprate.schemas.topics import DEAD_LETTERS, PARTITIONER
 from keeprate.sinks.kafka.errors import BrokerError, BrokerUnavailableError, DeliveryError, FencedError, OffsetLostError
-from keeprate.sinks.landing.partition import TopicPartition
-from keeprate.sinks.landing.rows import UNREADABLE, Record
+from keeprate.sinks.kafka.records import UNREADABLE, Record, TopicPartition
 
 logger = logging.getLogger(__name__)
 _CALL_TIMEOUT_S: Final = 15.0

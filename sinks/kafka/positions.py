@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from keeprate.sinks.kafka.client import Consumer
-from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.kafka.records import TopicPartition
 
 Offsets = dict[TopicPartition, int]
 

@@ -5,8 +5,7 @@ from typing import Final
 
 from keeprate.sinks.kafka.client import Consumer
 from keeprate.sinks.kafka.errors import BrokerUnavailableError
-from keeprate.sinks.landing.partition import TopicPartition
-from keeprate.sinks.landing.rows import Record
+from keeprate.sinks.kafka.records import Record, TopicPartition
 
 _ANSWER_TIMEOUT_S: Final = 15.0
 _NEAR: Final = 5000

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Final
 
+from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.landing.flush import Destination, Flush
-from keeprate.sinks.landing.partition import TopicPartition
 
 Result = tuple[Flush, BaseException | None]
 """A flush, and why it is not landed; None when it is."""

@@ -39,14 +39,14 @@ from keeprate.schemas.forgotten import NOBODY, Forgotten, Trace
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.schemas.topics import DEAD_LETTERS, SOURCES
 from keeprate.sinks.kafka.errors import BrokerError
+from keeprate.sinks.kafka.records import Record, TopicPartition
+from keeprate.sinks.landing.births import Births, StoreDiedError
 from keeprate.sinks.landing.intent import Intent, token
 from keeprate.sinks.landing.landed import Asks, is_in_ledger, is_under_way, landed_offsets
-from keeprate.sinks.landing.partition import TopicPartition
 from keeprate.sinks.landing.rows import (
     FEEDBACK_TABLE,
     GENERATIONS_TABLE,
     Batch,
-    Record,
     Rows,
     Table,
     letter_of,
@@ -54,7 +54,6 @@ from keeprate.sinks.landing.rows import (
     sort,
 )
 from keeprate.sinks.reading.derive import Deriver
-from keeprate.sinks.store.births import Births, StoreDiedError
 from keeprate.sinks.store.clickhouse import BatchRejectedError, SchemaMismatchError, StoreUnavailableError
 
 # Explicit on every insert, because the defaults moved between releases. A batch is one block, so it lands whole or not

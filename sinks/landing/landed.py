@@ -8,8 +8,8 @@ between, the token is left alone. From then on every further try looks like one 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.landing.intent import Intent
-from keeprate.sinks.landing.partition import TopicPartition
 from keeprate.sinks.store.clickhouse import Row, Settings
 
 

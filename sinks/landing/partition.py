@@ -10,10 +10,8 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, takewhile
 from typing import Final
 
+from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.landing.intent import Intent
-from keeprate.sinks.landing.rows import Record
-
-TopicPartition = tuple[str, int]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from keeprate.schemas.checked_outcome import read_row
 from keeprate.schemas.dead_letters import (
@@ -35,21 +35,7 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten, Trace, refused_stub, without_digest
 from keeprate.schemas.outcome import encode_outcome, parse_key
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
-
-UNREADABLE: Final[Headers] = (("unreadable", None),)
-"""The headers of a record of which one has a name that is no UTF-8: Kafka's client cannot show any of them."""
-
-
-class Record(Protocol):
-    """A record as confluent_kafka's `Message` shows it."""
-
-    def topic(self) -> str: ...
-    def partition(self) -> int: ...
-    def offset(self) -> int: ...
-    def key(self) -> bytes | None: ...
-    def value(self) -> bytes | None: ...
-    def timestamp(self) -> tuple[int, int]: ...
-    def headers(self) -> Headers | None: ...
+from keeprate.sinks.kafka.records import UNREADABLE, Record
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,18 @@ from typing import Any, Final
 from keeprate.schemas.events import SCHEMA_VERSION
 from keeprate.schemas.refusal_alarm import Alarm
 from keeprate.schemas.topics import SINK_GROUP
+from keeprate.sinks.erasure.forget import REWRITE_TIMEOUT_S, Rewriter, Watch
 from keeprate.sinks.kafka.client import Consumer, DeadLetterProducer
 from keeprate.sinks.kafka.errors import BrokerError
-from keeprate.sinks.kafka.identity import ledger_topic_ids
+from keeprate.sinks.kafka.records import TopicPartition
+from keeprate.sinks.landing.births import Births
 from keeprate.sinks.landing.flush import Destination, Flush
-from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.landing.identity import ledger_topic_ids
 from keeprate.sinks.landing.sink import TOPICS, Observer, Sink, SinkPolicy
 from keeprate.sinks.landing.starting import ledger_ends
-from keeprate.sinks.store.births import Births
 from keeprate.sinks.store.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
-from keeprate.sinks.store.migrate import applied, pending, revision, scripts
 from keeprate.sinks.store.retry import delay_s
-from keeprate.sinks.upkeep.forget import REWRITE_TIMEOUT_S, Rewriter, Watch
+from keeprate.sinks.tables.migrate import applied, pending, revision, scripts
 
 logger = logging.getLogger(__name__)
 

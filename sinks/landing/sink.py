@@ -28,14 +28,14 @@ from keeprate.schemas.refusal_alarm import Alarm
 from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES
 from keeprate.sinks.kafka.client import Consumer, End
 from keeprate.sinks.kafka.errors import BrokerError, BrokerUnavailableError, FencedError, OffsetLostError
-from keeprate.sinks.kafka.identity import learn
+from keeprate.sinks.kafka.records import Record, TopicPartition
+from keeprate.sinks.landing.births import StoreDiedError
 from keeprate.sinks.landing.flights import Flights, Result
 from keeprate.sinks.landing.flush import LANDED, Destination, Flush
+from keeprate.sinks.landing.identity import learn
 from keeprate.sinks.landing.intent import Intent
-from keeprate.sinks.landing.partition import FlushPolicy, PartitionBuffer, TopicPartition, crowding
-from keeprate.sinks.landing.rows import Record
+from keeprate.sinks.landing.partition import FlushPolicy, PartitionBuffer, crowding
 from keeprate.sinks.landing.starting import first_held, first_offset
-from keeprate.sinks.store.births import StoreDiedError
 from keeprate.sinks.store.clickhouse import StoreError, StoreUnavailableError
 from keeprate.sinks.store.retry import delay_s
 

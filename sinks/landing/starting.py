@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from keeprate.sinks.kafka.client import Consumer
 from keeprate.sinks.kafka.errors import OffsetLostError
-from keeprate.sinks.landing.partition import TopicPartition
+from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.store.clickhouse import Client
 
 

@@ -1,6 +1,5 @@
-"""Upkeep: what rewrites the store on somebody's word.
+"""Upkeep: outcomes from facts again.
 
-replay        outcomes from facts again, by `recompute`
-forget        a person taken out of the tables and kept out of what lands, in the words of `forget_sql`
-dead_letters  what was refused, why, and what was done about it
+recompute  one part of it after the other, as `checks` and `replay` share it
+replay     into `outcomes`, where they merge, or into a table beside it
 """

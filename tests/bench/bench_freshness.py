@@ -23,7 +23,7 @@ from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, PARTITIONER
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from tests.bench.results import Bench, Result, result
 
 NAMES: Final = {

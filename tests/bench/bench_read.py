@@ -20,7 +20,7 @@ from keeprate.schemas.outcome import FIELDS
 from keeprate.sinks.reading import hours
 from keeprate.sinks.reading.derive import derive, statement
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import apply, derive_anew, scripts
+from keeprate.sinks.tables.migrate import apply, derive_anew, scripts
 from tests import reference
 from tests.bench.results import Bench, Result, result
 

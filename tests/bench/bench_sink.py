@@ -17,13 +17,14 @@ from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import FEEDBACK, PARTITIONER
 from keeprate.sinks.kafka.client import Consumer, DeadLetterProducer
+from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.landing.flush import INSERT_SETTINGS, Destination, Flush
-from keeprate.sinks.landing.partition import DEFAULT_POLICY, TopicPartition
-from keeprate.sinks.landing.rows import FEEDBACK_TABLE, Record, sort
+from keeprate.sinks.landing.partition import DEFAULT_POLICY
+from keeprate.sinks.landing.rows import FEEDBACK_TABLE, sort
 from keeprate.sinks.landing.run import Unobserved, sink_revision
 from keeprate.sinks.landing.sink import Sink, SinkPolicy
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import migrate, revision
+from keeprate.sinks.tables.migrate import migrate, revision
 from tests.bench.results import Bench, Result, result
 
 NAMES: Final = {

@@ -8,7 +8,7 @@ import pytest
 from keeprate.schemas.events import Action, Edit, Envelope, Evaluation, Flag, Generation, RetentionCheck, Vote
 from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS
 from keeprate.sinks.store.clickhouse import SchemaMismatchError
-from keeprate.sinks.store.migrate import Script, pending, scripts
+from keeprate.sinks.tables.migrate import Script, pending, scripts
 
 LANDING = ("topic", "partition", "offset", "recorded_at", "stored_at")
 # Texts and structures that are read whole, out of `event`, or not at all.

@@ -13,7 +13,7 @@ from keeprate.deploy.local.stack import keeprate
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, SOURCES
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from tests.landing import wait_landed
 
 SOURCE_NAMES = [topic.name for topic in SOURCES]

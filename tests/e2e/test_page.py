@@ -19,7 +19,7 @@ from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from tests.devtools import Browser
 from tests.pages import NOW, NOW_MS, history, land, serving
 

@@ -18,7 +18,7 @@ from keeprate.deploy.local.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.sinks.store.clickhouse import connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from tests.fault.links import Link
 from tests.fault.nest import Nest
 from tests.landing import PARTITIONS

@@ -8,10 +8,11 @@ from typing import Any
 
 from keeprate.schemas.topics import DEAD_LETTERS
 from keeprate.sinks.kafka import client as kafka
+from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.landing import run as sink_run
 from keeprate.sinks.landing.flush import Destination, Flush
 from keeprate.sinks.landing.intent import Intent
-from keeprate.sinks.landing.partition import FlushPolicy, TopicPartition
+from keeprate.sinks.landing.partition import FlushPolicy
 from keeprate.sinks.landing.rows import Table
 from keeprate.sinks.landing.run import SinkSettings, log_to_stderr, run
 from keeprate.sinks.landing.sink import Sink, SinkPolicy

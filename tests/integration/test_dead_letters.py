@@ -14,12 +14,12 @@ from keeprate.deploy.commands.tree import app
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.dead_letters import Stage, dead_letter, encode_letter, quarantine
 from keeprate.schemas.decode import ContractError
+from keeprate.sinks.facts.dead_letters import Filter, newest, open_records, replay
 from keeprate.sinks.kafka.errors import DeliveryError
 from keeprate.sinks.landing.flush import INSERT_SETTINGS
 from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.store.clickhouse import connect
-from keeprate.sinks.store.migrate import migrate
-from keeprate.sinks.upkeep.dead_letters import Filter, newest, open_records, replay
+from keeprate.sinks.tables.migrate import migrate
 from tests.unit.sinks.records import FakeRecord
 
 APPS = "0010_dead_letter_apps"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keeprate.sinks.reading import evidence
+from keeprate.sinks.facts import evidence
 from keeprate.sinks.store.clickhouse import Client
 from tests.facts import START_MS, Facts
 from tests.reading import load_all, reading

@@ -20,13 +20,13 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.forgotten import ERASED, NOBODY, digest
 from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import canonical, encode_outcome
+from keeprate.sinks.erasure.forget import REFRESH_S, Person, Watch, count, find, forget, load, receipts
+from keeprate.sinks.erasure.statements import TABLES
+from keeprate.sinks.facts.dead_letters import Filter, open_records
 from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.store.clickhouse import Client, StoreUnavailableError, connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from keeprate.sinks.upkeep import recompute
-from keeprate.sinks.upkeep.dead_letters import Filter, open_records
-from keeprate.sinks.upkeep.forget import REFRESH_S, Person, Watch, count, find, forget, load, receipts
-from keeprate.sinks.upkeep.forget_sql import TABLES
 from tests.facts import Facts
 from tests.people import PSEUDONYM, SECRET, USER, forgotten, personal_logs
 from tests.reading import load_all

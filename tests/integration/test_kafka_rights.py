@@ -32,7 +32,7 @@ from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import ALL, GENERATIONS, JOIN_GROUP, SINK_GROUP
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from tests.landing import until
 
 ADMIN: Final = {

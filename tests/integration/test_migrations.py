@@ -12,10 +12,11 @@ from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.sinks.checks.accounting import accounted, rowless
 from keeprate.sinks.checks.verify import check_outcomes, check_suggestions
+from keeprate.sinks.kafka.records import Record
 from keeprate.sinks.landing.flush import INSERT_SETTINGS
-from keeprate.sinks.landing.rows import Record, sort
+from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import apply, migrate, pending, scripts
+from keeprate.sinks.tables.migrate import apply, migrate, pending, scripts
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 

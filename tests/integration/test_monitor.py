@@ -30,7 +30,7 @@ from keeprate.deploy.offsets import Offsets, OffsetsError, Progress
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.topics import JOIN_GROUP, SINK_GROUP
 from keeprate.sinks.store.clickhouse import connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from tests.facts import START_MS, Facts
 from tests.reading import load_all
 from tests.worked_example import worked_example

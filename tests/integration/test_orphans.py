@@ -6,7 +6,7 @@ import pytest
 
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.outcome import Outcome
-from keeprate.sinks.reading.orphans import by_age
+from keeprate.sinks.facts.orphans import by_age
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.sinks.upkeep.recompute import write
 from tests.reading import reading

@@ -21,7 +21,7 @@ from keeprate.deploy.store import StoreProcess
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from tests.pages import NOW, NOW_MS, history, land
 
 METRICS = ("acceptance_rate", "retention", "correction_rate", "negative_feedback_rate")

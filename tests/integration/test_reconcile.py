@@ -16,10 +16,9 @@ from keeprate.deploy.commands.tree import app
 from keeprate.deploy.store import StoreProcess
 from keeprate.sinks.checks.accounting import Gap
 from keeprate.sinks.checks.reconcile import Seen, balance, merged_numbers, producers, unmerged_numbers, unnumbered
-from keeprate.sinks.landing.partition import TopicPartition
-from keeprate.sinks.landing.rows import Record
+from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from tests.unit.sinks.records import FakeRecord
 
 NOW = datetime.now(UTC)

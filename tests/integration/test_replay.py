@@ -16,7 +16,7 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import Outcome, canonical
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from keeprate.sinks.upkeep.recompute import Selection, Unread, events, pages, recomputed, stored, write
 from tests.facts import START_MS, Facts
 from tests.reading import load_all

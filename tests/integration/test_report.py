@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from keeprate.deploy.commands.tree import app
 from keeprate.deploy.store import StoreProcess
 from keeprate.sinks.store.clickhouse import connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from tests.facts import Facts
 from tests.reading import load
 from tests.worked_example import worked_example

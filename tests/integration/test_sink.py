@@ -12,7 +12,7 @@ from keeprate.deploy.local.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.sinks.store.clickhouse import connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from tests.landing import ALL_LANDED, BROKEN, Source, account, sink_process, wait_landed
 
 

@@ -16,10 +16,10 @@ from keeprate.deploy.topics import create_topics
 from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import ALL, DEAD_LETTERS, FEEDBACK, OUTCOMES
+from keeprate.sinks.facts.dead_letters import Filter, newest
 from keeprate.sinks.landing.intent import LIVES
 from keeprate.sinks.store.clickhouse import connect
-from keeprate.sinks.store.migrate import migrate
-from keeprate.sinks.upkeep.dead_letters import Filter, newest
+from keeprate.sinks.tables.migrate import migrate
 from tests import deadly_sink
 from tests.fault.content.grammar import Hostile
 from tests.fault.content.wire import Wire

@@ -11,14 +11,14 @@ from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome, parse_key
 from keeprate.sinks.checks.verify import check_suggestions
+from keeprate.sinks.kafka.records import Record
 from keeprate.sinks.landing.flush import Destination, Flush
 from keeprate.sinks.landing.intent import Intent
-from keeprate.sinks.landing.rows import Record
 from keeprate.sinks.reading import hours, queries, rebuild
 from keeprate.sinks.reading.derive import derive, derive_each
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import derive_anew, migrate
+from keeprate.sinks.tables.migrate import derive_anew, migrate
 from keeprate.sinks.upkeep.recompute import write
 from tests.streaming import BASE_MS, story
 from tests.unit.sinks.doubles import Doubles

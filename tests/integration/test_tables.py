@@ -30,7 +30,7 @@ from keeprate.sinks.store.clickhouse import (
     connect,
     to_ms,
 )
-from keeprate.sinks.store.migrate import migrate, scripts
+from keeprate.sinks.tables.migrate import migrate, scripts
 from tests.landing import BASE_MS, NIL_IDENTITY
 from tests.landing import event as random_event
 from tests.unit.sinks.records import RECORDED_MS, FakeRecord

@@ -22,12 +22,12 @@ from keeprate.sinks.checks.backwards import check_history, check_offsets, commit
 from keeprate.sinks.checks.settling import settled_partitions
 from keeprate.sinks.checks.verification import STAGES, Kafka, Scope, verify
 from keeprate.sinks.kafka.positions import Offsets
+from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.landing.flush import INSERT_SETTINGS
-from keeprate.sinks.landing.partition import TopicPartition
-from keeprate.sinks.landing.rows import Record, sort
+from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import migrate
+from keeprate.sinks.tables.migrate import migrate
 from keeprate.sinks.upkeep.recompute import Selection, count_facts, pages
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord

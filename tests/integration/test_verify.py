@@ -16,13 +16,13 @@ from keeprate.schemas.outcome import encode_outcome
 from keeprate.sinks.checks.accounting import check_accounting, check_ledger
 from keeprate.sinks.checks.conflicts import repeated
 from keeprate.sinks.checks.verify import check_outcomes
+from keeprate.sinks.erasure import forget as forgetting
+from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.landing.flush import INSERT_SETTINGS, LEDGER_COLUMNS
-from keeprate.sinks.landing.partition import TopicPartition
-from keeprate.sinks.landing.rows import Record, sort
+from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.store.migrate import migrate
-from keeprate.sinks.upkeep import forget as forgetting
+from keeprate.sinks.tables.migrate import migrate
 from keeprate.sinks.upkeep.recompute import Selection
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord

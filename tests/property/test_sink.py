@@ -25,11 +25,11 @@ from keeprate.schemas.decode import decode
 from keeprate.schemas.topics import FEEDBACK
 from keeprate.sinks.kafka.client import Consumer, End
 from keeprate.sinks.kafka.errors import BrokerError, BrokerUnavailableError, FencedError
+from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.landing import rows
 from keeprate.sinks.landing.flush import Destination
 from keeprate.sinks.landing.intent import LIVES, Intent
-from keeprate.sinks.landing.partition import FlushPolicy, TopicPartition
-from keeprate.sinks.landing.rows import Record
+from keeprate.sinks.landing.partition import FlushPolicy
 from keeprate.sinks.landing.run import Unobserved
 from keeprate.sinks.landing.sink import Sink, SinkPolicy
 from keeprate.sinks.store.clickhouse import Row, Settings, StoreUnavailableError

@@ -13,9 +13,9 @@ from keeprate.deploy.commands.read import dead_letters as command
 from keeprate.deploy.report import document, terminal
 from keeprate.deploy.report.gathering import Report
 from keeprate.deploy.terminal import printable
+from keeprate.sinks.facts import dead_letters
 from keeprate.sinks.reading.queries import FeedbackRate, Funnel, JudgeRate, Rate
 from keeprate.sinks.reading.scope import Scope
-from keeprate.sinks.upkeep import dead_letters
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HOSTILE = "\x1b]0;title\x07\x1b[2K\x9b31m\u202e[/bold][red]gpt"

@@ -12,8 +12,8 @@ from keeprate.deploy.settings import from_environment
 from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
+    from keeprate.sinks.facts.dead_letters import Filter, Letter
     from keeprate.sinks.store.clickhouse import Client
-    from keeprate.sinks.upkeep.dead_letters import Filter, Letter
 
 dead_letters = typer.Typer(help="Records that were refused or set aside, and why.", no_args_is_help=True)
 
@@ -50,7 +50,7 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """How many records were refused for which reason, then the newest of them."""
-    from keeprate.sinks.upkeep import dead_letters as letters
+    from keeprate.sinks.facts import dead_letters as letters
 
     only = only_those(topic, stage, error_type, since_hours, closed, app)
     with open_store("list", store) as client:
@@ -82,7 +82,7 @@ def count(
     as_json: AsJson = False,
 ) -> None:
     """How many records were refused, by topic, app and reason."""
-    from keeprate.sinks.upkeep.dead_letters import count_by_reason
+    from keeprate.sinks.facts.dead_letters import count_by_reason
 
     with open_store("count", store) as client:
         groups = count_by_reason(client, only_those(topic, stage, error_type, since_hours, closed, app))
@@ -100,7 +100,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """One record, whole, and every refusal of it: its app, why, its key, headers and bytes, and what they lack."""
-    from keeprate.sinks.upkeep.dead_letters import find
+    from keeprate.sinks.facts.dead_letters import find
 
     with open_store("show", store) as client:
         found = find(client, name)
@@ -134,9 +134,9 @@ def replay(
     Without --yes it only says what it would do. A record that is refused again is open again, as the same entry. One
     whose bytes are not whole stays open: its source has to write it again.
     """
+    from keeprate.sinks.facts import dead_letters as letters
     from keeprate.sinks.kafka.client import DeadLetterProducer
     from keeprate.sinks.kafka.errors import BrokerError
-    from keeprate.sinks.upkeep import dead_letters as letters
 
     only = only_those(topic, stage, error_type, since_hours, False, app, names)
     with open_store("replay", store) as client:
@@ -172,7 +172,7 @@ def drop(
 
     Without --yes it only says what it would do.
     """
-    from keeprate.sinks.upkeep import dead_letters as letters
+    from keeprate.sinks.facts import dead_letters as letters
 
     only = only_those(topic, stage, error_type, since_hours, False, app, names)
     with open_store("drop", store) as client:
@@ -214,7 +214,7 @@ def only_those(
     names: "Sequence[str] | None" = None,
 ) -> "Filter":
     """The filter that the options say. A name of no form ends the command with a sentence."""
-    from keeprate.sinks.upkeep.dead_letters import Filter, parse_name
+    from keeprate.sinks.facts.dead_letters import Filter, parse_name
 
     for name in names or ():
         try:

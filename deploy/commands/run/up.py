@@ -63,7 +63,7 @@ def _run(cleanup: ExitStack, demo: bool, wanted: str, directory: Path, ports: Po
     # Loaded here: they reach for Kafka and ClickHouse, which `--help` needs not.
     from keeprate.deploy.store.token import url_with_token
     from keeprate.deploy.topics import create_topics
-    from keeprate.sinks.store.migrate import migrate
+    from keeprate.sinks.tables.migrate import migrate
 
     choice = resolve(wanted, why_not_kafka())
     prometheus = shutil.which("prometheus")

@@ -13,8 +13,8 @@ import typer
 from keeprate.deploy.settings import from_environment
 
 if TYPE_CHECKING:
+    from keeprate.sinks.erasure.forget import Person, Receipt
     from keeprate.sinks.store.clickhouse import Client
-    from keeprate.sinks.upkeep.forget import Person, Receipt
 
 _HASH: Final = re.compile(r"[0-9a-fA-F]{16,64}")
 _WIDTH: Final = 80
@@ -49,8 +49,8 @@ def forget(
 
     keeprate forget --user 9f86d081884c7d65 --yes
     """
+    from keeprate.sinks.erasure import forget as forgetting
     from keeprate.sinks.store.clickhouse import StoreError, connect
-    from keeprate.sinks.upkeep import forget as forgetting
 
     if bool(user) == listed:
         _refuse(_USAGE, 2)
@@ -97,7 +97,7 @@ def _names(user: str, app: str, salt: str) -> list[str]:
 
 def _find(client: "Client", names: Sequence[str], app: str) -> "tuple[Person, Mapping[str, int]]":
     """The first of the names of which there is something, else the first; with how many rows hold something."""
-    from keeprate.sinks.upkeep import forget as forgetting
+    from keeprate.sinks.erasure import forget as forgetting
 
     looked = []
     for name in names:

@@ -9,7 +9,7 @@ from keeprate.deploy.settings import from_environment
 
 if TYPE_CHECKING:
     from keeprate.sinks.reading.rebuild import Rebuilt
-    from keeprate.sinks.store.migrate import Script
+    from keeprate.sinks.tables.migrate import Script
 
 
 def migrate(
@@ -26,7 +26,7 @@ def migrate(
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from keeprate.sinks.store.clickhouse import StoreError
-    from keeprate.sinks.store.migrate import migrate as migrate_store
+    from keeprate.sinks.tables.migrate import migrate as migrate_store
 
     url = store or from_environment().store_url
     rebuilt: list[Rebuilt] = []

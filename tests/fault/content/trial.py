@@ -21,8 +21,8 @@ from keeprate.deploy.local.process import ChildProcess
 from keeprate.schemas.decode import ContractError, decode, encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.topics import ALL, SOURCES, topic_of
+from keeprate.sinks.facts.dead_letters import Filter, newest
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.upkeep.dead_letters import Filter, newest
 from tests.fault.content.grammar import HOSTILE, Hostile
 from tests.fault.content.innocent import INNOCENT, everything_said, innocent_log, insert_expected, one_more
 from tests.fault.content.renamed import PREFIX

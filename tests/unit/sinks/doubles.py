@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keeprate.sinks.kafka.errors import BrokerError
+from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.landing.flights import Flights
 from keeprate.sinks.landing.flush import Destination, Flush
 from keeprate.sinks.landing.intent import Intent
-from keeprate.sinks.landing.partition import TopicPartition
 from keeprate.sinks.store.clickhouse import BatchRejectedError, Row, Settings, StoreUnavailableError
 from tests.unit.sinks.records import FakeRecord
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from keeprate.sinks.kafka.errors import BrokerUnavailableError, FencedError
+from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.landing.flights import Flights
 from keeprate.sinks.landing.flush import Destination, Flush
-from keeprate.sinks.landing.partition import TopicPartition
 from keeprate.sinks.store.clickhouse import StoreUnavailableError
 from tests.unit.sinks.doubles import GOOD, Doubles, flush_of
 

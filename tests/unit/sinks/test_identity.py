@@ -3,7 +3,7 @@
 import pytest
 
 from keeprate.sinks.kafka.errors import OffsetLostError
-from keeprate.sinks.kafka.identity import learn
+from keeprate.sinks.landing.identity import learn
 
 
 def test_a_topic_that_was_not_known_is_learnt() -> None:

@@ -14,8 +14,9 @@ from keeprate.schemas.dead_letters import HEAD_BYTES, NAMES, QUARANTINED, encode
 from keeprate.schemas.decode import decode
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
+from keeprate.sinks.kafka.records import UNREADABLE
 from keeprate.sinks.landing import rows
-from keeprate.sinks.landing.rows import DEAD_LETTERS_TABLE, FEEDBACK_TABLE, OUTCOMES_TABLE, UNREADABLE, set_aside, sort
+from keeprate.sinks.landing.rows import DEAD_LETTERS_TABLE, FEEDBACK_TABLE, OUTCOMES_TABLE, set_aside, sort
 from tests.strategies import logs
 from tests.unit.sinks.doubles import GOOD
 from tests.unit.sinks.records import FakeRecord

@@ -22,9 +22,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from keeprate.schemas.forgotten import NOBODY, Forgotten, Trace, digest
+from keeprate.sinks.erasure.statements import LEARN, SHARED, TABLES, UNFINISHED, Statements
 from keeprate.sinks.reading.hours import touch
 from keeprate.sinks.store.clickhouse import Client, StoreError
-from keeprate.sinks.upkeep.forget_sql import LEARN, SHARED, TABLES, UNFINISHED, Statements
 
 logger = logging.getLogger(__name__)
 

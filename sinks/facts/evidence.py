@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from keeprate.sinks.facts.dead_letters import ENTRIES
 from keeprate.sinks.reading.hours import FINAL
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client
-from keeprate.sinks.upkeep.dead_letters import ENTRIES
 
 FEEDBACK_KINDS: Final = ("flag", "vote", "edit")
 _RATE_OVER = timedelta(minutes=1)

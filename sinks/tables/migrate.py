@@ -54,7 +54,7 @@ class Script:
 
 def scripts() -> list[Script]:
     """All that this version knows, in the order of application. Raises ValueError for a name without a number."""
-    folder = files("keeprate.sinks.store").joinpath("migrations")
+    folder = files("keeprate.sinks.tables").joinpath("migrations")
     found = [each for each in folder.iterdir() if each.name.endswith(".sql")]
     read = [Script(each.name.removesuffix(".sql"), each.read_text("utf-8")) for each in found]
     read.sort(key=lambda script: script.name)

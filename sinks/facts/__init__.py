@@ -1,0 +1,6 @@
+"""Single facts, beside the numbers of `reading`.
+
+evidence      what users said last, one generation's story, what got lost
+orphans       suggestions whose feedback waits for its generation
+dead_letters  what was refused, why, and what was done about it
+"""
