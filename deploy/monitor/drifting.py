@@ -4,19 +4,19 @@ The baseline of a day is fitted on the 28 days that ended a day before it, so it
 scoring the same batches again, after a restart or in a second monitor, gives the same states.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from keeprate.sinks.closed import batches, drift_states
-from keeprate.sinks.closed.drift_states import Kept, Series, Windows
+from keeprate.sinks.closed.drift_states import Counted, Kept, Series, Windows
 from keeprate.sinks.store.clickhouse import Client
-from keeprate.streams.quality.baseline import DAY_S, Baseline, Window, fit, inherit
+from keeprate.streams.quality.baseline import DAY_S, HOUR_S, Baseline, fit, inherit
 from keeprate.streams.quality.detector import Evidence, Policy, Side, State, evidence_ratio, score
 
 DAY: Final = timedelta(days=1)
+HOUR: Final = timedelta(hours=1)
 REFERENCE: Final = timedelta(days=28)
 BACKFILL: Final = timedelta(days=7)
 """How far back a first run scores."""
@@ -56,17 +56,18 @@ class Watched:
 def chosen(series: Series, reference: Windows, day: datetime) -> tuple[Baseline | None, bool]:
     """The baseline of a series for a day, and whether its profile is its prompt's.
 
-    reference: closed batches of the 29 days before the day. A series' own 28 days that ended a day before, where it is
-    two weeks old; else its own level of at least a day, with the profile of its prompt, or alone after four days.
+    reference: closed batches of the 29 days before the day, by the hour. A series' own 28 days that ended a day before,
+    where it is two weeks old; else its own level of at least a day, with the profile of its prompt, or alone after four
+    days.
     """
     day_s = int(day.timestamp())
-    own = [Window(*each) for each in reference.get(series, ())]
-    old = [each for each in own if each.at_s < day_s - DAY_S]
+    own = reference.get(series, [])
+    old = [each for each in own if each[0] < day_s - DAY_S]
     if _days(old) >= _OWN_DAYS and _events(old) >= MIN_EVENTS:
         return fit(old), False
     if _days(own) < 1 or _events(own) < MIN_EVENTS:
         return None, False
-    family = [each for each in _family(series, reference) if each.at_s < day_s - DAY_S]
+    family = [each for each in _family(series, reference) if each[0] < day_s - DAY_S]
     parent = fit(family) if _events(family) >= MIN_EVENTS else None
     if parent is not None:
         return inherit(parent, own), True
@@ -75,22 +76,21 @@ def chosen(series: Series, reference: Windows, day: datetime) -> tuple[Baseline 
     return alone and replace(alone, dispersion=max(alone.dispersion, _PRIOR_DISPERSION)), False
 
 
-def _family(series: Series, reference: Windows) -> Iterator[Window]:
-    sums: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-    for (app, prompt, *_, metric), found in reference.items():
-        if (app, prompt, metric) == (series[0], series[1], series[4]):
-            for at_s, trials, successes in found:
-                sums[at_s][0] += trials
-                sums[at_s][1] += successes
-    yield from (Window(at_s, *sums[at_s]) for at_s in sorted(sums))
+def _family(series: Series, reference: Windows) -> list[Counted]:
+    return [
+        each
+        for (app, prompt, *_, metric), windows in reference.items()
+        if (app, prompt, metric) == (series[0], series[1], series[4])
+        for each in windows
+    ]
 
 
-def _days(windows: Sequence[Window]) -> float:
-    return (windows[-1].at_s - windows[0].at_s + batches.BATCH.total_seconds()) / DAY_S if windows else 0.0
+def _days(windows: Sequence[Counted]) -> float:
+    return (windows[-1][0] - windows[0][0] + HOUR_S) / DAY_S if windows else 0.0
 
 
-def _events(windows: Sequence[Window]) -> int:
-    return sum(each.trials for each in windows)
+def _events(windows: Sequence[Counted]) -> int:
+    return sum([trials for _, trials, _, _ in windows])
 
 
 @dataclass
@@ -127,7 +127,7 @@ class Detector:
 
     def _windows_before(self, client: Client, kind: str, app: str, day: datetime) -> Windows:
         if self._reference is None or self._reference[:3] != (kind, app, day):
-            found = drift_states.windows(client, kind, app, day - REFERENCE - DAY, day)
+            found = drift_states.windows(client, kind, app, day - REFERENCE - DAY, day, HOUR)
             self._reference = kind, app, day, found
         return self._reference[3]
 
@@ -151,12 +151,12 @@ class Detector:
         return Watched(before.state if before else State(), baseline, day, inherited)
 
 
-def _scored(watched: Watched, found: Iterable[tuple[int, int, int]], policy: Policy) -> State:
+def _scored(watched: Watched, found: Iterable[Counted], policy: Policy) -> State:
     state = watched.state
     if watched.baseline is None:
         return state
-    for window in (Window(*each) for each in found):
-        state = score(state, window.at_s, [watched.baseline.stratum(window)], policy)
+    for window in found:
+        state = score(state, window[0], watched.baseline.scored(window), policy)
     return state
 
 

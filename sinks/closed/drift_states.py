@@ -3,16 +3,19 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Final
 
-from keeprate.sinks.closed.batches import RETENTION
+from keeprate.sinks.closed.batches import BATCH, RETENTION
 from keeprate.sinks.store.clickhouse import Client
 
 Series = tuple[str, str, str, str, str]
 """App, prompt, prompt version, model and metric: a kind of batch, or generation_error."""
-Windows = dict[Series, list[tuple[int, int, int]]]
-"""By series, in order: when a batch began (seconds since the epoch), its trials and its successes."""
+Counted = tuple[int, int, int, tuple[tuple[str, int, int], ...]]
+"""When a batch began (seconds since the epoch), its trials and its successes, and these by surface: the strata."""
+Windows = dict[Series, list[Counted]]
+"""By series, in order of time."""
 
 ERRORS: Final = "generation_error"
 
@@ -37,23 +40,30 @@ def is_watched(kind: str) -> bool:
     return kind in ("acceptance", "generation") or kind.startswith(RETENTION)
 
 
-def windows(client: Client, kind: str, app: str, since: datetime, until: datetime) -> Windows:
-    """The closed batches of one kind and app, by series, from `since` up to and without `until`. Raises StoreError."""
+def windows(client: Client, kind: str, app: str, since: datetime, until: datetime, every: timedelta = BATCH) -> Windows:
+    """The closed batches of one kind and app, by series, from `since` up to and without `until`. Raises StoreError.
+
+    every: how long a window is; batches of one are added up.
+    """
     query = f"""
     SELECT app, prompt, prompt_version, model, if(kind = 'generation', '{ERRORS}', kind) AS metric,
-        toUnixTimestamp(batch_at) AS at_s, sum(count),
-        sumIf(count, outcome IN ('accepted', 'retained', 'error', 'timeout'))
+        toUnixTimestamp(toStartOfInterval(batch_at, INTERVAL {{every_s:UInt32}} SECOND, 'UTC')) AS at_s, surface,
+        sum(count), sumIf(count, outcome IN ('accepted', 'retained', 'error', 'timeout'))
     FROM quality_batches FINAL
     WHERE kind = {{kind:String}} AND source_app = {{app:String}} AND app = source_app
         AND outcome NOT IN ('closed', 'unknown', 'cancelled')
         AND batch_at >= {{since:DateTime64(3, 'UTC')}} AND batch_at < {{until:DateTime64(3, 'UTC')}}
     GROUP BY ALL
-    ORDER BY at_s
+    ORDER BY app, prompt, prompt_version, model, metric, at_s, surface
     """
-    found: Windows = defaultdict(list)
     parameters = {"kind": kind, "app": app, "since": _text(since), "until": _text(until)}
-    for source, prompt, version, model, metric, at_s, trials, successes in client.query(query, parameters):
-        found[source, prompt, version, model, metric].append((at_s, trials, successes))
+    parameters["every_s"] = str(int(every.total_seconds()))
+    found: Windows = defaultdict(list)
+    for (*series, at_s), rows in groupby(client.query(query, parameters), key=lambda row: row[:6]):
+        parts = tuple((surface, trials, successes) for *_, surface, trials, successes in rows)
+        whole = sum(trials for _, trials, _ in parts), sum(successes for *_, successes in parts)
+        source, prompt, version, model, metric = series
+        found[source, prompt, version, model, metric].append((at_s, *whole, parts))
     return found
 
 

@@ -2,4 +2,6 @@
 
 detector  RA-MSR, with a stated number of days between false alarms
 baseline  what it scores against: a level, a profile over the week, and how far to trust both
+strata    parts of a series that have rates of their own
+odds      rates and their log odds
 """

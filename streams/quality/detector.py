@@ -12,9 +12,10 @@ was scored already changes nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from math import exp, expm1, inf, log, log1p
-from typing import Final, Literal
+from dataclasses import dataclass
+from functools import cached_property
+from math import exp, inf, log, log1p
+from typing import Final, Literal, NamedTuple
 
 BATCHES_PER_DAY: Final = 288
 DAYS_BETWEEN_FALSE_ALARMS: Final = 1000
@@ -26,10 +27,14 @@ CAP: Final = 10.0
 
 Side = Literal["fell", "rose"]
 SIDES: Final[tuple[Side, Side]] = ("fell", "rose")
+_GAINS: Final[dict[Side, tuple[float, list[tuple[float, float]]]]] = {
+    "fell": (1.0, [(log(each), each - 1) for each in ODDS_RATIOS]),
+    "rose": (-1.0, [(-log(each), 1 / each - 1) for each in ODDS_RATIOS]),
+}
+"""By side: its sign, and of each odds ratio the logarithm and what a success's odds grow by."""
 
 
-@dataclass(frozen=True)
-class Stratum:
+class Stratum(NamedTuple):
     """Trials and successes of one part of a batch, against a rate of its own.
 
     log_odds: of the baseline's rate for this part at this time. margin: its uncertainty, on the same scale.
@@ -43,8 +48,7 @@ class Stratum:
     dispersion: float = 1.0
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """One side's state, per odds ratio: log of R, the CUSUM that dates a change, and the batch after it was last 0."""
 
     log_r: tuple[float, ...] = (-inf,) * len(ODDS_RATIOS)
@@ -52,8 +56,7 @@ class Evidence:
     since: tuple[int, ...] = (0,) * len(ODDS_RATIOS)
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """A series' state: the last batch that was scored (its number, or its time in any unit), and both sides."""
 
     last_batch: int = -1
@@ -72,10 +75,15 @@ class Policy:
         """2A: where R raises the alarm."""
         return 2 * BATCHES_PER_DAY * self.days
 
+    @cached_property
+    def log_cap(self) -> float:
+        """The logarithm of what R never exceeds."""
+        return log(CAP * self.threshold)
+
 
 def score(state: State, batch: int, strata: Sequence[Stratum], policy: Policy) -> State:
     """The state after a batch. One that is not later than the last changes nothing, nor does one of no trials."""
-    if batch <= state.last_batch or not any(each.trials for each in strata):
+    if batch <= state.last_batch or not sum([each.trials for each in strata]):
         return state
     return State(
         batch,
@@ -96,31 +104,32 @@ def changed_at(evidence: Evidence) -> int:
 
 def forget(state: State) -> State:
     """The state without its evidence, after an alarm was dealt with: what was scored stays scored."""
-    return replace(state, fell=Evidence(), rose=Evidence())
+    return State(state.last_batch)
 
 
 def _update(evidence: Evidence, side: Side, batch: int, strata: Sequence[Stratum], policy: Policy) -> Evidence:
+    gains = _log_likelihood_ratios(side, strata)
     log_r, cusum, since = [], [], []
-    for k, odds_ratio in enumerate(ODDS_RATIOS):
-        gain = sum(_log_likelihood_ratio(each, side, odds_ratio) for each in strata)
-        log_r.append(_log_one_plus(evidence.log_r[k]) + gain)
-        cusum.append(max(0.0, evidence.cusum[k] + gain))
-        since.append(batch if evidence.cusum[k] == 0.0 else evidence.since[k])
-    excess = max(0.0, _log_mixture(log_r) - log(CAP * policy.threshold))
-    return Evidence(tuple(each - excess for each in log_r), tuple(cusum), tuple(since))
+    for before, kept, at, gain in zip(*evidence, gains, strict=True):
+        # log(1 + R) without overflow.
+        log_r.append((before + log1p(exp(-before)) if before > 0 else log1p(exp(before))) + gain)
+        cusum.append(kept + gain if kept + gain > 0 else 0.0)
+        since.append(at if kept else batch)
+    # A mixture is no larger than its largest part, which is far below the cap on nearly every day.
+    if max(log_r) > policy.log_cap and (excess := _log_mixture(log_r) - policy.log_cap) > 0:
+        log_r = [each - excess for each in log_r]
+    return Evidence(tuple(log_r), tuple(cusum), tuple(since))
 
 
-def _log_likelihood_ratio(stratum: Stratum, side: Side, odds_ratio: float) -> float:
-    sign = 1.0 if side == "fell" else -1.0
-    gain = sign * log(odds_ratio)
-    # The margin moves the null rate towards the change, so that an uncertain baseline is no evidence.
-    rate = 1 / (1 + exp(sign * stratum.margin - stratum.log_odds))
-    return (stratum.successes * gain - stratum.trials * log1p(rate * expm1(gain))) / stratum.dispersion
-
-
-def _log_one_plus(log_value: float) -> float:
-    """log(1 + exp(x)) without overflow."""
-    return log_value + log1p(exp(-log_value)) if log_value > 0 else log1p(exp(log_value))
+def _log_likelihood_ratios(side: Side, strata: Sequence[Stratum]) -> list[float]:
+    """Of a batch, by odds ratio: those of its strata add up."""
+    sign, gains = _GAINS[side]
+    parts = []
+    for trials, successes, log_odds, margin, dispersion in strata:
+        # The margin moves the null rate towards the change, so that an uncertain baseline is no evidence.
+        rate = 1 / (1 + exp(sign * margin - log_odds))
+        parts.append([(successes * gain - trials * log1p(rate * growth)) / dispersion for gain, growth in gains])
+    return parts[0] if len(parts) == 1 else [sum(each) for each in zip(*parts, strict=True)]
 
 
 def _log_mixture(log_r: Sequence[float]) -> float:

@@ -1,6 +1,7 @@
 """The detector over stored batches: it finds a fall, says when it began, and goes on where it was after a restart."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -65,6 +66,26 @@ def test_a_fall_is_found_and_dated(client: Client) -> None:
     assert (change.labels["direction"], change.value) == ("down", FALL_AT.timestamp())
     standing = {each.labels["state"] for each in samples["keeprate_drift_state"] if each.value}
     assert standing == {"alarm"}
+
+
+def test_another_mix_of_surfaces_is_no_fall(client: Client) -> None:
+    """Half of it in a surface with twice the acceptance, then a tenth of it: the series' rate falls, and no alarm."""
+    end = START_AT + timedelta(days=32)
+    counts = []
+    for n in range((end - START_AT) // BATCH):
+        at = START_AT + n * BATCH
+        many, few = (20, 20) if at < FALL_AT else (36, 4)
+        for surface, shown, accepted in (("chat", many, many // 4), ("editor", few, few // 2)):
+            labels = replace(OLD, surface=surface)
+            counts.append(Count("acceptance", at, labels, "accepted", accepted))
+            counts.append(Count("acceptance", at, labels, "ignored", shown - accepted))
+    batches.store(client, "acceptance", "app", START_AT, end, counts)
+    detector = Detector()
+    watched = detected(client, detector)
+    assert watched.standing(detector.policy) == "own"
+    assert watched.baseline is not None
+    assert set(watched.baseline.strata) == {"chat", "editor"}
+    assert max(watched.ratio("fell", detector.policy), watched.ratio("rose", detector.policy)) < 0.1
 
 
 def test_a_restart_goes_on_where_it_was(client: Client) -> None:

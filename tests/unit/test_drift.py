@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeprate.streams.quality.baseline import DAY_S, HOUR_S, Window, fit, inherit
+from keeprate.streams.quality.baseline import DAY_S, HOUR_S, Baseline, Window, fit, inherit
 from keeprate.streams.quality.detector import (
     CAP,
     Evidence,
@@ -18,6 +18,7 @@ from keeprate.streams.quality.detector import (
     forget,
     score,
 )
+from keeprate.streams.quality.strata import REST
 
 POLICY = Policy()
 P0 = log(0.3 / 0.7)
@@ -171,3 +172,68 @@ def test_a_young_version_has_its_own_level_and_its_parents_profile() -> None:
     assert young.events == 2880
     assert young.margin > parent.margin
     assert inherit(parent, []) is None
+
+
+def mixed(days: int, shares: dict[int, tuple[int, int]], since_day: int = 0) -> list[Window]:
+    """Windows of 20 trials of two languages, of which 15 in 100 and 45 in 100 succeed; their shares by day."""
+    windows = []
+    for day in range(since_day, since_day + days):
+        first, second = shares[day % len(shares)]
+        for at_s in range(day * DAY_S, (day + 1) * DAY_S, 300):
+            # Fractions of a success are carried from window to window.
+            kept = [
+                (n * rate * (at_s // 300 + 1) // 100) - (n * rate * (at_s // 300) // 100)
+                for n, rate in ((first, 15), (second, 45))
+            ]
+            windows.append(Window(at_s, 20, sum(kept), (("de", first, kept[0]), ("en", second, kept[1]))))
+    return windows
+
+
+def highest(baseline: Baseline, windows: list[Window], split: bool) -> float:
+    state, ratio = State(), 0.0
+    for window in windows:
+        state = score(state, window.at_s, baseline.scored(window) if split else [baseline.stratum(window)], POLICY)
+        ratio = max(ratio, evidence_ratio(state.fell, POLICY))
+    return ratio
+
+
+def test_a_change_of_the_mix_is_no_change_of_the_rate() -> None:
+    """From half of each language to three quarters of the weaker one: an alarm, unless the languages are told apart."""
+    baseline = fit(mixed(28, {0: (10, 10)}))
+    assert baseline is not None
+    after = mixed(2, {0: (15, 5)}, since_day=29)
+    assert highest(baseline, after, split=False) >= 1
+    assert highest(baseline, after, split=True) < 0.01
+
+
+def test_days_of_another_mix_cost_no_evidence() -> None:
+    """Where the mix differs from day to day, strata leave nothing to pay for."""
+    windows = mixed(28, {0: (12, 8), 1: (8, 12), 2: (10, 10)})
+    split, whole = fit(windows), fit([Window(*each[:3]) for each in windows])
+    assert split is not None
+    assert whole is not None
+    assert split.dispersion == 1
+    assert whole.dispersion > 1.5 or whole.margin > 5 * split.margin
+
+
+def test_a_stratum_that_the_reference_does_not_know_is_scored_with_the_rest() -> None:
+    """With those too rare for a level of their own; where there are none, the window is scored as a whole."""
+    rare = [Window(each.at_s, 20, each.successes, (("de", 19, each.successes), ("fr", 1, 0))) for each in reference(1)]
+    plain = fit(mixed(28, {0: (10, 10)}))
+    with_rest = fit([*mixed(28, {0: (10, 10)}), *[each._replace(at_s=each.at_s + 28 * DAY_S) for each in rare[:50]]])
+    assert plain is not None
+    assert with_rest is not None
+    new = Window(29 * DAY_S, 20, 6, (("de", 10, 1), ("it", 10, 5)))
+    assert plain.scored(new) == [plain.stratum(new)]
+    assert [each.trials for each in with_rest.scored(new)] == [10, 10]
+    assert set(with_rest.strata) == {"de", "en", REST}
+
+
+def test_a_mix_that_rests_on_little_has_the_larger_margin() -> None:
+    """A day of a rare language alone is judged by how well its own level is known."""
+    baseline = fit(mixed(28, {0: (19, 1)}))
+    assert baseline is not None
+    usual = baseline.scored(Window(0, 20, 4, (("de", 19, 3), ("en", 1, 1))))
+    rare = baseline.scored(Window(0, 20, 4, (("en", 20, 4),)))
+    assert usual[0].margin == pytest.approx(baseline.margin, rel=0.02)
+    assert rare[0].margin > 3 * baseline.margin
