@@ -1,7 +1,14 @@
-"""Has a rate changed? Statistics on counts of closed batches, pure: no clock, no store, no Prometheus.
+"""Has a rate changed, and is a release better or worse than what it replaced? Statistics on counts, pure.
 
-detector  RA-MSR, with a stated number of days between false alarms
-baseline  what it scores against: a level, a profile over the week, and how far to trust both
-strata    parts of a series that have rates of their own
-odds      rates and their log odds
+detector     RA-MSR, with a stated number of days between false alarms
+baseline     what it scores against: a level, a profile over the week, and how far to trust both
+strata       parts of a series that have rates of their own
+odds         rates and their log odds
+predecessor  which version a new one replaces
+evidence     what windows of counts say for a fall or a rise, and the promise that goes with it
+successor    a version that took over, against its predecessor's baseline
+concurrent   two versions that share the traffic, against each other
+verdict      worse, better, the same within a margin, or not yet; and how long that takes
+
+**Invariant:** no clock, no store, no random number: the same counts give the same answer.
 """

@@ -53,6 +53,11 @@ class Baseline:
     cell_count: int = 1
     strata: Levels = field(default_factory=dict)
 
+    @property
+    def information(self) -> float:
+        """The reciprocal of the level's variance, on the log odds."""
+        return self.events * variance_at(self.log_odds) / self.dispersion
+
     def stratum(self, window: Counted) -> Stratum:
         """The window as a whole, against the rate that this baseline expects of its hour."""
         at_s, trials, successes, _ = window
@@ -135,7 +140,7 @@ def inherit(parent: Baseline, windows: Iterable[Counted]) -> Baseline | None:
     for at_s, n, _, parts in own:
         effect, _ = parent.cells.get(_cell(at_s, parent.cell_count), (0.0, 0.0))
         effects.append((n, effect + mix_offset(parts, parent.log_odds, parent.strata)))
-    level = _calibrated(logit(successes, trials), effects, successes)
+    level = calibrated(logit(successes, trials), effects, successes)
     margin = sqrt(parent.dispersion / (trials * variance_at(level)))
     hourly = trials / len(own)
     return Baseline(level, parent.dispersion, margin, trials, hourly, parent.cells, parent.cell_count, parent.strata)
@@ -225,11 +230,11 @@ def _cells(
         shrunk[cell] = shrink * (log_odds - mean), shrink * variance
     # The mean of log odds is not the log odds of the mean: the cells are shifted so that they expect what was seen.
     parts = [(trials, offset + effect) for (effect, _), (trials, offset) in zip(shrunk.values(), offsets, strict=True)]
-    shift = _calibrated(level, parts, successes) - level
+    shift = calibrated(level, parts, successes) - level
     return {cell: (effect + shift, variance) for cell, (effect, variance) in shrunk.items()}
 
 
-def _calibrated(level: float, parts: Sequence[tuple[int, float]], successes: float) -> float:
+def calibrated(level: float, parts: Sequence[tuple[int, float]], successes: float) -> float:
     """The level at which parts, as trials and deviation, are expected to have so many successes; from a first guess."""
     trials = sum(each for each, _ in parts)
     # Half a success and half a failure more: a level exists even where there was none of either.

@@ -94,7 +94,7 @@ def score(state: State, batch: int, strata: Sequence[Stratum], policy: Policy) -
 
 def evidence_ratio(evidence: Evidence, policy: Policy) -> float:
     """R / 2A: an alarm from 1 on."""
-    return exp(_log_mixture(evidence.log_r) - log(policy.threshold))
+    return exp(log_mixture(evidence.log_r) - log(policy.threshold))
 
 
 def changed_at(evidence: Evidence) -> int:
@@ -108,7 +108,7 @@ def forget(state: State) -> State:
 
 
 def _update(evidence: Evidence, side: Side, batch: int, strata: Sequence[Stratum], policy: Policy) -> Evidence:
-    gains = _log_likelihood_ratios(side, strata)
+    gains = log_likelihood_ratios(side, strata)
     log_r, cusum, since = [], [], []
     for before, kept, at, gain in zip(*evidence, gains, strict=True):
         # log(1 + R) without overflow.
@@ -116,13 +116,13 @@ def _update(evidence: Evidence, side: Side, batch: int, strata: Sequence[Stratum
         cusum.append(kept + gain if kept + gain > 0 else 0.0)
         since.append(at if kept else batch)
     # A mixture is no larger than its largest part, which is far below the cap on nearly every day.
-    if max(log_r) > policy.log_cap and (excess := _log_mixture(log_r) - policy.log_cap) > 0:
+    if max(log_r) > policy.log_cap and (excess := log_mixture(log_r) - policy.log_cap) > 0:
         log_r = [each - excess for each in log_r]
     return Evidence(tuple(log_r), tuple(cusum), tuple(since))
 
 
-def _log_likelihood_ratios(side: Side, strata: Sequence[Stratum]) -> list[float]:
-    """Of a batch, by odds ratio: those of its strata add up."""
+def log_likelihood_ratios(side: Side, strata: Sequence[Stratum]) -> list[float]:
+    """Of a batch, by odds ratio: how much more likely it is with the odds so changed. Those of its strata add up."""
     sign, gains = _GAINS[side]
     parts = []
     for trials, successes, log_odds, margin, dispersion in strata:
@@ -132,7 +132,8 @@ def _log_likelihood_ratios(side: Side, strata: Sequence[Stratum]) -> list[float]
     return parts[0] if len(parts) == 1 else [sum(each) for each in zip(*parts, strict=True)]
 
 
-def _log_mixture(log_r: Sequence[float]) -> float:
+def log_mixture(log_r: Sequence[float]) -> float:
+    """The logarithm of what the odds ratios' values come to, each by its weight."""
     largest = max(log_r)
     if largest == -inf:
         return -inf
