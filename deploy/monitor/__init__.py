@@ -6,6 +6,7 @@ Entry points:
     `totals`     the counters: sums over closed batches
     `expected`   the rates to expect
     `drifting`   the drift detector at work
+    `releasing`  judges every release against what it replaced
     `verifying`  verifies the recent past, now and then
     `exporter`   reads in the background and answers scrapes from what was read last
 

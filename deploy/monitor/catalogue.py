@@ -201,6 +201,39 @@ DRIFT_UPDATED_AT: Final = Metric(
     "Old while batches close: the monitor's log says why.",
 )
 
+RELEASE: Final = ("app", "prompt", "prompt_version", "surface", "model", "context_strategy", "predecessor")
+"""A release is of one component: a version of a prompt, a model on a surface, or a strategy of context."""
+RELEASE_EVIDENCE: Final = Metric(
+    "keeprate_release_evidence_ratio",
+    "gauge",
+    (*RELEASE, "metric", "direction"),
+    "How much speaks for a release's rate being below (down) or above (up) its predecessor's, since it was released. "
+    "From 1 on it is enough; of a hundred harmless releases, one ever gets there.",
+    "1 or more: docs/runbook.md, KeeprateReleaseWorse; keeprate compare shows how it came.",
+)
+RELEASE_DIFFERENCE: Final = Metric(
+    "keeprate_release_difference_ratio",
+    "gauge",
+    (*RELEASE, "metric", "bound"),
+    "The release's rate minus its predecessor's: the estimate, and the low and high end of the interval that holds it "
+    "at 95 %, however often it is looked at.",
+    "Wide for days: too little traffic; keeprate compare says when a fall of a tenth would be seen.",
+)
+RELEASE_VERDICT: Final = Metric(
+    "keeprate_release_verdict",
+    "gauge",
+    (*RELEASE, "metric", "verdict"),
+    "1 for what a release is in a metric: worse, better, same (within 2 points and a fifth of the rate) or not_yet.",
+    "worse: docs/runbook.md, KeeprateReleaseWorse.",
+)
+RELEASED_AT: Final = Metric(
+    "keeprate_release_timestamp_seconds",
+    "gauge",
+    RELEASE,
+    "When the first generation of a release occurred; of the newest 30 of 28 days that were used within a day.",
+    "A release that is not there: its prompt, surface or app was hardly used in the week before it.",
+)
+
 VERIFY_FINDINGS: Final = Metric(
     "keeprate_verify_findings",
     "gauge",
@@ -265,6 +298,7 @@ METRICS: Final = (
     *(BATCHES, ORPHANS),
     *(LAST_SUCCESS, LABEL_OVERFLOW, BASELINE_RATIO, BASELINE_EVENTS),
     *(DRIFT_EVIDENCE, DRIFT_STATE, DRIFT_DISPERSION, DRIFT_CHANGED_AT, DRIFT_UPDATED_AT),
+    *(RELEASE_EVIDENCE, RELEASE_DIFFERENCE, RELEASE_VERDICT, RELEASED_AT),
     *(VERIFY_FINDINGS, VERIFY_CHECKED, VERIFY_WAITING, VERIFY_NOTED, VERIFY_SHARES),
     *(VERIFY_DURATION, VERIFY_INTERVAL, VERIFY_SUCCESS),
 )

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from keeprate.deploy.monitor.drift_source import DriftSource
 from keeprate.deploy.monitor.exporter import Exporter, KafkaSource, StoreSource
+from keeprate.deploy.monitor.release_source import ReleaseSource
 from keeprate.deploy.monitor.verifying import Verifier
 from keeprate.deploy.offsets import Offsets
 from keeprate.schemas.topics import JOIN_GROUP, SINK_GROUP
@@ -36,9 +37,10 @@ def exporter(store_url: str, brokers: str, every_s: float, groups: Groups | None
     """An exporter of one store and one Kafka, not started. Connects when it first reads."""
     groups = groups or Groups()
     kafka = KafkaSource(Offsets(brokers, (groups.join, *groups.sinks)))
-    # The detector has a connection and a thread of its own: what it catches up on keeps no counter waiting.
+    # Detector and releases have connections and threads of their own: what they catch up on keeps no counter waiting.
     store = StoreSource(lambda: connect(store_url), lambda: kafka.lag_messages)
-    return Exporter([kafka, store, DriftSource(lambda: connect(store_url))], every_s)
+    drift, releases = DriftSource(lambda: connect(store_url)), ReleaseSource(lambda: connect(store_url))
+    return Exporter([kafka, store, drift, releases], every_s)
 
 
 def serve(

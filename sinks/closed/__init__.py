@@ -1,7 +1,8 @@
 """Closed batches: five minutes of an app, counted once they can change no more, and what is kept of them.
 
-watermarks    how far an app's events have come
-batches       counted by `reading`, and kept
-baselines     the rates that rules expect
-drift_states  what the detector reads, and the state of each series
+watermarks        how far an app's events have come
+batches           counted by `reading`, and kept
+baselines         the rates that rules expect
+drift_states      what the detector reads, and the state of each series
+release_verdicts  what was found of each release, as of what was closed
 """

@@ -7,6 +7,7 @@
     hours            sums of hours that nothing touches any more, so that old time is read by the hour
     counting         a question to counts, from hours where they are known and from suggestions elsewhere
     rates            counts to rates with denominators, coverage and intervals; pure
+    versions         what versions are compared by: counts by the hour, and by user
     queries          the typed answers that page, report, API and monitor take
 
 **Invariant:** a suggestion counts at the time of its generation, in every answer.

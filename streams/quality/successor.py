@@ -19,7 +19,7 @@ from keeprate.streams.quality.evidence import (
     no_gains,
     radius,
 )
-from keeprate.streams.quality.odds import rate_of
+from keeprate.streams.quality.odds import rate_of, variance_at
 
 _SHORT_DAYS: Final = 4
 _PRIOR_DISPERSION: Final = 1.5
@@ -74,10 +74,7 @@ def _difference(baseline: Baseline, after: Sequence[Window]) -> RateDifference |
     def expected(moved: float) -> float:
         return sum(each.trials * rate_of(each.log_odds + moved) for each in strata) / trials
 
-    own = sum(
-        each.trials * rate_of(each.log_odds + shift) * rate_of(-each.log_odds - shift) / each.dispersion
-        for each in strata
-    )
+    own = sum(each.trials * variance_at(each.log_odds + shift) / each.dispersion for each in strata)
     half = radius(1 / (1 / own + 1 / baseline.information)) + baseline.margin
     old = expected(0.0)
     return RateDifference(successes / trials - old, expected(shift - half) - old, expected(shift + half) - old)

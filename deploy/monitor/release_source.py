@@ -1,0 +1,71 @@
+"""The gauges of releases."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from prometheus_client.core import Metric as Family
+
+from keeprate.deploy.monitor import catalogue
+from keeprate.deploy.monitor.expected import metric_label
+from keeprate.deploy.monitor.families import gauge
+from keeprate.deploy.monitor.releasing import Releases
+from keeprate.deploy.releases.judging import Finding, Release
+from keeprate.sinks.closed.batches import RETENTION
+from keeprate.sinks.reading.versions import FAMILY
+from keeprate.sinks.store.clickhouse import Client
+from keeprate.streams.quality.verdict import VERDICTS
+
+_LABEL_OF: Final = {"prompt_name": "prompt"}
+"""Where a dimension has another name in Prometheus."""
+
+
+@dataclass
+class ReleaseSource:
+    """Judges what is due, and exports every release's evidence, difference and verdict."""
+
+    connect: Callable[[], Client]
+    name: str = "releases"
+    releases: Releases = field(default_factory=Releases)
+    _client: Client | None = None
+
+    def read(self) -> list[Family]:
+        """Raises StoreError where the store cannot be read now."""
+        self._client = self._client or self.connect()
+        self.releases.refresh(self._client)
+        return gauges(self.releases)
+
+
+def gauges(releases: Releases) -> list[Family]:
+    """Evidence, differences, verdicts and times of the releases in use. Pure."""
+    evidence: dict[tuple[str, ...], float] = {}
+    differences: dict[tuple[str, ...], float] = {}
+    verdicts: dict[tuple[str, ...], float] = {}
+    released: dict[tuple[str, ...], float] = {}
+    for release, found in releases.in_use():
+        own = _labels(release)
+        released[own] = release.released_at.timestamp()
+        for each in found:
+            key = (*own, _metric(each))
+            evidence[*key, "down"], evidence[*key, "up"] = each.judgement.fell, each.judgement.rose
+            verdicts |= {(*key, verdict): float(verdict == each.judgement.verdict) for verdict in VERDICTS}
+            if (difference := each.comparison.difference) is not None:
+                bounds = (("estimate", difference.value), ("low", difference.low), ("high", difference.high))
+                differences |= {(*key, bound): value for bound, value in bounds}
+    return [
+        gauge(catalogue.RELEASE_EVIDENCE, evidence),
+        gauge(catalogue.RELEASE_DIFFERENCE, differences),
+        gauge(catalogue.RELEASE_VERDICT, verdicts),
+        gauge(catalogue.RELEASED_AT, released),
+    ]
+
+
+def _labels(release: Release) -> tuple[str, ...]:
+    names = (*FAMILY[release.component], release.component)
+    values = dict(zip(names, (*release.family, release.version), strict=True))
+    labels = {_LABEL_OF.get(name, name): value for name, value in values.items()} | {"predecessor": release.predecessor}
+    return tuple(labels.get(name, "") for name in catalogue.RELEASE)
+
+
+def _metric(found: Finding) -> str:
+    return metric_label(f"{RETENTION}{found.horizon_s}") if found.metric.at_horizons else found.metric.name

@@ -1,0 +1,4 @@
+"""Releases judged: which there were, and what users make of each against what it replaced.
+
+judging  finds the releases of a store and judges them, for the monitor and for the commands alike
+"""

@@ -1,0 +1,197 @@
+"""Finding the releases of a store, and judging them: reads counts, asks the pure tests, keeps nothing.
+
+Where the predecessor goes on beside the new version, the two are compared hour by hour; where it was replaced, the new
+one is compared with what its predecessor did before.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from keeprate.sinks.closed.release_verdicts import KeptVerdict
+from keeprate.sinks.reading import versions
+from keeprate.sinks.reading.versions import HOUR_S, Component, ReleaseMetric, VersionCount, Versions
+from keeprate.sinks.store.clickhouse import Client
+from keeprate.streams.quality import concurrent, successor
+from keeprate.streams.quality.baseline import Window
+from keeprate.streams.quality.concurrent import Hour, Person
+from keeprate.streams.quality.detector import Side
+from keeprate.streams.quality.evidence import Comparison, Promise
+from keeprate.streams.quality.predecessor import BEFORE_S, KNOWN_FOR_S, Traffic, replacements
+from keeprate.streams.quality.verdict import ReleaseJudgement, judge
+
+JUDGED_FOR: Final = timedelta(days=28)
+"""From its first event on. After that a version is its own measure, and the drift detector watches it."""
+BEFORE: Final = timedelta(days=28)
+"""How far back what a predecessor did is read."""
+SHARED: Final = 0.1
+"""From this share on of both versions' traffic since the release, the predecessor counts as going on beside it."""
+COMPONENTS: Final[tuple[Component, ...]] = ("prompt_version", "model", "context_strategy")
+
+
+@dataclass(frozen=True)
+class Release:
+    """A version that replaced another. family: the values of the dimensions that both are of, the app first.
+
+    last_at: an hour in which it was used; none later is known.
+    """
+
+    component: Component
+    family: tuple[str, ...]
+    version: str
+    predecessor: str
+    released_at: datetime
+    last_at: datetime
+
+    @property
+    def app(self) -> str:
+        return self.family[0]
+
+    @property
+    def versions(self) -> Versions:
+        return Versions(self.component, self.family, (self.version, self.predecessor))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One metric of a release: the counts, what they say, and how it was found out.
+
+    trials_per_day: of the new version lately, which says how long what is left takes.
+    """
+
+    release: Release
+    metric: ReleaseMetric
+    horizon_s: int
+    method: str
+    comparison: Comparison
+    judgement: ReleaseJudgement
+    trials_per_day: float
+
+    @property
+    def days_left(self) -> float | None:
+        """Until a version that is a tenth worse would be seen, at this traffic; None for never."""
+        left = self.judgement.trials_left
+        return None if left is None or (left and not self.trials_per_day) else left and left / self.trials_per_day
+
+
+def find(client: Client, since: datetime, until: datetime) -> list[Release]:
+    """The releases of a span, the oldest first. Raises StoreError."""
+    found = []
+    look_back = since - BEFORE - timedelta(seconds=BEFORE_S + KNOWN_FOR_S)
+    for component in COMPONENTS:
+        traffic = [Traffic(*each) for each in versions.traffic(client, component, look_back, until)]
+        for each in replacements(traffic):
+            if each.at_s + HOUR_S > since.timestamp():
+                own = Versions(component, each.family, (each.version,))
+                at = versions.first_at(client, own, each.at_s)
+                last_at = datetime.fromtimestamp(each.last_at_s, UTC)
+                found.append(Release(component, each.family, each.version, each.predecessor, at, last_at))
+    return sorted((each for each in found if each.released_at >= since), key=lambda each: each.released_at)
+
+
+def findings(client: Client, release: Release, as_of: datetime, promise: Promise | None = None) -> list[Finding]:
+    """What is known of a release as of a time: a finding for each metric and horizon that it has. Raises StoreError."""
+    hour = datetime.fromtimestamp(release.released_at.timestamp() // HOUR_S * HOUR_S, UTC)
+    until = min(as_of, release.released_at + JUDGED_FOR)
+    if until <= hour:
+        return []
+    found = versions.by_hour(client, release.versions, hour - BEFORE, until, as_of)
+    after = [each for each in found if each.at_s >= hour.timestamp()]
+    parts = _by_metric(after)
+    before = _by_metric(each for each in found if each.at_s < hour.timestamp() and each.version == release.predecessor)
+    together = goes_on(after, release)
+    people = _by_metric(versions.by_user(client, release.versions, hour, until, as_of)) if together else {}
+    promise = Promise(**{**vars(promise or Promise()), "metrics": max(1, len(parts))})
+    result = []
+    for key, counts in sorted(parts.items(), key=lambda item: (versions.METRICS.index(item[0][0]), item[0][1])):
+        bad: Side = "fell" if key[0].more_is_better else "rose"
+        if together:
+            compared = _side_by_side(counts, people.get(key, []), release, bad)
+        else:
+            compared = successor.compare(_windows(before.get(key, ())), _windows(_of(counts, release)), HOUR_S, bad)
+        days = max((until - hour).total_seconds(), HOUR_S) / 86_400
+        method = "concurrent" if together else "successor"
+        judgement = judge(compared, promise, bad)
+        result.append(Finding(release, *key, method, compared, judgement, compared.new_trials / days))
+    return result
+
+
+def goes_on(after: Iterable[VersionCount], release: Release) -> bool:
+    """Whether the predecessor has a part of the traffic since the release."""
+    trials = {release.version: 0, release.predecessor: 0}
+    for each in after:
+        trials[each.version] += each.trials
+    return trials[release.predecessor] >= SHARED * sum(trials.values()) > 0
+
+
+Key = tuple[ReleaseMetric, int]
+
+
+def _by_metric(counts: Iterable[VersionCount]) -> dict[Key, list[VersionCount]]:
+    found: dict[Key, list[VersionCount]] = defaultdict(list)
+    for each in counts:
+        found[each.metric, each.horizon_s].append(each)
+    return found
+
+
+def _of(counts: Iterable[VersionCount], release: Release) -> list[VersionCount]:
+    return [each for each in counts if each.version == release.version]
+
+
+def _windows(counts: Iterable[VersionCount]) -> list[Window]:
+    return [Window(each.at_s, each.trials, each.successes) for each in counts]
+
+
+def _side_by_side(
+    counts: Iterable[VersionCount], people: Iterable[VersionCount], release: Release, bad: Side
+) -> Comparison:
+    hours = [Hour(int(at) + HOUR_S, *sums) for at, sums in sorted(_paired(counts, release, "at_s").items())]
+    persons = [Person(*sums) for sums in _paired(people, release, "user").values()]
+    return concurrent.compare(hours, concurrent.design_effect(persons), bad)
+
+
+def _paired(counts: Iterable[VersionCount], release: Release, by: str) -> dict[int | str, list[int]]:
+    """New trials and successes, then old ones, of each hour or user."""
+    sums: dict[int | str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for each in counts:
+        at = 0 if each.version == release.version else 2
+        sums[getattr(each, by)][at] += each.trials
+        sums[getattr(each, by)][at + 1] += each.successes
+    return sums
+
+
+def kept(found: Sequence[Finding], as_of: datetime) -> list[KeptVerdict]:
+    """Findings as rows of the store."""
+    return [_kept(each, as_of) for each in found]
+
+
+def _kept(found: Finding, as_of: datetime) -> KeptVerdict:
+    release, compared, judged = found.release, found.comparison, found.judgement
+    difference = compared.difference
+    return KeptVerdict(
+        app=release.app,
+        component=release.component,
+        family="".join(release.family[1:]),
+        version=release.version,
+        predecessor=release.predecessor,
+        released_at=release.released_at,
+        metric=found.metric.name,
+        horizon_s=found.horizon_s,
+        method=found.method,
+        new_trials=compared.new_trials,
+        new_successes=compared.new_successes,
+        old_trials=compared.old_trials,
+        old_successes=compared.old_successes,
+        difference=difference.value if difference else None,
+        low=difference.low if difference else None,
+        high=difference.high if difference else None,
+        fell=judged.fell,
+        rose=judged.rose,
+        p_value=judged.p_value,
+        verdict=judged.verdict,
+        found_at=datetime.fromtimestamp(judged.found_at_s, UTC) if judged.found_at_s else None,
+        days_left=found.days_left,
+        as_of=as_of,
+    )

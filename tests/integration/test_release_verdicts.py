@@ -1,0 +1,139 @@
+"""Releases of a store are found and judged: the demo's bad one from its history, harmless ones not at all."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from keeprate.deploy.demo.simulate import simulate
+from keeprate.deploy.demo.story import DAY_MS, World
+from keeprate.deploy.monitor.release_source import gauges
+from keeprate.deploy.monitor.releasing import Releases
+from keeprate.deploy.releases.judging import Finding, Release, find, findings
+from keeprate.sinks.closed import batches, release_verdicts
+from keeprate.sinks.store.clickhouse import Client
+from tests.reading import load, reading
+
+pytestmark = [pytest.mark.clickhouse, pytest.mark.slow]
+
+START_AT = datetime(2026, 3, 2, tzinfo=UTC)
+DAYS = 12
+END_AT = START_AT + timedelta(days=DAYS)
+EVENTS = 30_000
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """The demo's history, whose batches are closed."""
+    start_ms = int(START_AT.timestamp() * 1000)
+    end_ms = start_ms + DAYS * DAY_MS
+    world = World.over(7, start_ms, DAYS)
+    with reading() as client:
+        load(client, [each.event for each in simulate(world, start_ms, end_ms, EVENTS * 1000 / (DAYS * DAY_MS))])
+        for app in ("editor", "support", "repo-agent"):
+            batches.store(client, "generation", app, START_AT, END_AT, [])
+        yield client
+
+
+@pytest.fixture(scope="module")
+def released(client: Client) -> dict[tuple[str, str], Release]:
+    """By app and version."""
+    return {(each.app, each.version): each for each in find(client, START_AT, END_AT)}
+
+
+def by_metric(found: list[Finding]) -> dict[tuple[str, int], Finding]:
+    return {(each.metric.name, each.horizon_s): each for each in found}
+
+
+def test_each_release_of_the_story_is_found(released: dict[tuple[str, str], Release]) -> None:
+    """Three apps brought out a version; models and strategies of context that began with the app are none."""
+    assert set(released) == {("editor", "v4"), ("support", "13"), ("repo-agent", "2.1")}
+    editor = released["editor", "v4"]
+    assert (editor.component, editor.family, editor.predecessor) == (
+        "prompt_version",
+        ("editor", "inline-completion"),
+        "v3",
+    )
+    assert timedelta(0) < editor.released_at - (START_AT + timedelta(days=DAYS * 0.45)) < timedelta(hours=12)
+
+
+def test_the_bad_release_is_worse_where_it_is(client: Client, released: dict[tuple[str, str], Release]) -> None:
+    """Accepted more, kept less: from five minutes on, and not at thirty seconds."""
+    found = by_metric(findings(client, released["editor", "v4"], END_AT))
+    verdicts = {key: each.judgement.verdict for key, each in found.items()}
+    assert verdicts["retention", 300] == verdicts["retention", 600] == "worse"
+    assert verdicts["retention", 30] != "worse"
+    assert verdicts["acceptance", 0] != "worse"
+    difference = found["retention", 600].comparison.difference
+    assert difference is not None
+    assert difference.low < -0.25 < difference.high < 0
+    assert found["retention", 600].method == "concurrent"
+
+
+def test_harmless_releases_are_not_worse(client: Client, released: dict[tuple[str, str], Release]) -> None:
+    """Both of them are better, by the story."""
+    for key in (("support", "13"), ("repo-agent", "2.1")):
+        assert {each.judgement.verdict for each in findings(client, released[key], END_AT)} <= {
+            "better",
+            "same",
+            "not_yet",
+        }
+
+
+def test_early_on_nothing_is_claimed(client: Client, released: dict[tuple[str, str], Release]) -> None:
+    """An hour after the release no accept is old enough to say much, and what would be seen when is known."""
+    release = released["editor", "v4"]
+    found = by_metric(findings(client, release, release.released_at + timedelta(hours=1)))
+    assert {each.judgement.verdict for each in found.values()} == {"not_yet"}
+    assert findings(client, release, release.released_at - timedelta(hours=2)) == []
+
+
+def test_the_numbers_are_those_of_the_report(client: Client, released: dict[tuple[str, str], Release]) -> None:
+    """Counted once: trials and successes of the release add up to the rate that everybody else is shown."""
+    from keeprate.sinks.reading import queries
+    from keeprate.sinks.reading.scope import Scope
+
+    found = by_metric(findings(client, released["editor", "v4"], END_AT))
+    only = {"app": ["editor"], "prompt_version": ["v4"], "prompt_name": ["inline-completion"]}
+    scope = Scope(START_AT, END_AT, END_AT, only=only)
+    for rate in queries.retention_rates(client, scope, ["fuzzy_persistence_observed"]):
+        compared = found["retention", rate.horizon_s].comparison
+        assert (compared.new_successes, compared.new_trials) == (rate.numerator, rate.denominator)
+    (accepted,) = queries.rates(
+        client, Scope(START_AT, END_AT - timedelta(minutes=10), END_AT, only=only), ["acceptance_rate"]
+    )
+    compared = found["acceptance", 0].comparison
+    assert (compared.new_successes, compared.new_trials) == (accepted.numerator, accepted.denominator)
+
+
+def test_the_monitor_judges_history_at_once_and_keeps_it(client: Client) -> None:
+    """A first start has the verdict, exports it, and stores it; a second monitor says the same and adds no row."""
+    client.command("TRUNCATE TABLE release_verdicts")
+    releases = Releases()
+    releases.refresh(client)
+    samples = {family.name: family.samples for family in gauges(releases)}
+    worse = {
+        (each.labels["app"], each.labels["prompt_version"], each.labels["metric"])
+        for each in samples["keeprate_release_verdict"]
+        if each.labels["verdict"] == "worse" and each.value
+    }
+    assert ("editor", "v4", "retention_10m") in worse
+    assert {app for app, _, _ in worse} == {"editor"}
+    before = release_verdicts.kept(client, START_AT)
+    Releases().refresh(client)
+    assert release_verdicts.kept(client, START_AT) == before
+    (kept,) = (each for each in before if (each.version, each.metric, each.horizon_s) == ("v4", "retention", 600))
+    assert (kept.verdict, kept.predecessor, kept.family) == ("worse", "v3", "inline-completion")
+    assert kept.found_at is not None
+    assert kept.released_at < kept.found_at < END_AT
+
+
+def test_nothing_is_judged_again_while_nothing_closes(client: Client) -> None:
+    """A monitor that waits for what lags asks the store for no counts."""
+    releases = Releases()
+    releases.refresh(client)
+    found = dict(releases.found)
+    client.command("TRUNCATE TABLE release_verdicts")
+    releases.refresh(client)
+    assert releases.found == found
+    assert release_verdicts.kept(client, START_AT) == []
