@@ -16,7 +16,8 @@ def prometheus_part(program: str, directory: Path, ports: Ports) -> Part:
         "keeprate-worker": ports.worker_metrics,
         "keeprate-sink": ports.sink_metrics,
     }
-    config = write_configuration(directory, {job: f"{HOST}:{port}" for job, port in jobs.items()})
+    targets = {job: f"{HOST}:{port}" for job, port in jobs.items()}
+    config = write_configuration(directory, targets, url(ports.page, "/runbook"))
     options = {
         "config.file": config,
         "storage.tsdb.path": directory / "data",

@@ -28,6 +28,8 @@ from keeprate.deploy.page import answers, happenings
 from keeprate.deploy.page.files import Files, charts, charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
+from keeprate.deploy.page.runbook import PATH as RUNBOOK
+from keeprate.deploy.page.runbook import runbook
 from keeprate.deploy.page.selection import Selection, SelectionError, collected, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.page.turns import RETRY_AFTER_S, BusyError, Turns
@@ -103,6 +105,7 @@ def page(source: Source, hosts: Sequence[str] = LOOPBACK, now: Callable[[], date
         Route("/api/generations/{app}/{generation_id}", api.generation),
         *(Route(f"/api/{name}", partial(api.answer, name=name)) for name in QUESTIONS),
         Route(f"/{charts_name()}", charts),
+        Route(RUNBOOK, runbook),
         Mount("/", Files()),
     ]
     handlers: Mapping[Any, Callable[[Request, Exception], Response]] = {

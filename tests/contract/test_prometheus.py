@@ -13,6 +13,7 @@ import yaml
 from keeprate.deploy import monitor
 from keeprate.deploy.monitor.catalogue import METRICS
 from keeprate.deploy.monitor.reference import metrics_table
+from keeprate.deploy.settings import RUNBOOK_URL
 from keeprate.sinks.landing import metrics as sink_metrics
 from keeprate.streams import metrics as worker_metrics
 
@@ -82,11 +83,11 @@ def test_an_alert_reaches_its_receiver(require: Callable[[str], str], labels: st
 
 def test_every_alert_says_what_and_where_to_read_on() -> None:
     """Severity, summary, description, and a section of the runbook that exists."""
-    sections = {f"docs/runbook.md#{line[3:].lower()}" for line in _lines("docs/runbook.md") if line.startswith("## ")}
+    sections = {f"{RUNBOOK_URL}#{line[3:].lower()}" for line in _lines("docs/runbook.md") if line.startswith("## ")}
     for rule in alerts():
         assert rule["labels"]["severity"] in ("critical", "warning", "info", "none")
         assert {"summary", "description", "runbook_url"} <= set(rule["annotations"])
-        assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook_url"] == f"{RUNBOOK_URL}#{rule['alert'].lower()}"
     assert sections == {rule["annotations"]["runbook_url"] for rule in alerts()}
 
 

@@ -25,6 +25,7 @@ EXTRAS = (
     "typer",
     "rich",
     "msgspec",
+    "markdown_it",
 )
 
 
@@ -56,6 +57,13 @@ def test_the_wheel_holds_every_tracked_file_of_the_folders(built: Path) -> None:
         name.removeprefix("keeprate/") for name in zipfile.ZipFile(wheel).namelist() if name.startswith("keeprate/")
     }
     assert packed == _tracked()
+
+
+def test_the_wheel_holds_the_runbook_that_the_page_serves(built: Path) -> None:
+    """The document itself: in the tree, a link leads to docs."""
+    (wheel,) = built.glob("*.whl")
+    packed = zipfile.ZipFile(wheel).read("keeprate/deploy/page/runbook.md")
+    assert packed == (ROOT / "docs" / "runbook.md").read_bytes()
 
 
 def test_the_sdist_holds_the_source_and_what_builds_and_tests_it(built: Path) -> None:

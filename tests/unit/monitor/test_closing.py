@@ -8,6 +8,7 @@ import pytest
 from keeprate.deploy.monitor import configuration
 from keeprate.deploy.monitor.closing import Span, has_caught_up, spans
 from keeprate.deploy.monitor.configure import write_configuration
+from keeprate.deploy.settings import RUNBOOK_URL
 from keeprate.sinks.closed.watermarks import Progress
 
 AT = datetime(2026, 3, 2, 9, 2, 3, tzinfo=UTC)
@@ -45,3 +46,13 @@ def test_the_configuration_takes_other_ports(tmp_path_factory: pytest.TempPathFa
     assert (directory / "rules.yml").read_text() == (Path(configuration()) / "rules.yml").read_text()
     with pytest.raises(ValueError, match="keeprate-page: no such job"):
         write_configuration(directory, {"keeprate-page": "127.0.0.1:1"})
+
+
+def test_the_configuration_takes_another_runbook(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Every alert leads there, and none to this machine any more."""
+    directory = tmp_path_factory.mktemp("prometheus")
+    write_configuration(directory, {}, "https://wiki.example/runbook")
+    shipped = (Path(configuration()) / "rules.yml").read_text()
+    text = (directory / "rules.yml").read_text()
+    assert text.count("runbook_url: https://wiki.example/runbook#") == shipped.count("runbook_url:") > 15
+    assert RUNBOOK_URL not in text
