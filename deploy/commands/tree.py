@@ -6,6 +6,7 @@ from keeprate.deploy.commands.importing.exports import import_langfuse, import_o
 from keeprate.deploy.commands.importing.imports import imports
 from keeprate.deploy.commands.read.dead_letters import dead_letters
 from keeprate.deploy.commands.read.reconcile import reconcile
+from keeprate.deploy.commands.read.releases import compare, releases
 from keeprate.deploy.commands.read.report import report
 from keeprate.deploy.commands.read.verify import verify
 from keeprate.deploy.commands.run.collector import collector
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.callback()(lambda: None)
 app.command()(collector)
 app.add_typer(dead_letters, name="dead-letters")
+app.command()(compare)
 app.command()(demo)
 app.command()(forget)
 imports.command("langfuse")(import_langfuse)
@@ -49,6 +51,7 @@ app.command()(sink)
 app.add_typer(topics, name="topics")
 app.command()(page)
 app.command()(reconcile)
+app.command()(releases)
 app.command()(replay)
 app.command()(report)
 app.command()(up)

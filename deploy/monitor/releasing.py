@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from keeprate.deploy.releases.judging import JUDGED_FOR, Finding, Release, find, findings, kept
+from keeprate.deploy.releases.judging import JUDGED_FOR, Finding, Release, find, findings
 from keeprate.sinks.closed import batches, release_verdicts
 from keeprate.sinks.store.clickhouse import Client
 
@@ -49,7 +49,7 @@ class Releases:
         if judged_at and as_of - judged_at < max(OFTEN, (as_of - release.released_at) / _PARTS_OF_AGE):
             return
         self.found[release] = findings(client, release, as_of)
-        release_verdicts.keep(client, kept(self.found[release], as_of))
+        release_verdicts.keep(client, [each.kept for each in self.found[release]])
         self._judged_at[_name(release)] = as_of
 
     def in_use(self) -> Iterator[tuple[Release, list[Finding]]]:

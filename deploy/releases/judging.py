@@ -5,7 +5,7 @@ one is compared with what its predecessor did before.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -28,6 +28,8 @@ BEFORE: Final = timedelta(days=28)
 """How far back what a predecessor did is read."""
 SHARED: Final = 0.1
 """From this share on of both versions' traffic since the release, the predecessor counts as going on beside it."""
+LOOK_BACK: Final = timedelta(days=63)
+"""How far back versions to compare are looked for."""
 COMPONENTS: Final[tuple[Component, ...]] = ("prompt_version", "model", "context_strategy")
 
 
@@ -68,12 +70,45 @@ class Finding:
     comparison: Comparison
     judgement: ReleaseJudgement
     trials_per_day: float
+    log_threshold: float
+    as_of: datetime
 
     @property
     def days_left(self) -> float | None:
         """Until a version that is a tenth worse would be seen, at this traffic; None for never."""
         left = self.judgement.trials_left
         return None if left is None or (left and not self.trials_per_day) else left and left / self.trials_per_day
+
+    @property
+    def kept(self) -> KeptVerdict:
+        """What of it is kept in the store, and shown."""
+        release, compared, judged = self.release, self.comparison, self.judgement
+        difference = compared.difference
+        return KeptVerdict(
+            app=release.app,
+            component=release.component,
+            family="".join(release.family[1:]),
+            version=release.version,
+            predecessor=release.predecessor,
+            released_at=release.released_at,
+            metric=self.metric.name,
+            horizon_s=self.horizon_s,
+            method=self.method,
+            new_trials=compared.new_trials,
+            new_successes=compared.new_successes,
+            old_trials=compared.old_trials,
+            old_successes=compared.old_successes,
+            difference=difference.value if difference else None,
+            low=difference.low if difference else None,
+            high=difference.high if difference else None,
+            fell=judged.fell,
+            rose=judged.rose,
+            p_value=judged.p_value,
+            verdict=judged.verdict,
+            found_at=datetime.fromtimestamp(judged.found_at_s, UTC) if judged.found_at_s else None,
+            days_left=self.days_left,
+            as_of=self.as_of,
+        )
 
 
 def find(client: Client, since: datetime, until: datetime) -> list[Release]:
@@ -89,6 +124,23 @@ def find(client: Client, since: datetime, until: datetime) -> list[Release]:
                 last_at = datetime.fromtimestamp(each.last_at_s, UTC)
                 found.append(Release(component, each.family, each.version, each.predecessor, at, last_at))
     return sorted((each for each in found if each.released_at >= since), key=lambda each: each.released_at)
+
+
+def between(client: Client, app: str, prompt: str, old: str, new: str, as_of: datetime) -> Release:
+    """Two versions of a prompt, as if one had replaced the other. Raises StoreError; ValueError for none."""
+    rows = versions.traffic(client, "prompt_version", as_of - LOOK_BACK, as_of)
+    hours: dict[str, list[int]] = defaultdict(list)
+    for family, version, at_s, number in rows:
+        if family == (app, prompt) and number:
+            hours[version].append(at_s)
+    for version in (old, new):
+        if version not in hours:
+            known = ", ".join(sorted(filter(None, hours))) or "none; keeprate report --by app,prompt_name lists what is"
+            raise ValueError(f"{version}: no version of {app} {prompt} within {LOOK_BACK.days} days; there is {known}")
+    later = max((old, new), key=lambda each: min(hours[each]))
+    at = versions.first_at(client, Versions("prompt_version", (app, prompt), (later,)), min(hours[later]))
+    last_at = datetime.fromtimestamp(max(hours[new]), UTC)
+    return Release("prompt_version", (app, prompt), new, old, at, last_at)
 
 
 def findings(client: Client, release: Release, as_of: datetime, promise: Promise | None = None) -> list[Finding]:
@@ -113,9 +165,17 @@ def findings(client: Client, release: Release, as_of: datetime, promise: Promise
             compared = successor.compare(_windows(before.get(key, ())), _windows(_of(counts, release)), HOUR_S, bad)
         days = max((until - hour).total_seconds(), HOUR_S) / 86_400
         method = "concurrent" if together else "successor"
-        judgement = judge(compared, promise, bad)
-        result.append(Finding(release, *key, method, compared, judgement, compared.new_trials / days))
+        judgement, per_day = judge(compared, promise, bad), compared.new_trials / days
+        result.append(Finding(release, *key, method, compared, judgement, per_day, promise.log_threshold, as_of))
     return result
+
+
+def users(client: Client, release: Release, as_of: datetime) -> tuple[int, int]:
+    """How many known users were shown the new version since the release, and how many the old one."""
+    counts = versions.by_user(client, release.versions, release.released_at, as_of, as_of)
+    shown = {(each.version, each.user) for each in counts}
+    numbers = [sum(version == name for version, _ in shown) for name in (release.version, release.predecessor)]
+    return numbers[0], numbers[1]
 
 
 def goes_on(after: Iterable[VersionCount], release: Release) -> bool:
@@ -160,38 +220,3 @@ def _paired(counts: Iterable[VersionCount], release: Release, by: str) -> dict[i
         sums[getattr(each, by)][at] += each.trials
         sums[getattr(each, by)][at + 1] += each.successes
     return sums
-
-
-def kept(found: Sequence[Finding], as_of: datetime) -> list[KeptVerdict]:
-    """Findings as rows of the store."""
-    return [_kept(each, as_of) for each in found]
-
-
-def _kept(found: Finding, as_of: datetime) -> KeptVerdict:
-    release, compared, judged = found.release, found.comparison, found.judgement
-    difference = compared.difference
-    return KeptVerdict(
-        app=release.app,
-        component=release.component,
-        family="".join(release.family[1:]),
-        version=release.version,
-        predecessor=release.predecessor,
-        released_at=release.released_at,
-        metric=found.metric.name,
-        horizon_s=found.horizon_s,
-        method=found.method,
-        new_trials=compared.new_trials,
-        new_successes=compared.new_successes,
-        old_trials=compared.old_trials,
-        old_successes=compared.old_successes,
-        difference=difference.value if difference else None,
-        low=difference.low if difference else None,
-        high=difference.high if difference else None,
-        fell=judged.fell,
-        rose=judged.rose,
-        p_value=judged.p_value,
-        verdict=judged.verdict,
-        found_at=datetime.fromtimestamp(judged.found_at_s, UTC) if judged.found_at_s else None,
-        days_left=found.days_left,
-        as_of=as_of,
-    )

@@ -8,21 +8,14 @@ from typing import Final
 import plotext
 from rich.text import Text
 
+from keeprate.deploy.report.names import horizon_name
+
 _HEIGHT: Final = 16
 _AXIS: Final = 7
 _LEGEND_FRAME: Final = 7
 """Columns beside the names in the legend, and beside the plot."""
 # plotext paints black on white; a terminal has a paper and an ink of its own.
 _PAPER: Final = re.compile(r"\x1b\[(?:48;5;\d+|38;5;0)m")
-_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
-
-
-def horizon_name(horizon_s: int) -> str:
-    """A horizon for people: the largest unit that divides it."""
-    for size_s, unit in _UNITS:
-        if horizon_s >= size_s and horizon_s % size_s == 0:
-            return f"{horizon_s // size_s} {unit}"
-    return f"{horizon_s} s"
 
 
 def retention_curve(curves: Mapping[str, Mapping[int, float]], width: int, colours: bool) -> Text:

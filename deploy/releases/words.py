@@ -1,0 +1,57 @@
+"""What is said of a release, wherever it is said: in the terminal, in JSON, on the page."""
+
+from datetime import datetime
+from typing import Final
+
+from keeprate.deploy.report.names import horizon_name
+from keeprate.sinks.closed.release_verdicts import KeptVerdict
+
+VERDICT: Final = {"worse": "worse", "better": "better", "same": "the same", "not_yet": "not yet"}
+_YEAR: Final = 365
+_HOURS_UP_TO: Final = 2
+"""Days; what takes longer is told in days."""
+_DONE: Final = {"acceptance": "accepted", "flag": "flagged", "correction": "corrected"}
+
+
+def metric_name(found: KeptVerdict) -> str:
+    """The metric: `kept 10 min`, `accepted`."""
+    return _DONE[found.metric] if found.metric in _DONE else f"kept {horizon_name(found.horizon_s)}"
+
+
+def difference(found: KeptVerdict) -> str:
+    """In points: `−30 pp (−35 to −25)`; '' where nothing is known."""
+    if found.difference is None or found.low is None or found.high is None:
+        return ""
+    return f"{points(found.difference)} pp ({points(found.low)} to {points(found.high)})"
+
+
+def points(share: float) -> str:
+    """A difference of shares in points, with its sign."""
+    value = round(100 * share)
+    return f"{value:+d}".replace("-", "\N{MINUS SIGN}") if value else "0"
+
+
+def sentence(found: KeptVerdict) -> str:
+    """`v4 keeps 30 pp less than v3 after 10 min (−35 to −25)`; '' where nothing is known."""
+    if found.difference is None or found.low is None or found.high is None:
+        return ""
+    verb = f"is {_DONE[found.metric]}" if found.metric in _DONE else "keeps"
+    more = "less" if found.difference < 0 else "more"
+    after = "" if found.metric in _DONE else f" after {horizon_name(found.horizon_s)}"
+    size = points(abs(found.difference)).removeprefix("+")
+    interval = f"({points(found.low)} to {points(found.high)})"
+    return f"{found.version} {verb} {size} pp {more} than {found.predecessor}{after} {interval}"
+
+
+def moment(at: datetime) -> str:
+    """`15 Nov 12:53`."""
+    return f"{at.day} {at:%b %H:%M}"
+
+
+def time_left(days: float | None) -> str:
+    """How long it takes: `now`, `3 h`, `12 d`, `> 1 y`; `never`."""
+    if days is None:
+        return "never"
+    if days > _YEAR:
+        return "> 1 y"
+    return "now" if not days else f"{days:.0f} d" if days >= _HOURS_UP_TO else f"{max(1, round(24 * days))} h"
