@@ -28,10 +28,10 @@ _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300
 _RECORDS: Final = (1, 10, 100, 1_000, 2_500, 5_000, 10_000, 20_000)
 
 EVENTS: Final = Metric(
-    "keeprate_pipeline_events_total",
+    "keeprate_member_records_total",
     "counter",
     ("stage", "result"),
-    "Records that were joined or refused, and acknowledged: ok or dead_letter.",
+    "Records that this process has done with since it started: ok, dead_letter or filtered.",
     "Many dead_letter: keeprate dead-letters list says what is refused and why.",
 )
 REFUSED: Final = Metric(
@@ -42,10 +42,10 @@ REFUSED: Final = Metric(
     "Rising: an app sends what the schema does not allow; its dead letters name the field.",
 )
 QUARANTINED: Final = Metric(
-    "keeprate_records_quarantined_total",
+    "keeprate_member_quarantined_records_total",
     "counter",
     ("stage", "topic"),
-    "Records that were set aside because judging them raised an error, or ended the process; the others went on.",
+    "Records that this process set aside since it started, because judging them raised an error or ended it.",
     "Any: a fault of Keeprate's. Their dead letters have the type quarantined; report their trace.",
 )
 REFUSAL_ALARM: Final = Metric(
@@ -122,17 +122,17 @@ BATCH_RECORDS: Final = Metric(
     _RECORDS,
 )
 LAG: Final = Metric(
-    "keeprate_kafka_consumer_lag_messages",
+    "keeprate_member_lag_messages",
     "gauge",
     ("consumer_group", "topic"),
-    "Records of this worker's partitions that are not joined yet.",
+    "Records of this process's partitions that it has not done with yet.",
     "Rising: start another worker, up to one for each partition.",
 )
 TIME_LAG: Final = Metric(
-    "keeprate_pipeline_event_time_lag_seconds",
+    "keeprate_member_record_age_seconds",
     "gauge",
     ("stage", "topic"),
-    "Age of the newest joined record, by Kafka's time, when it was joined.",
+    "Age of the newest record that this process has done with, by Kafka's time, when it had.",
     "Large with no lag in messages: nothing arrives.",
 )
 RECOVERY_LEFT: Final = Metric(

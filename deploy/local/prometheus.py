@@ -15,6 +15,7 @@ def prometheus_part(program: str, directory: Path, ports: Ports) -> Part:
         "keeprate-monitor": ports.monitor,
         "keeprate-worker": ports.worker_metrics,
         "keeprate-sink": ports.sink_metrics,
+        "keeprate-collector": ports.collector_metrics,
     }
     targets = {job: f"{HOST}:{port}" for job, port in jobs.items()}
     config = write_configuration(directory, targets, url(ports.page, "/runbook"))

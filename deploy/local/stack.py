@@ -65,6 +65,11 @@ class Ports:
     def sink_metrics(self) -> int:
         return self.monitor + 2
 
+    @property
+    def collector_metrics(self) -> int:
+        """Not a part of the stack: where one that is started beside it is looked for."""
+        return self.monitor + 3
+
 
 def keeprate(*arguments: str) -> tuple[str, ...]:
     """The command line of this very installation."""

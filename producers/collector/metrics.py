@@ -1,6 +1,10 @@
 """Every metric of the collector, once, with what it means and what to do about it."""
 
+from typing import get_args
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from keeprate.schemas.decode import ErrorType
 
 REGISTRY = CollectorRegistry()
 
@@ -22,6 +26,9 @@ REFUSED = Counter(
     ["error_type"],
     registry=REGISTRY,
 )
+# From the start: a rate over a series that appears with its first refusals would miss them.
+for _error_type in get_args(ErrorType):
+    REFUSED.labels(_error_type)
 IGNORED = Counter(
     "keeprate_collector_ignored",
     "Spans, log records and metrics of an app that say nothing of a generation. Normal; filter them out to save work.",

@@ -28,38 +28,38 @@ class Metric:
 
 
 EVENTS: Final = Metric(
-    "keeprate_pipeline_events_total",
+    "keeprate_member_records_total",
     "counter",
     ("stage", "result"),
-    "Records that were landed and committed: ok, dead_letter or filtered.",
+    "Records that this process has done with since it started: ok, dead_letter or filtered.",
     "Many dead_letter: keeprate dead-letters list says what is refused and why.",
 )
 LAG: Final = Metric(
-    "keeprate_kafka_consumer_lag_messages",
+    "keeprate_member_lag_messages",
     "gauge",
     ("consumer_group", "topic"),
-    "Records of this member's partitions that are not committed yet.",
+    "Records of this process's partitions that it has not done with yet.",
     "Rising: look at the insert's duration and failures; else start another sink.",
 )
 END_OFFSET: Final = Metric(
-    "keeprate_kafka_topic_end_offset",
+    "keeprate_member_end_offset",
     "gauge",
     ("consumer_group", "topic"),
-    "End offsets of this member's partitions, summed.",
+    "End offsets of this process's partitions, summed.",
     "Standing still while apps emit: producers do not reach Kafka.",
 )
 COMMITTED: Final = Metric(
-    "keeprate_kafka_committed_offset",
+    "keeprate_member_committed_offset",
     "gauge",
     ("consumer_group", "topic"),
-    "Committed offsets of this member's partitions, summed.",
+    "Committed offsets of this process's partitions, summed.",
     "Standing still while there is lag: the log says which step waits.",
 )
 TIME_LAG: Final = Metric(
-    "keeprate_pipeline_event_time_lag_seconds",
+    "keeprate_member_record_age_seconds",
     "gauge",
     ("stage", "topic"),
-    "Age of the newest landed record, by Kafka's time, when it was landed.",
+    "Age of the newest record that this process has done with, by Kafka's time, when it had.",
     "Large with no lag in messages: nothing arrives.",
 )
 INSERT_SECONDS: Final = Metric(
@@ -98,10 +98,10 @@ DROPS: Final = Metric(
     "lost or fenced, often: the member is too slow to poll, or was stopped.",
 )
 QUARANTINED: Final = Metric(
-    "keeprate_records_quarantined_total",
+    "keeprate_member_quarantined_records_total",
     "counter",
     ("stage", "topic"),
-    "Records that were set aside because judging them raised an error, or ended the process; the others went on.",
+    "Records that this process set aside since it started, because judging them raised an error or ended it.",
     "Any: a fault of Keeprate's. keeprate dead-letters list --error-type quarantined shows them; report the trace.",
 )
 REFUSAL_ALARM: Final = Metric(

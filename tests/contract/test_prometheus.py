@@ -14,6 +14,8 @@ from keeprate.deploy import monitor
 from keeprate.deploy.monitor.catalogue import METRICS
 from keeprate.deploy.monitor.reference import metrics_table
 from keeprate.deploy.settings import RUNBOOK_URL
+from keeprate.producers import metrics as producer_metrics
+from keeprate.producers.collector import metrics as collector_metrics
 from keeprate.sinks.landing import metrics as sink_metrics
 from keeprate.streams import metrics as worker_metrics
 
@@ -95,9 +97,30 @@ def test_rules_use_metrics_that_exist() -> None:
     """A renamed metric would leave its alert silent for ever."""
     # The processes' own, where the monitor cannot know: of what was refused lately, and by whom.
     known = {metric.name for metric in (*METRICS, *sink_metrics.METRICS, *worker_metrics.METRICS)}
+    known |= set(producer_metrics.METRICS) | {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in collector_metrics.REGISTRY.collect()
+    }
     for rule in rules():
         names = set(re.findall(r"(?<![:\w])keeprate_\w+", rule["expr"]))
         assert {re.sub(r"_seconds_(bucket|count|sum)$", "_seconds", name) for name in names} <= known, rule
+
+
+def test_a_name_means_the_same_wherever_it_is_exported() -> None:
+    """A sum over jobs would else add totals to shares of them, and a join would not match."""
+    said: dict[str, tuple[str, tuple[str, ...], str]] = {}
+    for metric in (*METRICS, *sink_metrics.METRICS, *worker_metrics.METRICS):
+        this = (metric.kind, metric.labels, metric.meaning)
+        assert said.setdefault(metric.name, this) == this, metric.name
+
+
+def test_what_the_rules_watch_is_scraped() -> None:
+    """Every job that a rule names, and the apps, whose SDKs count in their own processes."""
+    document = yaml.safe_load((CONFIGURATION / "prometheus.yml").read_text("utf-8"))
+    jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in document["scrape_configs"]}
+    named = {job for rule in rules() for job in re.findall(r'job="([^"]+)"', rule["expr"])}
+    assert named | {"apps"} <= set(jobs)
+    assert [job for job, targets in jobs.items() if not targets] == ["apps"]
 
 
 def test_names_follow_prometheus_and_appear_once() -> None:

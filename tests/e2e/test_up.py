@@ -112,7 +112,9 @@ def test_numbers_move_and_nothing_is_left_behind(
 
     def healthy() -> bool:
         targets = json.loads(up.get("prometheus", "/api/v1/targets"))["data"]["activeTargets"]
-        return {target["health"] for target in targets} == {"up"}
+        # A collector is looked for, and none is started.
+        parts = [target for target in targets if target["labels"]["job"] != "keeprate-collector"]
+        return len(parts) == 3 and {target["health"] for target in parts} == {"up"}
 
     up.wait(healthy, "Prometheus' targets")
     rules = json.loads(up.get("prometheus", "/api/v1/rules"))["data"]["groups"]

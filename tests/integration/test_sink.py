@@ -49,8 +49,8 @@ def test_every_record_is_a_row_or_a_dead_letter(broker: KafkaBroker, database: s
     assert found.dead_letters > len(BROKEN)
     counted = {line.split()[0]: float(line.split()[1]) for line in scraped.splitlines() if not line.startswith("#")}
     # A dead letter counts where its record was refused, and as a row where its letter is landed.
-    assert counted['keeprate_pipeline_events_total{result="dead_letter",stage="store"}'] == found.dead_letters
-    assert counted['keeprate_pipeline_events_total{result="ok",stage="store"}'] == 5000
+    assert counted['keeprate_member_records_total{result="dead_letter",stage="store"}'] == found.dead_letters
+    assert counted['keeprate_member_records_total{result="ok",stage="store"}'] == 5000
 
 
 def test_a_sink_killed_at_random_loses_and_doubles_nothing(broker: KafkaBroker, database: str, tmp_path: Path) -> None:
