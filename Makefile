@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench fault lock system-packages clean
+.PHONY: help setup up test check bench drift-bench fault lock system-packages clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,18 @@ check: $(SETUP) ## lint, types, import directions
 bench: $(SETUP) ## measure and compare; ONLY=join,sink for some of it, BENCH=--help for more
 	@$(BIN)/python -m tests.bench.run $(if $(ONLY),--only $(ONLY)) $(BENCH)
 
+# river, a rival that brings labelled series too, is for this alone: neither installed with Keeprate nor by `make test`.
+$(VENV)/.drift: tests/drift/requirements.lock $(SETUP)
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r $<; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<; \
+	fi
+	@touch $@
+
+drift-bench: $(VENV)/.drift ## simulate the drift detector and its rivals; DRIFT=--quick for a look, DRIFT=--help for more
+	@$(BIN)/python -m tests.drift.run $(DRIFT)
+
 fault: $(SETUP) ## make every fault SEEDS times and account for each record; ONLY=zombie for some, FIRST_SEED=n to make one again
 	@$(BIN)/python -m tests.fault.run --seeds $(or $(SEEDS),3) $(if $(ONLY),--only "$(ONLY)") $(if $(FIRST_SEED),--first-seed $(FIRST_SEED)) $(if $(JOBS),--jobs $(JOBS))
 
@@ -54,6 +66,7 @@ system-packages: ## install what tests need from the system, where that is allow
 
 lock: ## resolve the dependencies anew into requirements.lock
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
+	uv pip compile --group drift --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/drift/requirements.lock
 
 clean: ## remove what make made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
