@@ -14,6 +14,7 @@ STORE_PORT = 8123
 PAGE_PORT = 8770
 MONITOR_PORT = 9469
 PROMETHEUS_PORT = 9090
+ALERTMANAGER_PORT = 9093
 RUNBOOK_URL = f"http://{HOST}:{PAGE_PORT}/runbook"
 """Where alerts lead by default, as rules.yml has it: the page of this machine."""
 

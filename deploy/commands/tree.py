@@ -17,6 +17,7 @@ from keeprate.deploy.commands.run.sink import sink
 from keeprate.deploy.commands.run.store import store
 from keeprate.deploy.commands.run.up import up
 from keeprate.deploy.commands.run.worker import worker
+from keeprate.deploy.commands.upkeep.alerts import alerts
 from keeprate.deploy.commands.upkeep.forget import forget
 from keeprate.deploy.commands.upkeep.keys import keys
 from keeprate.deploy.commands.upkeep.migrate import migrate
@@ -35,6 +36,7 @@ app = typer.Typer(
 
 # With a callback, the first command stays a command while it is the only one.
 app.callback()(lambda: None)
+app.add_typer(alerts, name="alerts")
 app.command()(collector)
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(compare)

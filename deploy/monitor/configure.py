@@ -11,7 +11,7 @@ from keeprate.deploy.settings import RUNBOOK_URL
 
 def write_configuration(directory: Path, targets: Mapping[str, str], runbook_url: str = RUNBOOK_URL) -> Path:
     """Put the configurations of Prometheus and Alertmanager and the rules into a directory; returns the path of its
-    `prometheus.yml`.
+    `prometheus.yml`. An `alertmanager.yml` that is there stays: it has the addresses of its owner.
 
     targets: `host:port` by job. A job that is not named keeps its default target. Raises ValueError for an unknown job.
     runbook_url: where alerts lead, without the anchor: where browsers reach /runbook of the page, or a copy of it.
@@ -25,7 +25,8 @@ def write_configuration(directory: Path, targets: Mapping[str, str], runbook_url
         if not found:
             raise ValueError(f"{job}: no such job in {source / 'prometheus.yml'}")
     directory.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source / "alertmanager.yml", directory / "alertmanager.yml")
+    if not (directory / "alertmanager.yml").exists():
+        shutil.copyfile(source / "alertmanager.yml", directory / "alertmanager.yml")
     rules = (source / "rules.yml").read_text("utf-8").replace(f"{RUNBOOK_URL}#", f"{runbook_url}#")
     (directory / "rules.yml").write_text(rules, "utf-8")
     path = directory / "prometheus.yml"

@@ -68,6 +68,43 @@ def test_amtool_accepts_alertmanagers_configuration(require: Callable[[str], str
     run(require("amtool"), "check-config", str(CONFIGURATION / "alertmanager.yml"))
 
 
+WAYS = [
+    (receiver, way)
+    for receiver, block in re.findall(
+        r"- name: (\w+)\n((?:    #.*\n)+)", (CONFIGURATION / "alertmanager.yml").read_text()
+    )
+    for way in re.findall(r"^    # (\w+_configs):$", block, re.MULTILINE)
+]
+
+
+def with_way(receiver: str, way: str) -> str:
+    """alertmanager.yml without the # before one way of one receiver."""
+    text = (CONFIGURATION / "alertmanager.yml").read_text("utf-8")
+    before, head, rest = text.partition(f"- name: {receiver}\n")
+    block = re.search(rf"^    # {way}:\n(?:    #   .*\n)+", rest, re.MULTILINE)
+    assert block is not None
+    return before + head + rest.replace(block[0], re.sub(r"^    # ", "    ", block[0], flags=re.MULTILINE), 1)
+
+
+def test_there_is_an_example_of_every_usual_way() -> None:
+    """Each receiver has one, and the four that most teams use are among them."""
+    assert {receiver for receiver, _ in WAYS} == {"warnings", "pages", "watchdog"}
+    assert {way for _, way in WAYS} == {"webhook_configs", "slack_configs", "email_configs", "pagerduty_configs"}
+
+
+@pytest.mark.prometheus
+@pytest.mark.parametrize(("receiver", "way"), WAYS)
+def test_amtool_accepts_each_way_once_its_comment_is_taken_away(
+    require: Callable[[str], str], tmp_path: Path, receiver: str, way: str
+) -> None:
+    """As whoever fills in an address will have it."""
+    path = tmp_path / "alertmanager.yml"
+    path.write_text(with_way(receiver, way), "utf-8")
+    receivers = {each["name"]: set(each) - {"name"} for each in yaml.safe_load(path.read_text("utf-8"))["receivers"]}
+    assert receivers == {"warnings": set(), "pages": set(), "watchdog": set()} | {receiver: {way}}
+    run(require("amtool"), "check-config", str(path))
+
+
 @pytest.mark.prometheus
 @pytest.mark.parametrize(
     ("labels", "receiver"),

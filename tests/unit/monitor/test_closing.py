@@ -56,3 +56,16 @@ def test_the_configuration_takes_another_runbook(tmp_path_factory: pytest.TempPa
     text = (directory / "rules.yml").read_text()
     assert text.count("runbook_url: https://wiki.example/runbook#") == shipped.count("runbook_url:") > 15
     assert RUNBOOK_URL not in text
+
+
+def test_the_addresses_of_receivers_outlive_a_new_configuration(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The rules are replaced, and alertmanager.yml is there the first time only."""
+    directory = tmp_path_factory.mktemp("prometheus")
+    write_configuration(directory, {})
+    own = directory / "alertmanager.yml"
+    assert own.read_text() == (Path(configuration()) / "alertmanager.yml").read_text()
+    own.write_text("# filled in")
+    (directory / "rules.yml").write_text("# old")
+    write_configuration(directory, {})
+    assert own.read_text() == "# filled in"
+    assert "KeeprateTargetDown" in (directory / "rules.yml").read_text()

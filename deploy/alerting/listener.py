@@ -1,0 +1,59 @@
+"""A receiver of webhooks on loopback, which notes which alerts come."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Final, Self
+
+from keeprate.deploy.settings import HOST
+
+_MAX_BYTES: Final = 1 << 20
+
+
+class Listener:
+    """Listens while it is entered. Raises OSError where its port is taken."""
+
+    def __init__(self, port: int) -> None:
+        self._came: dict[str, str] = {}
+        self._server = ThreadingHTTPServer((HOST, port), self._requests())
+        self.url = f"http://{HOST}:{self._server.server_address[1]}/"
+
+    def receiver_of(self, label: str, value: str) -> str | None:
+        """The name of the receiver by which a firing alert with this label came; None while none has."""
+        return self._came.get(f"{label}={value}")
+
+    def _requests(self) -> type[BaseHTTPRequestHandler]:
+        note = self._note
+
+        class Requests(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), _MAX_BYTES))
+                self.send_response(200 if note(body) else 400)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                """Nothing: what comes is told by whoever waits for it."""
+
+        return Requests
+
+    def _note(self, body: bytes) -> bool:
+        """Whether it is what an Alertmanager sends; its alerts are noted."""
+        try:
+            said = json.loads(body)
+            alerts = [(alert["status"], alert["labels"]) for alert in said["alerts"]]
+            for status, labels in alerts:
+                for name, value in labels.items() if status == "firing" else ():
+                    self._came[f"{name}={value}"] = str(said["receiver"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return False
+        return True
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
