@@ -28,6 +28,7 @@ from keeprate.deploy.page import answers, happenings
 from keeprate.deploy.page.files import Files, charts, charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
+from keeprate.deploy.page.released import releases
 from keeprate.deploy.page.runbook import PATH as RUNBOOK
 from keeprate.deploy.page.runbook import runbook
 from keeprate.deploy.page.selection import Selection, SelectionError, collected, parse
@@ -61,6 +62,7 @@ Question = Callable[[Reads, Selection], answers.Json]
 PARTS: Final[Mapping[str, Question]] = {
     "status": happenings.status,
     "summary": answers.summary,
+    "releases": releases,
     "series": answers.series,
     "retention": answers.retention,
     "funnel": answers.funnel,

@@ -77,6 +77,13 @@ DEFINITIONS: Final = {
         "that was changed or a flag that was taken back counts as its latest state.",
         "with a negative vote or flag / shown",
     ),
+    "releases": Definition(
+        "Releases",
+        "releases",
+        "Versions, models and strategies of context that replaced another within 28 days, each against that one, "
+        "since it was released. In brackets is the interval of the difference; it holds however often you look. All "
+        "metrics and horizons: keeprate releases.",
+    ),
     "retention_curve": Definition(
         "Retention curve",
         "retention",

@@ -1,4 +1,4 @@
-"""What is said of a release, wherever it is said: in the terminal, in JSON, on the page."""
+"""What is said of a release, wherever it is said: in the terminal and on the page."""
 
 from datetime import datetime
 from typing import Final

@@ -248,7 +248,7 @@ class _Counting(Source):
         return sum(text in statement for statement in self.asked)
 
 
-PARTS = ("status", "summary", "series", "retention", "funnel", "compare", "feedback", "intake")
+PARTS = ("status", "summary", "releases", "series", "retention", "funnel", "compare", "feedback", "intake")
 PATHS = ("screen", *PARTS)
 
 

@@ -12,6 +12,7 @@ import { first } from "./first.js";
 import { drawFunnel } from "./funnel.js";
 import { drawIntake } from "./intake.js";
 import { drawKeys } from "./keys.js";
+import { drawReleases } from "./releases.js";
 import { drawRetention } from "./retention.js";
 import { parametersOf, readAddress, writeAddress } from "./selection.js";
 import { drawSeries } from "./series.js";
@@ -28,6 +29,7 @@ const SLOWEST_POLL_MS = 30_000;
 const SECTIONS = {
   status: drawVitals,
   summary: drawKeys,
+  releases: drawReleases,
   compare: drawCompare,
   series: drawSeries,
   retention: drawRetention,

@@ -1,0 +1,73 @@
+"""The releases of the selected app and prompt: what users make of each, as the monitor judged it last."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from itertools import groupby
+from typing import Final
+
+from keeprate.deploy.page.answers import Json
+from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.selection import Selection
+from keeprate.deploy.releases import words
+from keeprate.sinks.closed import release_verdicts
+from keeprate.sinks.closed.release_verdicts import KeptVerdict
+from keeprate.sinks.store.clickhouse import to_ms
+
+LISTED_FOR: Final = timedelta(days=28)
+KEPT_S: Final = 15.0
+MOST: Final = 4
+"""The newest ones: a screen is no archive, and `keeprate releases` has them all."""
+_SAID: Final = ("worse", "better")
+
+
+def releases(reads: Reads, selection: Selection) -> Json:
+    """The newest releases, each with what is known of it in words."""
+    since = reads.now - LISTED_FOR
+    # Kept by all who look: their names are few, and chosen from here.
+    kept = reads.fact("releases", None, lambda: release_verdicts.kept(reads.client, since), KEPT_S)
+    return {"rows": rows([each for each in kept if _is_chosen(each, selection)], selection.horizon_s)[:MOST]}
+
+
+def rows(kept: Iterable[KeptVerdict], horizon_s: int) -> list[Json]:
+    """The releases in their order, of verdicts that lie together."""
+    groups = groupby(kept, key=lambda each: (each.app, each.component, each.family, each.version))
+    return [_row(list(group), horizon_s) for _, group in groups]
+
+
+def _row(found: Sequence[KeptVerdict], horizon_s: int) -> Json:
+    first = found[0]
+    return {
+        "app": first.app,
+        "component": first.component,
+        "family": first.family,
+        "version": first.version,
+        "predecessor": first.predecessor,
+        "released_at": to_ms(first.released_at),
+        "verdict": _overall(found),
+        "findings": [{"verdict": each.verdict, "text": words.sentence(each)} for each in _told(found, horizon_s)],
+    }
+
+
+def _told(found: Sequence[KeptVerdict], horizon_s: int) -> list[KeptVerdict]:
+    """What is worse or better: of retention, at the chosen horizon or else where there is most evidence."""
+    said = [each for each in found if each.verdict in _SAID]
+    retention = [each for each in said if each.horizon_s]
+    told = [each for each in said if not each.horizon_s]
+    if retention:
+        told.append(max(retention, key=lambda each: (each.horizon_s == horizon_s, max(each.fell, each.rose))))
+    return sorted(told, key=lambda each: (_SAID.index(each.verdict), -max(each.fell, each.rose)))
+
+
+def _overall(found: Sequence[KeptVerdict]) -> str:
+    """The worst that is known; the same only where nothing is open."""
+    verdicts = {each.verdict for each in found}
+    return next(each for each in ("worse", "better", "not_yet", "same") if each in verdicts)
+
+
+def _is_chosen(kept: KeptVerdict, selection: Selection) -> bool:
+    own = {"app": kept.app, kept.component: kept.version}
+    if kept.component == "prompt_version":
+        own["prompt_name"] = kept.family
+    if kept.component == "model":
+        own["surface"] = kept.family
+    return all(own[name] in values for name, values in selection.only.items() if name in ("app", *own))

@@ -1,0 +1,43 @@
+"""The page's block of releases: which verdicts it says, in which words."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from keeprate.deploy.page.released import rows
+from keeprate.sinks.closed.release_verdicts import KeptVerdict
+
+AT = datetime(2026, 11, 15, 12, 53, tzinfo=UTC)
+KEPT = KeptVerdict(
+    *("editor", "prompt_version", "inline", "v4", "v3", AT, "retention", 600, "concurrent", 500, 275, 400, 340),
+    *(-0.3, -0.35, -0.25, 50.0, 0.0, 0.001, "worse", AT, 0.0, AT),
+)
+
+
+def test_what_is_worse_is_said_in_plain_words() -> None:
+    """With the interval, and once: at the chosen horizon, though others are worse too."""
+    later = replace(KEPT, horizon_s=3600, difference=-0.28, fell=900.0)
+    open_ = replace(KEPT, metric="flag", horizon_s=0, verdict="not_yet")
+    (row,) = rows([KEPT, later, open_], 600)
+    minus = "\N{MINUS SIGN}"
+    assert [each["text"] for each in row["findings"]] == [
+        f"v4 keeps 30 pp less than v3 after 10 min ({minus}35 to {minus}25)"
+    ]
+    assert row["verdict"] == "worse"
+    (elsewhere,) = rows([KEPT, later, open_], 30)
+    assert "after 1 h" in elsewhere["findings"][0]["text"]
+
+
+def test_worse_comes_before_better() -> None:
+    """Accepted more and kept less: nobody should read the first alone."""
+    taken = replace(KEPT, metric="acceptance", horizon_s=0, difference=0.1, low=0.05, high=0.15, verdict="better")
+    (row,) = rows([taken, KEPT], 600)
+    assert [each["verdict"] for each in row["findings"]] == ["worse", "better"]
+    assert row["findings"][1]["text"] == "v4 is accepted 10 pp more than v3 (+5 to +15)"
+
+
+def test_a_release_of_which_nothing_is_certain_says_that() -> None:
+    """And is the same only where nothing is open."""
+    same, open_ = replace(KEPT, verdict="same"), replace(KEPT, verdict="not_yet")
+    assert [row["verdict"] for row in rows([same, open_], 600)] == ["not_yet"]
+    assert [row["verdict"] for row in rows([same], 600)] == ["same"]
+    assert rows([], 600) == []
