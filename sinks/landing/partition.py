@@ -35,7 +35,7 @@ class FlushPolicy:
     max_bytes: int = 32 << 20
     quiet_rows: int = 100
     quiet_bytes: int = 1 << 20
-    quiet_lingers: float = 3.0
+    quiet_lingers: float = 5.0
     held_rows: int = 200_000
     held_bytes: int = 128 << 20
 

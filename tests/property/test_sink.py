@@ -308,7 +308,7 @@ def test_while_little_comes_all_partitions_land_together_and_not_often() -> None
     assert [turns(0.0), turns(0.05)] == [0, 1]
     for at in PLACES:
         world.append(at)
-    assert [turns(0.0), turns(0.04)] == [1, 1]
+    assert [turns(0.0), turns(0.08)] == [1, 1]
     world.append(PLACES[0])
     assert turns(0.03) == 4
     assert _landed(world)
