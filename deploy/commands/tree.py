@@ -5,6 +5,7 @@ import typer
 from keeprate.deploy.commands.importing.exports import import_langfuse, import_otel
 from keeprate.deploy.commands.importing.imports import imports
 from keeprate.deploy.commands.read.dead_letters import dead_letters
+from keeprate.deploy.commands.read.digest import digest
 from keeprate.deploy.commands.read.reconcile import reconcile
 from keeprate.deploy.commands.read.releases import compare, releases
 from keeprate.deploy.commands.read.report import report
@@ -41,6 +42,7 @@ app.command()(collector)
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(compare)
 app.command()(demo)
+app.command()(digest)
 app.command()(forget)
 imports.command("langfuse")(import_langfuse)
 imports.command("otel")(import_otel)

@@ -18,6 +18,9 @@ Windows = dict[Series, list[Counted]]
 """By series, in order of time."""
 
 ERRORS: Final = "generation_error"
+_METRIC: Final = f"if(kind = 'generation', '{ERRORS}', kind)"
+_TRIAL: Final = "outcome NOT IN ('closed', 'unknown', 'cancelled')"
+_SUCCESS: Final = "outcome IN ('accepted', 'retained', 'error', 'timeout')"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,20 @@ class Kept:
     rose: list[list[float]]
 
 
+@dataclass(frozen=True)
+class Level:
+    """What a series counted: in the day before a time, and in the four weeks before that day.
+
+    batches: how many had trials, ever. trials and successes, now and before.
+    """
+
+    batches: int
+    trials: int
+    successes: int
+    trials_before: int
+    successes_before: int
+
+
 # -1e308 stands for the logarithm of nothing, which JSON and some clients cannot say.
 _NOTHING: Final = -1e308
 
@@ -40,18 +57,38 @@ def is_watched(kind: str) -> bool:
     return kind in ("acceptance", "generation") or kind.startswith(RETENTION)
 
 
+def levels(client: Client, now: datetime) -> dict[Series, Level]:
+    """The level of every series that has closed batches. Raises StoreError."""
+    query = f"""
+    WITH batch_at >= {{since:DateTime64(3, 'UTC')}} AS recent,
+        batch_at >= {{reference:DateTime64(3, 'UTC')}} AND NOT recent AS earlier, {_SUCCESS} AS success
+    SELECT app, prompt, prompt_version, model, {_METRIC} AS metric, toUInt64(uniqExactIf(batch_at, count > 0)),
+        toUInt64(sumIf(count, recent)), toUInt64(sumIf(count, recent AND success)),
+        toUInt64(sumIf(count, earlier)), toUInt64(sumIf(count, earlier AND success))
+    FROM quality_batches FINAL
+    WHERE app = source_app AND {_TRIAL} AND batch_at < {{now:DateTime64(3, 'UTC')}}
+    GROUP BY ALL
+    """
+    day = timedelta(days=1)
+    parameters = {"now": _text(now), "since": _text(now - day), "reference": _text(now - 29 * day)}
+    return {
+        (app, prompt, version, model, metric): Level(*map(int, numbers))
+        for app, prompt, version, model, metric, *numbers in client.query(query, parameters)
+    }
+
+
 def windows(client: Client, kind: str, app: str, since: datetime, until: datetime, every: timedelta = BATCH) -> Windows:
     """The closed batches of one kind and app, by series, from `since` up to and without `until`. Raises StoreError.
 
     every: how long a window is; batches of one are added up.
     """
     query = f"""
-    SELECT app, prompt, prompt_version, model, if(kind = 'generation', '{ERRORS}', kind) AS metric,
+    SELECT app, prompt, prompt_version, model, {_METRIC} AS metric,
         toUnixTimestamp(toStartOfInterval(batch_at, INTERVAL {{every_s:UInt32}} SECOND, 'UTC')) AS at_s, surface,
-        sum(count), sumIf(count, outcome IN ('accepted', 'retained', 'error', 'timeout'))
+        sum(count), sumIf(count, {_SUCCESS})
     FROM quality_batches FINAL
     WHERE kind = {{kind:String}} AND source_app = {{app:String}} AND app = source_app
-        AND outcome NOT IN ('closed', 'unknown', 'cancelled')
+        AND {_TRIAL}
         AND batch_at >= {{since:DateTime64(3, 'UTC')}} AND batch_at < {{until:DateTime64(3, 'UTC')}}
     GROUP BY ALL
     ORDER BY app, prompt, prompt_version, model, metric, at_s, surface

@@ -1,0 +1,76 @@
+"""Each finding of a digest as a sentence, and where on the page one sees it."""
+
+from typing import Final
+from urllib.parse import urlencode
+
+from keeprate.deploy.digest.gathering import Change, Digest
+from keeprate.deploy.releases import words
+from keeprate.deploy.report.names import horizon_name
+from keeprate.sinks.closed.batches import RETENTION
+from keeprate.sinks.closed.drift_states import ERRORS
+from keeprate.sinks.closed.release_verdicts import KeptVerdict
+
+_NAMES: Final = {"acceptance": "acceptance", ERRORS: "the share of failed generations"}
+_VERDICTS: Final = {"worse": "Worse", "better": "Better", "same": "The same", "not_yet": "Not known yet"}
+_MOVED: Final = {"fell": "fell", "rose": "rose"}
+
+
+def heading(digest: Digest) -> str:
+    """What there is to look at, in one line."""
+    count = len(digest.to_look_at)
+    if not count:
+        return f"Keeprate, {digest.as_of:%d %b %Y}: nothing to look at"
+    return f"Keeprate, {digest.as_of:%d %b %Y}: {count} thing{'s' if count > 1 else ''} to look at"
+
+
+def basis(digest: Digest) -> str:
+    """What the list of changes rests on."""
+    return (
+        f"{digest.series} series were asked as of {digest.as_of:%d %b %H:%M} UTC. On average at most "
+        f"{digest.alpha:.0%} of the changes that are listed are chance."
+    )
+
+
+def change(found: Change) -> str:
+    """`editor, inline v4, gpt-5: acceptance fell from 31.0 % to 25.2 % (of 812 in a day), since 15 Nov 12:53 UTC`."""
+    app, prompt, version, model, kind = found.series
+    where = ", ".join(filter(None, (app, " ".join(filter(None, (prompt, version))), model)))
+    level = found.level
+    before, now = _share(level.successes_before, level.trials_before), _share(level.successes, level.trials)
+    size = f" from {before} to {now} (of {level.trials:,} in a day)" if before and now else ""
+    return f"{where}: {_metric(kind)} {_MOVED[found.side]}{size}, since {words.moment(found.since)} UTC"
+
+
+def release(found: KeptVerdict) -> str:
+    """`Worse: v4 keeps 30 pp less than v3 after 10 min (−35 to −25)`."""
+    said = words.sentence(found) or f"{found.version} against {found.predecessor}, {words.metric_name(found)}"
+    return f"{_VERDICTS[found.verdict]}: {said}"
+
+
+def release_name(found: KeptVerdict) -> str:
+    """`docs-assistant, answer: v4 after v3, since 15 Nov 12:53 UTC`."""
+    where = ", ".join(filter(None, (found.app, found.family)))
+    return f"{where}: {found.version} after {found.predecessor}, since {words.moment(found.released_at)} UTC"
+
+
+def link(found: Change | KeptVerdict, page_url: str) -> str:
+    """The page, showing what was found."""
+    if isinstance(found, Change):
+        app, prompt, version, model, _ = found.series
+        chosen = {"app": app, "prompt_name": prompt, "prompt_version": version, "model": model}
+        by = ""
+    else:
+        family = "surface" if found.component == "model" else "prompt_name"
+        chosen, by = {"app": found.app, family: found.family}, found.component
+    query = {name: value for name, value in (chosen | {"by": by}).items() if value}
+    return f"{page_url.rstrip('/')}/?{urlencode(query)}"
+
+
+def _metric(kind: str) -> str:
+    if kind.startswith(RETENTION):
+        return f"what is kept after {horizon_name(int(kind.removeprefix(RETENTION)))}"
+    return _NAMES.get(kind, kind)
+
+
+def _share(successes: int, trials: int) -> str:
+    return f"{successes / trials:.1%}".replace("%", " %") if trials else ""
