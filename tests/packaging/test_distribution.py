@@ -26,6 +26,7 @@ EXTRAS = (
     "rich",
     "msgspec",
     "markdown_it",
+    "grafana_foundation_sdk",
 )
 
 

@@ -22,6 +22,9 @@ def monitor(
         list[str] | None, typer.Option(help="A sink's --group, likewise. Repeatable.", show_default=SINK_GROUP)
     ] = None,
     rules: Annotated[bool, typer.Option("--rules", help="Print where the rules for Prometheus lie, and end.")] = False,
+    dashboards: Annotated[
+        bool, typer.Option("--dashboards", help="Print where the dashboards for Grafana lie, and end.")
+    ] = False,
 ) -> None:
     """Serve what users keep as metrics for Prometheus, under /metrics.
 
@@ -29,11 +32,12 @@ def monitor(
     enough; a second one counts the same. What each metric means: docs/observability.md.
     """
     # Loaded here, so that `keeprate --help` needs neither Kafka's nor ClickHouse's driver.
+    from keeprate.deploy.grafana import folder
     from keeprate.deploy.monitor import configuration
     from keeprate.deploy.monitor.serving import Groups, PortTakenError, SourceLostError, serve
 
-    if rules:
-        typer.echo(configuration())
+    if rules or dashboards:
+        typer.echo(configuration() if rules else folder())
         return
     env = settings.from_environment()
     url = f"http://{host}:{port}/metrics"
