@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from keeprate.deploy.local.process import ChildProcess
 from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, PARTITIONER
 from keeprate.sinks.store.clickhouse import Client, connect
+from tests.offsets import Offsets
 
 BASE_MS = 1_764_000_000_000
 PARTITIONS = 4
@@ -119,18 +120,6 @@ def end_offsets(bootstrap: str, topics: Sequence[str]) -> dict[tuple[str, int], 
         consumer.close()
 
 
-def committed_offsets(bootstrap: str, group: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
-    """What the group has committed, 0 where it has nothing; empty while its coordinator is not known."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
-    try:
-        at = [TopicPartition(topic, partition) for topic in topics for partition in range(PARTITIONS)]
-        return {(tp.topic, tp.partition): max(tp.offset, 0) for tp in consumer.committed(at, timeout=10)}
-    except KafkaException:
-        return {}
-    finally:
-        consumer.close()
-
-
 def until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
     """Return once it holds."""
     deadline = time.monotonic() + timeout_s
@@ -142,9 +131,11 @@ def until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
 def wait_landed(bootstrap: str, group: str, topics: Sequence[str], timeout_s: float = 60) -> None:
     """Return once the group has committed the end of every partition."""
     deadline = time.monotonic() + timeout_s
-    while (committed := committed_offsets(bootstrap, group, topics)) != (ends := end_offsets(bootstrap, topics)):
-        assert time.monotonic() < deadline, f"after {timeout_s} s committed {committed} of {ends}"
-        time.sleep(0.2)
+    with Offsets(bootstrap, group, topics, PARTITIONS) as offsets:
+        while not offsets.reached():
+            late = time.monotonic() > deadline
+            assert not late, f"after {timeout_s} s committed {offsets.committed()} of {offsets.ends()}"
+            time.sleep(0.1)
 
 
 @dataclass

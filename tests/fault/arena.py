@@ -13,8 +13,8 @@ from keeprate.deploy.local.process import ChildProcess
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome, merge_all
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, SOURCES
 from tests.fault.lab import Lab
-from tests.fault.offsets import Offsets
 from tests.fault.trial import Together
+from tests.offsets import Offsets
 from tests.streaming import Sourced, disordered, expected, produce, read, story
 
 SUGGESTIONS: Final = 2_000

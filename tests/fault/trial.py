@@ -17,9 +17,9 @@ from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK
 from keeprate.sinks.store.clickhouse import connect
 from tests.fault.lab import Lab, make_database
 from tests.fault.links import Link
-from tests.fault.offsets import Offsets
 from tests.fault.proxy import FaultyStore
 from tests.landing import PARTITIONS, Account, Source, account, end_offsets
+from tests.offsets import Offsets
 
 _PATIENCE_S: Final = 180.0
 """How long anything may take on a machine that does much else."""

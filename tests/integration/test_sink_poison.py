@@ -24,7 +24,8 @@ from tests import deadly_sink
 from tests.fault.content.grammar import Hostile
 from tests.fault.content.wire import Wire
 from tests.fault.proxy import Behaviour, FaultyStore
-from tests.landing import BASE_MS, Source, account, committed_offsets, end_offsets, event, sink_process, until
+from tests.landing import BASE_MS, PARTITIONS, Source, account, event, sink_process, wait_landed
+from tests.offsets import Offsets
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -56,21 +57,18 @@ def _write(bootstrap: str, *records: Hostile) -> list[tuple[int, int]]:
         return [wire.write(record) for record in records]
 
 
-def _is_landed(bootstrap: str) -> bool:
-    return committed_offsets(bootstrap, GROUP, TOPICS) == end_offsets(bootstrap, TOPICS)
-
-
 def _supervised(process: ChildProcess, bootstrap: str, care: Callable[[], None] = lambda: None) -> int:
     """Start it again whenever it ended, until all is landed. Returns how often it ended."""
     ended = -1
     deadline_s = time.monotonic() + 100
-    while not _is_landed(bootstrap):
-        if not process.running:
-            ended += 1
-            process.start()
-        care()
-        time.sleep(0.1)
-        assert time.monotonic() < deadline_s
+    with Offsets(bootstrap, GROUP, TOPICS, PARTITIONS) as offsets:
+        while not offsets.reached():
+            if not process.running:
+                ended += 1
+                process.start()
+            care()
+            time.sleep(0.1)
+            assert time.monotonic() < deadline_s
     assert process.terminate(20) == 0
     return ended
 
@@ -171,7 +169,7 @@ def test_what_no_client_would_write_is_landed(broker: KafkaBroker, store: StoreP
     )
     sink = sink_process(broker.bootstrap, url, tmp_path / "sink.log")
     with sink:
-        until(lambda: _is_landed(broker.bootstrap), 90, "landing what is hostile")
+        wait_landed(broker.bootstrap, GROUP, TOPICS, 90)
         assert sink.running
     with connect(url) as client:
         letters = {(row["topic"], row["partition"], row["offset"]): row for row in newest(client, Filter(), 100)}

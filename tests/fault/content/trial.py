@@ -29,8 +29,8 @@ from tests.fault.content.renamed import PREFIX
 from tests.fault.content.wire import NotTakenError, Wire, partition_of
 from tests.fault.lab import Lab, make_database
 from tests.fault.nest import Nest
-from tests.fault.offsets import Offsets
 from tests.landing import PARTITIONS, end_offsets, ledger_faults
+from tests.offsets import Offsets
 from tests.streaming import produce, read
 
 _PATIENCE_S: Final = 180.0
