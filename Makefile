@@ -32,10 +32,10 @@ up: $(SETUP) ## start the local stack with a demo; Ctrl-C stops it
 	@$(BIN)/keeprate up --demo
 
 # Most tests wait, for brokers, sessions and processes: four files at a time keep two cores busy. A file stays together,
-# because what is dear in it is shared by its tests.
+# because what is dear in it is shared by its tests, and tests/conftest.py says which begin.
 test: $(SETUP) system-packages ## run the checks and every test; JOBS=1 for one file at a time
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),4) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),4) --dist loadfile --no-loadscope-reorder
 
 check: $(SETUP) ## lint, types, import directions
 	$(BIN)/ruff check .
