@@ -34,6 +34,8 @@ os.execvp(sys.argv[2], sys.argv[2:])
 PRIVATE_UMASK = 0o077
 _POLL_S = 0.03
 _SERVER_PORTS = range(12_000, 32_000)
+_given: set[int] = set()
+"""Ports that this process was told are free: whoever has one may not have bound it yet."""
 
 
 class ProcessError(RuntimeError):
@@ -148,16 +150,19 @@ def private_directory(path: Path) -> None:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nothing listened on just now. Another process may take it before you do.
+    """A TCP port on loopback that nothing listened on just now, given once. Another process may take it before you do.
 
     It lies below those that kernels give to connections, where one is free there: a server that is down for a moment
     would else find its port taken, even by a client that tried to reach it.
     """
     # Not by the shared generator: processes with the same seed would all choose the same ports.
     for port in (*random.SystemRandom().sample(_SERVER_PORTS, 20), 0):
+        if port in _given:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             chosen: int = probe.getsockname()[1]
+            _given.add(chosen)
             return chosen
     raise OSError("no TCP port is free on loopback")
 

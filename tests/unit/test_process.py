@@ -108,6 +108,16 @@ def test_a_free_port_accepts_nothing() -> None:
     assert not accepts(free_port())
 
 
+def test_a_free_port_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was told of it may not listen yet. When all were given the kernel chooses."""
+    ports = range(12_345, 12_365)
+    monkeypatch.setattr("keeprate.deploy.local.process._SERVER_PORTS", ports)
+    given = set(ports[:-2])
+    monkeypatch.setattr("keeprate.deploy.local.process._given", set(given))
+    found = [free_port() for _ in range(3)]
+    assert len(given.union(found)) == len(given) + len(found)
+
+
 @pytest.mark.skipif(not _LOCAL_PORTS.exists(), reason="only Linux says which ports it gives to connections")
 def test_no_connection_is_given_a_free_port() -> None:
     """A server that is down for a moment finds its port free when it comes back."""
