@@ -9,7 +9,7 @@ from keeprate.deploy.monitor import catalogue as monitor
 from keeprate.sinks.landing import metrics as sink
 from keeprate.streams import metrics as worker
 
-# Worker and sink export some names of the monitor's; the monitor sees all members and outlives them.
+# The monitor sees all members and outlives them; what a member tells is of its own partitions, since it started.
 _OF_MONITOR: Final = 'job="keeprate-monitor"'
 _OF_WORKER: Final = 'job="keeprate-worker"'
 _OF_SINK: Final = 'job="keeprate-sink"'
@@ -189,14 +189,6 @@ _REFUSED: Final = (
         Ask(per_second(worker.EVENTS, ("stage", "result"), _OF_WORKER), "{{stage}} {{result}}"),
     ),
     lines(
-        "Set aside by members",
-        "Records per second that raised an error or ended a worker or a sink, as each tells it.",
-        "cps",
-        Ask(per_second(worker.QUARANTINED, ("stage", "topic"), _OF_WORKER), "{{stage}} {{topic}}"),
-        Ask(per_second(sink.QUARANTINED, ("stage", "topic"), _OF_SINK), "{{stage}} {{topic}}"),
-        width=24,
-    ),
-    lines(
         "Refused by the join",
         "Records per second, by what is wrong with them.",
         "cps",
@@ -213,6 +205,14 @@ _REFUSED: Final = (
         "By the age of their first feedback, in seconds. Many that are old: generations are not sent.",
         "short",
         Ask(largest(monitor.ORPHANS, ("app", "le")), "{{app}} up to {{le}} s"),
+    ),
+    lines(
+        "Set aside by members",
+        "Records per second that raised an error or ended a worker or a sink, as each tells it.",
+        "cps",
+        Ask(per_second(worker.QUARANTINED, ("stage", "topic"), _OF_WORKER), "{{stage}} {{topic}}"),
+        Ask(per_second(sink.QUARANTINED, ("stage", "topic"), _OF_SINK), "{{stage}} {{topic}}"),
+        width=24,
     ),
     answered(
         "Open dead letters",
