@@ -17,6 +17,8 @@ from keeprate.deploy.alerting.alertmanager import Alertmanager
 from keeprate.deploy.alerting.listener import Listener
 from keeprate.deploy.commands.tree import app
 from keeprate.deploy.local.process import ChildProcess, free_port
+from keeprate.deploy.monitor.configure import write_configuration
+from keeprate.deploy.settings import RUNBOOK_URL
 
 pytestmark = pytest.mark.prometheus
 SHIPPED = (Path(monitor.configuration()) / "alertmanager.yml").read_text("utf-8")
@@ -51,8 +53,8 @@ def _is_ready(port: int) -> bool:
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Wait for it, ten seconds at most."""
-    deadline_s = time.monotonic() + 10
+    """Wait for it, thirty seconds at most."""
+    deadline_s = time.monotonic() + 30
     while not true():
         assert time.monotonic() < deadline_s
         time.sleep(0.1)
@@ -186,3 +188,27 @@ def test_what_fires_is_listed_with_its_receivers(start: Start) -> None:
     assert "KeeprateQualityDrift: it fell  (to warnings)" in CliRunner().invoke(app, arguments).stdout
     (found,) = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert (found["labels"], found["receivers"]) == (DRIFT, ["warnings"])
+
+
+def test_a_rule_that_fires_in_prometheus_comes_to_its_receiver(
+    start: Start, require: Callable[[str], str], tmp_path: Path
+) -> None:
+    """The shipped files from end to end: nobody scrapes a monitor, so there are the Watchdog and nothing else yet."""
+    with Listener(0) as elsewhere:
+        alertmanager = start(with_webhooks(int(elsewhere.url.rsplit(":", 1)[1].strip("/"))))
+        path = write_configuration(tmp_path / "prometheus", {})
+        text = path.read_text("utf-8").replace("127.0.0.1:9093", alertmanager.url.removeprefix("http://"))
+        path.write_text(text.replace("interval: 15s", "interval: 1s"), "utf-8")
+        port = free_port()
+        argv = [
+            require("prometheus"),
+            f"--config.file={path}",
+            f"--storage.tsdb.path={tmp_path / 'data-of-prometheus'}",
+        ]
+        # What fires before Prometheus has found an Alertmanager is sent again, and not only after a minute.
+        argv += [f"--web.listen-address=127.0.0.1:{port}", "--rules.alert.resend-delay=1s"]
+        with ChildProcess("prometheus", argv, tmp_path / "prometheus.log") as child:
+            child.wait_ready(lambda: _is_ready(port), 30)
+            until(lambda: elsewhere.receiver_of("alertname", "Watchdog") == "watchdog")
+            (watchdog,) = alertmanager.alerts({"alertname": "Watchdog"})
+    assert watchdog.annotations["runbook_url"] == f"{RUNBOOK_URL}#watchdog"
