@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench drift-bench fault dashboards lock system-packages clean
+.PHONY: help setup up test check bench drift-bench explore fault dashboards lock system-packages clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ drift-bench: $(VENV)/.drift ## simulate the drift detector and its rivals; DRIFT
 
 fault: $(SETUP) ## make every fault SEEDS times and account for each record; ONLY=zombie for some, FIRST_SEED=n to make one again
 	@$(BIN)/python -m tests.fault.run --seeds $(or $(SEEDS),3) $(if $(ONLY),--only "$(ONLY)") $(if $(FIRST_SEED),--first-seed $(FIRST_SEED)) $(if $(JOBS),--jobs $(JOBS))
+
+# Ten times the examples take longer than one test may otherwise.
+explore: $(SETUP) ## try every property with new random examples, ten times as many as in make test
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile explore --timeout 7200 --numprocesses $(or $(JOBS),2) --dist loadfile
 
 dashboards: $(SETUP) ## build Grafana's dashboards anew, after a change in deploy/grafana
 	@$(BIN)/python -m keeprate.deploy.grafana

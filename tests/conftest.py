@@ -16,15 +16,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from keeprate.deploy.local.broker import KafkaBroker, fetch_jars, jars_path, why_not_kafka
 from keeprate.deploy.local.process import ProcessError
 from keeprate.deploy.store import StoreProcess
+from tests.examples import register
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("keeprate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("keeprate")
+register()
 
 _MARKER_BY_FIXTURE = {"kafka": "kafka", "store": "clickhouse"}
 _LONGEST = (

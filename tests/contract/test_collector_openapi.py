@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.producers.collector.openapi import document
 from tests.collecting import CollectorProcess
+from tests.examples import examples
 from tests.streaming import create_topics
 
 OPERATIONS = (
@@ -45,6 +46,7 @@ CASES = [(path, method, GenerationMode.POSITIVE) for path, method in OPERATIONS]
 ]
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize(("path", "method", "mode"), CASES)
 def test_every_answer_is_one_that_the_document_names(
     collector: CollectorProcess, path: str, method: str, mode: GenerationMode
@@ -54,7 +56,7 @@ def test_every_answer_is_one_that_the_document_names(
     operation = schemathesis.openapi.from_url(f"{collector.url}/openapi.json", headers=key)[path][method]
 
     @given(operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=60, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(60), phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     def answers_as_described(case: Any) -> None:
         case.call_and_validate(
             headers=key,

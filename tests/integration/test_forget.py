@@ -27,6 +27,7 @@ from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.store.clickhouse import Client, StoreUnavailableError, connect
 from keeprate.sinks.tables.migrate import migrate
 from keeprate.sinks.upkeep import recompute
+from tests.examples import examples
 from tests.facts import Facts
 from tests.people import PSEUDONYM, SECRET, USER, forgotten, personal_logs
 from tests.reading import load_all
@@ -90,7 +91,7 @@ def _without_nulls(event: Event) -> dict[str, Any]:
     return {name: value for name, value in event.items() if value is not None}
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(personal_logs())
 @pytest.mark.parametrize("app", ["", "chat"])
 def test_the_statements_do_what_the_sink_does(shared: Client, app: str, log: list[Event]) -> None:

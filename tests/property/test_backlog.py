@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from keeprate.producers.sending.backlog import Backlog
 from keeprate.producers.sending.segments import Record, Segment, in_memory
+from tests.examples import examples
 
 SIZE = 512
 KEY = b"k" * 36
@@ -91,5 +92,5 @@ class BacklogMachine(RuleBasedStateMachine):
         assert self.backlog.size_bytes <= 6 * SIZE
 
 
-BacklogMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+BacklogMachine.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=60)
 TestBacklog = BacklogMachine.TestCase

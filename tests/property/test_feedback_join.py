@@ -20,6 +20,7 @@ from keeprate.streams.join.feedback_join import Refusal, join, sift
 from keeprate.streams.join.pipeline import Done, Pipeline
 from keeprate.streams.state.changelog import replay
 from keeprate.streams.state.partition import Changes, MemoryState, Offsets, reached
+from tests.examples import examples
 from tests.strategies import logs, shuffled_with_duplicates
 from tests.streaming import POISON, Stored, message
 
@@ -259,7 +260,7 @@ async def live(process: Process, batches: list[list[Stored]], now_ms: int = 0) -
     await pipeline.drain()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data(), deliveries, st.lists(st.integers(0, 12), max_size=4), st.booleans())
 def test_a_crash_between_any_two_effects_loses_nothing(
     data: st.DataObject, delivery: tuple[list[Event], list[Event]], lives: list[int], on_disk: bool

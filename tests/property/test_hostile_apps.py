@@ -17,6 +17,7 @@ from keeprate.producers import GenerationFields
 from keeprate.producers.sdk.generation import Generation
 from keeprate.producers.testing import RecordingKeeprate
 from keeprate.schemas.events import Action, Edit, Evaluation, Flag, RetentionCheck, Vote
+from tests.examples import examples
 
 ID = "0198c0de-0000-7000-8000-000000000001"
 EVENT_FIELDS = sorted(
@@ -277,7 +278,7 @@ def test_no_call_raises_whatever_it_is_given(call: str) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(CALLS)), st.sampled_from(sorted(HOSTILE))), max_size=20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 def test_no_series_of_calls_raises(series: list[tuple[str, str]]) -> None:
     """One client takes them all, one after the other."""
     client = RecordingKeeprate(strict=False)

@@ -16,6 +16,7 @@ from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.scope import GRACE_S, Scope
 from keeprate.sinks.store.clickhouse import Client
+from tests.examples import examples
 from tests.reading import load, load_facts, reading
 from tests.strategies import BASE_MS, logs, shuffled_with_duplicates
 
@@ -59,7 +60,7 @@ def _all_rates(client: Client, scope: Scope) -> list[Rate]:
     ]
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6))
 @given(st.data())
 def test_order_and_duplication_change_no_number(engine: Client, data: st.DataObject) -> None:
     """A log has the same rates shuffled and repeated, and merged by ClickHouse instead of Python."""
@@ -70,7 +71,7 @@ def test_order_and_duplication_change_no_number(engine: Client, data: st.DataObj
     assert (_all_rates(engine, scope), queries.funnel(engine, scope), queries.retention(engine, scope)) == expected
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8))
 @given(logs(60), scopes())
 def test_identities(engine: Client, log: list[Event], scope: Scope) -> None:
     """Every rate is its quotient, lies in its interval, and the identities of the funnel and of retention hold."""
@@ -132,7 +133,7 @@ def _retention_order(rows: list[queries.RetentionRate]) -> None:
         assert rates["efficiency"].numerator == rates["persistence_rate"].numerator
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8))
 @given(logs(60))
 def test_counts_are_the_oracles(engine: Client, log: list[Event]) -> None:
     """A plain reading of METRICS, suggestion by suggestion in Python, counts the same."""

@@ -20,6 +20,7 @@ from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.sinks.upkeep.recompute import write
 from tests import reference
+from tests.examples import examples
 from tests.reading import load, reading
 from tests.strategies import BASE_MS, logs
 
@@ -99,7 +100,7 @@ def assert_each_hour(client: Client) -> None:
         assert found == ([known] if known else []), since
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(4))
 @given(logs(50), st.integers(0, 1000), st.lists(scopes(), min_size=1, max_size=3))
 def test_every_answer_is_the_references(engine: Client, log: list[Event], seed: int, asked: list[Scope]) -> None:
     """From suggestions alone, then with sums of hours, at any age."""
@@ -113,7 +114,7 @@ def test_every_answer_is_the_references(engine: Client, log: list[Event], seed: 
         assert_same(engine, scope, by_reference)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(4))
 @given(logs(40), logs(20), st.integers(0, 1000), scopes())
 def test_sums_do_not_outlive_what_they_are_of(
     engine: Client, log: list[Event], later: list[Event], seed: int, scope: Scope
@@ -134,7 +135,7 @@ def test_sums_do_not_outlive_what_they_are_of(
     assert_same(engine, whole, referred(engine, whole))
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6))
 @given(logs(50), st.integers(0, 1000), scopes(), st.lists(st.integers(0, 8 * 60), min_size=1, max_size=3))
 def test_eras_are_questions_of_their_own(
     engine: Client, log: list[Event], seed: int, scope: Scope, minutes: list[int]

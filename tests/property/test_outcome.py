@@ -25,6 +25,7 @@ from keeprate.schemas.outcome import (
     merge_all,
 )
 from keeprate.schemas.registers import CORRECTION, FLAG, GENERATION, RETENTION, VOTE
+from tests.examples import examples
 from tests.strategies import events, logs, odd_events, shuffled_with_duplicates
 
 MERGED = (
@@ -153,7 +154,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 
 
 @pytest.mark.clickhouse
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_clickhouse_merges_partial_outcomes_as_python_does(engine: Session, data: st.DataObject) -> None:
     """The facts of a log, one row each, shuffled and repeated over several parts, merge to Python's outcome."""

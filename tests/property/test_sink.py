@@ -33,6 +33,7 @@ from keeprate.sinks.landing.partition import FlushPolicy
 from keeprate.sinks.landing.run import Unobserved
 from keeprate.sinks.landing.sink import Sink, SinkPolicy
 from keeprate.sinks.store.clickhouse import Row, Settings, StoreUnavailableError
+from tests.examples import examples
 from tests.unit.sinks.records import FakeRecord
 
 PLACES = [(FEEDBACK.name, number) for number in range(3)]
@@ -256,7 +257,7 @@ def _landed(world: World) -> bool:
     return all(world.committed.get(at, (0, "")) == (len(log), "") for at, log in world.log.items())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(
     st.integers(0, 2**32),
     st.lists(st.sampled_from(["append", "append", "turn", "turn", "turn", "crash", "revoke", "lose", "fence"])),
@@ -343,7 +344,7 @@ class _Ended(BaseException):
     """A process that ends at a record: nothing catches it."""
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(st.integers(0, 2**32), st.integers(1, 50), st.data())
 def test_only_the_records_that_end_processes_are_set_aside(seed: int, count: int, data: st.DataObject) -> None:
     """Some end the sink that judges them, some the store that takes them, with others in flight and calls that fail."""

@@ -16,6 +16,7 @@ from keeprate.sinks.landing.flush import INSERT_SETTINGS
 from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client
+from tests.examples import examples
 from tests.fault.content import values
 from tests.fault.content.grammar import HOSTILE, Events
 from tests.fault.content.innocent import everything_said
@@ -62,7 +63,7 @@ def _accepted(seed: int, count: int) -> tuple[list[bytes], list[Event]]:
     return bodies, understood
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=examples(3))
 @given(st.integers(0, 2**32))
 def test_what_decode_accepts_lands_and_is_read(engine: Client, seed: int) -> None:
     """As facts, as outcomes merged here and by the engine; and no question fails or is answered NaN."""

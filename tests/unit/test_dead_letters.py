@@ -24,6 +24,7 @@ from keeprate.schemas.dead_letters import (
 )
 from keeprate.schemas.decode import ContractError
 from keeprate.schemas.topics import DEAD_LETTERS
+from tests.examples import examples
 
 WHERE = ("keeprate.feedback", 3, 41, 1_700_000_000_000)
 
@@ -135,7 +136,7 @@ contents = st.none() | st.builds(lambda part, times: part * times, st.binary(max
 names = st.builds(lambda part, times: header_name(part * times), st.binary(max_size=4), sizes)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=examples(20))
 @given(contents, contents, st.lists(st.tuples(names, contents), max_size=3), st.sampled_from([1, 100_000]), st.text())
 def test_the_letter_of_any_record_is_taken(
     key: bytes | None, value: bytes | None, own: list[tuple[str, bytes | None]], times: int, reason: str
