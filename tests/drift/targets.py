@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.drift.measures import VOLUMES, Alarms, Cost, first_alarm
 from tests.drift.plan import YOUNG_WORLDS, Found, delay, places
-from tests.drift.releases import DAYS_DIFFER, HARMLESS_WORLDS
+from tests.drift.releases import HARMLESS_WORLDS
 from tests.drift.rivals import RIVALS
 
 GOLDEN: Final = {(20, 5): (99, "fell"), (4, 0): (16, "fell"), (20, 8): (31, "rose"), (20, 6): None}
@@ -91,11 +91,10 @@ def _rest(found: Found) -> Iterator[Row]:
 
 
 def _releases(found: Found) -> Iterator[Row]:
-    """Days that differ are not among what is promised: that world is told, and judged by no target."""
+    """Judged in every world: the promise of a release has no exception."""
     shares: dict[str, float] = {world: 100 * found["harmless", world].share for world in HARMLESS_WORLDS}
-    promised = max(share for world, share in shares.items() if world != DAYS_DIFFER)
     measured = f"{_listed(shares.values())} % of {', '.join(shares)}"
-    yield Row("T8", "harmless release alarmed: ≤ 1 %", measured, promised <= 1.0)
+    yield Row("T8", "harmless release alarmed: ≤ 1 %", measured, max(shares.values()) <= 1.0)
     trials = [found["bad", world].median_trials for world in HARMLESS_WORLDS]
     yield Row(
         "T8",
