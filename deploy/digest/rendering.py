@@ -29,7 +29,11 @@ def sections(digest: Digest, page_url: str) -> list[Section]:
     changes = [linked(words.change(each), each) for each in digest.changes]
     shown: list[Section] = [("Changed", changes or [("No series has changed.", "")])]
     for name, group in groupby(digest.releases, key=words.release_name):
-        shown.append((name, [linked(words.release(each), each) for each in group]))
+        verdicts = list(group)
+        lines = [linked(words.release(each), each) for each in verdicts if words.is_decided(each)]
+        if open_ones := [each for each in verdicts if not words.is_decided(each)]:
+            lines.append(linked(words.undecided(open_ones), open_ones[0]))
+        shown.append((name, lines))
     if not digest.releases:
         shown.append(("Releases", [(f"None since {digest.since:%d %b %H:%M} UTC.", "")]))
     return shown

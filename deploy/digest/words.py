@@ -1,5 +1,6 @@
 """Each finding of a digest as a sentence, and where on the page one sees it."""
 
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from keeprate.sinks.closed.drift_states import ERRORS
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 
 _NAMES: Final = {"acceptance": "acceptance", ERRORS: "the share of failed generations"}
-_VERDICTS: Final = {"worse": "Worse", "better": "Better", "same": "The same", "not_yet": "Not known yet"}
+_VERDICTS: Final = {"worse": "Worse", "better": "Better", "same": "The same"}
 _MOVED: Final = {"fell": "fell", "rose": "rose"}
 
 
@@ -41,8 +42,18 @@ def change(found: Change) -> str:
     return f"{where}: {_metric(kind)} {_MOVED[found.side]}{size}, since {words.moment(found.since)} UTC"
 
 
+def is_decided(found: KeptVerdict) -> bool:
+    """Whether there is a verdict: chance is no explanation any more."""
+    return found.verdict in _VERDICTS
+
+
+def undecided(found: Iterable[KeptVerdict]) -> str:
+    """`Not known yet: accepted, flagged`."""
+    return f"Not known yet: {', '.join(map(words.metric_name, found))}"
+
+
 def release(found: KeptVerdict) -> str:
-    """`Worse: v4 keeps 30 pp less than v3 after 10 min (−35 to −25)`."""
+    """Of one that is decided: `Worse: v4 keeps 30 pp less than v3 after 10 min (−35 to −25)`."""
     said = words.sentence(found) or f"{found.version} against {found.predecessor}, {words.metric_name(found)}"
     return f"{_VERDICTS[found.verdict]}: {said}"
 
