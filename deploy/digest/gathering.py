@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
+from keeprate.deploy.monitor.drifting import evidence_of
 from keeprate.sinks.closed import drift_states, release_verdicts
 from keeprate.sinks.closed.drift_states import ERRORS, Kept, Level, Series
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
@@ -82,6 +83,5 @@ def _change(state: Kept, side: Side, e: float, level: Level) -> Change:
     return Change(state.series, side, since, e, evidence_ratio(evidence, Policy()), level)
 
 
-def _evidence(state: Kept, side: Literal["fell", "rose"]) -> Evidence:
-    log_r, cusum, since = state.fell if side == "fell" else state.rose
-    return Evidence(tuple(log_r), tuple(cusum), tuple(int(each) for each in since))
+def _evidence(state: Kept, side: Side) -> Evidence:
+    return evidence_of(state.fell if side == "fell" else state.rose)

@@ -116,7 +116,7 @@ class Detector:
     def _restore(self, client: Client) -> None:
         for series, each in sorted(drift_states.kept(client).items(), key=lambda item: (item[0][4], item[0][0])):
             kind, app = _kind_of(series), series[0]
-            state = State(int(each.last_batch_at.timestamp()), _evidence(each.fell), _evidence(each.rose))
+            state = State(int(each.last_batch_at.timestamp()), evidence_of(each.fell), evidence_of(each.rose))
             reference = self._windows_before(client, kind, app, each.baseline_day)
             baseline, inherited = chosen(series, reference, each.baseline_day)
             self.watched[series] = Watched(state, baseline, each.baseline_day, inherited)
@@ -171,7 +171,8 @@ def _days_between(since: datetime, until: datetime) -> Iterator[tuple[datetime, 
         since = min(midnight, until)
 
 
-def _evidence(parts: Sequence[Sequence[float]]) -> Evidence:
+def evidence_of(parts: Sequence[Sequence[float]]) -> Evidence:
+    """One side of a kept state."""
     log_r, cusum, since = parts
     return Evidence(tuple(log_r), tuple(cusum), tuple(int(each) for each in since))
 

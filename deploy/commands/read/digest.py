@@ -4,12 +4,13 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from keeprate.deploy.commands.read.asking import opened, refuse, write_html
 from keeprate.deploy.commands.read.report import read_moment
-from keeprate.deploy.settings import HOST, PAGE_PORT, from_environment
+from keeprate.deploy.settings import HOST, PAGE_PORT
 from keeprate.deploy.terminal import printable
 
 _POST_TIMEOUT_S = 20
@@ -39,24 +40,16 @@ def digest(
     keeprate digest --post https://hooks.slack.com/services/T0/B0/x --page-url https://keeprate.example.com
     """
     from keeprate.deploy.digest import gathering, rendering
-    from keeprate.sinks.store.clickhouse import SchemaMismatchError, StoreError, connect, shown
 
     if sum((html is not None, bool(mail), bool(post), as_json)) > 1:
-        _refuse("--html, --mail, --post and --json: choose one", 2)
-    url, now = store or from_environment().store_url, datetime.now(UTC)
-    try:
-        with connect(url) as client:
-            found = gathering.gather(client, read_moment("--since", since, now), now, alpha)
-    except SchemaMismatchError as error:
-        _refuse(f"{error}\nThe store's tables are not this version's: run keeprate migrate", 1)
-    except StoreError as error:
-        _refuse(f"{error}\nIs the store up, and --store or KEEPRATE_STORE_URL right? It is {shown(url)}", 1)
-    except ValueError as error:
-        _refuse(str(error), 2)
+        refuse("digest", "--html, --mail, --post and --json: choose one", 2)
+    now = datetime.now(UTC)
+    with opened("digest", store) as client:
+        found = gathering.gather(client, read_moment("--since", since, now), now, alpha)
     if as_json:
         typer.echo(json.dumps(asdict(found), default=lambda at: at.isoformat(), ensure_ascii=False, indent=2))
     elif html is not None:
-        _write(html, rendering.as_html(found, page_url))
+        write_html("digest", html, rendering.as_html(found, page_url))
     elif mail:
         typer.echo(rendering.as_mail(found, page_url, mail))
     elif post:
@@ -67,14 +60,6 @@ def digest(
             typer.echo(printable(line))
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        _refuse(f"--html {path}: {error.strerror}; name a file in a directory that you may write to", 1)
-    typer.echo(f"wrote {path}")
-
-
 def _post(url: str, body: bytes) -> None:
     from urllib.error import HTTPError, URLError
     from urllib.parse import urlsplit
@@ -82,17 +67,14 @@ def _post(url: str, body: bytes) -> None:
 
     host = urlsplit(url).hostname
     if urlsplit(url).scheme not in ("http", "https") or not host:
-        _refuse("--post: write the webhook's address, like https://hooks.slack.com/services/…", 2)
+        refuse("digest", "--post: write the webhook's address, like https://hooks.slack.com/services/…", 2)
     try:
         with urlopen(Request(url, body, {"Content-Type": "application/json"}), timeout=_POST_TIMEOUT_S):
             # The address is a secret: whoever has it may post.
             typer.echo(f"posted to {host}")
     except HTTPError as error:
-        _refuse(f"--post: {host} answered {error.code} {error.reason}; is the webhook's address still good?", 1)
+        refuse(
+            "digest", f"--post: {host} answered {error.code} {error.reason}; is the webhook's address still good?", 1
+        )
     except (URLError, TimeoutError) as error:
-        _refuse(f"--post: {host} does not answer: {getattr(error, 'reason', error)}", 1)
-
-
-def _refuse(sentence: str, code: int) -> NoReturn:
-    typer.echo(f"keeprate digest: {sentence}", err=True)
-    raise typer.Exit(code)
+        refuse("digest", f"--post: {host} does not answer: {getattr(error, 'reason', error)}", 1)

@@ -1,21 +1,18 @@
 """`keeprate releases` and `keeprate compare`: is a version better or worse than what it replaced?"""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from keeprate.deploy.commands.read.asking import opened, refuse
 from keeprate.deploy.commands.read.report import read_moment
-from keeprate.deploy.settings import from_environment
 from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
     from keeprate.deploy.releases.judging import Finding
-    from keeprate.sinks.store.clickhouse import Client
 
 _STORE = Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")]
 _JSON = Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")]
@@ -44,7 +41,7 @@ def releases(
     from keeprate.deploy.releases import judging, terminal
 
     now = datetime.now(UTC)
-    with _store("releases", store) as client:
+    with opened("releases", store) as client:
         found = judging.find(client, read_moment("--since", since, now), now)
         found = [each for each in found if not app or each.app in app]
         if prompt:
@@ -87,7 +84,7 @@ def compare(
     from keeprate.deploy.releases import judging, terminal
 
     now = datetime.now(UTC)
-    with _store("compare", store) as client:
+    with opened("compare", store) as client:
         release = judging.between(client, app, prompt, old, new, now)
         found = judging.findings(client, release, now)
         users = judging.users(client, release, now) if split is not None else (0, 0)
@@ -95,7 +92,7 @@ def compare(
         _print_json({"verdicts": [_with_path(each) for each in found]} | _split_json(users, split))
         return
     if not found:
-        _refuse("compare", f"{new} has nothing yet that is old enough to count; an accept takes ten minutes", 0)
+        refuse("compare", f"{new} has nothing yet that is old enough to count; an accept takes ten minutes", 0)
     console = Console(highlight=False)
     if split is not None:
         console.print(_split_sentence(users, split, release.version))
@@ -145,25 +142,3 @@ def _with_path(found: "Finding") -> dict[str, Any]:
 
 def _print_json(body: dict[str, Any]) -> None:
     typer.echo(json.dumps(body, default=lambda at: at.isoformat(), ensure_ascii=False, indent=2))
-
-
-@contextmanager
-def _store(command: str, store: str) -> Iterator["Client"]:
-    """A client; what goes wrong with the store or an option ends the command with what would do."""
-    from keeprate.sinks.store.clickhouse import SchemaMismatchError, StoreError, connect, shown
-
-    url = store or from_environment().store_url
-    try:
-        with connect(url) as client:
-            yield client
-    except SchemaMismatchError as error:
-        _refuse(command, f"{error}\nThe store's tables are not this version's: run keeprate migrate", 1)
-    except StoreError as error:
-        _refuse(command, f"{error}\nIs the store up, and --store or KEEPRATE_STORE_URL right? It is {shown(url)}", 1)
-    except ValueError as error:
-        _refuse(command, str(error), 2)
-
-
-def _refuse(command: str, sentence: str, code: int) -> NoReturn:
-    typer.echo(f"keeprate {command}: {sentence}", err=True)
-    raise typer.Exit(code)

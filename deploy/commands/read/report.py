@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from keeprate.deploy.settings import from_environment
+from keeprate.deploy.commands.read.asking import opened, refuse, write_html
 from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
@@ -54,27 +54,18 @@ def report(
     keeprate report --by app,prompt_version --html report.html
     """
     from keeprate.deploy.report import gathering
-    from keeprate.sinks.store.clickhouse import SchemaMismatchError, StoreError, connect, shown
 
     if sum((as_json, as_csv, html is not None)) > 1:
-        _refuse("--json, --csv and --html: choose one", 2)
-    url = store or from_environment().store_url
-    try:
+        refuse("report", "--json, --csv and --html: choose one", 2)
+    with opened("report", store) as client:
         scope = read_scope(datetime.now(UTC), by, app or [], only or [], since, until, bucket)
-        with connect(url) as client:
-            found = gathering.gather(client, scope)
-            if found.empty and not (as_json or as_csv):
-                _refuse(nothing_found(client, scope), 0)
-    except SchemaMismatchError as error:
-        _refuse(f"{error}\nThe store's tables are not this version's: run keeprate migrate", 1)
-    except StoreError as error:
-        _refuse(f"{error}\nIs the store up, and --store or KEEPRATE_STORE_URL right? It is {shown(url)}", 1)
-    except ValueError as error:
-        _refuse(str(error), 2)
+        found = gathering.gather(client, scope)
+        if found.empty and not (as_json or as_csv):
+            refuse("report", nothing_found(client, scope), 0)
     if html is not None:
         from keeprate.deploy.report import document
 
-        _write(html, document.as_html(found))
+        write_html("report", html, document.as_html(found))
         return
     if as_json or as_csv:
         text = gathering.as_json(found) if as_json else gathering.as_csv(found)
@@ -86,19 +77,6 @@ def report(
     from keeprate.deploy.report import terminal
 
     terminal.show(found, Console(highlight=False), curve)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        _refuse(f"--html {path}: {error.strerror}; name a file in a directory that you may write to", 1)
-    typer.echo(f"written to {path}", err=True)
-
-
-def _refuse(sentence: str, code: int) -> None:
-    typer.echo(f"keeprate report: {sentence}", err=True)
-    raise typer.Exit(code)
 
 
 def read_scope(
