@@ -147,7 +147,9 @@ class Door:
         async with self._turn(self._reads if reads else self._writes):
             work = self._begin(session.run, text, options.default_format)
             answer, summary = await (self._unless_gone(request, session, work) if reads else work)
-        encoded = await self._run(lambda: encode(answer) + encode.flush()) if answer else b""
+        # What is not compressed needs no thread for that.
+        is_work = bool(answer) and "Content-Encoding" in headers
+        encoded = await self._run(lambda: encode(answer) + encode.flush()) if is_work else answer
         return Response(encoded, headers=headers | _summary_header(summary))
 
     def _open(self, options: Options, read_only: bool) -> Session:
