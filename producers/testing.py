@@ -8,7 +8,6 @@ What it takes and refuses is what the real client takes and refuses, because all
 """
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, Self
 
 from keeprate.producers.sdk import lifetime
@@ -94,8 +93,8 @@ class RecordingKeeprate(Keeprate):
         self._passed_s = until_s
         return self
 
-    def _open_producer(self, on_error: Callable[[str], None]) -> None:
-        """Nothing to open."""
+    def _check_route(self) -> None:
+        """There is none."""
 
     def _new_tracker(self, *, has_thread: bool = False) -> Tracker:
         return super()._new_tracker(has_thread=False)

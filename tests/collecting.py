@@ -1,6 +1,8 @@
 """What tests of a running collector share: a process of its own, and what it wrote to Kafka."""
 
 import json
+import ssl
+import subprocess
 import sys
 import time
 import urllib.error
@@ -19,11 +21,25 @@ from keeprate.schemas.topics import SOURCES
 _READY_S = 30.0
 
 
-class CollectorProcess:
-    """`keeprate collector` as a child, with one key for one app."""
+def certificate_in(directory: Path) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that vouches for itself, and its key."""
+    directory.mkdir(parents=True, exist_ok=True)
+    certificate, key = directory / "cert.pem", directory / "key.pem"
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
+    kind = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    files = ("-keyout", str(key), "-out", str(certificate))
+    subprocess.run(["openssl", "req", *kind, *subject, *files], check=True, capture_output=True)
+    return certificate, key
 
-    def __init__(self, directory: Path, brokers: str, app: str, *options: str) -> None:
+
+class CollectorProcess:
+    """`keeprate collector` as a child, with one key for one app; over TLS where it is given a certificate's files."""
+
+    def __init__(
+        self, directory: Path, brokers: str, app: str, *options: str, tls: tuple[Path, Path] | None = None
+    ) -> None:
         self.app = app
+        self._tls = tls
         self.port = free_port()
         self.metrics_port = free_port()
         self._log = directory / "log"
@@ -31,13 +47,20 @@ class CollectorProcess:
         self.key = self.keys.create(app)[1]
         argv = [sys.executable, "-m", "keeprate.deploy.cli", "collector", "--port", str(self.port)]
         argv += ["--metrics-port", str(self.metrics_port)]
+        if tls is not None:
+            argv += ["--tls-certificate", str(tls[0]), "--tls-key", str(tls[1])]
         self.process = ChildProcess(
             "collector", [*argv, "--data-dir", str(directory), "--brokers", brokers, *options], self._log
         )
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}"
+
+    @property
+    def trusted(self) -> ssl.SSLContext | None:
+        """How clients know that it is this collector; None without TLS."""
+        return None if self._tls is None else ssl.create_default_context(cafile=self._tls[0])
 
     @property
     def metrics_url(self) -> str:
@@ -59,7 +82,7 @@ class CollectorProcess:
 
     def answers(self, path: str) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as response:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=5, context=self.trusted) as response:
                 return bool(response.status == 200)
         except (OSError, urllib.error.URLError):
             return False

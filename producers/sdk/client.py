@@ -22,10 +22,10 @@ from keeprate.producers.sdk.refusals import RefusalLog, message_of
 from keeprate.producers.sdk.responses import read_response
 from keeprate.producers.sdk.stamping import Stamp
 from keeprate.producers.sdk.tracking import Clock, Read, Reread, Tracker
-from keeprate.producers.sending import kafka
 from keeprate.producers.sending.backlog import Backlog
 from keeprate.producers.sending.delivery import Delivery
 from keeprate.producers.sending.outlet import Outlet
+from keeprate.producers.sending.routes import route_of
 from keeprate.producers.sending.stats import Stats
 from keeprate.producers.sending.supply import Supply
 from keeprate.schemas.decode import validate
@@ -56,6 +56,7 @@ class Keeprate:
 
     app: the name under which the metrics appear. environment: for example production.
     brokers: Kafka's bootstrap servers; the variable KEEPRATE_BROKERS, or the local stack, when None.
+    url, key: of a collector, in place of brokers: KEEPRATE_URL and KEEPRATE_KEY. ca: authorities that vouch for it.
     content: what of texts leaves the process: `full`, `hashed` or `off`.
     redact: takes each text and gives what may be sent in its place. keep_attributes: names of attributes that are no
     content, and leave whatever `content` says.
@@ -73,6 +74,9 @@ class Keeprate:
         app: str,
         *,
         brokers: str | None = None,
+        url: str | None = None,
+        key: str | None = None,
+        ca: Path | str | None = None,
         environment: str | None = None,
         content: ContentMode = "full",
         redact: Callable[[str], str] | None = None,
@@ -86,9 +90,8 @@ class Keeprate:
         clock: Clock | None = None,
     ) -> None:
         self.app = app
-        self._brokers = brokers or os.environ.get("KEEPRATE_BROKERS") or "127.0.0.1:9092"
+        self._route = route_of(app, brokers=brokers, kafka_settings=kafka, url=url, key=key, ca=ca)
         self._strict = strict
-        self._kafka = dict(kafka or {})
         self._spool_dir, self._spool_bytes = spool_dir, spool_bytes
         self._reread = reread
         self._clock = clock or Clock()
@@ -284,17 +287,17 @@ class Keeprate:
             raise SettingsError(error.field, error.reason) from None
         if 0 < self._spool_bytes < 4 * SEGMENT_BYTES:
             raise SettingsError("spool_bytes", f"0 for none, or at least {4 * SEGMENT_BYTES}")
-        # Opened and let go, so that a wrong setting is refused here and not on a thread.
-        self._open_producer(lambda _: None)
+        # So that a wrong setting is refused here and not on a thread.
+        self._check_route()
 
-    def _open_producer(self, on_error: Callable[[str], None]) -> Any:
-        return kafka.open_producer(self._brokers, f"keeprate-{self.app}", self._kafka, on_error)
+    def _check_route(self) -> None:
+        self._route.check()
 
     def _open_spool(self) -> Any:
         from keeprate.producers.sending.spool import CHECKS, Spool, default_home
 
-        # Spools of one app and cluster lie together: only these may adopt each other's events.
-        cluster = f"{self.app}-{zlib.crc32(self._brokers.encode()):08x}"
+        # Spools of one app and address lie together: only these may adopt each other's events.
+        cluster = f"{self.app}-{zlib.crc32(self._route.address.encode()):08x}"
         spool = Spool(Path(self._spool_dir or default_home()) / cluster, self.producer_id, SEGMENT_BYTES)
         self._tracker.keep_in(spool.directory / CHECKS)
         return spool
@@ -314,7 +317,7 @@ class Keeprate:
         limit_bytes = self._spool_bytes if is_spooled else MEMORY_BYTES
         backlog = Backlog(segment_bytes=SEGMENT_BYTES, limit_bytes=limit_bytes, memory_bytes=MEMORY_BYTES)
         supply = Supply(SEGMENT_BYTES, self._open_spool if is_spooled else None)
-        return Delivery(backlog, supply, self._open_producer, self._tracker.resume)
+        return Delivery(backlog, supply, self._route.exchange(), self._tracker.resume, self._refusals.report)
 
     def _begin_anew(self) -> None:
         """In a forked child: the parent's events, thread and files are the parent's; the child begins with its own."""

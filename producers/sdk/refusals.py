@@ -76,6 +76,11 @@ class RefusalLog:
             text = f"{type(error).__name__}: {message_of(error)}"
             log.error("a %s could not be read, and its event goes without it: %s", what, text[:_SHOWN_CHARS])
 
+    def report(self, error: str, reason: str) -> None:
+        """A broker or the collector refused a record; whoever held it has accounted for it."""
+        if self._is_first(f"refused {error}"):
+            log.error("an event was refused (%s), and those like it will be without another word: %s", error, reason)
+
     def _is_first(self, kind: str) -> bool:
         kind = kind.encode("utf-8", "backslashreplace").decode()[:_SHOWN_CHARS]
         with self._lock:

@@ -1,10 +1,10 @@
-"""Delivery: from an encoded event to a broker's acknowledgement, with every event accounted for.
+"""Delivery: from an encoded event to a broker's or the collector's acknowledgement, with every event accounted for.
 
     put     (any thread)  numbers the event and appends it to the backlog: no disk, no network, no waiting
-    sender  (one thread)  reads the backlog, hands records to librdkafka, settles those that a broker acknowledged
+    sender  (one thread)  reads the backlog, hands records to the exchange, settles those that were acknowledged
 
 A record that could not be delivered is sent again from the oldest unsettled one on, so that the records of a key stay
-in order. A record that a broker refuses for what it is, is dropped and counted.
+in order. A record that is refused for what it is, is dropped and counted.
 
 Invariant: accepted = delivered + pending + spooled + the sum of dropped, at any moment.
 """
@@ -17,9 +17,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from confluent_kafka import Producer
-
-from keeprate.producers.sending import kafka
 from keeprate.producers.sending.accounts import Accounts
 from keeprate.producers.sending.backlog import Backlog
 from keeprate.producers.sending.exchange import Answer, Exchange
@@ -37,20 +34,23 @@ BACKOFF_MAX_S: Final = 5.0
 class Delivery:
     """Takes events from any thread and sees each to its end.
 
-    open_producer: makes a producer; it is called on the sender's thread, and again after a failure.
+    exchange: who takes the records; it is used on the sender's thread alone, and opened again after a failure.
     on_checks: takes the retention checks that a former process left, as the text of its file.
+    on_refused: takes what a record was refused for, and why.
     """
 
     def __init__(
         self,
         backlog: Backlog,
         supply: Supply,
-        open_producer: Callable[[Callable[[str], None]], Producer],
+        exchange: Exchange,
         on_checks: Callable[[str], None] = lambda _: None,
+        on_refused: Callable[[str, str], None] = lambda error, reason: None,
     ) -> None:
         self._backlog = backlog
         self._supply = supply
         self._on_checks = on_checks
+        self._on_refused = on_refused
         # Reentrant, and with a queue for what re-enters: an app's signal handler may interrupt a put to emit.
         self._lock = threading.RLock()
         self._putting: set[int] = set()
@@ -67,7 +67,7 @@ class Delivery:
         self._closes_at: float | None = None
         self._never_evict = False
         # The sender's own.
-        self._exchange = Exchange(lambda: open_producer(self._note_error))
+        self._exchange = exchange
         self._resend = False
         self._backoff_s = 0.0
         self._is_troubled = False
@@ -255,30 +255,33 @@ class Delivery:
                 for answer in answers:
                     self._settle_one(answer)
                 self._settled.notify_all()
+        for answer in answers:
+            if answer.fate == "refused":
+                self._on_refused(answer.error, answer.reason)
 
     def _settle_one(self, answer: Answer) -> None:
-        if answer.error is None:
+        if answer.fate == "delivered":
             answer.segment.settle(answer.offset)
             self._accounts.deliver(answer.segment)
             self._backoff_s = 0.0
             self._is_troubled = False
             return
-        if not kafka.is_purge(answer.error):
-            self._accounts.last_error = answer.error.name()
-        if kafka.reaction(answer.error) == "refuse":
+        if answer.error:
+            self._accounts.last_error = answer.error
+        if answer.fate == "refused":
             answer.segment.settle(answer.offset)
             self._accounts.drop("refused", answer.segment, 1)
         else:
             self._resend = True
 
     def _start_over(self) -> None:
-        """Open a producer and send everything unsettled through it, in order."""
+        """Open the exchange and send everything unsettled through it, in order."""
         if self._exchange.is_open:
             self._settle(self._exchange.take_back())
             self._backoff_s = min(BACKOFF_MAX_S, 2 * self._backoff_s or 0.1)
             log.warning("sending again in %.1f s: %s", self._backoff_s, self._accounts.last_error)
             self._closing.wait(self._backoff_s)
-        self._exchange.open()
+        self._exchange.open(self._note_error)
         with self._lock:
             self._backlog.rewind()
         self._resend = False
@@ -292,9 +295,9 @@ class Delivery:
         if kept or lost:
             log.warning("closed with %d events spooled for the next start, and %d lost", kept, lost)
 
-    def _note_error(self, name: str) -> None:
-        self._accounts.last_error = name
+    def _note_error(self, error: str, is_passing: bool) -> None:
+        self._accounts.last_error = error
         # Once until the next success: a broker that is down for a night must not fill the app's log.
-        if not self._is_troubled and name not in kafka.PASSING:
+        if not self._is_troubled and not is_passing:
             self._is_troubled = True
-            log.warning("no broker takes events (%s); they wait", name)
+            log.warning("nobody takes events (%s); they wait", error)

@@ -1,99 +1,55 @@
-"""The exchange with librdkafka: records go out, answers come back. Only the sender's thread uses it."""
+"""The exchange: records go out, answers come back, by Kafka or by HTTPS. Only the sender's thread uses it."""
 
-import time
 from collections.abc import Callable
-from functools import partial
-from typing import Final, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
-
-from keeprate.producers.sending import kafka
 from keeprate.producers.sending.backlog import Backlog
 from keeprate.producers.sending.segments import Segment
-from keeprate.schemas.topics import SOURCES
 
-BATCH_RECORDS: Final = 500
-PURGE_S: Final = 5.0
-_POLL_S: Final = 0.02
-
-_TOPICS: Final = tuple(topic.name for topic in SOURCES)
+Fate = Literal["delivered", "refused", "resend"]
 
 
 class Answer(NamedTuple):
-    """What became of one record; no error when every replica has it."""
+    """What became of one record.
+
+    fate: `delivered` when every replica has it, `refused` when it is at fault itself and sending it again cannot help.
+    error: what it was refused for, or kept from; empty where we took it back ourselves. reason: the same in words.
+    """
 
     segment: Segment
     offset: int
-    error: KafkaError | None
+    fate: Fate
+    error: str = ""
+    reason: str = ""
 
 
-class Exchange:
-    """Holds one producer at a time.
+OnError = Callable[[str, bool], None]
+"""Takes an error that is not one record's, and whether it is likely to pass by itself at once."""
+
+
+class Exchange(Protocol):
+    """The talk with whoever takes records.
 
     in_flight: records that it took and has not answered for.
     """
 
-    def __init__(self, open_producer: Callable[[], Producer]) -> None:
-        self._open_producer = open_producer
-        self._producer: Producer | None = None
-        self._answers: list[Answer] = []
-        self.in_flight = 0
+    in_flight: int
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a producer."""
-        return self._producer is not None
+        """Whether records can be handed over."""
 
-    def open(self) -> None:
-        """Get a producer."""
-        self._producer = self._open_producer()
+    def open(self, on_error: OnError) -> None:
+        """Be ready for records."""
 
     def hand_over(self, backlog: Backlog) -> int:
-        """Give the producer the next records of the backlog; how many it took."""
-        assert self._producer is not None
-        for taken in range(BATCH_RECORDS):
-            if (found := backlog.read()) is None:
-                return taken
-            segment, record = found
-            answered = partial(self._answered, segment, record.offset)
-            try:
-                self._producer.produce(_TOPICS[record.topic], record.value, record.key, on_delivery=answered)
-            except BufferError:
-                segment.unread(record)
-                return 0
-            except KafkaException as error:
-                self._answers.append(Answer(segment, record.offset, error.args[0]))
-            segment.in_flight += 1
-            self.in_flight += 1
-        return BATCH_RECORDS
+        """Take the next records of the backlog; how many it took."""
 
     def answers(self, timeout_s: float) -> list[Answer]:
         """What has become of records meanwhile, waiting for the first answer for at most `timeout_s`."""
-        if self._producer is not None:
-            self._producer.poll(timeout_s)
-        answers, self._answers = self._answers, []
-        for answer in answers:
-            answer.segment.in_flight -= 1
-        self.in_flight -= len(answers)
-        return answers
 
     def take_back(self) -> list[Answer]:
-        """Have the producer give up what it holds, and let it go; what it already knew, and what it gave up."""
-        if self._producer is None:
-            return []
-        answers = self.answers(0)
-        self._producer.purge()
-        give_up_at = time.monotonic() + PURGE_S
-        while self.in_flight and time.monotonic() < give_up_at:
-            answers += self.answers(_POLL_S)
-        self._producer = None
-        self.in_flight = 0
-        return answers
+        """Give up what is held, and be closed; what was already known, and what was given up."""
 
     def abandon(self) -> None:
-        """In a forked child: never touch the parent's producer again."""
-        if self._producer is not None:
-            kafka.leak(self._producer)
-
-    def _answered(self, segment: Segment, offset: int, error: KafkaError | None, _: Message) -> None:
-        self._answers.append(Answer(segment, offset, error))
+        """In a forked child: never touch what is the parent's."""

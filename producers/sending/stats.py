@@ -12,7 +12,7 @@ DROP_REASONS: Final[Mapping[DropReason, str]] = {
     "redaction": "the redaction hook raised, so the event was withheld",
     "full": "the brokers and the disk took less than the app emitted, and memory was full",
     "evicted": "the oldest events made room for new ones when the spool reached its limit",
-    "refused": "a broker refused the record for what it is, for example its size",
+    "refused": "a broker or the collector refused the event for what it is; Stats.refusals says what for",
     "closed": "the client was closed before",
     "exit": "the app ended with undelivered events, and there was no disk to spool them to",
     "crash": "a former process of the app was killed while it held events in memory only",
@@ -25,14 +25,15 @@ class Stats:
     """One client's accounts at one moment: accepted = delivered + pending + spooled + the sum of dropped.
 
     accepted: events given to `emit`, those taken over from a former process included.
-    delivered: acknowledged by every replica.
-    pending: on their way, in memory or with the producer.
+    delivered: acknowledged by every replica, or by the collector, which waits for that.
+    pending: on their way, in memory or being sent.
     spooled: on disk, waiting; they survive the process.
     dropped: lost, by reason. `DROP_REASONS` says what each means.
     adopted: of accepted, how many a former process left behind.
-    refusals: contract errors by kind, as "type field", with their number, and what an event went without because it
-        could not be read. Beyond a hundred kinds they are counted as "other".
-    last_error: the last error of the connection, by Kafka's name for it.
+    refusals: contract errors by kind, as "type field", with their number; what an event went without because it could
+        not be read; and what was refused behind the gate, as "refused type field" or Kafka's name for it. Beyond a
+        hundred kinds they are counted as "other".
+    last_error: the last error of the connection, by Kafka's name for it or as the HTTP status and what was said.
     """
 
     accepted: int = 0

@@ -7,6 +7,7 @@ from keeprate.schemas.topics import SOURCES
 from tests.fault import (
     disk_faults,
     flight_faults,
+    https_faults,
     network_faults,
     sdk_lab,
     sink_faults,
@@ -65,7 +66,8 @@ def _app_survives(lab: Lab, seed: int, together: Together) -> Outcome:
     spool = lab.directory / f"spool-{seed}"
     # Apps share the registry's topics, and reading what others left there would take ever longer.
     with lab.one_app:
-        found = sdk_lab.killed_again_and_again(lab.broker.bootstrap, f"sdk-{seed}", spool, random.Random(seed))
+        bootstrap, app = lab.broker.bootstrap, f"sdk-{seed}"
+        found = sdk_lab.killed_again_and_again(bootstrap, {"brokers": bootstrap}, app, spool, random.Random(seed))
         for topic in SOURCES:
             remove_records(lab.broker.bootstrap, topic.name)
     return Outcome(APP_KILLED, 1, found.events, found.kills, found.lost, found.doubled, len(sdk_lab.files_in(spool)))
@@ -85,6 +87,7 @@ CELLS: Final[dict[str, Cell]] = {
         *(_sink_cell(name, fault, name in sink_faults.ALONE) for name, fault in _SINK_FAULTS.items()),
         *(_worker_cell(name, fault) for name, fault in worker_faults.FAULTS.items()),
         Cell(APP_KILLED, _app_survives),
+        *https_faults.CELLS.values(),
         *content_cells.CELLS.values(),
     )
 }

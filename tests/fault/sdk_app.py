@@ -1,9 +1,11 @@
-"""An app that emits, for tests to kill, fork and starve: python -m tests.fault.sdk_app MODE APP BROKERS SPOOL COUNT.
+"""An app that emits, for tests to kill, fork and starve: python -m tests.fault.sdk_app MODE APP WAY SPOOL COUNT.
 
-Each event says which of its key's events it is, in attributes.n. Every hundred events the app prints how many it has
-emitted, so whoever kills it knows how many were taken at least.
+WAY is JSON: what a client is told of its way to Kafka. Each event says which of its key's events it is, in
+attributes.n. Every hundred events the app prints how many it has emitted, so whoever kills it knows how many were
+taken at least.
 """
 
+import json
 import os
 import resource
 import sys
@@ -15,12 +17,12 @@ from keeprate.producers import Keeprate
 KEYS = 16
 
 
-def emit_many(client: Keeprate, count: int) -> None:
+def emit_many(client: Keeprate, count: int, pad_bytes: int = 200) -> None:
     """Emit `count` events over some keys, for ever when it is 0."""
     keys = [str(uuid.uuid4()) for _ in range(KEYS)]
     number = 0
     while not count or number < count:
-        event = {"type": "action", "action": "shown", "attributes": {"n": f"{number // KEYS}", "pad": "x" * 200}}
+        event = {"type": "action", "action": "shown", "attributes": {"n": f"{number // KEYS}", "pad": "x" * pad_bytes}}
         client.emit({**event, "generation_id": keys[number % KEYS]})
         number += 1
         if number % 100 == 0:
@@ -47,16 +49,28 @@ def track(client: Keeprate) -> None:
     time.sleep(60)
 
 
-def main(mode: str, app: str, brokers: str, spool: str, count: str) -> None:
+def overflow(client: Keeprate, count: int) -> None:
+    """Emit more than memory holds, wait for a word, deliver what was kept, and give the accounts."""
+    emit_many(client, count, 4_000)
+    sys.stdin.readline()
+    client.flush(60)
+    client.close()
+    stats = client.stats()
+    sys.stdout.write(json.dumps({**vars(stats), "dropped": dict(stats.dropped)}) + "\n")
+
+
+def main(mode: str, app: str, way: str, spool: str, count: str) -> None:
     """Run one mode. `exit` and `fork` end without closing the client."""
-    if mode == "no_disk":
+    if mode in ("no_disk", "overflow"):
         # Every file that grows beyond this fails as on a full disk, so no segment can be made.
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    client = Keeprate(app, brokers=brokers, spool_dir=spool)
+    client = Keeprate(app, spool_dir=spool, **json.loads(way))
     if mode == "fork":
         fork_twice(client, int(count))
     elif mode == "track":
         track(client)
+    elif mode == "overflow":
+        overflow(client, int(count))
     else:
         emit_many(client, int(count))
     if mode == "no_disk":

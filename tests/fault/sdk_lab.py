@@ -1,12 +1,13 @@
 """What the faults of the SDK share: an app to kill, what Kafka holds of it, and its next start."""
 
+import json
 import random
 import subprocess
 import sys
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,9 @@ from keeprate.producers import Keeprate, Stats
 from keeprate.schemas.decode import decode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import DEFAULT_PARTITIONS, SOURCES
+
+Way = Mapping[str, Any]
+"""What a client is told of its way to Kafka: brokers, or a collector's url and key."""
 
 
 class Landed(NamedTuple):
@@ -43,6 +47,10 @@ class Landed(NamedTuple):
     def check(self) -> None:
         """Every producer's numbers begin at 1 and have no gap, and every key's events are in order."""
         assert (self.gaps, self.doubled) == (0, 0)
+        self.check_order()
+
+    def check_order(self) -> None:
+        """Every key's events are in order."""
         for key, numbers in self.order.items():
             assert numbers == sorted(numbers), key
 
@@ -85,15 +93,15 @@ def _read(consumer: Consumer, topic: str, partition: int) -> Iterator[Any]:
             yield event
 
 
-def start_app(mode: str, app: str, brokers: str, spool: Path, count: int) -> "subprocess.Popen[str]":
+def start_app(mode: str, app: str, way: Way, spool: Path, count: int) -> "subprocess.Popen[str]":
     """The app of sdk_app.py as a process of its own."""
-    command = [sys.executable, "-m", "tests.fault.sdk_app", mode, app, brokers, str(spool), str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "tests.fault.sdk_app", mode, app, json.dumps(way), str(spool), str(count)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def adopt(app: str, brokers: str, spool: Path) -> Stats:
+def adopt(app: str, way: Way, spool: Path) -> Stats:
     """Start the app again, emit one event, deliver everything; the accounts after the end."""
-    client = Keeprate(app, brokers=brokers, spool_dir=spool)
+    client = Keeprate(app, spool_dir=spool, **way)
     client.feedback(uuid7()).shown()
     # The sender adopts before it sends, so the event's acknowledgement comes after the adoption.
     assert client.flush(60) == 0
@@ -112,9 +120,9 @@ def files_in(spool: Path) -> list[Path]:
     return [path for path in spool.rglob("*") if path.is_file()]
 
 
-def emit_until_killed(app: str, brokers: str, spool: Path, count: int) -> int:
+def emit_until_killed(app: str, way: Way, spool: Path, count: int) -> int:
     """Have the app emit, kill it after about so many events; how many it had emitted at least."""
-    process = start_app("kill", app, brokers, spool, 0)
+    process = start_app("kill", app, way, spool, 0)
     assert process.stdout is not None
     last = 0
     for line in process.stdout:
@@ -153,11 +161,11 @@ class Killed(NamedTuple):
     doubled: int
 
 
-def killed_again_and_again(brokers: str, app: str, spool: Path, rng: random.Random) -> Killed:
+def killed_again_and_again(bootstrap: str, way: Way, app: str, spool: Path, rng: random.Random) -> Killed:
     """Each start adopts what the last ones left, and is killed too, until the last one delivers everything."""
-    counts = [emit_until_killed(app, brokers, spool, rng.randrange(100, 15_000)) for _ in range(rng.randrange(3, 6))]
-    lost = adopt(app, brokers, spool).lost
-    found = landed(brokers, app)
+    counts = [emit_until_killed(app, way, spool, rng.randrange(100, 15_000)) for _ in range(rng.randrange(3, 6))]
+    lost = adopt(app, way, spool).lost
+    found = landed(bootstrap, app)
     found.check()
     # A producer's id begins with its time, so the starts are in this order; the last is the one that was not killed.
     producers = sorted(found.sequences)

@@ -21,6 +21,7 @@ from keeprate.schemas.topics import SOURCES
 from tests.fault.lab import LinkedBroker
 from tests.fault.links import Link
 from tests.fault.sdk_lab import (
+    Way,
     adopt,
     balanced,
     emit_until_killed,
@@ -48,6 +49,12 @@ def _empty_topics(own_broker: KafkaBroker) -> Iterator[None]:
     yield
     for topic in SOURCES:
         remove_records(own_broker.bootstrap, topic.name)
+
+
+@pytest.fixture
+def way(own_broker: KafkaBroker) -> Way:
+    """To that broker."""
+    return {"brokers": own_broker.bootstrap}
 
 
 @pytest.fixture
@@ -96,11 +103,13 @@ def test_a_broker_killed_under_load_costs_nothing(own_broker: KafkaBroker, app: 
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_killed_app_loses_nothing_that_emit_took(own_broker: KafkaBroker, app: str, spool: Path, seed: int) -> None:
+def test_a_killed_app_loses_nothing_that_emit_took(
+    own_broker: KafkaBroker, way: Way, app: str, spool: Path, seed: int
+) -> None:
     """kill -9 at a random moment: the next start delivers the rest; nothing taken is missing, keys stay in order."""
     rng = random.Random(seed)
-    last = emit_until_killed(app, own_broker.bootstrap, spool, rng.randrange(100, 20_000))
-    stats = adopt(app, own_broker.bootstrap, spool)
+    last = emit_until_killed(app, way, spool, rng.randrange(100, 20_000))
+    stats = adopt(app, way, spool)
     assert stats.lost == 0
     found = landed(own_broker.bootstrap, app)
     found.check()
@@ -109,17 +118,17 @@ def test_a_killed_app_loses_nothing_that_emit_took(own_broker: KafkaBroker, app:
 
 
 def test_an_app_killed_while_the_brokers_are_down_keeps_its_events(
-    own_broker: KafkaBroker, app: str, spool: Path
+    own_broker: KafkaBroker, way: Way, app: str, spool: Path
 ) -> None:
     """Nobody was there to take them: the next start takes over every event, and the accounts say how many."""
-    last = emit_until_killed(app, "127.0.0.1:1", spool, 30_000)
+    last = emit_until_killed(app, {"brokers": "127.0.0.1:1"}, spool, 30_000)
     # The brokers have moved meanwhile: who adopts is found by the app and its brokers, so the spool is moved with them.
     (old,) = spool.iterdir()
     with Keeprate(app, brokers=own_broker.bootstrap, spool_dir=spool):
         (home,) = (path for path in spool.iterdir() if path != old)
     home.rmdir()
     old.rename(home)
-    stats = adopt(app, own_broker.bootstrap, spool)
+    stats = adopt(app, way, spool)
     assert stats.adopted >= last
     assert stats.lost == 0
     found = landed(own_broker.bootstrap, app)
@@ -128,9 +137,9 @@ def test_an_app_killed_while_the_brokers_are_down_keeps_its_events(
     assert sum(map(len, found.sequences.values())) == stats.delivered
 
 
-def test_an_app_that_exits_without_close_delivers(own_broker: KafkaBroker, app: str, spool: Path) -> None:
+def test_an_app_that_exits_without_close_delivers(own_broker: KafkaBroker, way: Way, app: str, spool: Path) -> None:
     """The exit of the interpreter closes the client."""
-    process = start_app("exit", app, own_broker.bootstrap, spool, 5_000)
+    process = start_app("exit", app, way, spool, 5_000)
     process.communicate()
     assert process.returncode == 0
     found = landed(own_broker.bootstrap, app)
@@ -139,21 +148,23 @@ def test_an_app_that_exits_without_close_delivers(own_broker: KafkaBroker, app: 
     assert files_in(spool) == []
 
 
-def test_every_process_of_a_fork_has_its_own_events(own_broker: KafkaBroker, app: str, spool: Path) -> None:
+def test_every_process_of_a_fork_has_its_own_events(own_broker: KafkaBroker, way: Way, app: str, spool: Path) -> None:
     """A parent, a child that exits and a child that vanishes: three producers, each without a gap or a repetition."""
-    process = start_app("fork", app, own_broker.bootstrap, spool, 500)
+    process = start_app("fork", app, way, spool, 500)
     process.communicate()
     assert process.returncode == 0
-    adopt(app, own_broker.bootstrap, spool)
+    adopt(app, way, spool)
     found = landed(own_broker.bootstrap, app)
     found.check()
     assert sorted(len(set(each)) for each in found.sequences.values()) == [1, 500, 500, 1_000]
     assert files_in(spool) == []
 
 
-def test_events_are_held_in_memory_while_no_file_can_be_made(own_broker: KafkaBroker, app: str, spool: Path) -> None:
+def test_events_are_held_in_memory_while_no_file_can_be_made(
+    own_broker: KafkaBroker, way: Way, app: str, spool: Path
+) -> None:
     """A disk that refuses every segment costs nothing as long as the brokers are there."""
-    process = start_app("no_disk", app, own_broker.bootstrap, spool, 5_000)
+    process = start_app("no_disk", app, way, spool, 5_000)
     out, _ = process.communicate()
     assert process.returncode == 0
     assert "delivered=5000" in out
@@ -303,10 +314,10 @@ def test_records_without_an_answer_go_out_through_a_new_producer(
 
 
 def test_an_app_killed_while_it_tracks_makes_its_checks_after_the_restart(
-    own_broker: KafkaBroker, app: str, spool: Path
+    own_broker: KafkaBroker, way: Way, app: str, spool: Path
 ) -> None:
     """The checks that were to come are read again by their ref, and come late rather than never."""
-    process = start_app("track", app, own_broker.bootstrap, spool, 0)
+    process = start_app("track", app, way, spool, 0)
     assert process.stdout is not None
     process.stdout.readline()
     process.kill()

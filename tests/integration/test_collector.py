@@ -4,7 +4,6 @@ import gzip
 import json
 import shlex
 import signal
-import ssl
 import subprocess
 import sys
 import time
@@ -27,7 +26,7 @@ from keeprate.producers.collector.gate.keys import Quotas
 from keeprate.producers.collector.otel.identity import span_generation_id
 from keeprate.schemas import decode
 from keeprate.schemas.ids import uuid7
-from tests.collecting import CollectorProcess, landed
+from tests.collecting import CollectorProcess, certificate_in, landed
 from tests.streaming import create_topics
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -480,29 +479,9 @@ def test_what_was_accepted_is_in_kafka_however_it_ends(kafka: KafkaBroker, tmp_p
 
 def test_it_serves_tls(kafka: KafkaBroker, tmp_path: Path) -> None:
     """With a certificate and key in PEM files."""
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
-    files = ("-keyout", str(key), "-out", str(certificate))
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, *files],
-        check=True,
-        capture_output=True,
-    )
     create_topics(kafka.bootstrap)
-    options = ("--tls-certificate", str(certificate), "--tls-key", str(key))
-    collector = CollectorProcess(tmp_path / "data", kafka.bootstrap, "tls", *options)
-    collector.process.start()
-    url = f"https://127.0.0.1:{collector.port}"
-    deadline_s = time.monotonic() + 30
-    context = ssl.create_default_context(cafile=str(certificate))
-    try:
-        while True:
-            try:
-                answer = httpx.post(f"{url}/v1/events", json=[vote()], headers=collector.headers(), verify=context)
-                break
-            except httpx.ConnectError:
-                assert time.monotonic() < deadline_s
-                time.sleep(0.1)
+    with CollectorProcess(tmp_path, kafka.bootstrap, "tls", tls=certificate_in(tmp_path)) as collector:
+        context = collector.trusted
+        assert context is not None
+        answer = httpx.post(f"{collector.url}/v1/events", json=[vote()], headers=collector.headers(), verify=context)
         assert answer.status_code == 202
-    finally:
-        collector.process.terminate()
