@@ -160,10 +160,15 @@ def _checked(event: Event, recorded_ms: int | None) -> Event:
     if NIL_ID in (event["event_id"], event["generation_id"]):
         field = "event_id" if event["event_id"] == NIL_ID else "generation_id"
         raise ContractError("invalid", f"{NIL_ID}, the nil UUID, identifies nothing: make an id for each", field)
-    if recorded_ms is not None and event["occurred_at"] > recorded_ms + MAX_AHEAD_MS and recorded_ms > 0:
+    if recorded_ms is not None and is_too_far_ahead(event["occurred_at"], recorded_ms):
         reason = explain.too_far_ahead(event["occurred_at"], recorded_ms, MAX_AHEAD_MS)
         raise ContractError("invalid", reason, "occurred_at")
     return event
+
+
+def is_too_far_ahead(occurred_at: int, recorded_ms: int | None) -> bool:
+    """Whether an event is dated so long after its record that its clock is none."""
+    return recorded_ms is not None and occurred_at > recorded_ms + MAX_AHEAD_MS and recorded_ms > 0
 
 
 def _verdict(event: Event, recorded_ms: int | None) -> Event | ContractError:

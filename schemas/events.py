@@ -7,6 +7,8 @@ Lengths and distances count UTF-16 code units, so that they agree with JavaScrip
 since the epoch in UTC, by the client's clock.
 """
 
+from collections.abc import Callable
+from inspect import signature
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, ConfigDict, Field, with_config
@@ -269,66 +271,80 @@ class Evaluation(Envelope):
     explanation: NotRequired[Text | None]
 
 
-def _vote_rules(event: Vote) -> Vote:
-    value, score = event.get("value"), event.get("score")
+class Between:
+    """A rule between fields: called with those that it names as parameters, None for what is absent; ValueError says
+    what is wrong.
+
+    A class, because pydantic is not the only one to keep it (`structs.forms`).
+    """
+
+    def __init__(self, rule: Callable[..., None]) -> None:
+        self.rule = rule
+        self.fields = tuple(signature(rule).parameters)
+
+    def __call__(self, event: Any) -> Any:
+        self.rule(*map(event.get, self.fields))
+        return event
+
+
+def _vote_rule(value: int | None, score: float | None, scale_min: float | None, scale_max: float | None) -> None:
     if (value is None) == (score is None):
         raise ValueError("value, score: give exactly one of them")
     if score is not None:
-        low, high = event.get("scale_min"), event.get("scale_max")
-        if low is None or high is None or not low < high:
+        if scale_min is None or scale_max is None or not scale_min < scale_max:
             raise ValueError("scale_min, scale_max: a score needs both, scale_min below scale_max")
-        if not low <= score <= high:
-            raise ValueError(f"score: {score} is outside the scale {low} to {high}")
-    return event
+        if not scale_min <= score <= scale_max:
+            raise ValueError(f"score: {score} is outside the scale {scale_min} to {scale_max}")
 
 
-def _edit_rules(event: Edit) -> Edit:
-    lengths = event.get("original_length"), event.get("corrected_length")
-    distance = event.get("distance")
-    if distance is None:
-        if event.get("corrected_text") is None:
-            raise ValueError("corrected_text, distance: give the text, or the distance with both lengths")
-        return event
-    _distance_rules(distance, lengths, "original_length, corrected_length")
-    return event
+def _edit_rule(
+    distance: int | None, corrected_text: str | None, original_length: int | None, corrected_length: int | None
+) -> None:
+    if distance is not None:
+        _distance_rule(distance, original_length, corrected_length, "original_length, corrected_length")
+    elif corrected_text is None:
+        raise ValueError("corrected_text, distance: give the text, or the distance with both lengths")
 
 
-def _distance_rules(distance: int, lengths: tuple[int | None, int | None], names: str) -> None:
-    a, b = lengths
+def _distance_rule(distance: int, a: int | None, b: int | None, names: str) -> None:
     if a is None or b is None:
         raise ValueError(f"{names}: a distance needs both lengths")
     if not abs(a - b) <= distance <= max(a, b):
         raise ValueError(f"distance: {distance} is impossible between texts of {a} and {b} code units")
 
 
-def _retention_rules(event: RetentionCheck) -> RetentionCheck:
-    horizon_s, status = event.get("horizon_s"), event["status"]
-    if (horizon_s is None) == (event.get("moment") is None):
+def _retention_rule(
+    horizon_s: int | None,
+    moment: str | None,
+    status: str,
+    reason: str | None,
+    elapsed_ms: int,
+    original_length: int | None,
+    current_length: int | None,
+    distance: int | None,
+) -> None:
+    if (horizon_s is None) == (moment is None):
         raise ValueError("horizon_s, moment: give exactly one of them")
     if status == "unobserved":
-        if event.get("reason") is None:
+        if reason is None:
             raise ValueError("reason: an unobserved check says why")
-        return event
-    if horizon_s is not None and event["elapsed_ms"] < horizon_s * 1000:
-        raise ValueError(f"elapsed_ms: {event['elapsed_ms']} is before the horizon of {horizon_s} s")
-    current_length = event.get("current_length")
+        return
+    if horizon_s is not None and elapsed_ms < horizon_s * 1000:
+        raise ValueError(f"elapsed_ms: {elapsed_ms} is before the horizon of {horizon_s} s")
     if status == "removed":
         if current_length:
             raise ValueError("current_length: removed means that nothing is left, so 0 or absent")
-        return event
+        return
     if not current_length:
         raise ValueError("current_length: present needs a length above 0; an empty text has status removed")
-    distance = event.get("distance")
     if distance is None:
         raise ValueError("distance: present needs the distance and both lengths")
-    _distance_rules(distance, (event.get("original_length"), current_length), "original_length, current_length")
-    return event
+    _distance_rule(distance, original_length, current_length, "original_length, current_length")
 
 
-def _evaluation_rules(event: Evaluation) -> Evaluation:
-    if event.get("value") is None and event.get("label") is None:
+def _evaluation_rule(value: float | None, label: str | None) -> None:
+    if value is None and label is None:
         raise ValueError("value, label: give at least one of them")
-    return event
 
 
 Event = Generation | Action | Flag | Vote | Edit | RetentionCheck | Evaluation
@@ -338,10 +354,10 @@ CheckedEvent = Annotated[
     Generation
     | Action
     | Flag
-    | Annotated[Vote, AfterValidator(_vote_rules)]
-    | Annotated[Edit, AfterValidator(_edit_rules)]
-    | Annotated[RetentionCheck, AfterValidator(_retention_rules)]
-    | Annotated[Evaluation, AfterValidator(_evaluation_rules)],
+    | Annotated[Vote, AfterValidator(Between(_vote_rule))]
+    | Annotated[Edit, AfterValidator(Between(_edit_rule))]
+    | Annotated[RetentionCheck, AfterValidator(Between(_retention_rule))]
+    | Annotated[Evaluation, AfterValidator(Between(_evaluation_rule))],
     Field(discriminator="type"),
 ]
 """The union with the rules between fields, for `pydantic.TypeAdapter`."""

@@ -30,10 +30,11 @@ MAX_HORIZON_S: Final = 10 * 366 * 86_400
 
 
 _HEX: Final = "[0-9a-fA-F]"
+UUID_PATTERN: Final = rf"^{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}$"
 # Some languages write them in upper case. What is compared, hashed and stored is in lower case.
 Uuid = Annotated[
     str,
-    StringConstraints(to_lower=True, pattern=rf"^{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}$"),
+    StringConstraints(to_lower=True, pattern=UUID_PATTERN),
     Field(description="a UUID, such as 0198c0de-0000-7000-8000-000000000001"),
 ]
 TraceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="32 hexadecimal digits in lower case")]

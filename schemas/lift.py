@@ -1,10 +1,14 @@
-"""What an event says, as an outcome: the step from facts to the semilattice. Pure."""
+"""What an event says, as an outcome: the step from facts to the semilattice. Pure. Needs the extra `worker` or `sink`.
+
+An event is read as a struct (`structs`), whose fields are its attributes, because most of them are looked at once and
+never again; a dictionary is made into one first.
+"""
 
 from collections.abc import Callable, Iterable
 from math import isfinite
 from typing import Any, Final
 
-from keeprate.schemas.events import Action, Edit, Evaluation, Event, Flag, Generation, RetentionCheck, Vote
+from keeprate.schemas.events import Event
 from keeprate.schemas.outcome import SEPARATOR, Outcome, absorb, key_of
 from keeprate.schemas.registers import (
     ACCEPT,
@@ -16,6 +20,7 @@ from keeprate.schemas.registers import (
     UNKNOWN,
     VOTE,
 )
+from keeprate.schemas.structs.reading import struct_of
 
 
 def fold(events: Iterable[Event]) -> dict[str, Outcome]:
@@ -27,40 +32,42 @@ def fold(events: Iterable[Event]) -> dict[str, Outcome]:
     return outcomes
 
 
-def lift(event: Event) -> list[tuple[str, Outcome]]:
+def lift(event: Any) -> list[tuple[str, Outcome]]:
     """What one event says: the key of each suggestion it speaks of, with an outcome that holds this fact alone.
 
     The outcome of a suggestion is the merge of all that its events lift to. A generation speaks of each of its choices.
+    event: a struct of `structs.reading.read`, or an `Event`.
     """
-    app, generation_id = event["app"], event["generation_id"]
-    fact = _LIFTS[event["type"]](event)
-    if event["type"] != "generation":
-        return [(key_of(app, generation_id, event.get("choice_index") or 0), fact)]
+    if isinstance(event, dict):
+        event = struct_of(event)
+    app, generation_id = event.app, event.generation_id
+    fact = _LIFTS[event.type](event)
+    if event.type != "generation":
+        return [(key_of(app, generation_id, event.choice_index or 0), fact)]
     # Each choice has its own, which may grow.
     return [(key_of(app, generation_id, index), dict(fact)) for index in range(_choices(event))]
 
 
-def _choices(event: Generation) -> int:
+def _choices(event: Any) -> int:
     # An app may say nothing of its choices: the highest index that the event implies then counts.
-    return max(event.get("choice_count") or 1, len(event.get("output") or ()), (event.get("choice_index") or 0) + 1)
+    return max(event.choice_count or 1, len(event.output or ()), (event.choice_index or 0) + 1)
 
 
-def _who(event: Event) -> str:
-    return event.get("user") or event.get("session") or ""
+def _who(event: Any) -> str:
+    return event.user or event.session or ""
 
 
-def _lift_generation(event: Generation) -> Outcome:
-    offered, called = len(event.get("tools_offered") or ()), len(event.get("tools_called") or ())
+def _lift_generation(event: Any) -> Outcome:
+    offered, called = len(event.tools_offered or ()), len(event.tools_called or ())
     return {"generation": GENERATION.of(event, tools_offered=offered, tools_called=called)}
 
 
-def _lift_action(event: Action) -> Outcome:
-    action, at = event["action"], event["occurred_at"]
-    length, lines = event.get("length"), event.get("lines")
+def _lift_action(event: Any) -> Outcome:
+    action, at = event.action, event.occurred_at
     outcome: Outcome = {}
     prefix = ""
     if action in ("accept", "accept_partial"):
-        mode = event.get("accept_mode") or "user"
+        mode = event.accept_mode or "user"
         outcome["accept"] = ACCEPT.of(event, mode=mode)
         if mode == "auto":
             action = "accept_auto"
@@ -69,12 +76,12 @@ def _lift_action(event: Action) -> Outcome:
         prefix = "shown"
     outcome["first_at"] = {action: at}
     outcome["last_at"] = {action: at}
-    if prefix and length is not None:
-        outcome[f"{prefix}_length"] = length
-    if prefix and lines is not None:
-        outcome[f"{prefix}_lines"] = lines
-    if (dwell_ms := event.get("dwell_ms")) is not None:
-        outcome["dwell_ms"] = dwell_ms
+    if prefix and event.length is not None:
+        outcome[f"{prefix}_length"] = event.length
+    if prefix and event.lines is not None:
+        outcome[f"{prefix}_lines"] = event.lines
+    if event.dwell_ms is not None:
+        outcome["dwell_ms"] = event.dwell_ms
     return outcome
 
 
@@ -93,36 +100,35 @@ def verdict(value: int | None, score: float | None, low: float | None, high: flo
     return (share > 0.5) - (share < 0.5), share
 
 
-def _lift_vote(event: Vote) -> Outcome:
-    value, score = verdict(event.get("value"), event.get("score"), event.get("scale_min"), event.get("scale_max"))
+def _lift_vote(event: Any) -> Outcome:
+    value, score = verdict(event.value, event.score, event.scale_min, event.scale_max)
     return {"votes": {_who(event): VOTE.of(event, value=value, score=score)}}
 
 
-def _lift_flag(event: Flag) -> Outcome:
-    register = FLAG.of(event, active=int(event["status"] == "set"))
-    return {"flags": {f"{event['label']}{SEPARATOR}{_who(event)}": register}}
+def _lift_flag(event: Any) -> Outcome:
+    register = FLAG.of(event, active=int(event.status == "set"))
+    return {"flags": {f"{event.label}{SEPARATOR}{_who(event)}": register}}
 
 
-def _lift_edit(event: Edit) -> Outcome:
+def _lift_edit(event: Any) -> Outcome:
     return {"corrections": {_who(event): CORRECTION.of(event)}}
 
 
-def _lift_retention(event: RetentionCheck) -> Outcome:
-    current_length = 0 if event["status"] == "removed" else event.get("current_length")
+def _lift_retention(event: Any) -> Outcome:
+    current_length = 0 if event.status == "removed" else event.current_length
     register = RETENTION.of(
         event,
         current_length=UNKNOWN if current_length is None else current_length,
-        branch_changed=int(event.get("branch_changed") or False),
-        range_clipped=int(event.get("range_clipped") or False),
+        branch_changed=int(event.branch_changed or False),
+        range_clipped=int(event.range_clipped or False),
     )
-    horizon_s = event.get("horizon_s")
-    key = str(horizon_s) if horizon_s is not None else str(event.get("moment"))
+    key = str(event.horizon_s) if event.horizon_s is not None else str(event.moment)
     return {"retention": {key: register}}
 
 
-def _lift_evaluation(event: Evaluation) -> Outcome:
-    key = SEPARATOR.join((event["name"], event["annotator_kind"], event.get("annotator") or ""))
-    return {"evaluations": {key: EVALUATION.of(event, has_value=int(event.get("value") is not None))}}
+def _lift_evaluation(event: Any) -> Outcome:
+    key = SEPARATOR.join((event.name, event.annotator_kind, event.annotator or ""))
+    return {"evaluations": {key: EVALUATION.of(event, has_value=int(event.value is not None))}}
 
 
 _LIFTS: Final[dict[str, Callable[[Any], Outcome]]] = {

@@ -52,20 +52,20 @@ def _reader(columns: Sequence[Column]) -> Callable[..., list[Any]]:
     """
     given = "".join(f", {column.name}" for column in columns if column.given)
     values = ", ".join(column.name if column.given else _source(column) for column in columns)
-    make: Callable[..., list[Any]] = eval(f"lambda event{given}: [(_get := event.get) and {values}]")
+    make: Callable[..., list[Any]] = eval(f"lambda event{given}: [{values}]")
     return make
 
 
 def _source(column: Column) -> str:
     if not column.default:
-        return f"(_get({column.name!r}) or {column.default!r})"
-    return f"({column.default!r} if (_said := _get({column.name!r})) is None else _said)"
+        return f"(event.{column.name} or {column.default!r})"
+    return f"({column.default!r} if (_said := event.{column.name}) is None else _said)"
 
 
 class Register:
     """The columns of a register, in their order.
 
-    of: makes one of an event, and of the values of the columns that are given.
+    of: makes one of an event as a struct, and of the values of the columns that are given.
     """
 
     def __init__(self, *columns: Column) -> None:

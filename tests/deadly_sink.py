@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Any, Final
 
-from keeprate.schemas.decode import decode
+from keeprate.schemas.structs.reading import read
 from keeprate.sinks.landing import rows
 from keeprate.sinks.landing.partition import FlushPolicy
 from keeprate.sinks.landing.run import SinkSettings, log_to_stderr, run
@@ -21,9 +21,9 @@ def main(brokers: str, store_url: str) -> None:
     def deadly(value: bytes | None, *where: Any) -> Any:
         if MARK in (value or b""):
             os.kill(os.getpid(), signal.SIGKILL)
-        return decode(value, *where)
+        return read(value, *where)
 
-    setattr(rows, "decode", deadly)  # noqa: B010 (it is the module's own name for it)
+    setattr(rows, "read", deadly)  # noqa: B010 (it is the module's own name for it)
     log_to_stderr("INFO")
     # A static member is not waited for by the group when it comes back.
     kafka = {"group.instance.id": "one", "session.timeout.ms": 6000}

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from keeprate.schemas.checked_outcome import read_row
 from keeprate.schemas.dead_letters import (
@@ -30,10 +30,11 @@ from keeprate.schemas.dead_letters import (
     decode_headers,
     quarantine,
 )
-from keeprate.schemas.decode import ContractError, decode, encode
-from keeprate.schemas.events import Event
+from keeprate.schemas.decode import ContractError, encode
 from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten, Trace, refused_stub, without_digest
 from keeprate.schemas.outcome import encode_outcome, parse_key
+from keeprate.schemas.structs.forms import encode_struct
+from keeprate.schemas.structs.reading import mapping_of, read
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
 from keeprate.sinks.kafka.records import UNREADABLE, Record
 
@@ -164,10 +165,10 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
     for record in records:
         value = record.value() or b""
         try:
-            event = decode(value, record.timestamp()[1], record.key())
+            event = read(value, record.timestamp()[1], record.key())
             # By its type, not by its topic: the join takes an event from either, and both must agree.
-            rows = generations if event["type"] == "generation" else feedback
-            value = encode(_left(forgotten, event, batch.traces) if anybody else event)
+            rows = generations if event.type == "generation" else feedback
+            value = _left(forgotten, event, batch.traces) if anybody else encode_struct(event)
             tail = _fact_tail(record.offset(), _time_ms(record))
             row = b"".join((_varint(len(value)), value, where, tail))
         except Exception as error:  # noqa: BLE001 - whatever a record brings about, it is that record's alone
@@ -175,16 +176,18 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
             continue
         rows.records.append(record)
         rows.encoded.append(row)
-        apps.append(event["app"])
+        apps.append(event.app)
     batch.accepted = Counter(apps)
     return batch
 
 
-def _left(forgotten: Forgotten, event: Event, traces: set[Trace]) -> Event:
-    left = forgotten.event(event)
-    if left is not event:
-        traces.update(forgotten.traces(event))
-    return left
+def _left(forgotten: Forgotten, event: Any, traces: set[Trace]) -> bytes:
+    said = mapping_of(event)
+    left = forgotten.event(said)
+    if left is said:
+        return encode_struct(event)
+    traces.update(forgotten.traces(said))
+    return encode(left)
 
 
 def _sort_encoded(

@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from keeprate.schemas.dead_letters import DeadLetter, Headers, app_of, dead_letter, quarantine
-from keeprate.schemas.decode import ContractError, decode
+from keeprate.schemas.decode import ContractError
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import Outcome, absorb, merge
+from keeprate.schemas.structs.reading import read
 
 MAX_OUTCOME_BYTES: Final = 1 << 20
 """A suggestion that thousands voted on. Each change writes the whole outcome, and Kafka takes no record of any size."""
@@ -94,12 +95,12 @@ def sift(records: Iterable[Record]) -> Sifted:
     accepted: dict[str, int] = defaultdict(int)
     for record in records:
         try:
-            event = decode(record.value, record.timestamp, record.key)
+            event = read(record.value, record.timestamp, record.key)
         except ContractError as error:
             refusals.append(refuse(record, error))
             continue
-        accepted[event["app"]] += 1
-        at_ms = event["occurred_at"]
+        accepted[event.app] += 1
+        at_ms = event.occurred_at
         for key, fact in lift(event):
             if (known := facts.get(key)) is None:
                 facts[key], times_ms[key] = fact, at_ms
@@ -132,7 +133,7 @@ def refuse_overflow(records: Iterable[Record], refusals: Iterable[Refusal], keys
     error = ContractError("too_large", f"the suggestion's outcome would exceed {MAX_OUTCOME_BYTES} bytes")
     refused = {id(refusal.record) for refusal in refusals}
     accepted = [record for record in records if id(record) not in refused]
-    events = [decode(record.value, record.timestamp, record.key) for record in accepted]
+    events = [read(record.value, record.timestamp, record.key) for record in accepted]
     pairs = zip(accepted, events, strict=True)
     return [refuse(record, error) for record, event in pairs if any(key in keys for key, _ in lift(event))]
 

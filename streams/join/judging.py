@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from keeprate.schemas.decode import ContractError, decode
+from keeprate.schemas.decode import ContractError
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import Outcome, encode_outcome, merge
+from keeprate.schemas.structs.reading import read
 from keeprate.streams.join.feedback_join import Record, Sifted, Step, join, refuse, set_aside, sift
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class _Each:
     def take(self, record: Record) -> None:
         """All that a record says, or nothing of it."""
         try:
-            event = decode(record.value, record.timestamp, record.key)
+            event = read(record.value, record.timestamp, record.key)
             facts = lift(event)
         except MemoryError:
             raise
@@ -126,9 +127,9 @@ class _Each:
             self.quarantine(record, error)
             return
         known.update(merged)
-        at_ms, times_ms = event["occurred_at"], self.sifted.times_ms
+        at_ms, times_ms = event.occurred_at, self.sifted.times_ms
         times_ms.update({key: max(at_ms, times_ms.get(key, at_ms)) for key in merged})
-        self.sifted.accepted[event["app"]] += 1
+        self.sifted.accepted[event.app] += 1
 
     def quarantine(self, record: Record, error: Exception) -> None:
         """Set a record aside. The log has the whole trace once for each fault."""

@@ -157,7 +157,7 @@ def test_an_app_that_is_refused_stops_no_other(bootstrap: str, name: str, tmp_pa
 _DYING = """
 import os, sys
 from keeprate.deploy import cli
-from keeprate.schemas.decode import decode
+from keeprate.schemas.structs.reading import read
 from keeprate.streams.join import feedback_join
 from keeprate.streams.join import judging
 
@@ -166,9 +166,9 @@ mark = sys.argv.pop(1).encode()
 def dying(value, *rest):
     if mark in (value or b""):
         os.abort()
-    return decode(value, *rest)
+    return read(value, *rest)
 
-feedback_join.decode = judging.decode = dying
+feedback_join.read = judging.read = dying
 cli.main()
 """
 

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeprate.schemas.dead_letters import QUARANTINED, decode_headers
-from keeprate.schemas.decode import decode
+from keeprate.schemas.structs.reading import read
 from keeprate.schemas.topics import FEEDBACK
 from keeprate.sinks.kafka.client import Consumer, End
 from keeprate.sinks.kafka.errors import BrokerError, BrokerUnavailableError, FencedError
@@ -358,11 +358,11 @@ def test_only_the_records_that_end_processes_are_set_aside(seed: int, count: int
     def deadly(value: bytes | None, *where: Any) -> Any:
         if set(_numbers(value or b"")) & ends_sink:
             raise _Ended
-        return decode(value, *where)
+        return read(value, *where)
 
     deadline_s = time.monotonic() + 60
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "decode", deadly)
+        patch.setattr(rows, "read", deadly)
         sink, member = _start(world)
         while not _landed(world):
             try:
@@ -394,10 +394,10 @@ def test_a_record_that_ended_processes_is_not_tried_again_once_it_is_in_the_ledg
     def deadly(value: bytes | None, *where: Any) -> Any:
         if 1 in _numbers(value or b""):
             raise _Ended
-        return decode(value, *where)
+        return read(value, *where)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "decode", deadly)
+        patch.setattr(rows, "read", deadly)
         sink, _ = _start(world)
         deadline_s = time.monotonic() + 60
         while not _landed(world):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keeprate.schemas.decode import decode
+from keeprate.schemas.structs.reading import read
 from keeprate.streams.crashes import FATAL_ENDINGS, Journal
 from keeprate.streams.join import feedback_join, judging
 from keeprate.streams.join.judging import judge_each
@@ -29,7 +29,7 @@ class Process:
         self.state = MemoryState()
         self.fatal = True
         for module in (feedback_join, judging):
-            patch.setattr(module, "decode", self._decode)
+            patch.setattr(module, "read", self._decode)
         # An end is an end: no `finally` runs then.
         patch.setattr(Journal, "end", lambda journal: self._end(journal))
 
@@ -37,7 +37,7 @@ class Process:
         if self.fatal and MARK in value:
             self.ended = True
             raise Ended
-        return decode(value, *rest)
+        return read(value, *rest)
 
     _real_end = Journal.end
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from keeprate.schemas.decode import decode
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import absorb, decode_outcome, encode_outcome, merge
+from keeprate.schemas.structs.reading import read
 from keeprate.streams.join import feedback_join, judging
 from keeprate.streams.join.expiry import stamp, value_of
 from keeprate.streams.state.partition import MemoryState
@@ -47,12 +47,12 @@ def raising(kind: type[BaseException], real: Callable[..., Any], marked: Callabl
 
 def _in_decode(patch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
     for module in (feedback_join, judging):
-        patch.setattr(module, "decode", raising(kind, decode, lambda value, *_: MARK in value))
+        patch.setattr(module, "read", raising(kind, read, lambda value, *_: MARK in value))
 
 
 def _in_lift(patch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
     for module in (feedback_join, judging):
-        patch.setattr(module, "lift", raising(kind, lift, lambda event: MARK.decode() in event["user"]))
+        patch.setattr(module, "lift", raising(kind, lift, lambda event: MARK.decode() in event.user))
 
 
 def _in_merge(patch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:

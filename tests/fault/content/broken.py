@@ -44,7 +44,7 @@ def _judging_raises() -> None:
     judge = lift._LIFTS["vote"]
 
     def raising(event: Any) -> Outcome:
-        if event["app"] == HOSTILE:
+        if event.app == HOSTILE:
             raise ZeroDivisionError("of a score by its scale")
         return judge(event)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from keeprate.schemas.checked_outcome import read_row
 from keeprate.schemas.dead_letters import HEAD_BYTES, NAMES, QUARANTINED, encode_letter
-from keeprate.schemas.decode import decode
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
+from keeprate.schemas.structs.reading import read
 from keeprate.sinks.kafka.records import UNREADABLE
 from keeprate.sinks.landing import rows
 from keeprate.sinks.landing.rows import DEAD_LETTERS_TABLE, FEEDBACK_TABLE, OUTCOMES_TABLE, set_aside, sort
@@ -31,9 +31,9 @@ def test_what_a_record_raises_is_its_own_alone(monkeypatch: pytest.MonkeyPatch, 
     def raising(value: bytes | None, *where: Any) -> Any:
         if b"000000000002" in (value or b""):
             raise error("of this record")
-        return decode(value, *where)
+        return read(value, *where)
 
-    monkeypatch.setattr(rows, "decode", raising)
+    monkeypatch.setattr(rows, "read", raising)
     batch = sort("keeprate.feedback", 2, [FakeRecord(n, GOOD % n) for n in range(1, 4)])
     assert [record.offset() for record in batch.tables[FEEDBACK_TABLE].records] == [1, 3]
     ((record, letter),) = batch.rejects
@@ -142,7 +142,7 @@ def test_headers_that_cannot_be_read_are_not_whole() -> None:
 
 def test_a_record_set_aside_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is quarantined with its bytes; a dead letter is a row that has its size and digest alone."""
-    monkeypatch.setattr(rows, "decode", None)
+    monkeypatch.setattr(rows, "read", None)
     batch = set_aside("keeprate.feedback", 0, [FakeRecord(7, GOOD % 1)], TimeoutError("died"))
     assert [(letter.offset, letter.error_type) for _, letter in batch.rejects] == [(7, QUARANTINED)]
     aside = set_aside("keeprate.dead-letters", 0, [FakeRecord(7, b"poison" * 9)], TimeoutError("died"))
