@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from keeprate.deploy.page import answers, happenings
+from keeprate.deploy.page import answers, documents, happenings
 from keeprate.deploy.page.files import Files, charts, charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
@@ -41,7 +41,7 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _COUNTING: Final = {"at_once": 6, "waiting": 24}
 _FACTS: Final = {"at_once": 4, "waiting": 64}
 _WAIT_S: Final = 10.0
-_QUICK: Final = frozenset({"status", "feedback", "intake"})
+_QUICK: Final = frozenset({"status", "feedback", "intake", "operations"})
 _HEADERS: Final = {
     # Inline styles, and only styles, because plotly.js brings its own in elements and attributes.
     b"content-security-policy": (
@@ -70,15 +70,21 @@ PARTS: Final[Mapping[str, Question]] = {
     "feedback": happenings.feedback,
     "intake": happenings.intake,
 }
-"""What a screen shows of a selection."""
+"""What can be asked of a selection, each by itself."""
+
+SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
+    "screen": ("status", "summary", "releases", "series", "retention", "funnel", "compare", "feedback"),
+    "operations": ("status", "intake"),
+}
+"""What a page asks for at once: parts as of one time, which share the rows that they need."""
 
 
-def screen(reads: Reads, selection: Selection) -> answers.Json:
-    """All of it, as of one time, with what can be chosen. Parts that need the same rows share them."""
-    return {"meta": happenings.meta(reads)} | {name: part(reads, selection) for name, part in PARTS.items()}
+def screen(name: str, reads: Reads, selection: Selection) -> answers.Json:
+    """All that a page shows of a selection, with what can be chosen."""
+    return {"meta": happenings.meta(reads)} | {part: PARTS[part](reads, selection) for part in SCREENS[name]}
 
 
-QUESTIONS: Final[Mapping[str, Question]] = {"screen": screen, **PARTS}
+QUESTIONS: Final[dict[str, Question]] = {**{name: partial(screen, name) for name in SCREENS}, **PARTS}
 """What can be asked under /api/, of a selection."""
 
 
@@ -108,6 +114,7 @@ def page(source: Source, hosts: Sequence[str] = LOOPBACK, now: Callable[[], date
         *(Route(f"/api/{name}", partial(api.answer, name=name)) for name in QUESTIONS),
         Route(f"/{charts_name()}", charts),
         Route(RUNBOOK, runbook),
+        *documents.routes(),
         Mount("/", Files()),
     ]
     handlers: Mapping[Any, Callable[[Request, Exception], Response]] = {

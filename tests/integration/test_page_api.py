@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from keeprate.deploy.commands.read.report import read_scope
 from keeprate.deploy.page import app
-from keeprate.deploy.page.app import page
+from keeprate.deploy.page.app import SCREENS, page
 from keeprate.deploy.page.definitions import METRICS as DEFINED
 from keeprate.deploy.page.selection import DIMENSIONS, parse
 from keeprate.deploy.page.source import Source
@@ -248,8 +248,8 @@ class _Counting(Source):
         return sum(text in statement for statement in self.asked)
 
 
-PARTS = ("status", "summary", "releases", "series", "retention", "funnel", "compare", "feedback", "intake")
-PATHS = ("screen", *PARTS)
+PARTS = SCREENS["screen"]
+PATHS = ("screen", "operations", *PARTS)
 
 
 @pytest.mark.parametrize(("metric", "asked"), [("acceptance_rate", [1, 1]), ("retention", [1, 1])])
@@ -378,7 +378,7 @@ def test_viewers_beyond_the_limit_are_told_to_come_back(url: str, monkeypatch: p
         while excess.status_code != 503:
             excess = client.get("/api/series", params={"by": "language"})
         assert (excess.json()["error"]["code"], excess.headers["retry-after"]) == ("busy", "2")
-        for path in ("/healthz", "/", "/main.js", "/api/meta", "/api/status", "/api/feedback", "/api/intake"):
+        for path in ("/healthz", "/", "/loop.js", "/api/meta", "/api/status", "/api/feedback", "/api/intake"):
             assert client.get(path).status_code == 200
         go.set()
         assert {answer.result().status_code for answer in asked} <= {200, 503}

@@ -1,6 +1,6 @@
 // Building elements from data. Text is always set as text: nothing on this page is ever parsed as HTML.
 
-/** The element with an id that index.html holds. */
+/** The element with an id that the document holds. */
 export const byId = (id) => document.getElementById(id);
 
 /**

@@ -13,9 +13,7 @@ generation.shown().accept()`;
 export function drawEmpty({ status, summary, meta }, chosen, choose) {
   const never = status.newest_event_at === null;
   const nothing = never || summary.opportunities === 0;
-  byId("numbers").hidden = never;
-  // Orphans, lag and dead letters stay in sight: they may be why there is nothing else.
-  byId("numbers").classList.toggle("bare", nothing);
+  byId("numbers").hidden = nothing;
   const empty = byId("empty");
   empty.hidden = !nothing;
   const content = JSON.stringify([never, nothing, never ? null : chosen]);

@@ -3,6 +3,6 @@
 import { get } from "./api.js";
 import { parametersOf, readAddress } from "./selection.js";
 
-/** The answer to what the address asks. Whoever awaits it is told of a failure; until then, it is nobody's. */
-export const first = get("screen", parametersOf(readAddress()));
+/** The answer to what the document and the address ask. Whoever awaits it is told of a failure; until then, it is nobody's. */
+export const first = get(document.documentElement.dataset.asks, parametersOf(readAddress()));
 first.catch(() => {});

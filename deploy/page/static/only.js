@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { byId, h, options, reconcile } from "./dom.js";
-import { parametersOf, split } from "./selection.js";
+import { sharedParametersOf, split } from "./selection.js";
 
 /** Draws the chips and what adds to them. Values of one dimension add up, different dimensions narrow. */
 export function drawOnly(meta, chosen, choose) {
@@ -51,7 +51,7 @@ async function suggest(dimension, chosen) {
   list.replaceChildren();
   byId("only-value").focus();
   const rest = chosen.only.filter((filter) => split(filter)[0] !== dimension);
-  const { groups } = await get("compare", parametersOf({ ...chosen, only: rest, by: dimension })).catch(() => ({ groups: [] }));
+  const { groups } = await get("compare", [...sharedParametersOf({ ...chosen, only: rest }), ["by", dimension]]).catch(() => ({ groups: [] }));
   if (byId("only-name").value !== dimension) return;
   const values = new Set(groups.map((group) => group.dimensions[dimension]));
   list.replaceChildren(...[...values].filter(Boolean).map((value) => h("option", { value })));

@@ -26,7 +26,7 @@ function vital({ name, text, unit, state, link }) {
   const value = h("span", { class: "vital-value", id: `vital-${name}`, text });
   const label = term(name, unit ?? "newest event");
   const dot = name === "freshness" ? h("span", { class: "dot", "aria-hidden": "true" }) : null;
-  const shown = link ? h("a", { href: "#intake", "aria-label": `${text} ${unit}: to the details` }, value) : value;
+  const shown = link ? h("a", { href: `./operations${location.search}#intake`, "aria-label": `${text} ${unit}: to the details` }, value) : value;
   return h("li", { "data-state": state ?? "" }, dot, ...(name === "freshness" ? [label, shown] : [shown, label]));
 }
 

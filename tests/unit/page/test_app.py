@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from keeprate.deploy.local.process import free_port
 from keeprate.deploy.page.app import LOOPBACK, QUESTIONS, page
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
+from keeprate.deploy.page.documents import DOCUMENTS, html, modules_of
 from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.source import Source
 
@@ -53,17 +54,33 @@ def test_plotly_comes_out_of_the_installed_package(client: TestClient) -> None:
 
 def test_a_file_that_did_not_change_is_not_sent_again(client: TestClient) -> None:
     """A browser asks each time, so that an update shows at once, and is told that there is none."""
-    answer = client.get("/main.js", headers={"accept-encoding": "gzip"})
+    answer = client.get("/loop.js", headers={"accept-encoding": "gzip"})
     assert (answer.headers["cache-control"], answer.headers["content-encoding"]) == ("no-cache", "gzip")
-    again = client.get("/main.js", headers={"if-none-match": answer.headers["etag"]})
+    again = client.get("/loop.js", headers={"if-none-match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_the_document_names_every_module(client: TestClient) -> None:
+def test_a_document_names_every_module_that_it_runs(client: TestClient) -> None:
     """So that a browser fetches them side by side, and not one after the other as they name each other."""
-    named = set(re.findall(r'<link rel="modulepreload" href="([^"]+)">', STATIC["index.html"]))
-    assert named | {"first.js", "main.js"} == {name for name in STATIC if name.endswith(".js")}
-    assert "plotly" not in STATIC["index.html"]
+    used = set()
+    for document in DOCUMENTS:
+        html = client.get(f"/{document.path}").text
+        named = set(re.findall(r'<link rel="modulepreload" href="([^"]+)">', html))
+        assert named == modules_of("first.js") | modules_of(f"{document.name}.js")
+        assert f'<script src="{document.name}.js" type="module">' in html
+        assert "plotly" not in html
+        used |= named
+    assert used == {name for name in STATIC if name.endswith(".js")}
+
+
+def test_pages_lead_to_each_other_and_ask_what_there_is(client: TestClient) -> None:
+    """Each has one title, is marked in the header where it is the current one, and asks a question of the API."""
+    addresses = [f"./{document.path}" for document in DOCUMENTS]
+    for document in DOCUMENTS:
+        html = client.get(f"/{document.path}").text
+        assert re.findall(r'<a href="([^"]+)"(?: aria-current="page")?>', html) == addresses
+        assert f'<a href="./{document.path}" aria-current="page">{document.title}</a>' in html
+        assert document.asks in QUESTIONS
 
 
 @pytest.mark.parametrize("name", STATIC)
@@ -74,12 +91,13 @@ def test_nothing_is_loaded_from_elsewhere_or_parsed_as_html(name: str) -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|srcdoc", text)
 
 
-def test_the_document_has_no_inline_script() -> None:
+def test_no_document_has_an_inline_script() -> None:
     """The policy would refuse it anyway."""
-    html = STATIC["index.html"]
-    assert all("src=" in tag for tag in re.findall(r"<script\b[^>]*>", html))
-    assert not re.search(r"\son[a-z]+\s*=", html)
-    assert "javascript:" not in html
+    for document in DOCUMENTS:
+        text = html(document)
+        assert all("src=" in tag for tag in re.findall(r"<script\b[^>]*>", text))
+        assert not re.search(r"\son[a-z]+\s*=", text)
+        assert "javascript:" not in text
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "keeprate.local"])

@@ -1,0 +1,127 @@
+// The loop of every page: what is chosen, what to ask the server for, and who draws the answer.
+
+import { get } from "./api.js";
+import { loadPlotly } from "./chart.js";
+import { byId, setText } from "./dom.js";
+import { openDrawer } from "./drawer.js";
+import { drawFilters } from "./filters.js";
+import { first } from "./first.js";
+import { drawNav } from "./nav.js";
+import { parametersOf, readAddress, writeAddress } from "./selection.js";
+import { define } from "./tip.js";
+import { showBanner, tickVitals } from "./vitals.js";
+
+const POLL_MS = 4000;
+const SLOWEST_POLL_MS = 30_000;
+
+/** answers: by question, as they were sent last; answered: what each is the answer to. drawn: by part. */
+const state = { chosen: readAddress(), answers: {}, answered: {}, drawn: {}, failures: 0, request: null, timer: 0 };
+let page;
+
+/**
+ * Runs a page. questions: by name under /api/, in the order in which they are asked, the one that the document asks
+ * first; each has parts by name, and who draws them. A part that did not change is not drawn again.
+ * empty: draws what stands in place of numbers where there are none. charts: whether it has any.
+ */
+export function run(pages) {
+  page = pages;
+  poll(first);
+}
+
+/** What the server is asked, as text: it is the same for selections that differ only in how numbers are drawn. */
+const asked = () => JSON.stringify(parametersOf(state.chosen));
+const names = () => Object.keys(page.questions);
+const meta = () => state.answers[names()[0]]?.meta;
+
+/** Changes the selection, and asks for its numbers at once. Those that are shown are another selection's from here on. */
+function choose(changes) {
+  const before = asked();
+  state.chosen = { ...state.chosen, ...changes };
+  writeAddress(state.chosen);
+  if (meta()) draw();
+  if (asked() !== before) poll();
+}
+
+async function poll(early) {
+  clearTimeout(state.timer);
+  state.request?.abort();
+  const request = new AbortController();
+  const began = performance.now();
+  const question = asked();
+  state.request = request;
+  dim();
+  try {
+    for (const name of names()) {
+      const answer = await (early ?? get(name, parametersOf(state.chosen), request.signal));
+      early = undefined;
+      // An answer to an earlier question may arrive after all, and is nobody's then.
+      if (request !== state.request) return;
+      received(name, answer, question);
+    }
+    recovered();
+  } catch (error) {
+    if (request !== state.request) return;
+    failed(error);
+  }
+  const wait = Math.min(POLL_MS * 2 ** Math.max(0, state.failures - 1), SLOWEST_POLL_MS);
+  // What a poll took counts as waiting, but a slow store gets a rest all the same.
+  const took = performance.now() - began;
+  if (!document.hidden) state.timer = setTimeout(() => poll(), Math.max(wait - took, wait / 4));
+}
+
+function received(name, answer, question) {
+  state.answers[name] = answer;
+  state.answered[name] = question;
+  if (answer.meta) define(answer.meta.definitions);
+  draw();
+  if (page.charts) loadPlotly(meta().charts);
+}
+
+/** Whether what is shown of a question is of another selection than the chosen one. */
+const isOld = (name) => state.answers[name] !== undefined && state.answered[name] !== asked();
+
+/** Numbers of another selection than the chosen one are dimmed until its own are there. */
+function dim() {
+  const old = names().some(isOld);
+  document.body.classList.toggle("old", old);
+  byId("numbers").setAttribute("aria-busy", String(old));
+}
+
+function draw() {
+  const { chosen } = state;
+  drawNav(chosen);
+  drawFilters(meta(), chosen, choose);
+  for (const [name, parts] of Object.entries(page.questions)) {
+    for (const [part, drawPart] of Object.entries(state.answers[name] ? parts : {})) {
+      const content = JSON.stringify([state.answers[name][part], chosen]);
+      if (state.drawn[part] === content) continue;
+      state.drawn[part] = content;
+      drawPart(state.answers[name][part], { chosen, meta: meta(), choose, open: openDrawer });
+    }
+  }
+  dim();
+  const main = names()[0];
+  if (page.empty && !isOld(main)) page.empty(state.answers[main], chosen, choose);
+}
+
+function recovered() {
+  state.failures = 0;
+  state.loadedAt = Date.now();
+  document.body.classList.remove("stale");
+  showBanner(null);
+}
+
+function failed(error) {
+  state.failures += 1;
+  document.body.classList.toggle("stale", state.loadedAt !== undefined);
+  showBanner(error, state.loadedAt);
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(state.timer) : poll()));
+window.addEventListener("popstate", () => choose(readAddress()));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  state.drawn = {};
+  if (meta()) draw();
+});
+setText(byId("timezone"), Intl.DateTimeFormat().resolvedOptions().timeZone);
+setInterval(() => tickVitals(state.answers[names()[0]]?.status), 1000);

@@ -1,0 +1,26 @@
+// The first screen: what is worse or better, and what users keep.
+
+import { drawCompare } from "./compare.js";
+import { drawEmpty } from "./empty.js";
+import { drawFeedback } from "./feedback.js";
+import { drawFunnel } from "./funnel.js";
+import { drawKeys } from "./keys.js";
+import { run } from "./loop.js";
+import { drawReleases } from "./releases.js";
+import { drawRetention } from "./retention.js";
+import { drawSeries } from "./series.js";
+import { drawVitals } from "./vitals.js";
+
+/** The table stands before the charts: it knows the groups from the largest on, and so gives them their colours. */
+const screen = {
+  status: drawVitals,
+  summary: drawKeys,
+  releases: drawReleases,
+  compare: drawCompare,
+  series: drawSeries,
+  retention: drawRetention,
+  funnel: drawFunnel,
+  feedback: drawFeedback,
+};
+
+run({ questions: { screen }, empty: drawEmpty, charts: true });
