@@ -104,7 +104,8 @@ def validate_all(events: Sequence[object], recorded_ms: int | None = None) -> li
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
-    """Compact JSON, without the fields that are None."""
+    """Compact JSON, its type first, for readers that go by it, and without the fields that are None."""
+    event = {"type": event["type"], **event}
     if None in event.values():
         event = {name: value for name, value in event.items() if value is not None}
     return to_json(event)

@@ -37,7 +37,7 @@ def check(value: bytes, recorded_ms: int | None = BASE_MS, key: bytes | None = N
         return False
     # As text, because 1 is not 1.0 there, and -0.0 not 0.0.
     assert repr(sorted(mapping_of(event).items())) == repr(sorted(said(expected).items()))
-    assert json.loads(forms.encode_struct(event)) == json.loads(encode(expected))
+    assert list(json.loads(forms.encode_struct(event)).items()) == list(json.loads(encode(expected)).items())
     assert decode(forms.encode_struct(event)) == said(expected)
     assert repr(lift(event)) == repr(lift(expected))
     try:

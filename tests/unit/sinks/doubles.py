@@ -15,8 +15,8 @@ from tests.unit.sinks.records import FakeRecord
 
 AT = ("keeprate.feedback", 2)
 GOOD = (
-    b'{"event_id":"0190a000-0000-7000-8000-00000000000%d","schema_version":1,"occurred_at":1764000000000,"app":"a",'
-    b'"generation_id":"0190a000-0000-7000-8000-000000000000","type":"action","action":"shown"}'
+    b'{"type":"action","event_id":"0190a000-0000-7000-8000-00000000000%d","schema_version":1,'
+    b'"occurred_at":1764000000000,"app":"a","generation_id":"0190a000-0000-7000-8000-000000000000","action":"shown"}'
 )
 
 
