@@ -1,4 +1,4 @@
-"""Reading what Kafka holds, whatever the names of its headers are.
+"""Reading what Kafka holds, whatever the names of its headers are, with no more made of a record than the join reads.
 
 Kafka takes any bytes as the name of a header. aiokafka reads a name as UTF-8 and raises at the first that is none, so
 one such record would stand in the way of its partition for ever. A batch with such a record is read here instead, and
@@ -12,6 +12,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
+from msgspec import Struct
 
 from keeprate.schemas.dead_letters import header_name
 
@@ -22,6 +23,28 @@ _LENGTH_AT, _LENGTH_END = 8, 12
 def install() -> None:
     """Have aiokafka's consumers of this process read through here."""
     fetcher.MemoryRecords = Batches
+    fetcher.PartitionRecords = PartitionRecords
+
+
+class StoredRecord(Struct, gc=False):
+    """A record of Kafka: `feedback_join.Record`."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Any
+
+
+class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+    """aiokafka's, but a record is made in C: a third of what reading one costs, and of the memory of one that waits."""
+
+    def _consumer_record(self, tp: Any, record: Any) -> StoredRecord:
+        return StoredRecord(
+            tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value, record.headers
+        )
 
 
 class Batches:

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record import memory_records
 
@@ -46,6 +48,21 @@ def test_a_name_that_is_no_utf8_hides_nothing(compression: int) -> None:
     assert [record.offset for record in found] == [0, 0, 1, 2, 0]
     assert list(found[2].headers) == [("a\\xffb", b"\xfe"), ("", None), ("é", b"")]
     assert {record.timestamp for record in found} == {1_764_000_000_000}
+
+
+@pytest.mark.usefixtures("parser")
+def test_a_record_is_what_the_join_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made by aiokafka's own walk through the batches, with its place."""
+    for name in ("MemoryRecords", "PartitionRecords"):
+        monkeypatch.setattr(fetcher, name, getattr(fetcher, name))
+    records.install()
+    at = TopicPartition("keeprate.feedback", 3)
+    walk = fetcher.PartitionRecords(at, fetcher.MemoryRecords(raw_batch(ODD)), [], 1, None, None, True, 0)
+    assert [(one.topic, one.partition, one.offset, one.key, one.value, list(one.headers)) for one in walk] == [
+        (*at, 1, b"k1", b"\xff", [("a\\xffb", b"\xfe"), ("", None), ("é", b"")]),
+        (*at, 2, None, None, []),
+    ]
+    assert walk.next_fetch_offset == len(ODD)
 
 
 @pytest.mark.usefixtures("parser")
