@@ -8,7 +8,8 @@
 
 Entry points:
     `sdk`         what an app holds and says: `client`, `generation`, `calls`, `tracking`, `content`
-    `sending`     from an encoded event to a broker's acknowledgement: `delivery`, `backlog`, `spool`
+    `wrappers`    clients of model providers that tell of their calls by themselves
+    `sending`     from an encoded event to an acknowledgement, by Kafka or HTTPS: `delivery`, `backlog`, `spool`
     `collector`   events and OpenTelemetry over HTTP
     `imports`     histories of repositories and files
     `text`        the distances and similarities of METRICS; `lexemes` has that of lexemes

@@ -5,9 +5,12 @@
     (vote,) = client.of_type("vote")
 
 What it takes and refuses is what the real client takes and refuses, because all but the delivery is the real client.
+`recording` does it to the clients that an app opens itself; `keeprate.producers.pytest_plugin` has that as a fixture.
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 from keeprate.producers.sdk import lifetime
@@ -21,11 +24,26 @@ from keeprate.schemas.events import Event
 BEGINS_AT_MS = 1_800_000_000_000
 
 
+class Recorded:
+    """What clients emitted.
+
+    events: in order, as a processor would read them. dropped: others, by reason; the log says of each kind why.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.dropped: Counter[DropReason] = Counter()
+
+    def of_type(self, event_type: str) -> list[Event]:
+        """The events of one type."""
+        return [event for event in self.events if event["type"] == event_type]
+
+
 class _Recorder:
     """Takes events into a list, at once and for good."""
 
-    def __init__(self, events: list[Event]) -> None:
-        self._events = events
+    def __init__(self, recorded: Recorded) -> None:
+        self._recorded = recorded
         self._delivered = 0
         self._dropped: Counter[DropReason] = Counter()
         self._is_closed = False
@@ -36,15 +54,16 @@ class _Recorder:
     def put(self, topic: int, key: bytes, body: bytes, wait_s: float | None = 0.0) -> DropReason | None:
         """Record the event as a processor would read it."""
         if self._is_closed:
-            self._dropped["closed"] += 1
+            self.count_drop("closed")
             return "closed"
         self._delivered += 1
-        self._events.append(decode(b'%b,"producer_seq":%d}' % (body[:-1], self._delivered)))
+        self._recorded.events.append(decode(b'%b,"producer_seq":%d}' % (body[:-1], self._delivered)))
         return None
 
     def count_drop(self, reason: DropReason) -> None:
-        """Account for an event that could not even be encoded."""
+        """Account for an event that was not taken."""
         self._dropped[reason] += 1
+        self._recorded.dropped[reason] += 1
 
     def stats(self) -> Stats:
         """What was recorded counts as delivered."""
@@ -64,24 +83,24 @@ class _Recorder:
 
 
 class RecordingKeeprate(Keeprate):
-    """A client without brokers, disk and threads. A wrong event raises, unless `strict=False`.
-
-    events: what was emitted, in order, as a processor would read it.
-    """
-
-    events: list[Event]
+    """A client without brokers, disk and threads. A wrong event raises, unless `strict=False`."""
 
     def __init__(self, app: str = "test", *, strict: bool = True, **settings: Any) -> None:
-        self.events = []
+        self._recorded = Recorded()
         self._passed_s = 0.0
         clock = Clock(lambda: self._passed_s, lambda: BEGINS_AT_MS + round(self._passed_s * 1000))
         super().__init__(app, strict=strict, clock=clock, **settings)
         # It holds nothing that the exit of the process would have to save.
         lifetime.forget(self)
 
+    @property
+    def events(self) -> list[Event]:
+        """What was emitted, in order."""
+        return self._recorded.events
+
     def of_type(self, event_type: str) -> list[Event]:
         """The events of one type."""
-        return [event for event in self.events if event["type"] == event_type]
+        return self._recorded.of_type(event_type)
 
     def advance(self, seconds: float) -> Self:
         """Let time pass, and make the retention checks that come due."""
@@ -100,4 +119,25 @@ class RecordingKeeprate(Keeprate):
         return super()._new_tracker(has_thread=False)
 
     def _new_delivery(self) -> Outlet:
-        return _Recorder(self.events)
+        return _Recorder(self._recorded)
+
+
+@contextmanager
+def recording() -> Iterator[Recorded]:
+    """Every client of the process, open already or opened meanwhile, emits into a list; then all is as it was."""
+    recorded = Recorded()
+    opened = [client for client in lifetime.remembered() if isinstance(client, Keeprate)]
+    deliveries = [client._delivery for client in opened]
+    real = {name: getattr(Keeprate, name) for name in ("_new_delivery", "_check_route")}
+    made = {"_new_delivery": lambda client: _Recorder(recorded), "_check_route": lambda client: None}
+    try:
+        for name, method in made.items():
+            setattr(Keeprate, name, method)
+        for client in opened:
+            client._delivery = _Recorder(recorded)
+        yield recorded
+    finally:
+        for name, method in real.items():
+            setattr(Keeprate, name, method)
+        for client, delivery in zip(opened, deliveries, strict=True):
+            client._delivery = delivery

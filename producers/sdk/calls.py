@@ -28,6 +28,7 @@ from keeprate.producers.sdk.fields import GenerationFields, messages
 from keeprate.producers.sdk.generation import Generation
 from keeprate.producers.sdk.plain import plain
 from keeprate.producers.sdk.refusals import message_of
+from keeprate.producers.sdk.requests import no_request
 from keeprate.producers.sdk.responses import read_response
 from keeprate.producers.sdk.turns import Alternation
 from keeprate.schemas.ids import uuid7
@@ -48,7 +49,7 @@ def _latest() -> ContextVar[Generation | None]:
 
 @dataclass(frozen=True)
 class CallScope:
-    """What calls need of their client, and which of its calls each context is making and made last.
+    """What calls need of their client; for each context the call that it is making and made last, and its request.
 
     generate: emits a generation. handle: of one by its id. refuse: an event was dropped; it raises to a strict client.
     remark: an event goes without a part.
@@ -60,6 +61,7 @@ class CallScope:
     remark: Callable[[str, Exception], None]
     current: "ContextVar[Call | None]" = field(default_factory=_current)
     latest: ContextVar[Generation | None] = field(default_factory=_latest)
+    request: ContextVar[Mapping[str, Any]] = field(default_factory=no_request)
 
 
 class Call:
@@ -132,6 +134,10 @@ class Call:
         """Start the clock, as a child of the client's call that is being made."""
         if (parent := self._scope.current.get()) is not None:
             self._fields.setdefault("parent_generation_id", parent.id)
+            # For whom a call is made, its steps are too.
+            for name in ("user", "session"):
+                if parent._fields.get(name) is not None:
+                    self._fields.setdefault(name, parent._fields[name])
         self._began_s = time.monotonic()
 
     def end(self, error: BaseException | None) -> None:

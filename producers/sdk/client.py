@@ -19,6 +19,7 @@ from keeprate.producers.sdk.fields import GenerationFields, complete
 from keeprate.producers.sdk.generation import Emitter, Generation
 from keeprate.producers.sdk.journal import Check
 from keeprate.producers.sdk.refusals import RefusalLog, message_of
+from keeprate.producers.sdk.requests import OF_FEEDBACK, Request
 from keeprate.producers.sdk.responses import read_response
 from keeprate.producers.sdk.stamping import Stamp
 from keeprate.producers.sdk.tracking import Clock, Read, Reread, Tracker
@@ -120,10 +121,15 @@ class Keeprate:
         self, generation_id: str, *, choice_index: int = 0, user: str | None = None, **origin: Any
     ) -> Generation:
         """The handle of a generation that was made elsewhere. origin: session and the like, for every event."""
-        known = {"generation_id": generation_id, **origin}
-        if user is not None:
+        said = self._scope.request.get()
+        known = {**{name: said[name] for name in OF_FEEDBACK if name in said}, "generation_id": generation_id, **origin}
+        if (user := known.pop("user", None) if user is None else user) is not None:
             known["user"] = self._pseudonym(user)
         return Generation(self._emitter, known, choice_index=choice_index)
+
+    def request(self, **fields: Unpack[GenerationFields]) -> Request:
+        """A context manager: what is generated within says these fields too, and feedback the user and session."""
+        return Request(self._scope.request, fields)
 
     def call(self, **fields: Unpack[GenerationFields]) -> Call:
         """A context manager around one call of a model, or one step; see `keeprate.producers.sdk.calls`."""
@@ -216,7 +222,7 @@ class Keeprate:
         await self.aclose()
 
     def _generate(self, fields: Mapping[str, Any]) -> Generation:
-        event: dict[str, Any] = {**fields, "type": "generation"}
+        event: dict[str, Any] = {**self._scope.request.get(), **fields, "type": "generation"}
         if event.get("user") is not None:
             event["user"] = self._pseudonym(event["user"])
         outputs: list[str] = []

@@ -36,6 +36,11 @@ def forget(client: Closable) -> None:
     _open.pop(id(client), None)
 
 
+def remembered() -> list[Closable]:
+    """The clients that are open."""
+    return list(_open.values())
+
+
 def _close_all() -> None:
     give_up_at = time.monotonic() + EXIT_TIMEOUT_S
     for client in list(_open.values()):
