@@ -16,7 +16,12 @@ def main() -> None:
         if error.name not in ("typer", "rich", "platformdirs"):
             raise
         sys.exit(f"keeprate: the command line needs {error.name}: pip install 'keeprate[all]'")
-    app()
+    from keeprate.producers.errors import SettingsError
+
+    try:
+        app()
+    except SettingsError as error:
+        sys.exit(f"keeprate: {error}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from keeprate.deploy.settings import from_environment
 from keeprate.deploy.topics import TopicsError, create_topics
 from keeprate.producers.errors import FullError, ProducerError
 from keeprate.producers.sdk.client import Keeprate
@@ -28,7 +29,8 @@ def emitting(app: str, brokers: str) -> Iterator[Keeprate]:
     Creates the topics where they are missing. Raises EmitError.
     """
     try:
-        create_topics(brokers)
+        made = from_environment().topics
+        create_topics(brokers, made.partitions, made.replication, made.min_insync_replicas)
         with Keeprate(app, brokers=brokers) as client:
             yield client
             settle(client, brokers)

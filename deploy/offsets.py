@@ -9,6 +9,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
+from keeprate.schemas.access.brokers import security
+
 _TIMEOUT_S: Final = 5.0
 
 
@@ -35,7 +37,7 @@ class Offsets:
     """
 
     def __init__(self, brokers: str, groups: Sequence[str], topic_prefix: str = "keeprate.") -> None:
-        settings: dict[str, str | int | float | bool] = {"bootstrap.servers": brokers, "log_level": 0}
+        settings: dict[str, Any] = {"bootstrap.servers": brokers, "log_level": 0, **security(brokers)}
         self._admin = AdminClient(settings)
         # A client of each group, because only such a one outlives the answer that the group has another coordinator
         # by now: the admin client has a question for offsets too, and ends the process (librdkafka #5040).

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
+from keeprate.schemas.access.brokers import security
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, Topic
 
 _TIMEOUT_S: Final = 20.0
@@ -64,11 +65,18 @@ def plan(existing: Mapping[str, int], partitions: int | None, topics: Sequence[T
     )
 
 
-def create_topics(brokers: str, partitions: int | None = None, replication: int = 1) -> Plan:
-    """Create what is missing and return what was done. Safe to run by many at once. Raises TopicsError."""
+def create_topics(brokers: str, partitions: int | None = None, replication: int = 1, insync: int | None = None) -> Plan:
+    """Create what is missing and return what was done. Safe to run by many at once. Raises TopicsError.
+
+    replication: copies of each partition. insync: how many of them must have a record before it is acknowledged; by
+    default all but one, so that one broker may be away.
+    """
+    kept = {"min.insync.replicas": str(insync or max(1, replication - 1))} if replication > 1 or insync else {}
     admin = _admin(brokers)
     todo = plan(_partition_counts(admin, brokers), partitions)
-    new = [NewTopic(topic.name, todo.partitions, replication, config=topic.config) for topic in todo.missing]
+    new = [
+        NewTopic(topic.name, todo.partitions, replication, config={**topic.config, **kept}) for topic in todo.missing
+    ]
     for name, done in (admin.create_topics(new, operation_timeout=_TIMEOUT_S) if new else {}).items():
         try:
             done.result(_TIMEOUT_S)
@@ -119,7 +127,7 @@ def configure(brokers: str, wanted: Sequence[Difference]) -> None:
 
 
 def _admin(brokers: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+    return AdminClient({"bootstrap.servers": brokers, "log_level": 0, **security(brokers)})
 
 
 def _answer(asked: "Future[_T]", failed: str) -> _T:

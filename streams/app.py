@@ -12,6 +12,7 @@ from faust.tables import TableManager
 from keeprate.schemas.refusal_alarm import RefusalAlarm
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, JOIN_GROUP, OUTCOMES
 from keeprate.streams.crashes import Journal
+from keeprate.streams.credentials import credentials
 from keeprate.streams.delivery import Delivery
 from keeprate.streams.join.pipeline import Observer, Pipeline
 from keeprate.streams.state.table import OutcomeTable, Recovered
@@ -107,6 +108,7 @@ def build(
     app = App(
         group,
         broker=[f"kafka://{address}" for address in bootstrap.split(",")],
+        broker_credentials=credentials(bootstrap),
         **(FAUST_SETTINGS | {"datadir": data_dir or Path(".")} | settings),
     )
     delivery = Delivery(bootstrap)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
+from keeprate.schemas.access.brokers import security
 from keeprate.schemas.dead_letters import encode_letter
 from keeprate.schemas.topics import ALL, DEAD_LETTERS, OUTCOMES, PARTITIONER, SOURCES
 from keeprate.streams.join.feedback_join import Refusal
@@ -48,6 +49,7 @@ class Delivery:
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
+                **security(bootstrap),
                 "acks": "all",
                 "enable.idempotence": True,
                 "compression.type": "lz4",
@@ -153,7 +155,7 @@ class _Receipt:
 
 def missing_topics(bootstrap: str, timeout_s: float = 30.0) -> list[str]:
     """What stands in the way of a start: topics that are absent, or whose partitions differ. Empty when nothing."""
-    present = AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=timeout_s).topics
+    present = AdminClient({"bootstrap.servers": bootstrap, **security(bootstrap)}).list_topics(timeout=timeout_s).topics
     problems = [f"{topic.name} does not exist" for topic in ALL if topic.name not in present]
     joined = [topic.name for topic in (*SOURCES, OUTCOMES) if topic.name in present]
     counts = {name: len(present[name].partitions) for name in joined}

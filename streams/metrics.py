@@ -193,9 +193,9 @@ class WorkerMetrics:
             self._of(QUARANTINED, "join", topic.name).inc(0)
         self.records = self.outcomes = self.refused = 0
 
-    def serve(self, port: int) -> None:
-        """Answer scrapes on loopback from a thread of its own."""
-        start_http_server(port, "127.0.0.1", self.registry)
+    def serve(self, port: int, host: str = "127.0.0.1") -> None:
+        """Answer scrapes from a thread of its own."""
+        start_http_server(port, host, self.registry)
 
     def batch_done(self, done: Done) -> None:
         records, refusals, step = done.batch.records, done.sifted.refusals, done.step

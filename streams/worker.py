@@ -8,7 +8,6 @@ import faulthandler
 import gc
 import logging
 import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,6 @@ TELL_RECOVERY_EVERY_S: Final = 5.0
 STUCK_AFTER_S: Final = 120.0
 """Longer than a delivery may take: a broker that is away is an error with a name of its own."""
 STUCK_EXIT_CODE: Final = 70
-LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,8 @@ class WorkerSettings:
 
     data_dir: where the state is kept; None keeps it in memory, to be recovered from the changelog at each start.
     standby_replicas: how many other workers keep a copy of each partition's state.
+    instance: a name that no other worker has: under it, a restart within session_timeout_s gets its partitions back
+    without a rebalance.
     """
 
     brokers: str
@@ -47,6 +47,9 @@ class WorkerSettings:
     group: str = JOIN_GROUP
     standby_replicas: int = 0
     metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
+    instance: str | None = None
+    session_timeout_s: float = 6.0
     log_level: str = "INFO"
 
 
@@ -73,18 +76,21 @@ def run(settings: WorkerSettings) -> None:
 
     A failure ends it by SystemExit with another code. Raises TopicsMissingError before it starts.
     """
-    _log_to_stderr(settings.log_level)
+    _quiet_parts()
     if problems := missing_topics(settings.brokers):
         raise TopicsMissingError(problems)
     metrics = WorkerMetrics(settings.group)
     if settings.metrics_port is not None:
-        metrics.serve(settings.metrics_port)
+        metrics.serve(settings.metrics_port, settings.metrics_host)
     app = build(
         settings.brokers,
         settings.data_dir,
         metrics,
         settings.group,
         table_standby_replicas=settings.standby_replicas,
+        consumer_group_instance_id=settings.instance,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
     )
     Watch(app, metrics)
     # What lives from here on dies young or holds no cycles; a full collection would walk through all recent outcomes.
@@ -153,8 +159,8 @@ def _end_stuck(to_do: str) -> None:
     os._exit(STUCK_EXIT_CODE)
 
 
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(stream=sys.stderr, level=level, format=LOG_FORMAT, force=True)
+def _quiet_parts() -> None:
     # Faust and its parts tell of every service that starts and stops. What they warn of matters.
+    level = logging.getLogger().level
     for name in ("faust", "mode", "aiokafka", "asyncio"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level) if level != "DEBUG" else level)
+        logging.getLogger(name).setLevel(level if level == logging.DEBUG else max(logging.WARNING, level))

@@ -5,10 +5,11 @@ import signal
 import sys
 from typing import Any, Final
 
+from keeprate.deploy.commands import logs
 from keeprate.schemas.structs.reading import read
 from keeprate.sinks.landing import rows
 from keeprate.sinks.landing.partition import FlushPolicy
-from keeprate.sinks.landing.run import SinkSettings, log_to_stderr, run
+from keeprate.sinks.landing.run import SinkSettings, run
 from keeprate.sinks.landing.sink import SinkPolicy
 
 MARK: Final = b"ends-the-sink"
@@ -24,7 +25,7 @@ def main(brokers: str, store_url: str) -> None:
         return read(value, *where)
 
     setattr(rows, "read", deadly)  # noqa: B010 (it is the module's own name for it)
-    log_to_stderr("INFO")
+    logs.start()
     # A static member is not waited for by the group when it comes back.
     kafka = {"group.instance.id": "one", "session.timeout.ms": 6000}
     run(SinkSettings(brokers, store_url, policy=SinkPolicy(FlushPolicy(linger_s=0.1)), kafka=kafka))

@@ -1,5 +1,10 @@
 """The tree of commands."""
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
 from keeprate.deploy.commands.importing.exports import import_langfuse, import_otel
@@ -24,6 +29,8 @@ from keeprate.deploy.commands.upkeep.keys import keys
 from keeprate.deploy.commands.upkeep.migrate import migrate
 from keeprate.deploy.commands.upkeep.replay import replay
 from keeprate.deploy.commands.upkeep.topics import topics
+from keeprate.deploy.settings import CONFIG_VARIABLE, PROCESSES, config_file
+from keeprate.producers.errors import SettingsError
 
 app = typer.Typer(
     name="keeprate",
@@ -35,10 +42,39 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# With a callback, the first command stays a command while it is the only one.
-app.callback()(lambda: None)
+
+@app.callback()
+def _keeprate(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(envvar=CONFIG_VARIABLE, help="A file of settings, TOML: see docs/deploying.md.", show_envvar=True),
+    ] = None,
+) -> None:
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
+    context.default_map = _defaults(context.command)
+
+
+def _defaults(tree: Any) -> dict[str, Any]:
+    """What the file of settings says of the options of processes. Raises SettingsError for an option there is not."""
+    said = {name: table for name, table in config_file().items() if name in PROCESSES}
+    for name, table in said.items():
+        known = {parameter.name for parameter in tree.commands[name].params}
+        if unknown := table.keys() - known:
+            reason = f"[{name}] has {', '.join(sorted(unknown))}, and keeprate {name} takes {', '.join(sorted(known))}"
+            raise SettingsError(CONFIG_VARIABLE, reason)
+    return said
+
+
+def _process(command: Callable[..., None]) -> None:
+    """A command whose options the environment may set, as KEEPRATE_SINK_LINGER_S."""
+    name = command.__name__
+    app.command(name, context_settings={"auto_envvar_prefix": f"KEEPRATE_{name.upper()}"})(command)
+
+
 app.add_typer(alerts, name="alerts")
-app.command()(collector)
+_process(collector)
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(compare)
 app.command()(demo)
@@ -49,15 +85,15 @@ imports.command("otel")(import_otel)
 app.add_typer(imports, name="import")
 app.add_typer(keys, name="keys")
 app.command()(migrate)
-app.command()(monitor)
+_process(monitor)
 app.command()(store)
-app.command()(sink)
+_process(sink)
 app.add_typer(topics, name="topics")
-app.command()(page)
+_process(page)
 app.command()(reconcile)
 app.command()(releases)
 app.command()(replay)
 app.command()(report)
 app.command()(up)
 app.command()(verify)
-app.command()(worker)
+_process(worker)

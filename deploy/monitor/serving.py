@@ -1,6 +1,5 @@
 """The monitor as a process: the exporter, behind an HTTP server of prometheus-client."""
 
-import logging
 import signal
 import threading
 from collections.abc import Callable
@@ -58,7 +57,6 @@ def serve(
     verify_every_s: how often to verify the recent past; 0 for never. Raises PortTakenError and SourceLostError.
     """
     groups = groups or Groups()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

@@ -97,10 +97,19 @@ def refusal(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def authenticate(headers: Mapping[str, str], arguments: Mapping[str, str], token: str) -> None:
-    """Raise RequestError unless a request brings the token as its password, in one of ClickHouse's three ways.
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Who is let in: `full` may do all that the store does, `reader` only reads."""
 
-    The user's name is not looked at: whoever has the token is the store's one user.
+    full: str
+    reader: str
+
+
+def may_write(headers: Mapping[str, str], arguments: Mapping[str, str], tokens: Tokens) -> bool:
+    """Whether who sends a request may write. Raises RequestError unless it brings a token as its password, in one of
+    ClickHouse's three ways.
+
+    The user's name is not looked at: who one is, the token says.
     """
     given = (
         headers.get("x-clickhouse-key")
@@ -109,8 +118,10 @@ def authenticate(headers: Mapping[str, str], arguments: Mapping[str, str], token
     )
     if not given:
         raise RequestError("this store wants its token as the password: `keeprate store --print-url`", 401, _NO_LOGIN)
-    if not hmac.compare_digest(given.encode(), token.encode()):
+    full, reader = (hmac.compare_digest(given.encode(), each.encode()) for each in (tokens.full, tokens.reader))
+    if not full and not reader:
         raise RequestError("the password is not this store's token: `keeprate store --print-url`", 403, _NO_LOGIN)
+    return full
 
 
 def _basic_password(authorization: str) -> str | None:

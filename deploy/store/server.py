@@ -31,11 +31,12 @@ from keeprate.deploy.store.request import (
     Insert,
     Options,
     RequestError,
-    authenticate,
+    Tokens,
     content_type,
     form_fields,
     has_answer,
     may_stream,
+    may_write,
     output_format,
     read_options,
     refusal,
@@ -44,6 +45,7 @@ from keeprate.deploy.store.request import (
 )
 from keeprate.deploy.store.rights import Limits
 from keeprate.deploy.store.token import own_token
+from keeprate.sinks.store.local_store import READER_TOKEN_FILE
 
 _Args = TypeVarTuple("_Args")
 _Result = TypeVar("_Result")
@@ -72,10 +74,10 @@ _STATUS_BY_CODE = (
 class Door:
     """The protocol over one engine. `answer` takes any request for it that brings the token."""
 
-    def __init__(self, engine: Engine, token: str, answer_within_s: float) -> None:
+    def __init__(self, engine: Engine, tokens: Tokens, answer_within_s: float) -> None:
         """answer_within_s: how long an answer may be on its way; a reader that takes longer is left."""
         self._engine = engine
-        self._token = token
+        self._tokens = tokens
         self._answer_within_s = answer_within_s
         threads = READS_AT_ONCE + WRITES_AT_ONCE + _SPARE_THREADS
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
@@ -94,13 +96,13 @@ class Door:
         options = Options()
         try:
             arguments = request.query_params.multi_items()
-            authenticate(request.headers, dict(arguments), self._token)
+            writes = may_write(request.headers, dict(arguments), self._tokens) and request.method == "POST"
             body = _pieces(request)
             if request.headers.get("content-type", "").startswith("multipart/form-data"):
                 form = b"".join([piece async for piece in body])
                 arguments += form_fields(request.headers["content-type"], form)
             options = read_options(arguments, request.headers)
-            response = await self._in_session(request, options, body)
+            response = await self._in_session(request, options, body, read_only=not writes)
         except (EngineError, RequestError) as error:
             await _drain(request)
             response = _failure(error)
@@ -110,8 +112,10 @@ class Door:
         response.headers["X-ClickHouse-Server-Display-Name"] = "keeprate-store"
         return response
 
-    async def _in_session(self, request: Request, options: Options, body: AsyncIterator[bytes]) -> Response:
-        session = await self._run(self._open, options, request.method != "POST")
+    async def _in_session(
+        self, request: Request, options: Options, body: AsyncIterator[bytes], read_only: bool
+    ) -> Response:
+        session = await self._run(self._open, options, read_only)
         response: Response | None = None
         try:
             response = await self._execute(session, request, options, body)
@@ -265,9 +269,9 @@ class _Blocks(StreamingResponse):
             await self._over()
 
 
-def application(engine: Engine, token: str, answer_within_s: float) -> Starlette:
+def application(engine: Engine, tokens: Tokens, answer_within_s: float) -> Starlette:
     """The protocol over `engine` as an ASGI application, which closes the engine when it shuts down."""
-    door = Door(engine, token, answer_within_s)
+    door = Door(engine, tokens, answer_within_s)
 
     async def ping(request: Request) -> Response:
         return PlainTextResponse("Ok.\n")
@@ -286,10 +290,10 @@ def run(path: Path, host: str, port: int, limits: Limits) -> None:
 
     Raises ValueError for a token that others could have read.
     """
-    token = own_token(path)
+    tokens = Tokens(own_token(path), own_token(path, READER_TOKEN_FILE))
     engine = Engine(path, limits)
     config = uvicorn.Config(
-        application(engine, token, 2 * limits.query_s),
+        application(engine, tokens, 2 * limits.query_s),
         host=host,
         port=port,
         log_level="warning",

@@ -9,16 +9,18 @@ from keeprate.deploy.local.process import private_directory
 from keeprate.sinks.store.local_store import TOKEN_FILE, USER
 
 
-def own_token(directory: Path) -> str:
-    """The token of the store in `directory`, made with the directory where there is none yet.
+def own_token(directory: Path, name: str = TOKEN_FILE) -> str:
+    """A token of the store in `directory`, made with the directory where there is none yet.
+
+    name: which of the two, that of who may do all or that of who only reads.
 
     Raises ValueError for one that other users could have read.
     """
     private_directory(directory)
-    path = directory / TOKEN_FILE
+    path = directory / name
     if not path.exists():
         # Whole or not there, whoever else is making one at this moment.
-        fresh = directory / f"{TOKEN_FILE}.{secrets.token_hex(8)}"
+        fresh = directory / f"{name}.{secrets.token_hex(8)}"
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
         try:
@@ -32,6 +34,6 @@ def own_token(directory: Path) -> str:
     return path.read_text().strip()
 
 
-def url_with_token(directory: Path, port: int, path: str = "") -> str:
-    """The address of the store in `directory`, with its user and token."""
-    return f"http://{USER}:{quote(own_token(directory), safe='')}@127.0.0.1:{port}{path}"
+def url_with_token(directory: Path, port: int, path: str = "", name: str = TOKEN_FILE) -> str:
+    """The address of the store in `directory`, with its user and one of its tokens."""
+    return f"http://{USER}:{quote(own_token(directory, name), safe='')}@127.0.0.1:{port}{path}"

@@ -210,7 +210,7 @@ def serve(settings: CollectorSettings, say: Callable[[str], None] = log.info) ->
     gc.set_threshold(100_000, 50, 100)
     _allow_files(_FILES)
     if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, "127.0.0.1", metrics.REGISTRY)
+        start_http_server(settings.metrics_port, settings.metrics_host, metrics.REGISTRY)
 
     def listening() -> None:
         now = datetime.now(UTC)

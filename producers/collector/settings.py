@@ -19,7 +19,7 @@ class CollectorSettings:
     keys_path: of the keys and of the salt of users. keyless: takes any app's events without a key, from this machine.
     max_body_bytes: of one body once it is decompressed. max_memory_bytes: of all bodies at one moment; a quarter of it
     is for one app. rate_per_s: requests a second and key, 0 for no limit. trusted_proxies: addresses or networks whose
-    X-Forwarded-For says who the client is. metrics_port: where /metrics is served on loopback, None for nowhere.
+    X-Forwarded-For says who the client is. metrics_port: where /metrics is served, at metrics_host, None for nowhere.
     ack_timeout_s: how long a request waits for Kafka. follow_hours: how far back generations are read for their names,
     0 for not at all. drain_delay_s: from SIGTERM until connections are refused.
     """
@@ -41,6 +41,7 @@ class CollectorSettings:
     drain_timeout_s: float = 20.0
     trusted_proxies: Sequence[str] = ()
     metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None

@@ -56,7 +56,8 @@ class Keeprate:
     The client may be used by any number of threads, from asyncio, and after a fork. It closes when the process exits.
 
     app: the name under which the metrics appear. environment: for example production.
-    brokers: Kafka's bootstrap servers; the variable KEEPRATE_BROKERS, or the local stack, when None.
+    brokers: Kafka's bootstrap servers; the variable KEEPRATE_BROKERS, or the local stack, when None. What it takes to
+    be let in there is said by KEEPRATE_KAFKA_…: docs/deploying.md.
     url, key: of a collector, in place of brokers: KEEPRATE_URL and KEEPRATE_KEY. ca: authorities that vouch for it.
     content: what of texts leaves the process: `full`, `hashed` or `off`.
     redact: takes each text and gives what may be sent in its place. keep_attributes: names of attributes that are no
@@ -66,7 +67,7 @@ class Keeprate:
     spool_bytes: the most it may take; beyond it the oldest events go, and are counted. 0: memory only.
     reread: reads a tracked text again after a restart.
     strict: raise ContractError, FullError and ClosedError into the app, for development.
-    kafka: more settings of librdkafka, for TLS and SASL.
+    kafka: more settings of librdkafka, over those.
     Raises SettingsError, naming the parameter.
     """
 

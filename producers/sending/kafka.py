@@ -10,6 +10,7 @@ import confluent_kafka
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from keeprate.producers.errors import SettingsError
+from keeprate.schemas.access.brokers import security
 from keeprate.schemas.events import MAX_EVENT_BYTES
 from keeprate.schemas.topics import PARTITIONER
 
@@ -88,6 +89,7 @@ def open_producer(
     check_partitioner()
     config = {
         **_DEFAULTS,
+        **security(brokers),
         **settings,
         **_FIXED,
         "bootstrap.servers": brokers,
@@ -171,7 +173,7 @@ def open_reader(brokers: str, topic: str, since_ms: int, settings: Mapping[str, 
         "enable.partition.eof": False,
         "logger": log,
     }
-    consumer = Consumer({**settings, **config})
+    consumer = Consumer({**security(brokers), **settings, **config})
     try:
         metadata = consumer.list_topics(topic, _METADATA_S).topics[topic]
         if metadata.error is not None:

@@ -4,16 +4,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+from keeprate.producers import environment
 from keeprate.producers.errors import SettingsError
 from keeprate.producers.sending import kafka
 from keeprate.producers.sending.exchange import Exchange
 from keeprate.producers.sending.https import Target
 from keeprate.producers.sending.https_exchange import HttpsExchange
 from keeprate.producers.sending.kafka_exchange import KafkaExchange
-
-LOCAL_BROKERS: Final = "127.0.0.1:9092"
 
 
 class Route(Protocol):
@@ -88,6 +87,4 @@ def route_of(
         return HttpsRoute(Target(url, key, Path(ca) if ca else None))
     if key or ca:
         raise SettingsError("key" if key else "ca", "is for a collector; give its url too, or set KEEPRATE_URL")
-    return KafkaRoute(
-        brokers or os.environ.get("KEEPRATE_BROKERS") or LOCAL_BROKERS, f"keeprate-{app}", dict(kafka_settings or {})
-    )
+    return KafkaRoute(environment.brokers(brokers), f"keeprate-{app}", dict(kafka_settings or {}))

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer as Driver
 from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin import AdminClient
 
+from keeprate.schemas.access.brokers import security
 from keeprate.schemas.dead_letters import Headers
 from keeprate.schemas.topics import DEAD_LETTERS, PARTITIONER
 from keeprate.sinks.kafka.errors import BrokerError, BrokerUnavailableError, DeliveryError, FencedError, OffsetLostError
@@ -58,6 +59,7 @@ class Consumer:
         self._driver = Driver(
             {
                 "bootstrap.servers": brokers,
+                **security(brokers),
                 "group.id": group,
                 "client.id": "keeprate-sink",
                 "partition.assignment.strategy": "range",
@@ -78,7 +80,7 @@ class Consumer:
             },
             logger=logger,
         )
-        self._admin = AdminClient({"bootstrap.servers": brokers, "client.id": "keeprate-sink"})
+        self._admin = AdminClient({"bootstrap.servers": brokers, "client.id": "keeprate-sink", **security(brokers)})
         self._has_ids: bool | None = None
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
@@ -210,6 +212,7 @@ class DeadLetterProducer:
         self._driver = Producer(
             {
                 "bootstrap.servers": brokers,
+                **security(brokers),
                 "client.id": "keeprate-sink",
                 "acks": "all",
                 "enable.idempotence": True,

@@ -146,9 +146,9 @@ class SinkMetrics:
         for topic in ALL:
             self._of(QUARANTINED, "sink", topic.name).inc(0)
 
-    def serve(self, port: int) -> None:
-        """Answer scrapes on loopback from a thread of its own."""
-        start_http_server(port, "127.0.0.1", self.registry)
+    def serve(self, port: int, host: str = "127.0.0.1") -> None:
+        """Answer scrapes from a thread of its own."""
+        start_http_server(port, host, self.registry)
 
     def flushed(self, flush: Flush, took_s: float) -> None:
         topic = flush.at[0]

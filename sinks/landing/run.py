@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +28,6 @@ from keeprate.sinks.tables.migrate import applied, pending, revision, scripts
 logger = logging.getLogger(__name__)
 
 _ANSWER_TIMEOUT_S: Final = 30
-_LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class TopicsMissingError(BrokerError):
@@ -49,6 +47,7 @@ class SinkSettings:
     topics: Sequence[str] = TOPICS
     policy: SinkPolicy = field(default_factory=SinkPolicy)
     metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
     kafka: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -108,11 +107,6 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
         sink.run(settings.topics)
 
 
-def log_to_stderr(level: str) -> None:
-    """Log lines with a time, of this package and of librdkafka."""
-    logging.basicConfig(stream=sys.stderr, level=level, format=_LOG_FORMAT, force=True)
-
-
 def _observed(settings: SinkSettings, consumer: Consumer, store: Client) -> tuple[Observer, Any]:
     if settings.metrics_port is None:
         return Unobserved(), store
@@ -120,7 +114,7 @@ def _observed(settings: SinkSettings, consumer: Consumer, store: Client) -> tupl
     from keeprate.sinks.landing.metrics import SinkMetrics
 
     metrics = SinkMetrics(settings.group, consumer)
-    metrics.serve(settings.metrics_port)
+    metrics.serve(settings.metrics_port, settings.metrics_host)
     return metrics, metrics.timed(store)
 
 

@@ -34,6 +34,7 @@ _NOT_THERE: Final = (8, 10, 16, 20, 46, 47, 48, 50, 60, 62, 73, 81, 115, 432)
 # Rights and credentials: no row is at fault, and waiting does not help.
 _NOT_ALLOWED: Final = (192, 193, 194, 291, 452, 497, 516)
 SCHEMA_CODES: Final = frozenset((*_NOT_THERE, *_NOT_ALLOWED))
+_TLS: Final = ("ca_cert", "client_cert", "client_cert_key")
 _CONNECT_TIMEOUT_S: Final = 5
 _ANSWER_TIMEOUT_S: Final = 60
 
@@ -144,10 +145,12 @@ class Client(AbstractContextManager["Client"]):
 def connect(url: str, database: str | None = None, answer_timeout_s: int = _ANSWER_TIMEOUT_S) -> Client:
     """Connect to `http(s)://user:password@host:port/database?setting=value`, `chdb:` or `chdb:///path`.
 
+    `ca_cert`, `client_cert` and `client_cert_key` among the settings name PEM files for HTTPS.
     A URL on loopback without a user takes the token of this machine's own store, if there is one.
     database: instead of the one in the URL. It must exist, except for `migrate`, which connects to `default` first.
     """
     parts = urlsplit(with_token(url))
+    said: dict[str, Any] = dict(parse_qsl(parts.query))
     database = database or database_of(url)
     options: dict[str, Any] = {"database": database, "tz_mode": "aware"}
     if parts.scheme == "chdb":
@@ -166,7 +169,8 @@ def connect(url: str, database: str | None = None, answer_timeout_s: int = _ANSW
                 port=parts.port or (8443 if parts.scheme == "https" else 8123),
                 username=unquote(parts.username or "") or "default",
                 password=unquote(parts.password or ""),
-                settings={name: value for name, value in parse_qsl(parts.query) if name != "database"},
+                settings={name: value for name, value in said.items() if name not in ("database", *_TLS)},
+                **{name: said[name] for name in _TLS if name in said},
                 query_retries=0,
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 send_receive_timeout=answer_timeout_s,

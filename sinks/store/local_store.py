@@ -13,6 +13,8 @@ from platformdirs import user_data_path
 
 USER: Final = "keeprate"
 TOKEN_FILE: Final = "token"
+READER_TOKEN_FILE: Final = "reader-token"
+"""Whoever has this one reads, and writes nothing."""
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 

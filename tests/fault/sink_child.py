@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from keeprate.deploy.commands import logs
 from keeprate.schemas.topics import DEAD_LETTERS
 from keeprate.sinks.kafka import client as kafka
 from keeprate.sinks.kafka.records import TopicPartition
@@ -14,7 +15,7 @@ from keeprate.sinks.landing.flush import Destination, Flush
 from keeprate.sinks.landing.intent import Intent
 from keeprate.sinks.landing.partition import FlushPolicy
 from keeprate.sinks.landing.rows import Table
-from keeprate.sinks.landing.run import SinkSettings, log_to_stderr, run
+from keeprate.sinks.landing.run import SinkSettings, run
 from keeprate.sinks.landing.sink import Sink, SinkPolicy
 from tests.fault.own_topics import rename_topics
 
@@ -24,7 +25,7 @@ Offsets = Mapping[TopicPartition, tuple[int, str]]
 
 def main(options: dict[str, Any]) -> None:
     """Run a sink as the options say."""
-    log_to_stderr("INFO")
+    logs.start()
     rename_topics(options["prefix"])
     for name in options.get("sabotage", ()):
         SABOTAGE[name]()

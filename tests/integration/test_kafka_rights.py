@@ -1,4 +1,7 @@
-"""Each process runs with the rights in Kafka that docs/security.md gives it, on a broker that refuses all others."""
+"""Each process runs over TLS with the rights in Kafka that docs/security.md gives it: the broker refuses all others.
+
+By SCRAM and by a certificate of its own; where a client other than librdkafka fetches, by a token too.
+"""
 
 import json
 import re
@@ -20,6 +23,9 @@ from confluent_kafka.admin import (
     AdminClient,
     ResourcePatternType,
     ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
 )
 from confluent_kafka.cimpl import NewTopic
 
@@ -27,12 +33,14 @@ from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.deploy.local.process import ChildProcess, free_port
 from keeprate.deploy.offsets import Offsets
 from keeprate.deploy.store import StoreProcess
+from keeprate.producers import environment
 from keeprate.producers.sdk.client import Keeprate
 from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import ALL, GENERATIONS, JOIN_GROUP, SINK_GROUP
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import migrate
+from tests.certificates import CLIENT, Certificates, make
 from tests.landing import until
 
 ADMIN: Final = {
@@ -42,33 +50,40 @@ ADMIN: Final = {
     "sasl.password": "secret",
     "log_level": 0,
 }
-_JAAS: Final = (
-    "org.apache.kafka.common.security.plain.PlainLoginModule required "
-    'username="admin" password="secret" user_admin="secret";'
-)
+_PLAIN: Final = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+_JAAS: Final = f'{_PLAIN} username="admin" password="secret" user_admin="secret";'
+# What a URL, a shell or a configuration would take for its own.
+PASSWORD: Final = "p%@:&#'s"
+WAYS: Final = ("SCRAM-SHA-512", "certificate")
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "security.md"
 
 
 class GuardedBroker(KafkaBroker):
-    """A broker that knows an administrator, at a door of its own, and lets everybody else do what ACLs say."""
+    """A broker whose clients do what ACLs say: by a login over TLS at one door, by a certificate at another.
 
-    def __init__(self, data_dir: Path) -> None:
+    An administrator has a door too, and may do all.
+    """
+
+    def __init__(self, data_dir: Path, certificates: Certificates) -> None:
         super().__init__(data_dir)
-        self.admin_port = free_port()
+        self.certificates = certificates
+        self.ports = {name: free_port() for name in ("ADMIN", "LOGIN", "MUTUAL")}
 
     @property
     def admin(self) -> dict[str, Any]:
-        return {"bootstrap.servers": f"127.0.0.1:{self.admin_port}", **ADMIN}
+        return {"bootstrap.servers": f"127.0.0.1:{self.ports['ADMIN']}", **ADMIN}
 
     def _configure(self) -> None:
         super()._configure()
         text = self._properties.read_text()
-        text = text.replace("listeners=BROKER", f"listeners=ADMIN://127.0.0.1:{self.admin_port},BROKER", 1)
-        text = text.replace(
-            "advertised.listeners=BROKER", f"advertised.listeners=ADMIN://127.0.0.1:{self.admin_port},BROKER"
-        )
-        text = text.replace("CONTROLLER:PLAINTEXT", "CONTROLLER:SASL_PLAINTEXT,ADMIN:SASL_PLAINTEXT")
+        doors = ",".join(f"{name}://127.0.0.1:{port}" for name, port in self.ports.items())
+        text = text.replace("listeners=BROKER", f"listeners={doors},BROKER")
+        kinds = "CONTROLLER:SASL_PLAINTEXT,ADMIN:SASL_PLAINTEXT,LOGIN:SASL_SSL,MUTUAL:SSL"
+        text = text.replace("CONTROLLER:PLAINTEXT", kinds)
         text = text.replace("inter.broker.listener.name=BROKER", "inter.broker.listener.name=ADMIN")
+        stores = {"keystore": self.certificates.server, "truststore": self.certificates.ca}
+        login, mutual = "listener.name.login", "listener.name.mutual"
+        module = "org.apache.kafka.common.security"
         text += "\n".join(
             [
                 "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -78,22 +93,53 @@ class GuardedBroker(KafkaBroker):
                 "sasl.mechanism.controller.protocol=PLAIN",
                 f"listener.name.admin.plain.sasl.jaas.config={_JAAS}",
                 f"listener.name.controller.plain.sasl.jaas.config={_JAAS}",
+                f"{login}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER",
+                f'{login}.plain.sasl.jaas.config={_PLAIN} user_{CLIENT}="{PASSWORD}";',
+                f"{login}.scram-sha-512.sasl.jaas.config={module}.scram.ScramLoginModule required;",
+                # The broker's own kind of token for trials: anybody's, as nobody signed it.
+                f"{login}.oauthbearer.sasl.jaas.config={module}.oauthbearer.OAuthBearerLoginModule required "
+                'unsecuredLoginStringClaim_sub="broker";',
+                f"{mutual}.ssl.client.auth=required",
+                f"{mutual}.ssl.principal.mapping.rules=RULE:^CN=(.*)$/$1/",
+                *(f"ssl.{store}.type=PEM" for store in stores),
+                *(f"ssl.{store}.location={path}" for store, path in stores.items()),
             ]
         )
         self._properties.write_text(text + "\n")
 
 
 @pytest.fixture(scope="module")
-def guarded(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedBroker]:
-    """It, with the topics. (`kafka` is asked for its reason to skip alone.)"""
-    with GuardedBroker(tmp_path_factory.mktemp("guarded")) as broker:
+def guarded(
+    kafka: KafkaBroker, require: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GuardedBroker]:
+    """It, with the topics and a user. (`kafka` is asked for its reason to skip alone.)"""
+    certificates = make(tmp_path_factory.mktemp("certificates"), require("openssl"))
+    with GuardedBroker(tmp_path_factory.mktemp("guarded"), certificates) as broker:
         new = [NewTopic(topic.name, num_partitions=1, config=dict(topic.config)) for topic in ALL]
         admin = AdminClient(broker.admin)
-        for done in admin.create_topics(new).values():
+        scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        user = UserScramCredentialUpsertion(CLIENT, scram, PASSWORD.encode())
+        for done in (*admin.create_topics(new).values(), *admin.alter_user_scram_credentials([user]).values()):
             done.result(30)
         for topic in ALL:
             until(partial(_led, broker, topic.name), 30, f"a leader of {topic.name}")
         yield broker
+
+
+def access(broker: GuardedBroker, way: str, secret: Path) -> dict[str, str]:
+    """The environment of a process that is let in this way. secret: where a password goes."""
+    certificates = broker.certificates
+    over_tls = {"KEEPRATE_KAFKA_TLS": "true", "KEEPRATE_KAFKA_CA_FILE": str(certificates.ca)}
+    if way == "certificate":
+        files = {"CERTIFICATE_FILE": certificates.client, "KEY_FILE": certificates.client_key}
+        own = {f"KEEPRATE_KAFKA_{name}": str(path) for name, path in files.items()}
+        return {"KEEPRATE_BROKERS": f"127.0.0.1:{broker.ports['MUTUAL']}", **over_tls, **own}
+    login = {"KEEPRATE_BROKERS": f"127.0.0.1:{broker.ports['LOGIN']}", "KEEPRATE_KAFKA_SASL": way, **over_tls}
+    if way == "OAUTHBEARER":
+        hook = {"KEEPRATE_KAFKA_TOKEN_HOOK": "unsigned_token:unsigned", "PYTHONPATH": str(Path(__file__).parents[1])}
+        return login | hook
+    secret.write_text(PASSWORD + "\n")
+    return login | {"KEEPRATE_KAFKA_USERNAME": CLIENT, "KEEPRATE_KAFKA_PASSWORD_FILE": str(secret)}
 
 
 def _rights(row: str) -> list[AclBinding]:
@@ -108,21 +154,26 @@ def _rights(row: str) -> list[AclBinding]:
     ]
     allow = AclPermissionType.ALLOW
     return [
-        AclBinding(kind, name, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", operation, allow)
+        AclBinding(kind, name, ResourcePatternType.LITERAL, f"User:{CLIENT}", "*", operation, allow)
         for (kind, operation), names in zip(kinds, cells, strict=True)
         for name in names
     ]
 
 
 @pytest.fixture
-def given(guarded: GuardedBroker) -> Iterator[Callable[[str], str]]:
-    """`given(row)`: the broker's address, at which clients now have the rights of this row and no others."""
+def given(
+    guarded: GuardedBroker, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[[str], None]]:
+    """`given(row)`: this process and its children are let in as the test's parameter says, with the rights of this row
+    and no others."""
     admin = AdminClient(guarded.admin)
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+    for name, value in access(guarded, request.param, tmp_path / "secret").items():
+        monkeypatch.setenv(name, value)
 
-    def give(row: str) -> str:
+    def give(row: str) -> None:
         for done in admin.create_acls(_rights(row)).values():
             done.result(30)
-        return guarded.bootstrap
 
     yield give
     # None is any name, principal and host, which the types do not know.
@@ -176,42 +227,51 @@ def _has_rows(client: Client, table: str) -> bool:
     return client.query(f"SELECT count() FROM {table}") != [(0,)]
 
 
-def test_an_app_emits_and_does_no_more(guarded: GuardedBroker, given: Callable[[str], str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", [*WAYS, "PLAIN", "OAUTHBEARER"], indirect=True)
+def test_an_app_emits_and_does_no_more(guarded: GuardedBroker, given: Callable[[str], None], tmp_path: Path) -> None:
     """Its events are acknowledged; the rights of nobody are not enough."""
     before = _end_of(guarded, GENERATIONS.name)
-    with Keeprate("a", brokers=given("apps"), spool_dir=tmp_path) as client:
+    given("apps")
+    with Keeprate("a", spool_dir=tmp_path) as client:
         client.emit(_event())
     assert _end_of(guarded, GENERATIONS.name) == before + 1
 
 
-def test_the_worker_joins(guarded: GuardedBroker, given: Callable[[str], str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", [*WAYS, "OAUTHBEARER"], indirect=True)
+def test_the_worker_joins(guarded: GuardedBroker, given: Callable[[str], None], tmp_path: Path) -> None:
     """It reads events and writes outcomes and dead letters."""
     before = {name: _end_of(guarded, name) for name in ("keeprate.outcomes", "keeprate.dead-letters")}
-    worker = _command("worker", tmp_path / "log", KEEPRATE_BROKERS=given("worker"), KEEPRATE_DATA_DIR=str(tmp_path))
+    given("worker")
+    worker = _command("worker", tmp_path / "log", "--instance", "worker-0", KEEPRATE_DATA_DIR=str(tmp_path))
     with worker:
         _produce(guarded, 5)
         for name, offset in before.items():
             until(partial(_grew, guarded, name, offset), 60, f"{name}: {worker.log_tail()}")
 
 
+@pytest.mark.parametrize("given", WAYS, indirect=True)
 def test_the_sink_lands(
-    guarded: GuardedBroker, given: Callable[[str], str], store: StoreProcess, tmp_path: Path
+    guarded: GuardedBroker, given: Callable[[str], None], store: StoreProcess, tmp_path: Path
 ) -> None:
     """Rows, and its own dead letters."""
     url = f"{store.url}/rights"
     migrate(url)
     _produce(guarded, 5)
-    sink = _command("sink", tmp_path / "log", KEEPRATE_BROKERS=given("sink"), KEEPRATE_STORE_URL=url)
+    given("sink")
+    sink = _command("sink", tmp_path / "log", "--instance", "sink-0", KEEPRATE_STORE_URL=url)
     with sink, connect(url) as client:
         for table in ("generations", "dead_letters"):
             until(partial(_has_rows, client, table), 60, sink.log_tail())
 
 
-def test_the_collector_publishes(guarded: GuardedBroker, given: Callable[[str], str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", WAYS, indirect=True)
+def test_the_collector_publishes(guarded: GuardedBroker, given: Callable[[str], None], tmp_path: Path) -> None:
     """And it knows the names of recent generations."""
     port, before = free_port(), _end_of(guarded, GENERATIONS.name)
-    env = {"KEEPRATE_BROKERS": given("collector"), "KEEPRATE_DATA_DIR": str(tmp_path)}
-    collector = _command("collector", tmp_path / "log", "--no-keys", "--port", str(port), **env)
+    given("collector")
+    collector = _command(
+        "collector", tmp_path / "log", "--no-keys", "--port", str(port), KEEPRATE_DATA_DIR=str(tmp_path)
+    )
     with collector:
         url = f"http://127.0.0.1:{port}"
         collector.wait_ready(lambda: _answers(f"{url}/readyz"), 60)
@@ -232,14 +292,14 @@ def _answers(url: str) -> bool:
         return False
 
 
-def test_the_monitor_and_verify_read(given: Callable[[str], str], store: StoreProcess, tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", WAYS, indirect=True)
+def test_the_monitor_and_verify_read(given: Callable[[str], None], store: StoreProcess, tmp_path: Path) -> None:
     """Progress of the groups, and a verification of all that was landed."""
-    bootstrap = given("monitor")
-    assert Offsets(bootstrap, (JOIN_GROUP, SINK_GROUP)).read() is not None
+    given("monitor")
+    assert Offsets(environment.brokers(), (JOIN_GROUP, SINK_GROUP)).read() is not None
     url = f"{store.url}/rights_verified"
     migrate(url)
-    env = {"KEEPRATE_BROKERS": bootstrap, "KEEPRATE_STORE_URL": url}
-    verify = _command("verify", tmp_path / "log", "--json", **env)
+    verify = _command("verify", tmp_path / "log", "--json", KEEPRATE_STORE_URL=url)
     verify.start()
     until(lambda: not verify.running, 60, "verify")
     assert "AUTHORIZATION" not in verify.log_tail(200).upper()

@@ -8,12 +8,13 @@ from keeprate.deploy.store.request import (
     Insert,
     Options,
     RequestError,
-    authenticate,
+    Tokens,
     content_type,
     form_fields,
     has_answer,
     insert_from_file,
     may_stream,
+    may_write,
     output_format,
     read_options,
     refusal,
@@ -218,8 +219,9 @@ def test_programs_are_not_taken_for_browsers(headers: dict[str, str]) -> None:
     ],
 )
 def test_the_token_is_taken_in_each_of_clickhouses_ways(headers: dict[str, str], arguments: dict[str, str]) -> None:
-    """Its clients, curl and a URL each have another one."""
-    authenticate(headers, arguments, "t0ken")
+    """Its clients, curl and a URL each have another one; the reader's is taken too, and its bearer does not write."""
+    assert may_write(headers, arguments, Tokens("t0ken", "other"))
+    assert not may_write(headers, arguments, Tokens("other", "t0ken"))
 
 
 @pytest.mark.parametrize(
@@ -238,7 +240,7 @@ def test_the_token_is_taken_in_each_of_clickhouses_ways(headers: dict[str, str],
 def test_whoever_has_no_token_is_refused(headers: dict[str, str], arguments: dict[str, str], status: int) -> None:
     """By ClickHouse's code for a failed login, with the way to the token."""
     with pytest.raises(RequestError, match="keeprate store --print-url") as caught:
-        authenticate(headers, arguments, "t0ken")
+        may_write(headers, arguments, Tokens("t0ken", "reader"))
     assert (caught.value.status, caught.value.code) == (status, 516)
 
 

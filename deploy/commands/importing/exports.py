@@ -133,7 +133,7 @@ def _emit(read: Reader, to: ImportOptions, counts: Counter[str], ignored: Counte
     from keeprate.producers.collector.gate.keys import FILE_NAME, Keys
 
     salt = Keys(from_environment().data_dir / FILE_NAME).salt()
-    brokers = to.brokers or from_environment().brokers
+    brokers = from_environment(to.brokers).brokers
     with target(to.app or "import", brokers, to.out, to.dry_run) as sink:
         for outcome in read(salt, now_ms()):
             if outcome.event is not None:

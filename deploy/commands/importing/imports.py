@@ -64,7 +64,7 @@ def import_git(
         try:
             bad = Rejects(stack.enter_context(rejects.open("w")) if rejects else None)
             selection = Selection(app or app_name(repository), branch, sample, since_ms)
-            servers = brokers or from_environment().brokers
+            servers = from_environment(brokers).brokers
             summary = _import_git(repository, selection, out, dry_run, again, servers, bad)
         except (HistoryError, EmitError, OSError) as error:
             typer.echo(f"keeprate import git: {repository}: {error}", err=True)
@@ -150,7 +150,7 @@ def import_events(
     with ExitStack() as stack:
         try:
             bad = Rejects(stack.enter_context(rejects.open("w")) if rejects else None)
-            _import_events(file, app, bad, dry_run, brokers or from_environment().brokers, counts)
+            _import_events(file, app, bad, dry_run, from_environment(brokers).brokers, counts)
         except (EmitError, OSError) as error:
             typer.echo(f"keeprate import events: after line {counts['lines']}: {error}", err=True)
             raise typer.Exit(2) from None

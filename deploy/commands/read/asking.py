@@ -18,7 +18,7 @@ def opened(command: str, store: str) -> Iterator["Client"]:
     """A client; what goes wrong with the store or an option ends the command with what would do."""
     from keeprate.sinks.store.clickhouse import SchemaMismatchError, StoreError, connect, shown
 
-    url = store or from_environment().store_url
+    url = from_environment(store=store).reader_url
     try:
         with connect(url) as client:
             yield client

@@ -149,7 +149,7 @@ def replay(
                 )
         if _agreed("replay", chosen, yes):
             try:
-                letters.replay(client, DeadLetterProducer(brokers or from_environment().brokers), chosen, note)
+                letters.replay(client, DeadLetterProducer(from_environment(brokers).brokers), chosen, note)
             except BrokerError as error:
                 raise SystemExit(f"keeprate dead-letters replay: {error}; what was not taken is still open") from None
             typer.echo(f"replayed {len(chosen)}")
@@ -198,7 +198,7 @@ def open_store(command: str, url: str | None) -> "Iterator[Client]":
     from keeprate.sinks.store.clickhouse import StoreError, connect
 
     try:
-        with connect(url or from_environment().store_url) as client:
+        with connect(from_environment(store=url).store_url) as client:
             yield client
     except (StoreError, ValueError) as error:
         raise SystemExit(f"keeprate dead-letters {command}: {error}") from None

@@ -52,10 +52,10 @@ def reconcile(
 
     try:
         given = read_stats(_text(stats)) if stats else {}
-        with connect(store or from_environment().store_url, answer_timeout_s=600) as client:
+        with connect(from_environment(store=store).reader_url, answer_timeout_s=600) as client:
             merged = accounts.unmerged_numbers(client)
             if not offline:
-                for name, numbers in _merged(client, brokers or from_environment().brokers).items():
+                for name, numbers in _merged(client, from_environment(brokers).brokers).items():
                     merged.setdefault(name, set()).update(numbers)
             seen = accounts.producers(client, app or [], producer or [], ranges, merged)
             without = accounts.unnumbered(client)

@@ -48,12 +48,13 @@ def verify(
     from keeprate.sinks.kafka.errors import BrokerError
     from keeprate.sinks.store.clickhouse import StoreError
 
-    defaults = from_environment()
+    defaults = from_environment(brokers, store)
     try:
         scope = Scope(read_moment("--since", since, datetime.now(UTC)) if since else None, None, settled_s, repair)
-        kafka = None if offline else brokers or defaults.brokers
+        kafka = None if offline else defaults.brokers
+        url = defaults.store_url if repair else defaults.reader_url
         with _telling() as on_stage:
-            report = _report(store or defaults.store_url, kafka, scope, join_group, patience_s, on_stage)
+            report = _report(url, kafka, scope, join_group, patience_s, on_stage)
     except (StoreError, BrokerError, ValueError) as error:
         raise SystemExit(f"keeprate verify: {error}") from None
     for line in _as_json(report) if as_json else _as_text(report, repair):

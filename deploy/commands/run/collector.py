@@ -36,7 +36,8 @@ def collector(
         list[str] | None,
         typer.Option(help="address or network whose X-Forwarded-For says who the client is; may repeat"),
     ] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there")] = None,
+    metrics_host: Annotated[str, typer.Option(help="and at this address; it has no login")] = "127.0.0.1",
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM file, with the chain; serves HTTPS")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key")] = None,
     tls_client_ca: Annotated[Path | None, typer.Option(help="PEM file; asks clients for a certificate of it")] = None,
@@ -55,11 +56,11 @@ def collector(
         from keeprate.producers.collector.settings import CollectorSettings
     except ModuleNotFoundError as error:
         raise SystemExit(f"keeprate collector needs {error.name}: pip install 'keeprate[collector]'") from None
-    settings = from_environment()
+    settings = from_environment(brokers)
     try:
         serve(
             CollectorSettings(
-                brokers=brokers or settings.brokers,
+                brokers=settings.brokers,
                 keys_path=(data_dir or settings.data_dir) / FILE_NAME,
                 keyless=open_to_all,
                 host=host,
@@ -74,6 +75,7 @@ def collector(
                 max_connections_per_address=address_connections,
                 trusted_proxies=trusted_proxy or (),
                 metrics_port=metrics_port,
+                metrics_host=metrics_host,
                 tls_certificate=tls_certificate,
                 tls_key=tls_key,
                 tls_client_ca=tls_client_ca,

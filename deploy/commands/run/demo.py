@@ -41,7 +41,7 @@ def demo(
     from keeprate.deploy.demo import play
     from keeprate.deploy.emitting import EmitError, console
 
-    address = brokers or from_environment().brokers
+    address = from_environment(brokers).brokers
     path = from_environment().data_dir / "demo" / f"{seed}.json"
     now_ms = time.time_ns() // 1_000_000
     run = play.load(path)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from keeprate.deploy import settings
+from keeprate.deploy.commands import logs
 from keeprate.schemas.topics import JOIN_GROUP, SINK_GROUP
 
 
@@ -39,10 +40,11 @@ def monitor(
     if rules or dashboards:
         typer.echo(configuration() if rules else folder())
         return
-    env = settings.from_environment()
+    logs.start()
+    env = settings.from_environment(brokers, store)
     url = f"http://{host}:{port}/metrics"
     try:
-        urls = store or env.store_url, brokers or env.brokers
+        urls = env.store_url, env.brokers
         groups = Groups(join_group, tuple(sink_group or (SINK_GROUP,)))
         serve(host, port, every, *urls, lambda: typer.echo(url, err=True), verify_every, groups)
     except PortTakenError as error:

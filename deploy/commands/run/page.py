@@ -32,7 +32,7 @@ def page(
     from keeprate.deploy.page.app import page as application
     from keeprate.deploy.page.source import Source
 
-    url = store_url or settings.from_environment().store_url
+    url = settings.from_environment(store=store_url).reader_url
     if not _is_loopback(host):
         typer.secho(f"keeprate page: {host} is not loopback, and the page has no login", fg="yellow", err=True)
     hosts = [*LOOPBACK, *(allow_host or ()), *([] if _is_any(host) else [host])]

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from keeprate.deploy.commands import logs
 from keeprate.deploy.settings import from_environment
 from keeprate.schemas.topics import SINK_GROUP
 
@@ -21,7 +22,8 @@ def sink(
     skip_lost: Annotated[
         bool, typer.Option(help="go on after records that retention removed unread; the ledger has them as absent")
     ] = False,
-    metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there")] = None,
+    metrics_host: Annotated[str, typer.Option(help="and at this address; it has no login")] = "127.0.0.1",
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
     """Land events, outcomes and dead letters in the store, until Ctrl-C or SIGTERM.
@@ -31,20 +33,21 @@ def sink(
     """
     from keeprate.sinks.kafka.errors import BrokerError
     from keeprate.sinks.landing.partition import FlushPolicy
-    from keeprate.sinks.landing.run import SinkSettings, log_to_stderr, run
+    from keeprate.sinks.landing.run import SinkSettings, run
     from keeprate.sinks.landing.sink import SinkPolicy
     from keeprate.sinks.store.clickhouse import StoreError
 
-    defaults = from_environment()
-    log_to_stderr(log_level.upper())
+    defaults = from_environment(brokers, store)
+    logs.start(log_level)
     try:
         run(
             SinkSettings(
-                brokers=brokers or defaults.brokers,
-                store_url=store or defaults.store_url,
+                brokers=defaults.brokers,
+                store_url=defaults.store_url,
                 group=group,
                 policy=SinkPolicy(FlushPolicy(linger_s=linger_s), skip_lost=skip_lost),
                 metrics_port=metrics_port,
+                metrics_host=metrics_host,
                 kafka={"group.instance.id": instance} if instance else {},
             )
         )

@@ -7,7 +7,7 @@ import typer
 
 from keeprate.deploy import settings
 from keeprate.deploy.store import MEMORY_BYTES, QUERY_S
-from keeprate.sinks.store.local_store import store_dir
+from keeprate.sinks.store.local_store import READER_TOKEN_FILE, TOKEN_FILE, store_dir
 
 
 def store(
@@ -24,6 +24,9 @@ def store(
     print_url: Annotated[
         bool, typer.Option("--print-url", help="Print the store's address with its token, and end.")
     ] = False,
+    reader: Annotated[
+        bool, typer.Option("--reader", help="Print the address of who only reads, for tools that others use.")
+    ] = False,
 ) -> None:
     """Serve the embedded ClickHouse engine on loopback, until Ctrl-C or SIGTERM.
 
@@ -38,8 +41,9 @@ def store(
 
     directory = path or store_dir()
     try:
-        if print_url:
-            typer.echo(url_with_token(directory, port, "/?database=keeprate"))
+        if print_url or reader:
+            file = READER_TOKEN_FILE if reader else TOKEN_FILE
+            typer.echo(url_with_token(directory, port, "/?database=keeprate", file))
         else:
             serve(directory, port=port, query_s=query_seconds, memory_bytes=query_memory)
     except (DirectoryOwnedError, ValueError) as error:

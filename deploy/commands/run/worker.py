@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from keeprate.deploy.commands import logs
 from keeprate.deploy.settings import from_environment
 from keeprate.schemas.topics import JOIN_GROUP
 
@@ -25,7 +26,15 @@ def worker(
     brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
     group: Annotated[str, typer.Option(help="workers of one group share the partitions")] = JOIN_GROUP,
     standby_replicas: Annotated[int, typer.Option(help="other workers that keep a copy of the state")] = 0,
-    metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there, on loopback")] = None,
+    instance: Annotated[
+        str | None,
+        typer.Option(help="a name that no other worker has: under it, a restart gets its partitions at once"),
+    ] = None,
+    session_timeout_s: Annotated[
+        float, typer.Option(help="after so long without a word a worker counts as gone; longer than a restart", min=1)
+    ] = 6.0,
+    metrics_port: Annotated[int | None, typer.Option(help="serve /metrics there")] = None,
+    metrics_host: Annotated[str, typer.Option(help="and at this address; it has no login")] = "127.0.0.1",
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "INFO",
 ) -> None:
     """Join generations and feedback into outcomes, until Ctrl-C or SIGTERM.
@@ -38,16 +47,20 @@ def worker(
     from keeprate.streams.state.partition import StateLockedError
     from keeprate.streams.worker import TopicsMissingError, WorkerSettings, run
 
-    settings = from_environment()
+    logs.start(log_level)
+    settings = from_environment(brokers)
     directory = (data_dir or settings.data_dir / "worker") if state is State.ROCKSDB else None
     try:
         run(
             WorkerSettings(
-                brokers=brokers or settings.brokers,
+                brokers=settings.brokers,
                 data_dir=directory,
                 group=group,
                 standby_replicas=standby_replicas,
+                instance=instance,
+                session_timeout_s=session_timeout_s,
                 metrics_port=metrics_port,
+                metrics_host=metrics_host,
                 log_level=log_level.upper(),
             )
         )
@@ -55,6 +68,6 @@ def worker(
         raise SystemExit(f"keeprate worker: {error}") from None
     except KafkaException as error:
         raise SystemExit(
-            f"keeprate worker: no broker answers at {brokers or settings.brokers} ({error.args[0]}); "
+            f"keeprate worker: no broker answers at {settings.brokers} ({error.args[0]}); "
             "set KEEPRATE_BROKERS or --brokers"
         ) from None

@@ -55,7 +55,7 @@ def forget(
     if bool(user) == listed:
         _refuse(_USAGE, 2)
     try:
-        with connect(store or from_environment().store_url, answer_timeout_s=forgetting.REWRITE_TIMEOUT_S) as client:
+        with connect(from_environment(store=store).store_url, answer_timeout_s=forgetting.REWRITE_TIMEOUT_S) as client:
             if listed:
                 _show(forgetting.receipts(client), as_json)
                 return

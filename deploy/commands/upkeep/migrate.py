@@ -28,7 +28,7 @@ def migrate(
     from keeprate.sinks.store.clickhouse import StoreError
     from keeprate.sinks.tables.migrate import migrate as migrate_store
 
-    url = store or from_environment().store_url
+    url = from_environment(store=store).store_url
     rebuilt: list[Rebuilt] = []
     columns = SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f}"), TimeElapsedColumn()
     try:

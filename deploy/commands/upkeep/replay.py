@@ -55,7 +55,7 @@ def replay(
         _refuse("--yes writes and --verify only looks: give one of them", 2)
     try:
         selection = _selection(datetime.now(UTC), app or [], generation or [], since, until)
-        with connect(store or from_environment().store_url) as client:
+        with connect(from_environment(store=store).store_url) as client:
             if yes and into != _OUTCOMES:
                 make_table(client, into)
             with _progress(not as_json, lambda: count_facts(client, selection)) as advance:

@@ -21,7 +21,11 @@ def create(
     partitions: Annotated[
         int, typer.Option(help="For every topic, fixed for life; default: that of existing topics, else 4.", min=0)
     ] = 0,
-    replication: Annotated[int, typer.Option(help="Copies of each partition.", min=1)] = 1,
+    replication: Annotated[int, typer.Option(help="Copies of each partition; default: 1.", min=0)] = 0,
+    min_insync_replicas: Annotated[
+        int,
+        typer.Option(help="Copies that must have a record before it counts as written; default: all but one.", min=0),
+    ] = 0,
     brokers: Annotated[str, typer.Option(help="Bootstrap servers; default: KEEPRATE_BROKERS.")] = "",
     configure: Annotated[
         bool, typer.Option("--configure", help="Set what differs in the settings of topics that exist.")
@@ -35,9 +39,15 @@ def create(
     """
     from keeprate.deploy import topics as kafka
 
-    where = brokers or from_environment().brokers
+    env = from_environment(brokers)
+    where, made = env.brokers, env.topics
     try:
-        done = kafka.create_topics(where, partitions or None, replication)
+        done = kafka.create_topics(
+            where,
+            partitions or made.partitions,
+            replication or made.replication,
+            min_insync_replicas or made.min_insync_replicas,
+        )
         differing = kafka.differences(where)
         if configure:
             kafka.configure(where, differing)
