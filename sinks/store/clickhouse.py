@@ -80,6 +80,8 @@ class Client(AbstractContextManager["Client"]):
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        # By table and columns, so that only the first insert asks for them. Values are cast to what a column is then.
+        self._types: dict[tuple[str, ...], Any] = {}
 
     def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that has no answer."""
@@ -116,8 +118,13 @@ class Client(AbstractContextManager["Client"]):
     ) -> None:
         """Insert rows of Python values, all or none."""
         if rows:
-            names = list(columns)
-            _mapped(lambda: self._driver.insert(table, rows, column_names=names, settings=_with_token(settings)))
+            _mapped(lambda: self._insert(table, list(columns), rows, _with_token(settings)))
+
+    def _insert(self, table: str, names: list[str], rows: Sequence[Sequence[Any]], settings: dict[str, Any]) -> None:
+        types = self._types.get((table, *names))
+        context = self._driver.create_insert_context(table, names, column_types=types, settings=settings, data=rows)
+        self._types[table, *names] = context.column_types
+        self._driver.insert(context=context)
 
     def insert_bytes(
         self, table: str, columns: Sequence[str], data: bytes, format_name: str, settings: Settings | None = None

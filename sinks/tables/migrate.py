@@ -113,7 +113,11 @@ def apply(client: Client, known: Sequence[Script]) -> list[Script]:
     for script in todo:
         for statement in script.statements:
             client.command(statement)
-        _note(client, _MIGRATION, script.name, script.checksum)
+        if there:
+            _note(client, (_MIGRATION, script.name, script.checksum))
+    if not there:
+        # Of a database that is made, nothing takes long: all at once, or all again.
+        _note(client, *((_MIGRATION, script.name, script.checksum) for script in todo))
     return todo
 
 
@@ -130,7 +134,7 @@ def derive_anew(
     if applied(client).get(_DEFINITION) != (checksum := rebuild.checksum()):
         if client.query("SELECT 1 FROM outcomes LIMIT 1"):
             on_rebuilt(rebuild.rebuild(client, on_page))
-        _note(client, *_DEFINITION, checksum)
+        _note(client, (*_DEFINITION, checksum))
 
 
 def _retire_views(client: Client, there: dict[tuple[str, str], str]) -> None:
@@ -141,11 +145,11 @@ def _retire_views(client: Client, there: dict[tuple[str, str], str]) -> None:
             is_view = "SELECT 1 FROM system.tables WHERE database = currentDatabase() AND name = {name:String} "
             if client.query(is_view + "AND engine = 'View'", {"name": view}):
                 client.command(f"DROP VIEW IF EXISTS `{view}`")
-            _note(client, kind, name, "")
+            _note(client, (kind, name, ""))
 
 
-def _note(client: Client, kind: str, name: str, checksum: str) -> None:
-    client.insert("schema_versions", ("kind", "name", "checksum"), [(kind, name, checksum)])
+def _note(client: Client, *versions: tuple[str, str, str]) -> None:
+    client.insert("schema_versions", ("kind", "name", "checksum"), versions)
 
 
 def applied(client: Client) -> dict[tuple[str, str], str]:

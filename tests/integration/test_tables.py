@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -88,9 +89,10 @@ UNREADABLE = encode(_examples("generation")[0] | {"parameters": {"x": 1}}).repla
 def test_an_event_that_the_engine_cannot_read_is_refused(
     client: Client, monkeypatch: pytest.MonkeyPatch, value: bytes
 ) -> None:
-    """Were `decode` ever to let through what ClickHouse's parser does not take, the row is refused, not emptied."""
+    """Were `read` ever to let through what ClickHouse's parser does not take, the row is refused, not emptied."""
     assert len(sort("keeprate.generations", 0, [FakeRecord(0, value)]).rejects) == 1
-    monkeypatch.setattr("keeprate.sinks.landing.rows.decode", lambda value, *_: json.loads(value))
+    monkeypatch.setattr("keeprate.sinks.landing.rows.read", lambda value, *_: SimpleNamespace(**json.loads(value)))
+    monkeypatch.setattr("keeprate.sinks.landing.rows.encode_struct", lambda event: value)
     with pytest.raises(BatchRejectedError) as error:
         _insert(client, "keeprate.generations", [FakeRecord(0, value)])
     assert error.value.name == "VIOLATED_CONSTRAINT"
@@ -122,6 +124,16 @@ def test_an_insert_that_names_no_token_adds_its_rows(client: Client) -> None:
         for name in ("feedback", "drift_states"):
             assert client.query(f"SELECT count() FROM {name}") == [(times,)]
     client.command("SYSTEM START MERGES")
+
+
+def test_an_insert_goes_on_when_the_types_of_columns_change(client: Client) -> None:
+    """What a client learnt of a table at its first insert is a way to write values, and no claim about the table."""
+    client.command("CREATE TABLE changing (a UInt8, b String) ENGINE = MergeTree ORDER BY a")
+    client.insert("changing", ("a", "b"), [(1, "x")])
+    client.command("ALTER TABLE changing MODIFY COLUMN b LowCardinality(String), ADD COLUMN c UInt64 DEFAULT 7")
+    client.insert("changing", ("a", "b"), [(2, "y")])
+    assert client.query("SELECT a, b, c FROM changing ORDER BY a") == [(1, "x", 7), (2, "y", 7)]
+    client.command("DROP TABLE changing")
 
 
 def test_what_a_range_has_landed_is_known(client: Client) -> None:

@@ -13,6 +13,7 @@ from keeprate.schemas.decode import ContractError, decode, decode_stored, encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
+from keeprate.schemas.structs.reading import struct_of
 from keeprate.sinks.checks.accounting import check_accounting, check_ledger
 from keeprate.sinks.checks.conflicts import repeated
 from keeprate.sinks.checks.verify import check_outcomes
@@ -99,7 +100,7 @@ def test_facts_of_an_older_gate_still_fold_to_their_outcomes(
     assert old
     with pytest.raises(ContractError):
         decode(old[0])
-    monkeypatch.setattr("keeprate.sinks.landing.rows.decode", lambda value, *_: decode_stored(value))
+    monkeypatch.setattr("keeprate.sinks.landing.rows.read", lambda value, *_: struct_of(decode_stored(value)))
     _land(client, old)
     outcomes = fold(map(decode_stored, old))
     _land(client, [encode_outcome(*item) for item in outcomes.items()], "keeprate.outcomes")
