@@ -38,8 +38,12 @@ PAGE_PORT = 8770
 MONITOR_PORT = 9469
 PROMETHEUS_PORT = 9090
 ALERTMANAGER_PORT = 9093
-RUNBOOK_URL = f"http://{HOST}:{PAGE_PORT}/runbook"
-"""Where alerts lead by default, as rules.yml has it: the page of this machine."""
+ALERTS_PORT = 9096
+"""Where the local stack receives its own alerts; 9094 is what Alertmanagers gossip at."""
+PAGE_URL = f"http://{HOST}:{PAGE_PORT}"
+"""Where alerts show what they are about by default, as rules.yml has it: the page of this machine."""
+RUNBOOK_URL = f"{PAGE_URL}/runbook"
+"""Where they say what to do."""
 
 CONFIG_VARIABLE: Final = "KEEPRATE_CONFIG"
 PROCESSES: Final = ("collector", "monitor", "page", "sink", "worker")

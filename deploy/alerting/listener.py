@@ -2,6 +2,8 @@
 
 import json
 import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Final, Self
@@ -11,11 +13,43 @@ from keeprate.deploy.settings import HOST
 _MAX_BYTES: Final = 1 << 20
 
 
-class Listener:
-    """Listens while it is entered. Raises OSError where its port is taken."""
+@dataclass(frozen=True)
+class ToldAlert:
+    """An alert in a message. status: firing or resolved. fingerprint: the same for the same labels."""
 
-    def __init__(self, port: int) -> None:
+    status: str
+    fingerprint: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What an Alertmanager told at once: by which of its receivers, and the alerts of one group."""
+
+    receiver: str
+    alerts: tuple[ToldAlert, ...]
+
+
+def message(body: bytes) -> Message:
+    """Read from a webhook's body. Raises ValueError for what no Alertmanager sends."""
+    try:
+        said = json.loads(body)
+        alerts = [
+            ToldAlert(str(each["status"]), str(each.get("fingerprint", "")), dict(each["labels"]), each["annotations"])
+            for each in said["alerts"]
+        ]
+        return Message(str(said["receiver"]), tuple(alerts))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no message of an Alertmanager: {error}") from error
+
+
+class Listener:
+    """Listens while it is entered, and calls `on_message` for each. Raises OSError where its port is taken."""
+
+    def __init__(self, port: int, on_message: Callable[[Message], None] = lambda message: None) -> None:
         self._came: dict[str, str] = {}
+        self._on_message = on_message
         self._server = ThreadingHTTPServer((HOST, port), self._requests())
         self.url = f"http://{HOST}:{self._server.server_address[1]}/"
 
@@ -41,13 +75,13 @@ class Listener:
     def _note(self, body: bytes) -> bool:
         """Whether it is what an Alertmanager sends; its alerts are noted."""
         try:
-            said = json.loads(body)
-            alerts = [(alert["status"], alert["labels"]) for alert in said["alerts"]]
-            for status, labels in alerts:
-                for name, value in labels.items() if status == "firing" else ():
-                    self._came[f"{name}={value}"] = str(said["receiver"])
-        except (ValueError, KeyError, TypeError, AttributeError):
+            came = message(body)
+        except ValueError:
             return False
+        for alert in came.alerts:
+            for name, value in alert.labels.items() if alert.status == "firing" else ():
+                self._came[f"{name}={value}"] = came.receiver
+        self._on_message(came)
         return True
 
     def __enter__(self) -> Self:

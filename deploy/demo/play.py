@@ -7,19 +7,22 @@ state, because the simulator can tell the rest again.
 
 import heapq
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from keeprate.deploy.demo.simulate import Sent, simulate
-from keeprate.deploy.demo.story import DAY_MS, World
+from keeprate.deploy.demo.story import BAD, DAY_MS, EDITOR, Episode, Version, World
 
 ECHO_MS = 3 * DAY_MS
 """Nothing is sent later than this after its session began: the longest is a late check of the next day, held back."""
 LEAD_MS = 600_000
 """How long before the start the lively rate begins: the first minutes live then have checks of earlier sessions too."""
 SAVE_EVERY_MS = 10_000
+BAD_FOR_MS: Final = 3 * 3_600_000
+_BAD_EVENTS_PER_S: Final = 0.6
+_OTHERS: Final = 1_000_000
 
 
 class Clock(Protocol):
@@ -151,7 +154,27 @@ def load(path: Path) -> Run | None:
         return None
     state = json.loads(path.read_text("utf-8"))
     spans = tuple(Span(**span) for span in state["spans"])
-    return Run(World(**state["world"]), spans, state["brokers"], state["sent_until"])
+    return Run(_world(state["world"]), spans, state["brokers"], state["sent_until"])
+
+
+def _world(state: Mapping[str, Any]) -> World:
+    episodes = (
+        Episode(**each | {"instead_of": tuple(each["instead_of"]), "version": Version(**each["version"])})
+        for each in state.get("episodes", ())
+    )
+    return World(**{**state, "episodes": tuple(episodes)})
+
+
+def bad_release(seed: int, now_ms: int) -> Iterator[Sent]:
+    """What users of the editor's v5 did in the three hours before now, had it been released then. Others than the
+    demo's: a run of the same seed goes on beside it."""
+    since = now_ms - BAD_FOR_MS
+    world = World.over(seed + _OTHERS, since // DAY_MS * DAY_MS - DAY_MS, 1)
+    everybody = tuple(version.name for version in EDITOR.versions)
+    world = replace(world, episodes=(Episode(EDITOR.name, everybody, BAD, since, now_ms),))
+    for sent in simulate(world, since, now_ms, _BAD_EVENTS_PER_S):
+        if sent.event["app"] == EDITOR.name and sent.at <= now_ms:
+            yield sent
 
 
 def store(run: Run, path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, cast
 
-from keeprate.deploy.demo.story import USERS_PER_APP, App, Model, User, Version, World, newer_share, user_of
+from keeprate.deploy.demo.story import USERS_PER_APP, App, Model, User, Version, World, newer_share, user_of, version_of
 from keeprate.producers.text import length, line_count
 from keeprate.schemas.events import SCHEMA_VERSION, Event
 
@@ -111,4 +111,4 @@ def new_session(world: World, app: App, rng: Random, at_ms: int) -> Session:
     user = user_of(world, app, rng.randrange(USERS_PER_APP))
     newer = user.early < newer_share(world, at_ms)
     identity = f"{rng.getrandbits(48):012x}"
-    return Session(world, app, user, app.versions[int(newer)], newer, rng, at_ms, identity)
+    return Session(world, app, user, version_of(world, app, newer, at_ms), newer, rng, at_ms, identity)

@@ -16,27 +16,6 @@ USERS_PER_APP = 60
 
 
 @dataclass(frozen=True)
-class World:
-    """What one run of the demo is made of. Equal worlds give equal histories.
-
-    start_at: milliseconds since the epoch, a midnight.
-    release_at: when users begin to move to the newer version.
-    stale_at: when the FAQ of the support app stops being up to date.
-    """
-
-    seed: int
-    start_at: int
-    release_at: int
-    stale_at: int
-
-    @classmethod
-    def over(cls, seed: int, start_at: int, days: int) -> "World":
-        """A world whose turning points lie within its first `days` days."""
-        span_ms = days * DAY_MS
-        return cls(seed, start_at, start_at + span_ms * 45 // 100, start_at + span_ms * 88 // 100)
-
-
-@dataclass(frozen=True)
 class Version:
     """One version of a prompt, and how people take what it writes.
 
@@ -54,6 +33,42 @@ class Version:
     edited_s: float
     rewritten: float
     failure: float = 0.012
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Some hours in which an app has another version than the story says, or the same one with other manners.
+
+    instead_of: the versions, by name, whose users have it. since, until: milliseconds since the epoch.
+    """
+
+    app: str
+    instead_of: tuple[str, ...]
+    version: Version
+    since: int
+    until: int
+
+
+@dataclass(frozen=True)
+class World:
+    """What one run of the demo is made of. Equal worlds give equal histories.
+
+    start_at: milliseconds since the epoch, a midnight.
+    release_at: when users begin to move to the newer version.
+    stale_at: when the FAQ of the support app stops being up to date.
+    """
+
+    seed: int
+    start_at: int
+    release_at: int
+    stale_at: int
+    episodes: tuple[Episode, ...] = ()
+
+    @classmethod
+    def over(cls, seed: int, start_at: int, days: int) -> "World":
+        """A world whose turning points lie within its first `days` days."""
+        span_ms = days * DAY_MS
+        return cls(seed, start_at, start_at + span_ms * 45 // 100, start_at + span_ms * 88 // 100)
 
 
 @dataclass(frozen=True)
@@ -128,6 +143,9 @@ AGENT = App(
 )
 APPS = (EDITOR, SUPPORT, AGENT)
 
+BAD = Version("v5", 0.12, removed=0.65, removed_s=150, edited=0.30, edited_s=200, rewritten=0.60)
+"""A version of the editor's prompt that is bad from its first suggestion on; it is in no history."""
+
 HALLUCINATION = {"faq-only": 0.07, "hybrid-search": 0.025}
 """Share of the support answers that make something up, by how their context was selected."""
 STALE_FACTOR = 4.0
@@ -147,6 +165,15 @@ def newer_share(world: World, at_ms: int) -> float:
     if days < 0:
         return 0.0
     return 0.1 if days < 1 else 0.35 if days < 3 else 0.5
+
+
+def version_of(world: World, app: App, newer: bool, at_ms: int) -> Version:
+    """The version that users of the older or the newer one have at a time."""
+    own = app.versions[int(newer)]
+    for each in world.episodes:
+        if each.app == app.name and own.name in each.instead_of and each.since <= at_ms < each.until:
+            return each.version
+    return own
 
 
 def hallucination_share(world: World, context_strategy: str, at_ms: int) -> float:

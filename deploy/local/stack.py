@@ -56,6 +56,8 @@ class Ports:
     page: int
     monitor: int
     prometheus: int
+    alertmanager: int
+    alerts: int
 
     @property
     def worker_metrics(self) -> int:

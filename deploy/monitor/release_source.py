@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from prometheus_client.core import Metric as Family
@@ -32,7 +33,7 @@ class ReleaseSource:
     def read(self) -> list[Family]:
         """Raises StoreError where the store cannot be read now."""
         self._client = self._client or self.connect()
-        self.releases.refresh(self._client)
+        self.releases.refresh(self._client, datetime.now(UTC))
         return gauges(self.releases)
 
 

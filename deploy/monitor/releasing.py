@@ -6,7 +6,7 @@ nothing early. The same facts give the same verdicts, after a restart or in a se
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from keeprate.deploy.releases.judging import JUDGED_FOR, Finding, Release, find, findings
@@ -14,6 +14,8 @@ from keeprate.sinks.closed import batches, release_verdicts
 from keeprate.sinks.store.clickhouse import Client
 
 OFTEN: Final = timedelta(minutes=5)
+LOOKS_EVERY: Final = timedelta(minutes=1)
+_NEVER: Final = datetime.fromtimestamp(0, UTC)
 _PARTS_OF_AGE: Final = 48
 """A release of a day is judged every half hour, one of a week every three and a half: what a day adds shrinks."""
 IN_USE: Final = timedelta(days=1)
@@ -29,13 +31,18 @@ class Releases:
     found: dict[Release, list[Finding]] = field(default_factory=dict)
     _judged_at: dict[tuple[str, ...], datetime] = field(default_factory=dict)
     _as_of: Mapping[str, datetime] = field(default_factory=dict)
+    _looked_at: datetime = _NEVER
 
-    def refresh(self, client: Client) -> None:
-        """Judge what is due, and keep it. Raises StoreError between two releases."""
+    def refresh(self, client: Client, now: datetime) -> None:
+        """Judge what is due, and keep it. Raises StoreError between two releases.
+
+        now: of any clock. A release may come late, with events of hours that are closed: it is looked for every minute.
+        """
         closed = batches.closed_until(client)
         as_of = {app: at for (kind, app), at in closed.items() if kind == "generation"}
-        if not as_of or as_of == self._as_of:
+        if not as_of or (as_of == self._as_of and now - self._looked_at < LOOKS_EVERY):
             return
+        self._looked_at = now
         since = min(as_of.values()) - JUDGED_FOR
         known = [each for each in find(client, since, max(as_of.values())) if _may_be_judged(each, as_of)]
         before = {_name(release): of_release for release, of_release in self.found.items()}

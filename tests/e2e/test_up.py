@@ -19,7 +19,7 @@ from keeprate.deploy.local.stack import keeprate
 from keeprate.deploy.store.token import own_token
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-NAMES = ("broker", "store", "page", "prometheus")
+NAMES = ("broker", "store", "page", "prometheus", "alertmanager", "alerts")
 
 
 class Up:

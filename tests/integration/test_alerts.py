@@ -1,7 +1,6 @@
 """Alerts on their way: the shipped configuration in a real Alertmanager, and `keeprate alerts`."""
 
 import json
-import re
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,12 +16,11 @@ from keeprate.deploy.alerting.alertmanager import Alertmanager
 from keeprate.deploy.alerting.listener import Listener
 from keeprate.deploy.commands.tree import app
 from keeprate.deploy.local.process import ChildProcess, free_port
-from keeprate.deploy.monitor.configure import write_configuration
+from keeprate.deploy.monitor.configure import Addresses, with_webhook, write_configuration
 from keeprate.deploy.settings import RUNBOOK_URL
 
 pytestmark = pytest.mark.prometheus
 SHIPPED = (Path(monitor.configuration()) / "alertmanager.yml").read_text("utf-8")
-WEBHOOK = re.compile(r"^    # (webhook_configs:)\n    # (  - url:) .*$", re.MULTILINE)
 
 Start = Callable[[str], Alertmanager]
 
@@ -62,8 +60,8 @@ def until(true: Callable[[], bool]) -> None:
 
 def with_webhooks(port: int) -> str:
     """The shipped configuration with its first way in each receiver, to a port of this machine."""
-    text, filled = WEBHOOK.subn(rf"    \1\n    \2 http://127.0.0.1:{port}/", SHIPPED)
-    assert filled == 3
+    text = with_webhook(SHIPPED, f"http://127.0.0.1:{port}/")
+    assert text.count(f"    webhook_configs:\n      - url: http://127.0.0.1:{port}/\n") == 3
     return text
 
 
@@ -196,9 +194,9 @@ def test_a_rule_that_fires_in_prometheus_comes_to_its_receiver(
     """The shipped files from end to end: nobody scrapes a monitor, so there are the Watchdog and nothing else yet."""
     with Listener(0) as elsewhere:
         alertmanager = start(with_webhooks(int(elsewhere.url.rsplit(":", 1)[1].strip("/"))))
-        path = write_configuration(tmp_path / "prometheus", {})
-        text = path.read_text("utf-8").replace("127.0.0.1:9093", alertmanager.url.removeprefix("http://"))
-        path.write_text(text.replace("interval: 15s", "interval: 1s"), "utf-8")
+        addresses = Addresses(alertmanager=alertmanager.url.removeprefix("http://"))
+        path = write_configuration(tmp_path / "prometheus", {}, addresses)
+        path.write_text(path.read_text("utf-8").replace("interval: 15s", "interval: 1s"), "utf-8")
         port = free_port()
         argv = [
             require("prometheus"),

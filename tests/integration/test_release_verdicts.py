@@ -110,7 +110,7 @@ def test_the_monitor_judges_history_at_once_and_keeps_it(client: Client) -> None
     """A first start has the verdict, exports it, and stores it; a second monitor says the same and adds no row."""
     client.command("TRUNCATE TABLE release_verdicts")
     releases = Releases()
-    releases.refresh(client)
+    releases.refresh(client, END_AT)
     samples = {family.name: family.samples for family in gauges(releases)}
     worse = {
         (each.labels["app"], each.labels["prompt_version"], each.labels["metric"])
@@ -120,7 +120,7 @@ def test_the_monitor_judges_history_at_once_and_keeps_it(client: Client) -> None
     assert ("editor", "v4", "retention_10m") in worse
     assert {app for app, _, _ in worse} == {"editor"}
     before = release_verdicts.kept(client, START_AT)
-    Releases().refresh(client)
+    Releases().refresh(client, END_AT)
     assert release_verdicts.kept(client, START_AT) == before
     (kept,) = (each for each in before if (each.version, each.metric, each.horizon_s) == ("v4", "retention", 600))
     assert (kept.verdict, kept.predecessor, kept.family) == ("worse", "v3", "inline-completion")
@@ -131,9 +131,9 @@ def test_the_monitor_judges_history_at_once_and_keeps_it(client: Client) -> None
 def test_nothing_is_judged_again_while_nothing_closes(client: Client) -> None:
     """A monitor that waits for what lags asks the store for no counts."""
     releases = Releases()
-    releases.refresh(client)
+    releases.refresh(client, END_AT)
     found = dict(releases.found)
     client.command("TRUNCATE TABLE release_verdicts")
-    releases.refresh(client)
+    releases.refresh(client, END_AT)
     assert releases.found == found
     assert release_verdicts.kept(client, START_AT) == []

@@ -27,6 +27,14 @@ def demo(
     ] = 0.0,
     live: Annotated[bool, typer.Option("--live/--no-live", help="Go on live, or end with the history.")] = True,
     poison: Annotated[bool, typer.Option("--poison", help="Now and then send a record that is no event.")] = False,
+    bad_release: Annotated[
+        bool,
+        typer.Option(
+            "--bad-release",
+            help="Beside a demo that runs: a version that is bad from its first suggestion on, as if released three "
+            "hours ago; then end.",
+        ),
+    ] = False,
     again: Annotated[bool, typer.Option("--again", help="Send the history again from its first day.")] = False,
     brokers: Annotated[str, typer.Option(help="Bootstrap servers; default: KEEPRATE_BROKERS.")] = "",
 ) -> None:
@@ -42,8 +50,11 @@ def demo(
     from keeprate.deploy.emitting import EmitError, console
 
     address = from_environment(brokers).brokers
-    path = from_environment().data_dir / "demo" / f"{seed}.json"
     now_ms = time.time_ns() // 1_000_000
+    if bad_release:
+        _release(seed, address, now_ms)
+        return
+    path = from_environment().data_dir / "demo" / f"{seed}.json"
     run = play.load(path)
     if run is None:
         run = play.begin(seed, days, events, rate, address, now_ms)
@@ -61,6 +72,24 @@ def demo(
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         console.print("the demo has stopped; start it again, and it goes on")
+
+
+def _release(seed: int, brokers: str, now_ms: int) -> None:
+    from keeprate.deploy.demo.play import bad_release
+    from keeprate.deploy.demo.story import EDITOR
+    from keeprate.deploy.emitting import STALLED_S, EmitError, console, emitting
+
+    try:
+        with emitting(EDITOR.name, brokers) as client:
+            told = list(bad_release(seed, now_ms))
+            for sent in told:
+                client.emit(sent.event, block=True, timeout_s=STALLED_S)
+    except EmitError as error:
+        console.print(f"keeprate demo: {error}", soft_wrap=True)
+        raise typer.Exit(1) from None
+    console.print(
+        f"{len(told):,} events of v5 are sent; keeprate releases shows its verdict, keeprate alerts list the alert"
+    )
 
 
 def _play(run: "Run", path: Path, pace: "Pace", live: bool, poison: bool) -> None:

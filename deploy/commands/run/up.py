@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from keeprate.deploy import settings
+from keeprate.deploy.local.alerting import alertmanager_parts, prometheus_part
 from keeprate.deploy.local.broker import Address, Choice, KafkaBroker, Memory, resolve, why_not_kafka
 from keeprate.deploy.local.memory_broker import WARNING, MemoryBroker
 from keeprate.deploy.local.process import ProcessError
-from keeprate.deploy.local.prometheus import prometheus_part
 from keeprate.deploy.local.stack import ATTEMPTS, Failures, Part, Ports, Stack, keeprate, taken, url
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS
 
@@ -41,13 +41,18 @@ def up(
         int, typer.Option(help="Port of the monitor's /metrics; the next two are the worker's and the sink's.")
     ] = settings.MONITOR_PORT,
     prometheus_port: Annotated[int, typer.Option(help="Port of Prometheus.")] = settings.PROMETHEUS_PORT,
+    alertmanager_port: Annotated[int, typer.Option(help="Port of the Alertmanager.")] = settings.ALERTMANAGER_PORT,
+    alerts_port: Annotated[
+        int, typer.Option(help="Port at which delivered alerts come and are shown here.")
+    ] = settings.ALERTS_PORT,
 ) -> None:
     """Start broker, store, worker, sink, monitor and page on this machine; Ctrl-C stops them, and data is kept.
 
-    Prometheus starts with Keeprate's rules where it is installed. A part that ends by itself starts again, and the
+    Prometheus starts with Keeprate's rules where it is installed, and the Alertmanager with it; what that delivers is
+    shown here. A part that ends by itself starts again, and the
     others go on meanwhile; a broker or a store that ends again and again ends everything, with exit code 1.
     """
-    ports = Ports(broker_port, store_port, page_port, monitor_port, prometheus_port)
+    ports = Ports(broker_port, store_port, page_port, monitor_port, prometheus_port, alertmanager_port, alerts_port)
     directory = data_dir or settings.from_environment().data_dir
     try:
         with _signals_as_interrupt(), ExitStack() as cleanup:
@@ -59,6 +64,21 @@ def up(
         raise typer.Exit(1) from None
 
 
+@dataclass(frozen=True)
+class Alerting:
+    """The programs that watch and tell, None where they are not installed. Without rules there is nothing to tell."""
+
+    prometheus: str | None
+    alertmanager: str | None
+
+    @classmethod
+    def found(cls) -> "Alerting":
+        """What this machine has; Debian calls the second by the project's name, others do not."""
+        prometheus = shutil.which("prometheus")
+        alertmanager = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+        return cls(prometheus, alertmanager if prometheus else None)
+
+
 def _run(cleanup: ExitStack, demo: bool, wanted: str, directory: Path, ports: Ports) -> None:
     # Loaded here: they reach for Kafka and ClickHouse, which `--help` needs not.
     from keeprate.deploy.store.token import url_with_token
@@ -66,8 +86,8 @@ def _run(cleanup: ExitStack, demo: bool, wanted: str, directory: Path, ports: Po
     from keeprate.sinks.tables.migrate import migrate
 
     choice = resolve(wanted, why_not_kafka())
-    prometheus = shutil.which("prometheus")
-    _refuse_taken_ports(ports, choice, prometheus is not None)
+    alerting = Alerting.found()
+    _refuse_taken_ports(ports, choice, alerting)
     env = {"KEEPRATE_DATA_DIR": str(directory), "KEEPRATE_STORE_URL": url(ports.store, "/keeprate")}
     stack = Stack(directory / "logs", env, lambda sentence: console.print(f"[yellow]{sentence}[/yellow]"))
     with _timed("broker, store, topics and tables"):
@@ -82,9 +102,9 @@ def _run(cleanup: ExitStack, demo: bool, wanted: str, directory: Path, ports: Po
         if not isinstance(choice, Memory):
             create_topics(env["KEEPRATE_BROKERS"])
     with _timed("monitor, page, sink and worker"):
-        stack.launch(*_parts(directory, ports, prometheus, choice))
+        stack.launch(*_parts(directory, ports, alerting, choice))
         stack.wait_ready()
-    _show(choice, directory, ports, env, prometheus is not None)
+    _show(choice, directory, ports, env, alerting)
     if demo:
         stack.launch(Part("demo", keeprate("demo"), foreground=True))
     broker_failures = Failures(started_at_s=time.monotonic())
@@ -120,10 +140,10 @@ def _stop(stack: Stack) -> None:
     stack.stop()
 
 
-def _refuse_taken_ports(ports: Ports, choice: Choice, with_prometheus: bool) -> None:
-    absent = {
-        name for name, there in (("broker", isinstance(choice, Address)), ("prometheus", not with_prometheus)) if there
-    }
+def _refuse_taken_ports(ports: Ports, choice: Choice, alerting: Alerting) -> None:
+    absent = {"broker"} if isinstance(choice, Address) else set()
+    absent |= set() if alerting.prometheus else {"prometheus"}
+    absent |= set() if alerting.alertmanager else {"alertmanager", "alerts"}
     if occupied := taken(ports, (field.name for field in fields(Ports) if field.name not in absent)):
         remedy = "is another `keeprate up` running? Otherwise choose others, for example --page-port 8771"
         raise ValueError(f"something already listens at the port of {', '.join(occupied)}: {remedy}")
@@ -153,7 +173,7 @@ def _store(directory: Path, ports: Ports) -> Part:
     return Part("store", argv, url(ports.store, "/ping"), essential=True)
 
 
-def _parts(directory: Path, ports: Ports, prometheus: str | None, choice: Choice) -> list[Part]:
+def _parts(directory: Path, ports: Ports, alerting: Alerting, choice: Choice) -> list[Part]:
     """What runs between the store and the demo, in the order of its start."""
     # A broker in memory has lost its offsets with every start, which a verification would rightly report.
     unverified = ["--verify-every", "0"] if isinstance(choice, Memory) else []
@@ -162,8 +182,10 @@ def _parts(directory: Path, ports: Ports, prometheus: str | None, choice: Choice
         Part("monitor", argv, url(ports.monitor, "/metrics")),
         Part("page", keeprate("page", "--port", str(ports.page)), url(ports.page, "/healthz")),
     ]
-    if prometheus:
-        parts.append(prometheus_part(prometheus, directory / "prometheus", ports))
+    if alerting.prometheus:
+        parts.append(prometheus_part(alerting.prometheus, directory / "prometheus", ports))
+    if alerting.alertmanager:
+        parts += alertmanager_parts(alerting.alertmanager, directory / "prometheus", ports)
     return [
         *parts,
         Part("sink", keeprate("sink", "--metrics-port", str(ports.sink_metrics))),
@@ -171,13 +193,16 @@ def _parts(directory: Path, ports: Ports, prometheus: str | None, choice: Choice
     ]
 
 
-def _show(choice: Choice, directory: Path, ports: Ports, env: dict[str, str], with_prometheus: bool) -> None:
+def _show(choice: Choice, directory: Path, ports: Ports, env: dict[str, str], alerting: Alerting) -> None:
     kind = {Address: "yours", Memory: "in memory, to look around only"}.get(type(choice), "Apache Kafka")
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("page", f"[bold]{url(ports.page)}[/bold]")
     table.add_row("metrics", url(ports.monitor, "/metrics"))
+    absent = "not installed, so not started"
+    table.add_row("Prometheus", url(ports.prometheus, "/alerts") if alerting.prometheus else absent)
     table.add_row(
-        "Prometheus", url(ports.prometheus, "/alerts") if with_prometheus else "not installed, so not started"
+        "Alertmanager",
+        f"{url(ports.alertmanager)}  (what it delivers is shown below)" if alerting.alertmanager else absent,
     )
     table.add_row(
         "SQL", f"{url(ports.store)}  (ClickHouse's HTTP protocol; `keeprate store --print-url` has the token)"

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -16,6 +18,7 @@ from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
     from keeprate.deploy.alerting.alertmanager import Firing
+    from keeprate.deploy.alerting.listener import ToldAlert
     from keeprate.deploy.alerting.trial import Verdict
 
 alerts = typer.Typer(name="alerts", no_args_is_help=True, help="What fires, and whether alerts arrive.")
@@ -84,23 +87,51 @@ def fire_test(
 
 
 @alerts.command()
+def receive(
+    port: Annotated[
+        int, typer.Option(help="of this machine, for a webhook to http://127.0.0.1:PORT/")
+    ] = settings.ALERTS_PORT,
+) -> None:
+    """Receive webhooks of an Alertmanager and print each alert when it comes, until Ctrl-C. `keeprate up` runs it."""
+    from keeprate.deploy.alerting.listener import Listener, Message
+
+    def show(message: Message) -> None:
+        for alert in message.alerts:
+            if alert.labels.get("alertname") != "Watchdog":
+                typer.echo(printable(_told(alert, message.receiver)))
+
+    # What ends a part of `keeprate up`.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Listener(port, show):
+            threading.Event().wait()
+    except OSError as error:
+        raise SystemExit(f"keeprate alerts receive: port {port} cannot be listened at ({error.strerror})") from None
+    except KeyboardInterrupt:
+        return
+
+
+@alerts.command()
 def config(
     directory: Annotated[Path, typer.Argument(help="where to; an alertmanager.yml that is there stays")],
     runbook: Annotated[
         str, typer.Option(help="where alerts lead: the page's /runbook as browsers reach it, or your copy of it")
     ] = settings.RUNBOOK_URL,
+    page: Annotated[str, typer.Option(help="the page as browsers reach it")] = settings.PAGE_URL,
+    webhook: Annotated[str, typer.Option(help="have every receiver post here; default: none reaches anybody")] = "",
     target: Targets = None,
 ) -> None:
     """Write prometheus.yml, rules.yml and alertmanager.yml into a directory, for your addresses.
 
     Then give the receivers in alertmanager.yml a way to reach somebody, and see it work: keeprate alerts test.
     """
-    from keeprate.deploy.monitor.configure import write_configuration
+    from keeprate.deploy.monitor.configure import Addresses, write_configuration
 
     # Prometheus runs as a user of its own, as a rule, and none of this is secret.
     os.umask(0o022)
     try:
-        write_configuration(directory, _pairs("--target", target or ()), runbook)
+        addresses = Addresses(runbook, page.rstrip("/"), webhook_url=webhook)
+        write_configuration(directory, _pairs("--target", target or ()), addresses)
     except (OSError, ValueError) as error:
         raise SystemExit(f"keeprate alerts config: {error}") from None
     typer.echo(str(directory))
@@ -121,6 +152,13 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
 
 def _tell(receivers: Sequence[str], wait_s: float) -> None:
     typer.echo(f"fired; routed to {', '.join(receivers)}; waiting up to {wait_s:g} s", err=True)
+
+
+def _told(alert: "ToldAlert", receiver: str) -> str:
+    head = f"alert {alert.status}, to {receiver}: {alert.labels.get('alertname', '')}"
+    said = alert.annotations.get("summary", "")
+    links = [alert.annotations[name] for name in ("page_url", "runbook_url") if name in alert.annotations]
+    return "\n  ".join([f"{head}: {said}", *(links if alert.status == "firing" else ())])
 
 
 def _line(alert: "Firing") -> str:

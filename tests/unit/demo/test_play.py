@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.demo.play import Pace, Run, begin, load, play, resume, store, told_from_the_start
+from keeprate.deploy.demo.play import (
+    BAD_FOR_MS,
+    Pace,
+    Run,
+    bad_release,
+    begin,
+    load,
+    play,
+    resume,
+    store,
+    told_from_the_start,
+)
 from keeprate.deploy.demo.poison import EVERY, KINDS, spoil
 from keeprate.deploy.demo.simulate import Sent
 from keeprate.deploy.demo.story import DAY_MS
@@ -133,3 +144,14 @@ def test_every_bad_record_is_refused(kind: int) -> None:
     with pytest.raises(ContractError):
         decode(bad)
     assert spoil(EVERY + 1, b"") is None
+
+
+def test_a_bad_release_is_of_one_version_and_of_the_hours_before() -> None:
+    """So that it stands beside a demo that runs, and is old enough to be judged at once."""
+    now_ms = 1_727_740_800_000
+    sent = list(bad_release(1, now_ms))
+    versions = {each.event.get("prompt_version") for each in sent if each.event["type"] == "generation"}
+    assert (versions, {each.event["app"] for each in sent}) == ({"v5"}, {"editor"})
+    assert now_ms - BAD_FOR_MS <= min(each.event["occurred_at"] for each in sent)
+    assert max(each.at for each in sent) <= now_ms
+    assert 1_000 < len(sent) < 10_000

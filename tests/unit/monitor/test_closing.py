@@ -7,7 +7,7 @@ import pytest
 
 from keeprate.deploy.monitor import configuration
 from keeprate.deploy.monitor.closing import Span, has_caught_up, spans
-from keeprate.deploy.monitor.configure import write_configuration
+from keeprate.deploy.monitor.configure import Addresses, write_configuration
 from keeprate.deploy.settings import RUNBOOK_URL
 from keeprate.sinks.closed.watermarks import Progress
 
@@ -51,7 +51,7 @@ def test_the_configuration_takes_other_ports(tmp_path_factory: pytest.TempPathFa
 def test_the_configuration_takes_another_runbook(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Every alert leads there, and none to this machine any more."""
     directory = tmp_path_factory.mktemp("prometheus")
-    write_configuration(directory, {}, "https://wiki.example/runbook")
+    write_configuration(directory, {}, Addresses("https://wiki.example/runbook", "https://keeprate.example"))
     shipped = (Path(configuration()) / "rules.yml").read_text()
     text = (directory / "rules.yml").read_text()
     assert text.count("runbook_url: https://wiki.example/runbook#") == shipped.count("runbook_url:") > 15
