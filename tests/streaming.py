@@ -22,6 +22,7 @@ from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, PARTITIONER, SOURCES, topic_of
 from keeprate.streams.join.batches import Batch, Run
+from tests.offsets import Offsets
 
 BASE_MS = 1_764_000_000_000
 POISON = (
@@ -188,6 +189,12 @@ def lag(bootstrap: str, group: str) -> int:
         behind += high - max(partition.offset, low)
     consumer.close()
     return behind
+
+
+def wait_joined(bootstrap: str, group: str, timeout_s: float = 90.0) -> None:
+    """Return when a group has committed all source records that are there."""
+    with Offsets(bootstrap, group, [topic.name for topic in SOURCES], DEFAULT_PARTITIONS) as offsets:
+        wait_until(offsets.reached, timeout_s)
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 90.0) -> None:

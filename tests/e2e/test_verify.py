@@ -18,6 +18,7 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.topics import GENERATIONS
 from keeprate.sinks.store.clickhouse import Client, connect
 from tests.e2e.conftest import Pipeline
+from tests.streaming import wait_until
 from tests.worked_example import worked_example
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -129,10 +130,7 @@ def test_a_join_that_lags_is_counted_and_not_judged(pipeline: Pipeline) -> None:
 
 def _wait_for_facts(store: Client, app: str, generations: int) -> None:
     statement = "SELECT uniqExact(generation_id) FROM generations WHERE app = {app:String}"
-    for _ in range(10_000):
-        if store.query(statement, {"app": app}) == [(generations,)]:
-            return
-    raise AssertionError("the sink did not land them")
+    wait_until(lambda: store.query(statement, {"app": app}) == [(generations,)])
 
 
 def test_the_monitor_finds_by_itself_what_was_lost(pipeline: Pipeline, tmp_path: Path) -> None:

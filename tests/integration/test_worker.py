@@ -23,6 +23,7 @@ from tests.streaming import (
     read,
     remove_records,
     story,
+    wait_joined,
     wait_until,
 )
 
@@ -50,7 +51,7 @@ def test_outcomes_are_those_of_a_single_thread(bootstrap: str, name: str, tmp_pa
     log = story(rng, name, suggestions=400)
     produce(bootstrap, disordered(rng, log))
     with RunningWorker(bootstrap, tmp_path, name, state):
-        wait_until(lambda: lag(bootstrap, name) == 0)
+        wait_joined(bootstrap, name)
     assert outcomes(bootstrap, name) == expected(log)
 
 
@@ -59,7 +60,7 @@ def test_every_refused_record_is_a_dead_letter(bootstrap: str, name: str, tmp_pa
     records = [("keeprate.feedback", name.encode(), value) for value in POISON]
     produce(bootstrap, records)
     with RunningWorker(bootstrap, tmp_path, name):
-        wait_until(lambda: lag(bootstrap, name) == 0)
+        wait_joined(bootstrap, name)
     letters = [letter for letter in read(bootstrap, DEAD_LETTERS.name) if letter.key() == name.encode()]
     # At least once: a batch that a rebalance gave back is refused again, and the table keeps one row of a place.
     assert {letter.value() for letter in letters} == set(POISON)
@@ -81,7 +82,7 @@ def test_a_killed_worker_loses_nothing(bootstrap: str, name: str, tmp_path: Path
         worker.process.kill()
         produce(bootstrap, records[len(records) // 2 :])
         worker.process.start()
-        wait_until(lambda: lag(bootstrap, name) == 0)
+        wait_joined(bootstrap, name)
     assert outcomes(bootstrap, name) == expected(log)
 
 
@@ -92,10 +93,10 @@ def test_an_orphan_is_joined_when_its_generation_arrives(bootstrap: str, name: s
     rng = random.Random(13)
     with RunningWorker(bootstrap, tmp_path, name):
         produce(bootstrap, disordered(rng, feedback))
-        wait_until(lambda: lag(bootstrap, name) == 0)
+        wait_joined(bootstrap, name)
         assert outcomes(bootstrap, name) == expected(feedback)
         produce(bootstrap, disordered(rng, log))
-        wait_until(lambda: lag(bootstrap, name) == 0)
+        wait_joined(bootstrap, name)
     assert outcomes(bootstrap, name) == expected(log)
 
 
@@ -121,7 +122,7 @@ def test_what_event_time_has_left_behind_leaves_the_state(
     new = story(rng, f"{name}-new", suggestions=400, base_ms=BASE_MS + days * DAY_MS)
     produce(bootstrap, disordered(rng, old))
     with RunningWorker(bootstrap, tmp_path, name, state):
-        wait_until(lambda: lag(bootstrap, name) == 0)
+        wait_joined(bootstrap, name)
         produce(bootstrap, disordered(rng, new))
         wait_until(lambda: set(outcomes(bootstrap, f"{name}-old").values()) == {None})
     assert outcomes(bootstrap, f"{name}-new") == expected(new)
@@ -137,7 +138,7 @@ def test_records_that_retention_removed_are_not_skipped_in_silence(
         create_topics(broker.bootstrap)
         with RunningWorker(broker.bootstrap, tmp_path, name) as worker:
             produce(broker.bootstrap, disordered(rng, story(rng, name, suggestions=100)))
-            wait_until(lambda: lag(broker.bootstrap, name) == 0)
+            wait_joined(broker.bootstrap, name)
             worker.process.terminate(deadline_s=30)
             produce(broker.bootstrap, disordered(rng, story(rng, name, suggestions=100)))
             remove_records(broker.bootstrap, GENERATIONS.name)

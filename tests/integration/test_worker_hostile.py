@@ -29,6 +29,7 @@ from tests.streaming import (
     produce,
     read,
     story,
+    wait_joined,
     wait_until,
 )
 
@@ -75,7 +76,7 @@ def test_a_header_whose_name_is_no_utf8_hides_no_record(bootstrap: str, name: st
     records.insert(4, (name.encode(), b"nonsense", odd))
     produce_raw(bootstrap, FEEDBACK.name, 0, records, compression=ZSTD)
     with RunningWorker(bootstrap, tmp_path, name) as worker:
-        wait_until(lambda: lag(bootstrap, name) == 0)
+        wait_joined(bootstrap, name)
         assert worker.process.returncode is None
     assert outcomes(bootstrap, name) == expected(log)
     ((letter, value),) = letters(bootstrap, name)
@@ -88,7 +89,7 @@ def test_a_record_of_any_size_has_a_dead_letter(bootstrap: str, name: str, tmp_p
     produce(bootstrap, sourced(log))
     produce_raw(bootstrap, FEEDBACK.name, 1, [(name.encode(), bytes(20_000_000), [])], compression=ZSTD)
     with RunningWorker(bootstrap, tmp_path, name):
-        wait_until(lambda: lag(bootstrap, name) == 0)
+        wait_joined(bootstrap, name)
     assert outcomes(bootstrap, name) == expected(log)
     ((letter, value),) = letters(bootstrap, name)
     assert (letter.error_type, letter.cut.partition(",")[0]) == ("too_large", "value: 20000000 bytes")
@@ -128,7 +129,7 @@ def test_junk_in_the_changelog_costs_nobody_else_anything(bootstrap: str, name: 
         produce_raw(bootstrap, OUTCOMES.name, partition, junk, timestamp_ms=-1)
     produce(bootstrap, [*sourced(log), *sourced([other])])
     with RunningWorker(bootstrap, tmp_path, name) as worker:
-        wait_until(lambda: lag(bootstrap, name) == 0)
+        wait_joined(bootstrap, name)
         assert worker.process.running
         said = worker.log.read_text()
     last = {(record.key(), record.partition()): record.value() for record in read(bootstrap, OUTCOMES.name)}
@@ -146,7 +147,7 @@ def test_an_app_that_is_refused_stops_no_other(bootstrap: str, name: str, tmp_pa
     nil = _vote(f"{name}-x", str(uuid.uuid4()), 1) | {"generation_id": str(uuid.UUID(int=0))}
     produce(bootstrap, [(FEEDBACK.name, name.encode(), json.dumps(nil).encode())] * 10_000 + sourced(log))
     with RunningWorker(bootstrap, tmp_path, name) as worker:
-        wait_until(lambda: lag(bootstrap, name) == 0)
+        wait_joined(bootstrap, name)
         assert worker.process.running
         assert f"app {name}-x: " in worker.log.read_text()
     assert outcomes(bootstrap, name) == expected(log)
