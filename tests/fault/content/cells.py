@@ -21,6 +21,8 @@ from tests.fault.trial import Together
 
 _RECORDS: Final = 400
 _REQUESTS: Final = 120
+_AT_ONCE: Final = 4
+"""Reproductions between two waits: each lands alone or with others, as the seed has it."""
 _GENERATION: Final = "SELECT 1 FROM generations WHERE generation_id = {id:UUID}"
 
 Content = Callable[[ContentTrial, int], None]
@@ -36,12 +38,14 @@ def send_named(trial: ContentTrial, seed: int, only: Collection[str] = ()) -> No
     clients = Clients(trial)
     named = [case for case in cases(trial.now_ms, trial.others) if not only or case.name in only]
     random.Random(seed).shuffle(named)
-    for case in named:
-        answers = clients.send(case.requests, [])
-        trial.found.unaccounted += answers.wrong
-        trial.write(case.records)
-        trial.write_some()
-        trial.settle(case.name)
+    for begin in range(0, len(named), _AT_ONCE):
+        some = named[begin : begin + _AT_ONCE]
+        for case in some:
+            answers = clients.send(case.requests, [])
+            trial.found.unaccounted += answers.wrong
+            trial.write(case.records)
+            trial.write_some()
+        trial.settle(", ".join(case.name for case in some))
     trial.write_rest()
     trial.settle("all of it")
 

@@ -119,7 +119,7 @@ class ContentTrial:
         kind = self.rng.choice(("memory", "rocksdb"))
         self.worker = self.command("worker", brokers=self.brokers, group=self.name, data_dir=self.state, state=kind)
         self.sink = self.command(
-            "sink", brokers=self.brokers, store=self.store_url, group=self.sink_group, linger_s=0.1
+            "sink", brokers=self.brokers, store=self.store_url, group=self.sink_group, linger_s=0.3
         )
         self.processes = [self.worker, self.sink]
         for process in self.processes:
