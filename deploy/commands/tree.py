@@ -15,6 +15,7 @@ from keeprate.deploy.commands.read.reconcile import reconcile
 from keeprate.deploy.commands.read.releases import compare, releases
 from keeprate.deploy.commands.read.report import report
 from keeprate.deploy.commands.read.verify import verify
+from keeprate.deploy.commands.read.why import why
 from keeprate.deploy.commands.run.collector import collector
 from keeprate.deploy.commands.run.demo import demo
 from keeprate.deploy.commands.run.monitor import monitor
@@ -96,4 +97,5 @@ app.command()(replay)
 app.command()(report)
 app.command()(up)
 app.command()(verify)
+app.command()(why)
 _process(worker)

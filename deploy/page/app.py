@@ -26,9 +26,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keeprate.deploy.page import answers, documents, happenings
 from keeprate.deploy.page.files import Files, charts, charts_name
+from keeprate.deploy.page.parts import why
+from keeprate.deploy.page.parts.released import releases
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
-from keeprate.deploy.page.released import releases
 from keeprate.deploy.page.runbook import PATH as RUNBOOK
 from keeprate.deploy.page.runbook import runbook
 from keeprate.deploy.page.selection import Selection, SelectionError, collected, parse
@@ -69,20 +70,26 @@ PARTS: Final[Mapping[str, Question]] = {
     "compare": answers.compare,
     "feedback": happenings.feedback,
     "intake": happenings.intake,
+    "why": why.why,
 }
 """What can be asked of a selection, each by itself."""
 
 SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
     "screen": ("status", "summary", "releases", "series", "retention", "funnel", "compare", "feedback"),
     "operations": ("status", "intake"),
+    "explanation": ("status", "why"),
 }
 """What a page asks for at once: parts as of one time, which share the rows that they need."""
 
 
 def screen(name: str, reads: Reads, selection: Selection) -> answers.Json:
     """All that a page shows of a selection, with what can be chosen."""
-    return {"meta": happenings.meta(reads)} | {part: PARTS[part](reads, selection) for part in SCREENS[name]}
+    frame = {"meta": happenings.meta(reads), "selected": happenings.selected(reads, selection)}
+    return frame | {part: PARTS[part](reads, selection) for part in SCREENS[name]}
 
+
+OWN: Final[Mapping[str, Sequence[str]]] = {"why": why.OWN, "explanation": why.OWN}
+"""The parameters that only some questions have."""
 
 QUESTIONS: Final[dict[str, Question]] = {**{name: partial(screen, name) for name in SCREENS}, **PARTS}
 """What can be asked under /api/, of a selection."""
@@ -149,7 +156,7 @@ class _Api:
         self._facts = Turns(**_FACTS, wait_s=_WAIT_S)
 
     async def answer(self, request: Request, name: str) -> Response:
-        given = parse(collected(request.query_params.multi_items()))
+        given = parse(collected(request.query_params.multi_items()), OWN.get(name, ()))
         selection = await self._ask(self._facts, ("known", given), lambda reads: happenings.known(reads, given))
         lane = self._facts if name in _QUICK else self._counting
         return _json(await self._ask(lane, (name, selection), lambda reads: QUESTIONS[name](reads, selection)))

@@ -84,6 +84,12 @@ DEFINITIONS: Final = {
         "since it was released. In brackets is the interval of the difference; it holds however often you look. All "
         "metrics and horizons: keeprate releases.",
     ),
+    "reasons": Definition(
+        "What explains it",
+        "reasons",
+        "A cut explains a difference in two ways: with other shares, as when there is more of a language that is kept "
+        "less, or with one value that moved more than the rest did. The first line is what explains most for certain.",
+    ),
     "retention_curve": Definition(
         "Retention curve",
         "retention",

@@ -36,6 +36,7 @@ class Document:
 
 DOCUMENTS: Final = (
     Document("overview", "", "Overview", "screen", ("horizon", "by")),
+    Document("why", "why", "Why", "explanation", ("horizon",)),
     Document("operations", "operations", "Operations", "operations"),
 )
 """In the order of the header."""

@@ -1,5 +1,6 @@
 """Single facts of the page: is it alive, what users said last, one generation's story, and what did not get through."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -28,13 +29,29 @@ MAX_EVENTS: Final = 300
 
 
 def known(reads: Reads, selection: Selection) -> Selection:
-    """The selection with a horizon, and with `NOBODY` for names that no event has.
+    """The selection with a horizon and a metric, and with `NOBODY` for names that no event has.
 
     So whoever makes up names asks the store nothing new. Names are read anew as often as the page reads them.
     """
     filters = tuple((name, _existing(reads, name, values)) for name, values in selection.filters)
-    horizon_s = selection.horizon_s or meta(reads)["default_horizon_s"]
-    return replace(selection, filters=filters, horizon_s=horizon_s)
+    by_app, apps = meta(reads)["horizons_by_app"], selection.only.get("app", [])
+    horizon_s = selection.horizon_s or _horizons(by_app, apps)[1]
+    # What is accepted more and kept less is no win: what is kept comes first, where anybody looks.
+    metric = selection.metric or ("retention" if set(by_app) & set(apps or by_app) else "acceptance_rate")
+    return replace(selection, filters=filters, horizon_s=horizon_s, metric=metric)
+
+
+def selected(reads: Reads, selection: Selection) -> Json:
+    """What a selection that is `known` comes to, and the horizons that its apps check at."""
+    horizons_s, _ = _horizons(meta(reads)["horizons_by_app"], selection.only.get("app", []))
+    return {"horizon_s": selection.horizon_s, "horizons_s": horizons_s, "metric": selection.metric}
+
+
+def _horizons(by_app: Mapping[str, Sequence[int]], apps: Sequence[str]) -> tuple[list[int], int]:
+    """The horizons of some apps, or of all, and the one that is proposed."""
+    found = {horizon_s for app, horizons_s in by_app.items() if not apps or app in apps for horizon_s in horizons_s}
+    horizons_s = sorted(found) or list(USUAL_HORIZONS_S)
+    return horizons_s, PREFERRED_HORIZON_S if PREFERRED_HORIZON_S in horizons_s else horizons_s[len(horizons_s) // 2]
 
 
 def _existing(reads: Reads, name: str, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -62,13 +79,14 @@ def meta(reads: Reads) -> Json:
 def _meta(client: Client, now: datetime) -> Json:
     since = now - PERIODS["90d"].length
     named = queries.counted(client, Scope(since, now, now, ("app", "environment")), ("opportunities",))
-    horizons_s = evidence.horizons(client, since, now) or list(USUAL_HORIZONS_S)
-    preferred_s = PREFERRED_HORIZON_S if PREFERRED_HORIZON_S in horizons_s else horizons_s[len(horizons_s) // 2]
+    by_app = evidence.horizons(client, since, now)
+    horizons_s, default_s = _horizons(by_app, [])
     return {
         "apps": sorted({row["app"] for row in named}),
         "environments": sorted({row["environment"] for row in named} - {""}),
         "horizons_s": horizons_s,
-        "default_horizon_s": preferred_s,
+        "default_horizon_s": default_s,
+        "horizons_by_app": by_app,
         "periods": [{"value": period.name, "text": period.title} for period in PERIODS.values()],
         "dimensions": [{"value": name, "text": text} for name, text in DIMENSIONS.items()],
         "metrics": list(METRICS),

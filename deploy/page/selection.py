@@ -74,15 +74,21 @@ class Core:
 class Selection:
     """One view of the page. `by` is empty for one group; `kind` is '' for all.
 
-    horizon_s: 0 for the one that fits what the apps check.
+    horizon_s: 0 for the one that fits what the apps check. metric: '' for retention where they do, else acceptance.
+    more: parameters that only the question has which is asked.
     """
 
     filters: Filters = ()
     period: str = "7d"
     by: tuple[str, ...] = ("prompt_version",)
     horizon_s: int = 0
-    metric: str = "acceptance_rate"
+    metric: str = ""
     kind: str = ""
+    more: tuple[tuple[str, str], ...] = ()
+
+    def own(self, name: str) -> str:
+        """A parameter that only one question has; '' where it is not there."""
+        return dict(self.more).get(name, "")
 
     @property
     def span(self) -> Period:
@@ -147,10 +153,14 @@ def collected(arguments: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return given
 
 
-def parse(given: Mapping[str, str | Sequence[str]]) -> Selection:
-    """The selection in a request's query. What is absent has its default; raises SelectionError."""
-    if (unknown := next((name for name in given if name not in _PARAMETERS), None)) is not None:
-        raise SelectionError(f"{_shown(unknown)} is no parameter; there are {', '.join(_PARAMETERS)}")
+def parse(given: Mapping[str, str | Sequence[str]], own: Sequence[str] = ()) -> Selection:
+    """The selection in a request's query. What is absent has its default; raises SelectionError.
+
+    own: the names of parameters that the question has besides.
+    """
+    offered = (*_PARAMETERS, *own)
+    if (unknown := next((name for name in given if name not in offered), None)) is not None:
+        raise SelectionError(f"{_shown(unknown)} is no parameter; there are {', '.join(offered)}")
     all_of = {name: [values] if isinstance(values, str) else list(values) for name, values in given.items()}
     filters = {name: _filter(name, all_of[name]) for name in scope.DIMENSIONS if name in all_of}
     one_of = {name: _once(name, values) for name, values in all_of.items() if name not in filters}
@@ -159,8 +169,9 @@ def parse(given: Mapping[str, str | Sequence[str]]) -> Selection:
         period=_one_of("period", one_of.get("period", "7d"), PERIODS),
         by=_cuts(one_of.get("by", "")),
         horizon_s=_horizon(one_of["horizon"]) if "horizon" in one_of else 0,
-        metric=_one_of("metric", one_of.get("metric", "acceptance_rate"), METRICS),
+        metric=_one_of("metric", one_of.get("metric", ""), ("", *METRICS)),
         kind=_one_of("kind", one_of.get("kind", ""), KINDS),
+        more=tuple((name, _name(name, one_of[name])) for name in own if one_of.get(name)),
     )
 
 

@@ -212,13 +212,13 @@ def story(client: Client, app: str, generation_id: str, limit: int = 500) -> lis
     return [json.loads(row[0]) for row in rows]
 
 
-def horizons(client: Client, since: datetime, until: datetime) -> list[int]:
-    """The horizons, in seconds, that retention checks of [since, until) have, ascending."""
+def horizons(client: Client, since: datetime, until: datetime) -> dict[str, list[int]]:
+    """The horizons, in seconds, that the retention checks of each app have in [since, until), ascending."""
     query = (
-        "SELECT DISTINCT assumeNotNull(horizon_s) AS horizon FROM feedback "
-        f"WHERE {_SPAN.format('occurred_at')} AND horizon_s IS NOT NULL ORDER BY horizon"
+        "SELECT toString(app), arraySort(groupUniqArray(assumeNotNull(horizon_s))) FROM feedback "
+        f"WHERE {_SPAN.format('occurred_at')} AND horizon_s IS NOT NULL GROUP BY app ORDER BY app"
     )
-    return [int(row[0]) for row in client.query(query, _span(since, until))]
+    return {str(app): [int(each) for each in found] for app, found in client.query(query, _span(since, until))}
 
 
 def _span(since: datetime, until: datetime) -> dict[str, Any]:

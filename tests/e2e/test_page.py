@@ -402,7 +402,7 @@ def test_hostile_text_is_inert(browser: Browser, store: StoreProcess) -> None:
         ]
     land(url, events)
     with visited(browser, url) as address:
-        browser.open(f"{address}?period=1h&app=hostile")
+        browser.open(f"{address}?period=1h&app=hostile&metric=acceptance_rate")
         browser.wait_for(DRAWN)
         assert browser.text("#feedback .comment") in (HOSTILE, "<svg/onload=window.pwned=1>")
         assert browser.text("#series-legend li") == HOSTILE_VERSION

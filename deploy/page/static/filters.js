@@ -4,8 +4,8 @@ import { byId, options, segments } from "./dom.js";
 import { horizon } from "./format.js";
 import { drawOnly } from "./only.js";
 
-/** The horizon in force: the chosen one, else the one that the server proposes for what the apps check. */
-export const horizonOf = (chosen, meta) => Number(chosen.horizon || meta.default_horizon_s);
+/** The horizon in force: the chosen one, else the one that the server chose for what the apps check. */
+export const horizonOf = (chosen, meta) => Number(chosen.horizon || meta.horizon_s);
 
 const used = document.documentElement.dataset.uses.split(" ");
 

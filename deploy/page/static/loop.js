@@ -31,7 +31,11 @@ export function run(pages) {
 /** What the server is asked, as text: it is the same for selections that differ only in how numbers are drawn. */
 const asked = () => JSON.stringify(parametersOf(state.chosen));
 const names = () => Object.keys(page.questions);
-const meta = () => state.answers[names()[0]]?.meta;
+/** What can be chosen, and what the server chose where nobody did. */
+function meta() {
+  const { meta: all, selected } = state.answers[names()[0]] ?? {};
+  return all && { ...all, ...selected };
+}
 
 /** Changes the selection, and asks for its numbers at once. Those that are shown are another selection's from here on. */
 function choose(changes) {

@@ -4,7 +4,8 @@
 const SHARED = { app: "", environment: "", period: "7d", horizon: "" };
 /** What the server is asked besides, each where the page's question knows it: see ASKED. */
 const OWN = {
-  overview: { by: "prompt_version", metric: "retention", variant: "observed", kind: "", focus: "", sort: "shown", descending: "1" },
+  overview: { by: "prompt_version", metric: "", variant: "observed", kind: "", focus: "", sort: "shown", descending: "1" },
+  why: { metric: "", release: "" },
   operations: {},
 };
 /** How numbers are drawn is nothing to ask the server. */

@@ -11,7 +11,7 @@ export function drawSeries(series, view) {
   const { chosen, meta, choose } = view;
   const names = series.groups.map((group) => group.name);
   const options = meta.metrics.map((name) => ({ value: name, text: meta.definitions[name].short }));
-  segments(byId("pick-metric"), "metric", options, chosen.metric, (metric) => choose({ metric }));
+  segments(byId("pick-metric"), "metric", options, series.metric, (metric) => choose({ metric }));
   const over = series.metric === "retention" ? `Kept after ${horizon(series.horizon_s)}` : titleOf(series.metric);
   const heading = byId("series-title");
   if (heading.textContent !== `${over} over time`) heading.replaceChildren(term(series.metric, over), " over time");

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from keeprate.deploy.page.released import rows
+from keeprate.deploy.page.parts.released import rows
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 
 AT = datetime(2026, 11, 15, 12, 53, tzinfo=UTC)

@@ -22,21 +22,37 @@ _SAID: Final = ("worse", "better")
 
 def releases(reads: Reads, selection: Selection) -> Json:
     """The newest releases, each with what is known of it in words."""
+    return {"rows": rows(verdicts(reads, selection), selection.horizon_s)[:MOST]}
+
+
+def verdicts(reads: Reads, selection: Selection) -> list[KeptVerdict]:
+    """The verdicts on the releases of the selection, the newest release first; those of one lie together."""
     since = reads.now - LISTED_FOR
     # Kept by all who look: their names are few, and chosen from here.
     kept = reads.fact("releases", None, lambda: release_verdicts.kept(reads.client, since), KEPT_S)
-    return {"rows": rows([each for each in kept if _is_chosen(each, selection)], selection.horizon_s)[:MOST]}
+    return [each for each in kept if _is_chosen(each, selection)]
+
+
+def each(reads: Reads, selection: Selection) -> list[KeptVerdict]:
+    """One verdict of each release, which says what was released when."""
+    return [next(group) for _, group in groupby(verdicts(reads, selection), key=key)]
+
+
+def key(kept: KeptVerdict) -> str:
+    """The name of a release in an address."""
+    return "/".join((kept.app, kept.component, kept.family, kept.version))
 
 
 def rows(kept: Iterable[KeptVerdict], horizon_s: int) -> list[Json]:
     """The releases in their order, of verdicts that lie together."""
-    groups = groupby(kept, key=lambda each: (each.app, each.component, each.family, each.version))
+    groups = groupby(kept, key=key)
     return [_row(list(group), horizon_s) for _, group in groups]
 
 
 def _row(found: Sequence[KeptVerdict], horizon_s: int) -> Json:
     first = found[0]
     return {
+        "key": key(first),
         "app": first.app,
         "component": first.component,
         "family": first.family,

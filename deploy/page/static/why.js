@@ -1,0 +1,95 @@
+// Why a rate fell or rose: the cuts that explain most of it, and every cut with its values. A press applies a filter.
+
+import { byId, h, options, reconcile, segments, setText } from "./dom.js";
+import { count, interval, named, percent, points, time } from "./format.js";
+import { run } from "./loop.js";
+import { term, titleOf } from "./tip.js";
+import { drawVitals } from "./vitals.js";
+
+const PERIODS = "periods";
+
+/** Draws /api/why: what differs between `old` and `new`, `reasons`, and `cuts` with their values. */
+function drawWhy(why, view) {
+  const { chosen, meta, choose } = view;
+  const metrics = meta.metrics.map((name) => ({ value: name, text: meta.definitions[name].short }));
+  segments(byId("pick-metric"), "metric", metrics, why.metric, (metric) => choose({ metric }));
+  const pick = byId("pick-release");
+  options(pick, [{ value: PERIODS, text: `${why.release === PERIODS ? why.new.name : "The period"} and the one before` }, ...why.releases], why.release);
+  pick.onchange = () => choose({ release: pick.value });
+  const heading = byId("difference-title");
+  const title = why.metric === "retention" ? `K${why.title.slice(1)}` : titleOf(why.metric);
+  if (heading.textContent !== title) heading.replaceChildren(term(why.metric, title));
+  drawDifference(why);
+  drawReasons(why, chosen, choose);
+  const cuts = why.cuts.map((cut) => ({ ...cut, only: chosen.only }));
+  reconcile(byId("cuts"), cuts, (cut) => cut.name, (cut) => drawCut(cut, meta, (value) => narrow(chosen, choose, cut.name, value)));
+}
+
+function narrow(chosen, choose, cut, value) {
+  if (cut === "app" || cut === "environment") return choose({ [cut]: value });
+  return choose({ only: [...new Set([...chosen.only, `${cut}=${value}`])] });
+}
+
+function drawDifference({ difference, old, new: now, release, since }) {
+  const sides = [[old, "before"], [now, "after"]];
+  byId("difference").replaceChildren(
+    h("p", { class: "key-value", text: difference ? points(difference.value) : "–" }),
+    h("p", { class: "soft", text: difference ? `between ${points(difference.low)} and ${points(difference.high)}` : "One side has nothing that counts yet: choose another metric, time or period." }),
+    h("dl", { class: "sides" }, ...sides.flatMap(([side, role]) => [
+      h("dt", { text: release === PERIODS || role === "before" ? side.name : `${side.name}, since ${time(since)}` }),
+      h("dd", {}, h("strong", { text: percent(side.value) }), h("span", { class: "soft", text: side.value === null ? "" : ` ${interval(side)} · ${count(side.numerator)} of ${count(side.denominator)}` })),
+    ])),
+  );
+}
+
+function drawReasons(why, chosen, choose) {
+  const heading = byId("reasons-title");
+  if (!heading.firstChild) heading.replaceChildren(term("reasons"));
+  byId("reasons-nothing").hidden = why.reasons.length > 0 || why.difference === null;
+  setText(byId("reasons-nothing"), why.nowhere);
+  reconcile(byId("reasons"), why.reasons.map((reason) => ({ ...reason, only: chosen.only })), (each) => `${each.cut}=${each.value}`, (each) => drawReason(each, chosen, choose));
+}
+
+function drawReason({ cut, value, narrow: only, share, part, text }, chosen, choose) {
+  const name = cut.replaceAll("_", " ");
+  const apply = only && h("button", { type: "button", class: "apply", text: `Only ${only}`, onclick: () => narrow(chosen, choose, cut, only) });
+  return h(
+    "li",
+    {},
+    h("div", { class: "reason-head" }, h("strong", { text: `${percent(share)} of it` }), h("span", { text: value ? `${name}: ${value}` : `${name}: other shares` }), apply || null),
+    h("span", { class: "share-bar", "aria-hidden": "true", vars: { "--share": `${Math.min(100, Math.max(0, 100 * share))}%` } }),
+    h("p", { class: "soft", text: `${text}. Between ${points(part.low)} and ${points(part.high)}.` }),
+  );
+}
+
+function drawCut({ name, mix, values }, meta, choose) {
+  const text = meta.dimensions.find((each) => each.value === name)?.text ?? name;
+  const id = `cut-${name}`;
+  return h(
+    "section",
+    { class: "panel", "aria-labelledby": id },
+    h("div", { class: "panel-head" }, h("h2", { id, text: `By ${text}` })),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": id },
+      h("table", { class: "cut" },
+        h("thead", {}, h("tr", {}, ...[text, "Moved", "Before", "After", "Share"].map((each) => h("th", { scope: "col", text: each })))),
+        h("tbody", {}, ...values.map((each) => row(each, choose))))),
+    h("p", { class: "caption", text: `Other shares: ${points(mix.value)} (${points(mix.low)} to ${points(mix.high)}).` }),
+  );
+}
+
+function row({ value, old, new: now, moved }, choose) {
+  const rate = (side) => h("td", { title: `${count(side.numerator)} of ${count(side.denominator)}` }, h("span", { class: "rate-value", text: percent(side.value) }), h("span", { class: "block soft", text: side.value === null ? "" : interval(side) }));
+  const sure = moved && (moved.low > 0 || moved.high < 0);
+  const pick = value && value !== "…" ? h("button", { type: "button", class: "open", title: "Only this", text: value, onclick: () => choose(value) }) : named(value);
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, pick),
+    h("td", { class: sure ? "" : "soft" }, h("strong", { text: moved ? points(moved.value) : "–" }), h("span", { class: "block soft", text: moved ? `${points(moved.low)} to ${points(moved.high)}` : "on one side only" })),
+    rate(old),
+    rate(now),
+    h("td", { text: `${percent(old.share)} → ${percent(now.share)}` }),
+  );
+}
+
+run({ questions: { explanation: { status: drawVitals, why: drawWhy } } });

@@ -1,0 +1,92 @@
+"""What explains a difference: which counts are on which side, what comes first, and how it is said."""
+
+from datetime import UTC, datetime, timedelta
+
+from keeprate.deploy.why import words
+from keeprate.deploy.why.explaining import Explained, Sides, explained
+from keeprate.sinks.reading.cuts import CUTS, CutCount
+from keeprate.sinks.reading.scope import Scope
+
+AT = datetime(2026, 11, 15, 12, tzinfo=UTC)
+SCOPE = Scope(AT - timedelta(days=7), AT + timedelta(days=7), AT + timedelta(days=7))
+PERIODS = Sides(SCOPE, AT)
+RELEASE = Sides(SCOPE, AT, ("prompt_version", "v3", "v4"), together=True)
+MINUS = "\N{MINUS SIGN}"
+
+
+def count(version: str, language: str, trials: int, successes: int, *, is_new: bool = True) -> CutCount:
+    """Of one app."""
+    labels = dict.fromkeys(CUTS, "") | {"app": "editor", "prompt_version": version, "language": language}
+    return CutCount(is_new, labels, trials, successes)
+
+
+def of(sides: Sides, *counts: CutCount) -> Explained:
+    found = explained(counts, sides)
+    assert found is not None
+    return found
+
+
+TYPESCRIPT_FELL = (
+    count("v3", "typescript", 500, 450),
+    count("v3", "go", 500, 450),
+    count("v4", "typescript", 500, 200),
+    count("v4", "go", 500, 440),
+)
+
+
+def test_the_value_that_fell_alone_comes_first_and_is_named() -> None:
+    """With what would be left of the fall without it."""
+    found = of(RELEASE, *TYPESCRIPT_FELL)
+    first = found.reasons[0]
+    assert (first.cut, first.value) == ("language", "typescript")
+    assert 0.9 < first.share < 1.0
+    assert words.where(found) == "in 1 of 2 languages for certain; most in typescript"
+    said = f"typescript moved by {MINUS}50 pp; had it moved as the rest, {MINUS}2 of the {MINUS}26 pp were left"
+    assert words.reason(first, found) == said
+
+
+def test_a_fall_that_is_the_same_everywhere_has_no_reason() -> None:
+    """And is said to be everywhere."""
+    kept = {"v3": 350, "v4": 200}
+    found = of(RELEASE, *(count(version, name, 400, kept[version]) for version in kept for name in ("go", "sql")))
+    assert found.reasons == ()
+    assert words.where(found) == "in every language"
+
+
+def test_versions_are_no_reason_for_their_own_difference() -> None:
+    """But they are one where two periods differ: more of v4 came."""
+    cut = set(of(RELEASE, *TYPESCRIPT_FELL).cuts)
+    assert cut == {"language"}
+    found = of(
+        PERIODS,
+        count("v3", "go", 1000, 850, is_new=False),
+        count("v3", "go", 400, 340),
+        count("v4", "go", 600, 330),
+    )
+    assert (found.reasons[0].cut, found.reasons[0].value) == ("prompt_version", "")
+    assert words.grown(found.reasons[0], found) == "v4"
+    said = f"Other shares of prompt versions (v4: 0 % to 60 %) are {MINUS}18 of the {MINUS}18 pp"
+    assert words.reason(found.reasons[0], found) == said
+
+
+def test_a_version_that_took_over_is_compared_with_what_was_before() -> None:
+    """One that shares the traffic with what was at the same time; what its predecessor did else is on no side."""
+    counts = [count("v3", "go", 100, 90, is_new=False), count("v3", "go", 50, 40), count("v4", "go", 80, 60)]
+    after = Sides(SCOPE, AT, ("prompt_version", "v3", "v4"))
+    assert (of(after, *counts).old, of(after, *counts).new) == ((100, 90), (80, 60))
+    assert (of(RELEASE, *counts).old, of(RELEASE, *counts).new) == ((50, 40), (80, 60))
+
+
+def test_small_values_are_one_and_nothing_is_left_out() -> None:
+    """Of more than twenty, the trials of all are still there."""
+    many = [count("v3", f"l{at}", 10 + at, 5, is_new=is_new) for at in range(40) for is_new in (False, True)]
+    found = of(PERIODS, *many)
+    values = [each.portion for each in found.cuts["language"].contributions]
+    assert len(values) == 21
+    assert values[-1].value == "…"
+    assert sum(each.new_trials for each in values) == found.new[0]
+
+
+def test_one_side_alone_explains_nothing() -> None:
+    """There is no difference yet."""
+    assert explained([count("v4", "go", 10, 5)], RELEASE) is None
