@@ -8,6 +8,9 @@
     counting         a question to counts, from hours where they are known and from suggestions elsewhere
     rates            counts to rates with denominators, coverage and intervals; pure
     versions         what versions are compared by: counts by the hour, and by user
+    conditions       what a suggestion of a list must be; pure
+    candidates       which hours may hold such a one, by their sums
+    listing          the suggestions behind a number: rows, newest or worst first, page after page
     queries          the typed answers that page, report, API and monitor take
 
 **Invariant:** a suggestion counts at the time of its generation, in every answer.
