@@ -3,6 +3,9 @@
 import os
 import platform
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -36,6 +39,26 @@ def busy() -> str | None:
     if load < 0.3 * (os.cpu_count() or 1):
         return None
     return f"the load is {load:.1f} before anything is measured: these numbers say little"
+
+
+_NEIGHBOUR: Final = """
+import os, sys, time
+while os.getppid() == int(sys.argv[1]):
+    until = time.monotonic() + 0.005
+    while time.monotonic() < until:
+        pass
+    time.sleep(0.005)
+"""
+
+
+@contextmanager
+def neighbour() -> Iterator[None]:
+    """A process that keeps half a core busy, a hundred times a second: a laptop is never idle, and a node rarely."""
+    with subprocess.Popen([sys.executable, "-c", _NEIGHBOUR, str(os.getpid())]) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def _cpu() -> str:

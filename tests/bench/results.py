@@ -10,6 +10,8 @@ from typing import Final, TypedDict
 DIRECTORY: Final = Path(".bench")
 RESULTS: Final = DIRECTORY / "results.json"
 MACHINE: Final = DIRECTORY / "machine.json"
+BESIDE: Final = "beside."
+"""Begins the names of what was measured beside a neighbour that keeps half a core busy."""
 
 GROUPS: Final = ("sdk", "collector", "join", "scaling", "freshness", "sink", "read")
 """The order in which results are shown: the way an event takes."""
@@ -81,16 +83,19 @@ def load() -> list[Result]:
     return results
 
 
-def order(one: Result) -> tuple[int, bool]:
+def order(one: Result) -> tuple[bool, int, bool]:
     """The sorting key that puts groups in their order and ours first in each, and leaves the rest as it is."""
-    group = one["name"].partition(".")[0]
+    own = one["name"].removeprefix(BESIDE)
+    group = own.partition(".")[0]
     place = GROUPS.index(group) if group in GROUPS else len(GROUPS)
-    return place, one["name"] != OURS.get(group)
+    return one["name"].startswith(BESIDE), place, own != OURS.get(group)
 
 
 def ratio(one: Result, results: Iterable[Result]) -> float | None:
     """How many times as fast ours is; None where there is nothing to compare."""
-    ours = next((other for other in results if other["name"] == OURS.get(one["name"].partition(".")[0])), None)
+    beside = BESIDE if one["name"].startswith(BESIDE) else ""
+    name = OURS.get(one["name"].removeprefix(BESIDE).partition(".")[0])
+    ours = next((other for other in results if name and other["name"] == beside + name), None)
     if ours is None or ours is one or ours["unit"] != one["unit"] or not one["unit"].endswith("/s"):
         return None
     return ours["median"] / one["median"]

@@ -7,14 +7,14 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
 
 from rich.console import Console
 
 from tests.bench import machine, tables
-from tests.bench.results import RESULTS, Bench, Result, file, load
+from tests.bench.results import BESIDE, RESULTS, Bench, Result, file, load
 
 HERE = Path(__file__).parent
 console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             sys.stdout.write(text + "\n")
         return 0
-    results, succeeded = _measure(found, only, options)
+    with machine.neighbour() if options.neighbour else nullcontext():
+        results, succeeded = _measure(found, only, options)
     _show(results, meanings, options)
     return int(not succeeded)
 
@@ -52,6 +53,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", default="", help="names or beginnings of names, with commas: join,sink or join.quix")
     parser.add_argument("--runs", type=int, default=3, help="of each contender (default 3)")
     parser.add_argument("--scale", type=float, default=1.0, help="of the full amount; other than 1 is not filed")
+    parser.add_argument(
+        "--neighbour",
+        action="store_true",
+        help=f"beside a process that keeps half a core busy; the names begin with {BESIDE} then",
+    )
     parser.add_argument(
         "--markdown", action="store_true", help="measure nothing, print the table of the numbers on file"
     )
@@ -73,6 +79,8 @@ def _measure(
                 continue
             try:
                 for one in module.measure(bench):
+                    if options.neighbour:
+                        one["name"] = BESIDE + one["name"]
                     results.append(one)
                     _keep(one, options)
             except Exception:  # noqa: BLE001 - one benchmark that fails must not cost the others
@@ -105,8 +113,11 @@ def _progress(name: str) -> Iterator[Callable[[str], None]]:
 
 def _show(results: list[Result], meanings: dict[str, str], options: argparse.Namespace) -> None:
     command = "make bench" + (f" ONLY={options.only}" if options.only else "")
+    told = ["--neighbour"] if options.neighbour else []
     if (options.runs, options.scale) != (3, 1):
-        command += f' BENCH="--runs {options.runs} --scale {options.scale:g}"'
+        told.append(f"--runs {options.runs} --scale {options.scale:g}")
+    if told:
+        command += f' BENCH="{" ".join(told)}"'
     out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     out.print(tables.terminal(results, meanings))
     out.print("\n" + ", ".join(f"{name} {value}" for name, value in machine.describe().items()))

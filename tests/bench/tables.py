@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.table import Table
 
-from tests.bench.results import Result, order, ratio
+from tests.bench.results import BESIDE, Result, order, ratio
 
 BEGIN: Final = "<!-- bench: begin -->"
 END: Final = "<!-- bench: end -->"
@@ -30,7 +30,7 @@ def terminal(results: Sequence[Result], meanings: Mapping[str, str]) -> Table:
     table.add_column("unit", no_wrap=True)
     table.add_column("ours is", justify="right", no_wrap=True)
     for one in _ordered(results, meanings):
-        table.add_row(one["name"], meanings.get(one["name"], ""), *_cells(one), one["unit"], _times(one, results))
+        table.add_row(one["name"], _what(one, meanings), *_cells(one), one["unit"], _times(one, results))
     return table
 
 
@@ -39,20 +39,23 @@ def markdown(results: Sequence[Result], meanings: Mapping[str, str], machine: Ma
     lines = ["| what | median | min - max | unit | ours is |", "|---|--:|--:|---|--:|"]
     for one in _ordered(results, meanings):
         median, least, most, _ = _cells(one)
-        what = meanings.get(one["name"], one["name"])
-        lines.append(
-            f"| {what} (`{one['name']}`) | {median} | {least} - {most} | {one['unit']} | {_times(one, results)} |"
-        )
+        what = f"{_what(one, meanings)} (`{one['name']}`)"
+        lines.append(f"| {what} | {median} | {least} - {most} | {one['unit']} | {_times(one, results)} |")
     runs = sorted({one["runs"] for one in results})
     said = "; ".join(f"{name} {value}" for name, value in machine.items())
     lines += ["", *textwrap.wrap(f"Medians of {' or '.join(map(str, runs))} runs, by `{command}`. {said}.", 120)]
     return "\n".join(lines)
 
 
+def _what(one: Result, meanings: Mapping[str, str]) -> str:
+    name = one["name"].removeprefix(BESIDE)
+    return meanings.get(name, name) + (", beside a process that keeps half a core busy" if name != one["name"] else "")
+
+
 def _ordered(results: Sequence[Result], meanings: Mapping[str, str]) -> list[Result]:
     """In the order in which the benchmarks declare what they measure, ours first."""
     place = {name: number for number, name in enumerate(meanings)}
-    return sorted(results, key=lambda one: (order(one), place.get(one["name"], len(place))))
+    return sorted(results, key=lambda one: (order(one), place.get(one["name"].removeprefix(BESIDE), len(place))))
 
 
 def into_readme(path: Path, text: str) -> None:

@@ -1,5 +1,7 @@
 """What the benchmarks make of what they see: rates, files and tables."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from tests.bench import results, tables
 from tests.bench.join_load import expected, joined, make
 from tests.bench.join_pace import rate
+from tests.bench.machine import neighbour
 from tests.bench.results import Bench, Result, file, load, ratio, result
 
 MACHINE = {"cpu": "one", "cores": "2", "memory": "4 GB", "python": "3"}
@@ -86,3 +89,31 @@ def test_a_load_is_the_same_each_time(tmp_path: Path) -> None:
     assert expected(one) == expected(other)
     assert 0 < joined(one) < expected(one).outcomes < 2_000
     assert sum(1 for _ in one.records()) == 2_000
+
+
+def test_what_was_measured_beside_a_neighbour_is_compared_with_its_own_kind() -> None:
+    """Ours beside it with a peer beside it, behind all that was measured alone."""
+    rates = {"join.keeprate": 90.0, "beside.join.quix": 20.0, "beside.join.keeprate": 60.0, "join.quix": 30.0}
+    everything = [result(name, "events/s", [value]) for name, value in rates.items()]
+    assert {one["name"]: ratio(one, everything) for one in everything if "quix" in one["name"]} == {
+        "join.quix": 3,
+        "beside.join.quix": 3,
+    }
+    lines = tables.markdown(everything, {"join.keeprate": "ours", "join.quix": "theirs"}, MACHINE, "make bench")
+    assert [line.split("|")[1].strip() for line in lines.splitlines()[2:6]] == [
+        "ours (`join.keeprate`)",
+        "theirs (`join.quix`)",
+        "ours, beside a process that keeps half a core busy (`beside.join.keeprate`)",
+        "theirs, beside a process that keeps half a core busy (`beside.join.quix`)",
+    ]
+
+
+def test_a_neighbour_is_there_until_the_measuring_ends() -> None:
+    """It is a process of its own, and leaves none behind."""
+    with neighbour():
+        assert _children()
+    assert not _children()
+
+
+def _children() -> bytes:
+    return subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "monotonic"], capture_output=True).stdout
