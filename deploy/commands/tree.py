@@ -14,6 +14,8 @@ from keeprate.deploy.commands.read.digest import digest
 from keeprate.deploy.commands.read.reconcile import reconcile
 from keeprate.deploy.commands.read.releases import compare, releases
 from keeprate.deploy.commands.read.report import report
+from keeprate.deploy.commands.read.tail import tail
+from keeprate.deploy.commands.read.trace import trace
 from keeprate.deploy.commands.read.verify import verify
 from keeprate.deploy.commands.read.why import why
 from keeprate.deploy.commands.run.collector import collector
@@ -95,6 +97,8 @@ app.command()(reconcile)
 app.command()(releases)
 app.command()(replay)
 app.command()(report)
+app.command()(tail)
+app.command()(trace)
 app.command()(up)
 app.command()(verify)
 app.command()(why)

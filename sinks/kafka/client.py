@@ -192,6 +192,10 @@ class Consumer:
         """Read this partition from there on, as a member of no group."""
         self._driver.assign([Position(*at, offset)])
 
+    def assign_all(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Read each partition from its offset on, as a member of no group."""
+        self._driver.assign([Position(*at, offset) for at, offset in offsets.items()])
+
     def pause(self, at: TopicPartition) -> None:
         """Hand out no records of the partition until `resume`; membership goes on."""
         self._driver.pause([Position(*at)])

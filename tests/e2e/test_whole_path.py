@@ -62,7 +62,10 @@ def test_disorder_duplicates_and_kills_change_no_number(pipeline: Pipeline) -> N
 
 
 def test_bad_input_is_listed_with_its_reason_and_the_pipeline_goes_on(pipeline: Pipeline) -> None:
-    """Broken JSON, wrong types, a newer version, oversized and empty records end as dead letters, by both readers."""
+    """Broken JSON, wrong types, a newer version, oversized and empty records end as dead letters, by both readers.
+
+    And `tail` and `trace` say so.
+    """
     producer = Producer({"bootstrap.servers": pipeline.brokers, "message.max.bytes": 8 << 20})
     for value in BROKEN:
         for topic in (GENERATIONS, FEEDBACK):
@@ -72,14 +75,8 @@ def test_bad_input_is_listed_with_its_reason_and_the_pipeline_goes_on(pipeline: 
     pipeline.settle()
     with connect(pipeline.store_url) as store:
         assert numbers(store) == NUMBERS
-    done = subprocess.run(
-        [*keeprate("dead-letters", "list", "--json", "--limit", "100")],
-        env=os.environ | pipeline.env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    letters = [json.loads(line) for line in done.stdout.splitlines()]
+    done = ran(pipeline, "dead-letters", "list", "--json", "--limit", "100")
+    letters = [json.loads(line) for line in done.splitlines()]
     assert len(letters) == 2 * len(BROKEN)
     assert {tuple(sorted(letter["stages"])) for letter in letters} == {("join", "sink")}
     assert all(letter["reason"] for letter in letters)
@@ -92,3 +89,35 @@ def test_bad_input_is_listed_with_its_reason_and_the_pipeline_goes_on(pipeline: 
         "unknown_type",
         "invalid",
     }
+    _show_what_became_of_each(pipeline)
+
+
+def _show_what_became_of_each(pipeline: Pipeline) -> None:
+    """`tail` from the topics and `trace` from the store say of each event what became of it, in 80 columns."""
+    arrivals = [json.loads(line) for line in ran(pipeline, *TAIL, "--json").splitlines()]
+    log = worked_example()
+    assert {each["event"].get("event_id") for each in arrivals} >= {event["event_id"] for event in log}
+    assert {each["fate"] for each in arrivals if each["event"].get("app") == "worked-example"} == {"joined"}
+    refused = [each for each in arrivals if each["fate"] == "refused"]
+    assert len(refused) == 2 * len(BROKEN)
+    assert all(each["why"] for each in refused)
+    shown = ran(pipeline, *TAIL, "--type", "flag").splitlines()
+    assert len(shown) >= sum(event["type"] == "flag" for event in log)
+    accept = next(event for event in log if event["type"] == "action" and event["action"] == "accept")
+    text = ran(pipeline, "trace", accept["event_id"])
+    assert {len(line) <= 80 for line in (*shown, *text.splitlines())} == {True}
+    assert "joined: shown" in text
+    traced = json.loads(ran(pipeline, "trace", accept["generation_id"], "--json"))
+    sent = [event["event_id"] for event in log if event["generation_id"] == accept["generation_id"]]
+    assert sorted(fact["event"]["event_id"] for fact in traced["facts"]) == sorted(sent)
+    assert {fact["event"]["producer_seq"] > 0 for fact in traced["facts"]} == {True}
+    assert traced["fate"]["0"].startswith("joined")
+
+
+TAIL = ("tail", "--last", "10000", "--for", "5", "--patience", "3")
+
+
+def ran(pipeline: Pipeline, *arguments: str) -> str:
+    """What a command says on its standard output."""
+    env = os.environ | pipeline.env
+    return subprocess.run(keeprate(*arguments), env=env, capture_output=True, text=True, check=True).stdout

@@ -9,10 +9,20 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const PAGE = readFileSync(new URL("../../../docs/javascript.md", import.meta.url), "utf8");
-const code = [...PAGE.matchAll(/^```js\n(.*?)^```/gms)].map(([, block]) => block).join("\n");
+const PAGE = read("javascript.md");
+const SERVER = `
+  import { Keeprate } from "keeprate/node";
+  const server = new Keeprate("editor", { url: "https://collector.example.org", key: "kr_x" });
+  const client = server;
+`;
 
-test("the code of the page runs", () => {
+function read(page: string): string {
+  return readFileSync(new URL(`../../../docs/${page}`, import.meta.url), "utf8");
+}
+
+/** Runs the blocks of a page, and gives what they sent: the types of the events, or the actions. */
+function run(page: string, before = ""): string[] {
+  const code = [...page.matchAll(/^```js\n(.*?)^```/gms)].map(([, block]) => block).join("\n");
   const prelude = `
     import "fake-indexeddb/auto";
     const sent = [];
@@ -29,13 +39,24 @@ test("the code of the page runs", () => {
     process.exit(0);
   `;
   const env = { ...process.env, KEEPRATE_SPOOL_DIR: mkdtempSync(join(tmpdir(), "keeprate-docs-")) };
-  const said = execFileSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", prelude + code + end], {
+  const said = execFileSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", prelude + before + code + end], {
     cwd: ROOT,
     encoding: "utf8",
     env,
     timeout: 20_000,
   });
-  for (const name of ["generation", "shown", "accept", "vote", "flag", "edit"]) assert.ok(said.includes(name), said);
+  return JSON.parse(said);
+}
+
+test("the code of the page runs", () => {
+  const sent = run(PAGE);
+  for (const name of ["generation", "shown", "accept", "vote", "flag", "edit"]) assert.ok(sent.includes(name), sent.join());
+});
+
+test("the code of the events' reference runs, and has every type", () => {
+  const sent = run(read("events.md"), SERVER);
+  const types = ["generation", "shown", "accept", "flag", "vote", "edit", "retention_check", "evaluation"];
+  for (const name of types) assert.ok(sent.includes(name), sent.join());
 });
 
 test("every setting is described", () => {
