@@ -71,15 +71,16 @@ class Worker(faust.Worker):
         await asyncio.sleep(0)
 
 
-def run(settings: WorkerSettings) -> None:
+def run(settings: WorkerSettings, metrics: WorkerMetrics | None = None) -> None:
     """Process records until SIGTERM or SIGINT; then finish the batches in hand, commit and return by SystemExit(0).
 
     A failure ends it by SystemExit with another code. Raises TopicsMissingError before it starts.
+    metrics: of whoever shows them elsewhere too.
     """
     _quiet_parts()
     if problems := missing_topics(settings.brokers):
         raise TopicsMissingError(problems)
-    metrics = WorkerMetrics(settings.group)
+    metrics = metrics or WorkerMetrics(settings.group)
     if settings.metrics_port is not None:
         metrics.serve(settings.metrics_port, settings.metrics_host)
     app = build(

@@ -55,6 +55,21 @@ def test_outcomes_are_those_of_a_single_thread(bootstrap: str, name: str, tmp_pa
     assert outcomes(bootstrap, name) == expected(log)
 
 
+def test_several_processes_are_one_worker(bootstrap: str, name: str, tmp_path: Path) -> None:
+    """They divide the partitions, come to the outcomes of the oracle, and end together with code 0."""
+    rng = random.Random(19)
+    log = story(rng, name, suggestions=200)
+    produce(bootstrap, disordered(rng, log))
+    with RunningWorker(bootstrap, tmp_path, name, "rocksdb", "--processes", "2") as worker:
+        wait_until(lambda: worker.log.read_text().count("partitions that are ours: ") >= 2)
+        wait_joined(bootstrap, name)
+        worker.process.terminate(deadline_s=30)
+        assert worker.process.returncode == 0
+        assert worker.log.read_text().count("ended with code 0") == 2
+    assert outcomes(bootstrap, name) == expected(log)
+    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["0", "1"]
+
+
 def test_every_refused_record_is_a_dead_letter(bootstrap: str, name: str, tmp_path: Path) -> None:
     """A dead letter has the record's bytes, its place and the reason; each refused record has one, or more alike."""
     records = [("keeprate.feedback", name.encode(), value) for value in POISON]

@@ -24,6 +24,9 @@ def worker(
         Path | None, typer.Option(help="of the state; each worker needs its own [default: KEEPRATE_DATA_DIR/worker]")
     ] = None,
     brokers: Annotated[str | None, typer.Option(help="[default: KEEPRATE_BROKERS]")] = None,
+    processes: Annotated[
+        int, typer.Option(help="so many workers as one, each with a directory in the data directory", min=1)
+    ] = 1,
     group: Annotated[str, typer.Option(help="workers of one group share the partitions")] = JOIN_GROUP,
     standby_replicas: Annotated[int, typer.Option(help="other workers that keep a copy of the state")] = 0,
     instance: Annotated[
@@ -39,31 +42,37 @@ def worker(
 ) -> None:
     """Join generations and feedback into outcomes, until Ctrl-C or SIGTERM.
 
-    Start more of them to share the work; there are as many shares as partitions. A worker that is killed loses nothing:
+    One process uses one core: --processes takes more of a machine, with one end and one /metrics. Start more of them to
+    share the work between machines; there are as many shares as partitions. A worker that is killed loses nothing:
     another one, or the next start, takes over from the last commit.
     """
+    from functools import partial
+
     from confluent_kafka import KafkaException
 
+    from keeprate.streams.processes import run_many
     from keeprate.streams.state.partition import StateLockedError
     from keeprate.streams.worker import TopicsMissingError, WorkerSettings, run
 
     logs.start(log_level)
     settings = from_environment(brokers)
     directory = (data_dir or settings.data_dir / "worker") if state is State.ROCKSDB else None
+    wanted = WorkerSettings(
+        brokers=settings.brokers,
+        data_dir=directory,
+        group=group,
+        standby_replicas=standby_replicas,
+        instance=instance,
+        session_timeout_s=session_timeout_s,
+        metrics_port=metrics_port,
+        metrics_host=metrics_host,
+        log_level=log_level.upper(),
+    )
     try:
-        run(
-            WorkerSettings(
-                brokers=settings.brokers,
-                data_dir=directory,
-                group=group,
-                standby_replicas=standby_replicas,
-                instance=instance,
-                session_timeout_s=session_timeout_s,
-                metrics_port=metrics_port,
-                metrics_host=metrics_host,
-                log_level=log_level.upper(),
-            )
-        )
+        if processes == 1:
+            run(wanted)
+        else:
+            run_many(wanted, processes, partial(_begin, log_level, brokers))
     except (TopicsMissingError, StateLockedError) as error:
         raise SystemExit(f"keeprate worker: {error}") from None
     except KafkaException as error:
@@ -71,3 +80,9 @@ def worker(
             f"keeprate worker: no broker answers at {settings.brokers} ({error.args[0]}); "
             "set KEEPRATE_BROKERS or --brokers"
         ) from None
+
+
+def _begin(log_level: str, brokers: str | None) -> str:
+    """What each process of several does first."""
+    logs.start(log_level)
+    return from_environment(brokers).brokers
