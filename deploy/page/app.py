@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keeprate.deploy.page import answers, documents, happenings
 from keeprate.deploy.page.files import Files, charts, charts_name
-from keeprate.deploy.page.parts import why
+from keeprate.deploy.page.parts import more, verdicts, why
 from keeprate.deploy.page.parts.released import releases
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
@@ -71,6 +71,9 @@ PARTS: Final[Mapping[str, Question]] = {
     "feedback": happenings.feedback,
     "intake": happenings.intake,
     "why": why.why,
+    "where": verdicts.where,
+    "alarms": verdicts.alarms,
+    "more": more.more,
 }
 """What can be asked of a selection, each by itself."""
 
@@ -78,6 +81,7 @@ SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
     "screen": ("status", "summary", "releases", "series", "retention", "funnel", "compare", "feedback"),
     "operations": ("status", "intake"),
     "explanation": ("status", "why"),
+    "overview": ("where", "alarms", "more"),
 }
 """What a page asks for at once: parts as of one time, which share the rows that they need."""
 

@@ -84,6 +84,36 @@ DEFINITIONS: Final = {
         "since it was released. In brackets is the interval of the difference; it holds however often you look. All "
         "metrics and horizons: keeprate releases.",
     ),
+    "alarms": Definition(
+        "Alarms",
+        "alarms",
+        "Series whose rate has left what its own past expects, each with the time at which that probably began. One "
+        "series raises a false alarm about once in a thousand days.",
+    ),
+    "touchless_rate": Definition(
+        "Used untouched",
+        "untouched",
+        "Of the suggestions that were used, the share that nobody edited, took back or changed later.",
+        "untouched / used",
+    ),
+    "positive_vote_share": Definition(
+        "Votes in favour", "votes", "Of the votes, each user's latest, the share that is in favour.", "positive / votes"
+    ),
+    "flag_rate": Definition(
+        "Flagged",
+        "flagged",
+        "Of the suggestions that users saw, the share with a flag that still stands.",
+        "flagged / shown",
+    ),
+    "cost_per_kept": Definition(
+        "Cost of a kept one",
+        "cost",
+        "What all calls cost, for each suggestion that is mostly still there after the chosen time. The interval is "
+        "that of the share that is kept; what calls cost is taken as known.",
+        "cost of all calls / mostly kept",
+    ),
+    "latency_p50": Definition("Median latency", "median", "Half of the calls of the model took no longer."),
+    "latency_p95": Definition("Slow calls", "p95", "Nineteen of twenty calls of the model took no longer."),
     "reasons": Definition(
         "What explains it",
         "reasons",

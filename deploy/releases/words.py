@@ -43,6 +43,12 @@ def sentence(found: KeptVerdict) -> str:
     return f"{found.version} {verb} {size} pp {more} than {found.predecessor}{after} {interval}"
 
 
+def short(found: KeptVerdict) -> str:
+    """`accepted +8 pp (+3 to +13)`; '' where nothing is known."""
+    name = metric_name(found).replace("kept ", "kept after ")
+    return f"{name} {difference(found)}" if difference(found) else ""
+
+
 def moment(at: datetime) -> str:
     """`15 Nov 12:53`."""
     return f"{at.day} {at:%b %H:%M}"

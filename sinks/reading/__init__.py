@@ -11,6 +11,8 @@
     conditions       what a suggestion of a list must be; pure
     candidates       which hours may hold such a one, by their sums
     listing          the suggestions behind a number: rows, newest or worst first, page after page
+    cuts             trials and successes before and after, by every combination of labels
+    latency          how long calls took
     queries          the typed answers that page, report, API and monitor take
 
 **Invariant:** a suggestion counts at the time of its generation, in every answer.

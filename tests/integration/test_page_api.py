@@ -437,3 +437,39 @@ def test_a_number_that_is_none_is_null(store: StoreProcess) -> None:
     with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW)) as client:
         (row,) = _get(client, "feedback", period="90d")["rows"]
     assert (row["score"], row["valence"]) == (1.0, "positive")
+
+
+def test_more_numbers_are_the_queries_with_an_interval_each(api: TestClient, reader: Client) -> None:
+    """Shares and the period before, what a kept one costs, and quantiles between the ends of their intervals."""
+    found = _get(api, "more", period="7d", app="editor", horizon=600)
+    scope = parse({"period": "7d", "app": "editor"}).scope("now", NOW)
+    (touchless,) = queries.rates(reader, scope, ["touchless_rate"])
+    assert found["shares"][0]["rate"]["value"] == touchless.value
+    assert found["shares"][0]["previous"] is not None
+    costs = {each.horizon_s: each for each in queries.retention_rates(reader, scope, ["cost_per_retained"])}
+    cost = found["cost"]["now"]
+    assert cost["value"] == pytest.approx(float(costs[600].value or 0))
+    assert cost["low"] < cost["value"] < cost["high"]
+    median, slow = found["latency"]["now"]
+    assert median["low_ms"] < median["value_ms"] < median["high_ms"] < slow["value_ms"]
+    sent = {
+        each["generation_id"]: each["latency_ms"]
+        for each in history()
+        if each["type"] == "generation" and each["app"] == "editor" and "latency_ms" in each
+        if each["occurred_at"] >= NOW_MS - 7 * 86_400_000
+    }
+    assert median["calls"] == slow["calls"] == len(sent)
+    below = sum(each <= median["value_ms"] for each in sent.values()) / len(sent)
+    assert below == pytest.approx(0.5, abs=0.02)
+
+
+def test_what_explains_two_periods_is_the_difference_of_the_key_numbers(api: TestClient) -> None:
+    """The same definition on both pages: the change of the summary is the difference that is taken apart."""
+    chosen: dict[str, Any] = {"period": "24h", "app": "editor", "metric": "acceptance_rate"}
+    (summary,) = (each for each in _get(api, "summary", **chosen)["metrics"] if each["name"] == "acceptance_rate")
+    why = _get(api, "why", release="periods", **chosen)
+    assert why["difference"]["value"] == pytest.approx(summary["change"]["value"])
+    assert why["new"]["denominator"] == summary["rate"]["denominator"]
+    for cut in why["cuts"]:
+        assert sum(each["new"]["denominator"] for each in cut["values"]) == why["new"]["denominator"]
+    assert api.get("/api/summary", params={"release": "periods"}).status_code == 400

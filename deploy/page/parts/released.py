@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final
 
 from keeprate.deploy.page.answers import Json
@@ -38,6 +38,12 @@ def each(reads: Reads, selection: Selection) -> list[KeptVerdict]:
     return [next(group) for _, group in groupby(verdicts(reads, selection), key=key)]
 
 
+def told(reads: Reads, selection: Selection) -> dict[str, list[KeptVerdict]]:
+    """What is said of each of the newest releases, by its name."""
+    groups = groupby(verdicts(reads, selection), key=key)
+    return {name: _told(list(group), selection.horizon_s) for name, group in islice(groups, MOST)}
+
+
 def key(kept: KeptVerdict) -> str:
     """The name of a release in an address."""
     return "/".join((kept.app, kept.component, kept.family, kept.version))
@@ -60,7 +66,18 @@ def _row(found: Sequence[KeptVerdict], horizon_s: int) -> Json:
         "predecessor": first.predecessor,
         "released_at": to_ms(first.released_at),
         "verdict": _overall(found),
-        "findings": [{"verdict": each.verdict, "text": words.sentence(each)} for each in _told(found, horizon_s)],
+        "findings": [_finding(each) for each in _told(found, horizon_s)],
+    }
+
+
+def _finding(kept: KeptVerdict) -> Json:
+    return {
+        "verdict": kept.verdict,
+        "text": words.sentence(kept),
+        "short": words.short(kept),
+        "chance": kept.p_value,
+        "metric": kept.metric,
+        "horizon_s": kept.horizon_s,
     }
 
 

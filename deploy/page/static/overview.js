@@ -1,12 +1,14 @@
 // The first screen: what is worse or better, and what users keep.
 
+import { drawAlarms } from "./alarms.js";
 import { drawCompare } from "./compare.js";
 import { drawEmpty } from "./empty.js";
 import { drawFeedback } from "./feedback.js";
 import { drawFunnel } from "./funnel.js";
 import { drawKeys } from "./keys.js";
 import { run } from "./loop.js";
-import { drawReleases } from "./releases.js";
+import { drawMore } from "./more.js";
+import { drawReleases, drawWhere } from "./releases.js";
 import { drawRetention } from "./retention.js";
 import { drawSeries } from "./series.js";
 import { drawVitals } from "./vitals.js";
@@ -23,4 +25,7 @@ const screen = {
   feedback: drawFeedback,
 };
 
-run({ questions: { screen }, empty: drawEmpty, charts: true });
+/** What takes longer than the first numbers may. */
+const overview = { where: drawWhere, alarms: drawAlarms, more: drawMore };
+
+run({ questions: { screen, overview }, empty: drawEmpty, charts: true });

@@ -4,6 +4,7 @@ import { band, draw, emphasis, legend, plain } from "./chart.js";
 import { byId, segments, setText } from "./dom.js";
 import { count, horizon, interval, named, percent } from "./format.js";
 import { fade, styleOf } from "./palette.js";
+import { markers } from "./releases.js";
 import { term, titleOf } from "./tip.js";
 
 /** Draws /api/series: groups, each with points {at, value, low, high, numerator, denominator}. */
@@ -21,7 +22,10 @@ export function drawSeries(series, view) {
   const banded = names.some((name) => emphasis(name, names, chosen).banded);
   setText(byId("series-caption"), caption(series, banded));
   const traces = series.groups.flatMap((group) => lines(group, series, emphasis(group.name, names, chosen)));
-  draw(chart, traces, () => ({
+  const marks = markers().filter(({ at }) => at > series.since && at < series.until);
+  draw(chart, traces, (colours) => ({
+    shapes: marks.map(({ at }) => ({ type: "line", x0: local(at), x1: local(at), y0: 0, y1: 1, yref: "paper", line: { color: colours.soft, width: 1, dash: "dash" } })),
+    annotations: marks.map(({ at, text }, place) => ({ x: local(at), y: 1 - 0.07 * place, yref: "paper", yanchor: "top", xanchor: "left", xshift: 3, text: plain(text), showarrow: false, font: { size: 11, color: colours.soft } })),
     uirevision: `${chosen.period} ${series.metric}`,
     xaxis: { type: "date", range: [series.since, series.until].map(local), showgrid: false, hoverformat: "%e %b %H:%M" },
     yaxis: { tickformat: ",.0%", rangemode: "tozero", range: [0, ceiling(series)] },

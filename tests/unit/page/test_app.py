@@ -13,6 +13,7 @@ from keeprate.deploy.page.app import LOOPBACK, QUESTIONS, page
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
 from keeprate.deploy.page.documents import DOCUMENTS, html, modules_of
 from keeprate.deploy.page.files import charts_name
+from keeprate.deploy.page.parts import more
 from keeprate.deploy.page.source import Source
 
 STATIC = {entry.name: entry.read_text("utf-8") for entry in files("keeprate.deploy.page").joinpath("static").iterdir()}
@@ -170,7 +171,8 @@ def test_every_term_has_a_definition() -> None:
     titles = set(re.findall(r'\["[a-z-]+-title", "([a-z_]+)"\]', scripts))
     vitals = set(re.findall(r'\{ name: "([a-z_]+)", text', scripts))
     steps = {"opportunities", "shown", "accepted", "retained"}
-    assert literal | titles | vitals | steps | set(METRICS) == set(DEFINITIONS)
+    cards = set(more.SHOWN) | set(re.findall(r'"(cost_per_kept|latency_p\d+)"', STATIC["more.js"]))
+    assert literal | titles | vitals | steps | cards | set(METRICS) == set(DEFINITIONS)
 
 
 def test_the_document_names_every_path_and_variant() -> None:
