@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check javascript bench drift-bench explore fault dashboards lock system-packages clean
+.PHONY: help setup up test check javascript bench drift-bench explore fault dashboards chart lock system-packages clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,12 +78,20 @@ explore: $(SETUP) ## try every property with new random examples, ten times as m
 dashboards: $(SETUP) ## build Grafana's dashboards anew, after a change in deploy/grafana
 	@$(BIN)/python -m keeprate.deploy.grafana
 
+# Helm is built from its module, once for a machine; the schemas of Kubernetes come with a package of Python.
+chart: $(SETUP) ## render the Helm chart and hold it to Kubernetes' schemas; needs Go for the first time
+	@deploy/helm/tools.sh $(BIN)/python
+	$(BIN)/python -m pytest tests/chart/check_chart.py
+
 system-packages: ## install what tests need from the system, where that is allowed
 	@deploy/system-packages.sh
 
 lock: ## resolve the dependencies anew into requirements.lock
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
 	uv pip compile --group drift --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/drift/requirements.lock
+	uv pip compile pyproject.toml --extra worker --extra sink --extra page --extra collector --extra cli --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o deploy/images/requirements.lock
+	uv pip compile --group build --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o deploy/images/build.lock
+	uv pip compile --group chart --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/chart/requirements.lock
 
 clean: ## remove what make made
 	rm -rf $(VENV) producers/js/node_modules producers/js/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

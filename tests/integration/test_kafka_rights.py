@@ -28,7 +28,9 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 from confluent_kafka.cimpl import NewTopic
+from typer.testing import CliRunner
 
+from keeprate.deploy.commands.tree import app
 from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.deploy.local.process import ChildProcess, free_port
 from keeprate.deploy.offsets import Offsets
@@ -304,3 +306,34 @@ def test_the_monitor_and_verify_read(given: Callable[[str], None], store: StoreP
     until(lambda: not verify.running, 60, "verify")
     assert "AUTHORIZATION" not in verify.log_tail(200).upper()
     assert verify.returncode == 0, verify.log_tail()
+
+
+def _examined(*arguments: str) -> dict[str, list[dict[str, str]]]:
+    """What the doctor says, by subject."""
+    said = CliRunner().invoke(app, ["doctor", "--json", *arguments]).stdout.splitlines()
+    found: dict[str, list[dict[str, str]]] = {}
+    for each in map(json.loads, said):
+        found.setdefault(each["subject"], []).append(each)
+    return found
+
+
+@pytest.mark.parametrize("given", ["SCRAM-SHA-512"], indirect=True)
+def test_the_doctor_says_what_is_wrong_and_what_to_do(
+    given: Callable[[str], None], store: StoreProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rights that lack, tables that are not there, and a password that is wrong, each by its name."""
+    given("sink")
+    url = f"{store.url}/examined"
+    found = _examined("--process", "sink", "--store", url)
+    assert found["kafka"][0]["state"] == found["kafka topics"][0]["state"] == "ok"
+    assert found["kafka rights"][0]["state"] == "ok", found
+    assert found["store"][-1]["remedy"].startswith("keeprate migrate")
+    migrate(url)
+    found = _examined("--process", "worker", "--store", url)
+    assert "WRITE on keeprate.outcomes" in found["kafka rights"][0]["said"]
+    assert found["store tables"][0]["state"] == found["clocks"][0]["state"] == "ok"
+    monkeypatch.delenv("KEEPRATE_KAFKA_PASSWORD_FILE")
+    monkeypatch.setenv("KEEPRATE_KAFKA_PASSWORD", "another")
+    (kafka,) = _examined("--store", url)["kafka"]
+    assert kafka["state"] == "fault"
+    assert "is the user known" in kafka["remedy"], kafka

@@ -1,0 +1,81 @@
+"""ClickHouse: whether it answers, its tables are this version's, users may do what they must, and clocks agree."""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from keeprate.deploy.doctor.findings import Finding, fault, note, ok
+from keeprate.sinks.store.clickhouse import Client, SchemaMismatchError, StoreError, connect, shown
+from keeprate.sinks.tables.migrate import applied, pending, scripts
+
+CLOCKS_APART_S: Final = 5.0
+TESTED: Final = (26, 9)
+_TIMEOUT_S: Final = 15
+
+
+def check(url: str, reader_url: str) -> Iterator[Finding]:
+    """Ask the store, as who writes and as who reads."""
+    try:
+        with connect(url, "default", answer_timeout_s=_TIMEOUT_S) as client:
+            yield from _server(client)
+        with connect(url, answer_timeout_s=_TIMEOUT_S) as client:
+            yield from _tables(client)
+        if reader_url != url:
+            with connect(reader_url, answer_timeout_s=_TIMEOUT_S) as client:
+                yield from reader(client.query("SELECT getSetting('readonly')") != [(0,)])
+    except SchemaMismatchError as error:
+        yield fault("store", f"{shown(url)}: {_line(error)}", "keeprate migrate; is the user right?")
+    except StoreError as error:
+        yield fault("store", f"{shown(url)}: {_line(error)}", "is KEEPRATE_STORE_URL right, and user, password and CA?")
+
+
+def _server(client: Client) -> Iterator[Finding]:
+    before_s = time.time()
+    ((said, now_s, readonly),) = client.query(
+        "SELECT version(), toUnixTimestamp64Milli(now64(3)) / 1000, getSetting('readonly')"
+    )
+    between_s = (before_s + time.time()) / 2
+    yield version(str(said))
+    yield clocks(float(now_s) - between_s)
+    if int(readonly):
+        remedy = "sink, monitor, migrate and upkeep need a user without readonly: KEEPRATE_STORE_USER"
+        yield fault("store user", "who writes may only read", remedy)
+
+
+def version(said: str) -> Finding:
+    """What is to be said of a server's version. Pure."""
+    found = tuple(int(part) for part in re.findall(r"\d+", said)[:2])
+    if found < TESTED:
+        return note("store", f"ClickHouse {said}, older than any that tests ran on", "upgrade to 26.9 or newer")
+    return ok("store", f"ClickHouse {said}")
+
+
+def clocks(ahead_s: float) -> Finding:
+    """What is to be said of the store's clock against ours. Pure."""
+    if abs(ahead_s) > CLOCKS_APART_S:
+        return fault("clocks", f"the store's is {ahead_s:+.1f} s from this machine's", "run NTP on both")
+    return ok("clocks", f"the store's is within {CLOCKS_APART_S:.0f} s of this machine's")
+
+
+def reader(is_read_only: bool) -> Iterator[Finding]:
+    """What is to be said of the user who reads. Pure."""
+    if is_read_only:
+        yield ok("store reader", "reads, and writes nothing")
+    else:
+        remedy = "ALTER USER … SETTINGS readonly = 2, and GRANT SELECT alone"
+        yield note("store reader", "KEEPRATE_STORE_READER_USER may write, too", remedy)
+
+
+def _tables(client: Client) -> Iterator[Finding]:
+    missing = pending(scripts(), applied(client))
+    if missing:
+        yield fault(
+            "store tables", f"{len(missing)} migrations are pending, the first {missing[0].name}", "keeprate migrate"
+        )
+    else:
+        yield ok("store tables", f"at {scripts()[-1].name}, as this version needs them")
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300]

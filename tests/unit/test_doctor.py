@@ -1,0 +1,65 @@
+"""The doctor: each fault is told with its remedy, and what is well as well."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from keeprate.deploy.doctor import kafka, store, surroundings
+from keeprate.deploy.doctor.findings import Finding
+from keeprate.schemas.topics import ALL
+
+NAMES = [topic.name for topic in ALL]
+
+
+def _states(found: Iterable[Finding]) -> list[str]:
+    told = list(found)
+    assert all(each.remedy for each in told if each.state != "ok")
+    return [each.state for each in told]
+
+
+def test_topics_are_all_there_with_one_count_of_partitions() -> None:
+    """Else nothing is joined."""
+    assert _states(kafka.existing(dict.fromkeys(NAMES, 12))) == ["ok"]
+    assert _states(kafka.existing(dict.fromkeys(NAMES[1:], 12))) == ["fault"]
+    assert _states(kafka.existing(dict.fromkeys(NAMES[1:], 12) | {NAMES[0]: 4})) == ["fault"]
+
+
+@pytest.mark.parametrize(
+    ("copies", "wanted", "brokers", "state"), [(3, 3, 3, "ok"), (1, 3, 3, "fault"), (1, 1, 3, "note"), (1, 1, 1, "ok")]
+)
+def test_copies_are_as_many_as_were_asked_for(copies: int, wanted: int, brokers: int, state: str) -> None:
+    """And one copy on several brokers is worth a word."""
+    assert _states(kafka.replicated(dict.fromkeys(NAMES, copies), wanted, brokers)) == [state]
+
+
+def test_rights_are_those_of_the_documents_table() -> None:
+    """docs/security.md and the doctor ask for the same."""
+    text = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
+    for process, rights in kafka.RIGHTS.items():
+        row = next(line for line in text.splitlines() if re.match(rf"\| {process}s?\b", line))
+        cells = [set(re.findall(r"`(keeprate\.[a-z-]+)`", cell)) for cell in row.split("|")[2:4]]
+        assert [set(rights.get(operation, ())) for operation in ("READ", "WRITE")] == cells, process
+
+
+def test_a_right_that_lacks_is_named() -> None:
+    """ALL is every one of them."""
+    assert _states(kafka.lacking(dict.fromkeys(NAMES, frozenset({"ALL"})), "worker")) == ["ok"]
+    (found,) = kafka.lacking(dict.fromkeys(NAMES, frozenset({"READ"})), "sink")
+    assert found.said == "a sink lacks WRITE on keeprate.dead-letters"
+
+
+def test_clocks_versions_and_readers_are_judged() -> None:
+    """What is apart, old or may write is told."""
+    assert [store.clocks(each).state for each in (-9.0, 0.5)] == ["fault", "ok"]
+    assert [store.version(each).state for each in ("24.3.1.2", "25.8.1", "26.9.2.1")] == ["note", "note", "ok"]
+    assert _states(store.reader(True)) + _states(store.reader(False)) == ["ok", "note"]
+
+
+def test_a_variable_that_nobody_reads_is_told() -> None:
+    """A mistake in its name would else be a setting that somebody believes in."""
+    environ = {"KEEPRATE_KAFKA_PASSWORT": "x", "KEEPRATE_KAFKA_PASSWORD_FILE": "/x", "PATH": "/"}
+    (found,) = surroundings.check(environ)
+    assert (found.state, found.said) == ("note", "KEEPRATE_KAFKA_PASSWORT is no setting")
+    assert _states(surroundings.check({})) == ["ok"]
