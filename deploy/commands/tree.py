@@ -15,6 +15,7 @@ from keeprate.deploy.commands.read.doctor import doctor
 from keeprate.deploy.commands.read.reconcile import reconcile
 from keeprate.deploy.commands.read.releases import compare, releases
 from keeprate.deploy.commands.read.report import report
+from keeprate.deploy.commands.read.size import compute_size
 from keeprate.deploy.commands.read.tail import tail
 from keeprate.deploy.commands.read.trace import trace
 from keeprate.deploy.commands.read.verify import verify
@@ -101,6 +102,7 @@ app.command()(replay)
 app.command()(report)
 app.command()(tail)
 app.command()(trace)
+app.command("size")(compute_size)
 app.command()(up)
 app.command()(verify)
 app.command()(why)

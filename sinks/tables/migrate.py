@@ -104,6 +104,30 @@ def migrate(
         return done
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What `migrate` would do: make the database, run these scripts, derive all suggestions anew."""
+
+    makes_database: bool
+    scripts: list[Script]
+    derives_anew: bool
+
+
+def plan(url: str) -> Plan:
+    """What `migrate` would do, without doing it. Raises StoreError."""
+    with connect(url, "default") as client:
+        named = {"database": database_of(url)}
+        if not client.query("SELECT 1 FROM system.databases WHERE name = {database:String}", named):
+            return Plan(True, scripts(), False)
+        versions = "SELECT 1 FROM system.tables WHERE database = {database:String} AND name = 'schema_versions'"
+        if not client.query(versions, named):
+            return Plan(False, scripts(), False)
+    with connect(url) as client:
+        there = applied(client)
+        changed = there.get(_DEFINITION) != rebuild.checksum()
+        return Plan(False, pending(scripts(), there), changed and bool(client.query("SELECT 1 FROM outcomes LIMIT 1")))
+
+
 def apply(client: Client, known: Sequence[Script]) -> list[Script]:
     """Apply what is pending of `known` in the client's database. Returns what was applied."""
     client.command(_VERSIONS)

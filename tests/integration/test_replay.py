@@ -15,7 +15,7 @@ from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import Outcome, canonical
-from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.clickhouse import Client, connect, database_of
 from keeprate.sinks.tables.migrate import migrate
 from keeprate.sinks.upkeep.recompute import Selection, Unread, events, pages, recomputed, stored, write
 from tests.facts import START_MS, Facts
@@ -184,3 +184,19 @@ def test_the_bytes_of_a_fact_are_the_only_source(client: Client) -> None:
     for page in pages(client, Selection()):
         found |= recomputed(events(client, page, _never))
     assert found == _expected(LOG[:20])
+
+
+def test_facts_alone_bring_every_number_back(client: Client, url: str, store: StoreProcess) -> None:
+    """A backup of the facts is one of everything: every outcome and suggestion of the lost store comes back."""
+    load_all(client, LOG)
+    rows = "SELECT * EXCEPT derived_at FROM suggestions FINAL ORDER BY app, generation_id, choice_index"
+    lost, counted = _all(client), client.query(rows)
+    assert counted
+    elsewhere = f"{store.url}/restored_{uuid.uuid4().hex[:8]}"
+    migrate(elsewhere)
+    with connect(elsewhere) as restored:
+        for table in ("generations", "feedback"):
+            restored.command(f"INSERT INTO {table} SELECT * FROM {database_of(url)}.{table}")
+        _run(elsewhere, "--yes")
+        assert _all(restored) == lost
+        assert restored.query(rows) == counted

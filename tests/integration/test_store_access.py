@@ -86,8 +86,13 @@ def told(
 @pytest.mark.usefixtures("told")
 def test_commands_reach_the_store_by_their_settings() -> None:
     """What writes as the one user, what reads as the other, both over TLS."""
+    planned = json.loads(CliRunner().invoke(app, ["migrate", "--plan", "--json"]).stdout)
     run = CliRunner().invoke(app, ["migrate"])
     assert run.exit_code == 0, run.output
+    # What was planned is what was done, whichever test came first; and nothing is left.
+    done = [line.removeprefix("applied migration ") for line in run.output.splitlines() if "applied" in line]
+    assert list(planned["migrations"]) == done
+    assert CliRunner().invoke(app, ["migrate", "--plan"]).output == "-- up to date\n"
     run = CliRunner().invoke(app, ["report", "--json"])
     assert run.exit_code == 0, run.output
     assert json.loads(run.stdout)

@@ -1,7 +1,7 @@
 """`keeprate migrate`: bring the store's tables up to this version."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 def migrate(
     store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
+    show_plan: Annotated[
+        bool, typer.Option("--plan", help="Print the statements that would run, and change nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was applied as JSON.")] = False,
 ) -> None:
     """Create or upgrade the store's database and tables.
@@ -29,6 +32,9 @@ def migrate(
     from keeprate.sinks.tables.migrate import migrate as migrate_store
 
     url = from_environment(store=store).store_url
+    if show_plan:
+        _show_plan(url, as_json)
+        return
     rebuilt: list[Rebuilt] = []
     columns = SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f}"), TimeElapsedColumn()
     try:
@@ -36,13 +42,40 @@ def migrate(
             task = progress.add_task("outcomes derived", total=None)
             applied = migrate_store(url, lambda rows: progress.advance(task, rows), rebuilt.append)
     except (StoreError, ValueError) as error:
-        typer.echo(f"keeprate migrate: {error}\nIs the store up, and --store or KEEPRATE_STORE_URL right?", err=True)
-        raise typer.Exit(1) from None
+        _end(error)
     if as_json:
         typer.echo(json.dumps(_as_json(applied, rebuilt)))
         return
     for line in _as_text(applied, rebuilt) or ["up to date"]:
         typer.echo(line)
+
+
+def _show_plan(url: str, as_json: bool) -> None:
+    from keeprate.sinks.store.clickhouse import StoreError, database_of
+    from keeprate.sinks.tables.migrate import plan
+
+    try:
+        planned = plan(url)
+    except (StoreError, ValueError) as error:
+        _end(error)
+    scripts = {script.name: script.statements for script in planned.scripts}
+    if as_json:
+        said = {"database": planned.makes_database, "migrations": scripts, "derives_anew": planned.derives_anew}
+        typer.echo(json.dumps(said))
+        return
+    if planned.makes_database:
+        typer.echo(f"CREATE DATABASE IF NOT EXISTS `{database_of(url)}`;\n")
+    for name, statements in scripts.items():
+        typer.echo(f"-- {name}\n" + "".join(f"{statement};\n" for statement in statements))
+    if planned.derives_anew:
+        typer.echo("-- Then all suggestions are derived anew beside the old ones, and exchanged.")
+    if not (scripts or planned.derives_anew):
+        typer.echo("-- up to date")
+
+
+def _end(error: Exception) -> NoReturn:
+    typer.echo(f"keeprate migrate: {error}\nIs the store up, and --store or KEEPRATE_STORE_URL right?", err=True)
+    raise typer.Exit(1) from None
 
 
 def _as_json(applied: "list[Script]", rebuilt: "list[Rebuilt]") -> list[dict[str, object]]:
