@@ -16,6 +16,7 @@ from keeprate.deploy.commands.read.reconcile import reconcile
 from keeprate.deploy.commands.read.releases import compare, releases
 from keeprate.deploy.commands.read.report import report
 from keeprate.deploy.commands.read.size import compute_size
+from keeprate.deploy.commands.read.suggestions import suggestions
 from keeprate.deploy.commands.read.tail import tail
 from keeprate.deploy.commands.read.trace import trace
 from keeprate.deploy.commands.read.verify import verify
@@ -103,6 +104,7 @@ app.command()(report)
 app.command()(tail)
 app.command()(trace)
 app.command("size")(compute_size)
+app.command()(suggestions)
 app.command()(up)
 app.command()(verify)
 app.command()(why)

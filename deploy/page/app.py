@@ -3,9 +3,7 @@
 import asyncio
 import logging
 import math
-import re
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -20,11 +18,12 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keeprate.deploy.page import answers, documents, happenings
+from keeprate.deploy.page.exploring import addresses, listed, sheet
 from keeprate.deploy.page.files import Files, charts, charts_name
 from keeprate.deploy.page.parts import more, verdicts, why
 from keeprate.deploy.page.parts.released import releases
@@ -35,6 +34,7 @@ from keeprate.deploy.page.runbook import runbook
 from keeprate.deploy.page.selection import Selection, SelectionError, collected, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.page.turns import RETRY_AFTER_S, BusyError, Turns
+from keeprate.sinks.reading.listing import Page, Place
 from keeprate.sinks.store.clickhouse import StoreError, StoreUnavailableError
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -55,8 +55,8 @@ _HEADERS: Final = {
     b"cross-origin-resource-policy": b"same-origin",
 }
 _FOREIGN: Final = ("cross-site", "same-site")
-_APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _log = logging.getLogger(__name__)
+_content = logging.getLogger("keeprate.content")
 
 Answer = TypeVar("Answer")
 Question = Callable[[Reads, Selection], answers.Json]
@@ -74,6 +74,7 @@ PARTS: Final[Mapping[str, Question]] = {
     "where": verdicts.where,
     "alarms": verdicts.alarms,
     "more": more.more,
+    "suggestions": listed.suggestions,
 }
 """What can be asked of a selection, each by itself."""
 
@@ -82,6 +83,7 @@ SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
     "operations": ("status", "intake"),
     "explanation": ("status", "why"),
     "overview": ("where", "alarms", "more"),
+    "explore": ("status", "suggestions"),
 }
 """What a page asks for at once: parts as of one time, which share the rows that they need."""
 
@@ -92,7 +94,12 @@ def screen(name: str, reads: Reads, selection: Selection) -> answers.Json:
     return frame | {part: PARTS[part](reads, selection) for part in SCREENS[name]}
 
 
-OWN: Final[Mapping[str, Sequence[str]]] = {"why": why.OWN, "explanation": why.OWN}
+OWN: Final[Mapping[str, Sequence[str]]] = {
+    "why": why.OWN,
+    "explanation": why.OWN,
+    "suggestions": listed.OWN,
+    "explore": listed.OWN,
+}
 """The parameters that only some questions have."""
 
 QUESTIONS: Final[dict[str, Question]] = {**{name: partial(screen, name) for name in SCREENS}, **PARTS}
@@ -122,10 +129,12 @@ def page(source: Source, hosts: Sequence[str] = LOOPBACK, now: Callable[[], date
         Route("/healthz", _healthy),
         Route("/api/meta", api.meta),
         Route("/api/generations/{app}/{generation_id}", api.generation),
+        Route("/api/suggestions.csv", api.sheet),
         *(Route(f"/api/{name}", partial(api.answer, name=name)) for name in QUESTIONS),
         Route(f"/{charts_name()}", charts),
         Route(RUNBOOK, runbook),
         *documents.routes(),
+        Route("/suggestions/{app}/{generation_id}", addresses.suggestion),
         Mount("/", Files()),
     ]
     handlers: Mapping[Any, Callable[[Request, Exception], Response]] = {
@@ -160,22 +169,45 @@ class _Api:
         self._facts = Turns(**_FACTS, wait_s=_WAIT_S)
 
     async def answer(self, request: Request, name: str) -> Response:
-        given = parse(collected(request.query_params.multi_items()), OWN.get(name, ()))
-        selection = await self._ask(self._facts, ("known", given), lambda reads: happenings.known(reads, given))
+        selection = await self._selection(request, name)
         lane = self._facts if name in _QUICK else self._counting
         return _json(await self._ask(lane, (name, selection), lambda reads: QUESTIONS[name](reads, selection)))
+
+    async def _selection(self, request: Request, name: str) -> Selection:
+        given = parse(collected(request.query_params.multi_items()), OWN.get(name, ()))
+        return await self._ask(self._facts, ("known", given), lambda reads: happenings.known(reads, given))
+
+    async def sheet(self, request: Request) -> Response:
+        """A list as CSV, page after page, so that its length takes time and no memory."""
+        selection = await self._selection(request, "suggestions")
+
+        async def page_from(place: Place | None) -> Page:
+            asked = listed.from_on(selection, place, listed.MOST_ROWS)
+            return await self._ask(self._counting, ("sheet", asked), lambda reads: listed.rows_of(reads, asked))
+
+        async def text(found: Page) -> AsyncIterator[str]:
+            yield sheet.head()
+            while True:
+                yield sheet.lines(map(listed.row_json, found.rows))
+                if found.next is None:
+                    break
+                found = await page_from(found.next)
+
+        headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="suggestions.csv"'}
+        return StreamingResponse(text(await page_from(None)), headers=headers, media_type="text/csv")
 
     async def meta(self, request: Request) -> Response:
         return _json(await self._ask(self._facts, "meta", happenings.meta))
 
     async def generation(self, request: Request) -> Response:
         app, generation_id = request.path_params["app"], request.path_params["generation_id"].lower()
-        if not _APP_NAME.fullmatch(app) or not _is_uuid(generation_id):
+        if not addresses.is_one(app, generation_id):
             raise HTTPException(404, "no such generation: an address is /api/generations/APP/UUID")
         key = ("generation", app, generation_id)
         found = await self._ask(self._facts, key, lambda reads: happenings.generation(reads.client, app, generation_id))
         if found is None:
             raise HTTPException(404, "the store holds no event of this generation")
+        _content.info("content of %s %s was read by %s", app, generation_id, addresses.reader(request))
         return _json(found)
 
     async def _ask(self, lane: Turns, key: Hashable, question: Callable[[Reads], Answer]) -> Answer:
@@ -262,10 +294,3 @@ def _store_refused(request: Request, error: Exception) -> Response:
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return _failure(error.status_code, "not_found" if error.status_code == 404 else "refused", error.detail)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False

@@ -37,6 +37,7 @@ class Document:
 DOCUMENTS: Final = (
     Document("overview", "", "Overview", "screen", ("horizon", "by")),
     Document("why", "why", "Why", "explanation", ("horizon",)),
+    Document("suggestions", "suggestions", "Suggestions", "explore", ("horizon",)),
     Document("operations", "operations", "Operations", "operations"),
 )
 """In the order of the header."""

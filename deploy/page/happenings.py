@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
+from keeprate.deploy.page.exploring.changes import changes
 from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
 from keeprate.schemas.lift import verdict
 from keeprate.sinks.facts import evidence
+from keeprate.sinks.facts.chain import chain
 from keeprate.sinks.facts.evidence import FEEDBACK_KINDS, Remark
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.scope import Scope
@@ -229,4 +231,10 @@ def generation(client: Client, app: str, generation_id: str) -> Json | None:
     # Of two reports of one generation, the higher revision and then the later one holds.
     reports = [event for event in events if event["type"] == "generation"]
     latest = max(reports, key=lambda event: (event.get("revision") or 0, event["occurred_at"]), default=None)
-    return {"generation": latest, "events": events[:MAX_EVENTS], "more": len(events) > MAX_EVENTS}
+    return {
+        "generation": latest,
+        "events": events[:MAX_EVENTS],
+        "more": len(events) > MAX_EVENTS,
+        "changes": changes(latest, events[:MAX_EVENTS]),
+        "chain": chain(client, app, generation_id),
+    }

@@ -422,6 +422,29 @@ def test_hostile_text_is_inert(browser: Browser, store: StoreProcess) -> None:
         assert browser.evaluate("window.pwned === undefined")
 
 
+def test_from_a_list_to_what_users_changed(browser: Browser, address: str) -> None:
+    """Filters narrow the list, a row opens word by word, the arrow keys go on, and the address is of what is shown."""
+    browser.open(f"{address}suggestions?period=7d&app=support&signal=corrected")
+    browser.wait_for("document.querySelectorAll('#listed tbody tr').length > 2")
+    chips = (
+        "[...document.querySelectorAll('#listed tbody tr td:nth-child(4)')].every(e => /corrected/.test(e.textContent))"
+    )
+    assert browser.evaluate(chips)
+    browser.evaluate("document.querySelector('#listed .open').click()")
+    browser.wait_for("!!document.querySelector('#drawer .diff del, #drawer .diff ins')")
+    first = browser.text(".drawer header code")
+    assert browser.evaluate("location.search").endswith(f"open=support%7E{first}")
+    browser.evaluate("document.querySelector('#drawer [aria-label=\"The next one\"]').click()")
+    browser.wait_for(f"document.querySelector('.drawer header code').textContent !== {json.dumps(first)}")
+    browser.press("Escape")
+    browser.wait_for("!document.getElementById('drawer').open && !location.search.includes('open')")
+    browser.evaluate(choosing("pick-signal", ""))
+    browser.evaluate(choosing("pick-order", "worst"))
+    browser.wait_for("document.querySelectorAll('#listed tbody tr').length === 50")
+    browser.evaluate("document.getElementById('listed-more').click()")
+    browser.wait_for("document.querySelectorAll('#listed tbody tr').length > 50")
+
+
 def test_an_empty_store_says_what_to_do_and_fills_by_itself(browser: Browser, store: StoreProcess) -> None:
     """The first event turns the instructions into numbers, without a reload."""
     url = f"{store.url}/page_empty"

@@ -1,5 +1,8 @@
 """Lists of suggestions over a real store: what is listed is what is counted, in order, each once, to the end."""
 
+import csv
+import io
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,7 +10,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
+from keeprate.deploy.commands import tree
+from keeprate.deploy.page.app import page as app_of
+from keeprate.deploy.page.source import Source
 from keeprate.deploy.store import StoreProcess
 from keeprate.sinks.reading import candidates, hours, queries
 from keeprate.sinks.reading.conditions import CHECK_FATES, FATES, SIGNALS
@@ -155,3 +163,75 @@ def test_every_signal_can_be_asked(client: Client) -> None:
     """Its condition is one that the store takes."""
     for name in SIGNALS:
         assert page(client, Listing(SCOPE, signals=[name], limit=1)).rows is not None
+
+
+@pytest.fixture(scope="module")
+def api(url: str) -> Iterator[TestClient]:
+    """The page over the same store."""
+    with TestClient(app_of(Source(url), hosts=("testserver",), now=lambda: NOW)) as client:
+        yield client
+
+
+def test_the_page_lists_the_same_in_json_and_csv(api: TestClient, client: Client) -> None:
+    """With the selection's filters, page after page; a sheet has all of them."""
+    asked = {"app": "editor", "fate": "removed", "horizon": str(HORIZON_S), "limit": "40"}
+    expected = identities(every(client, Listing(EDITOR, fate="removed", horizon_s=HORIZON_S, limit=1000)))
+    found, after = list[tuple[str, str, int]](), ""
+    while after is not None:
+        answer = api.get("/api/suggestions", params=asked | ({"after": after} if after else {})).json()
+        found += [(row["app"], row["generation_id"], row["choice_index"]) for row in answer["rows"]]
+        after = answer["next"]
+    assert found == expected
+    sheet = list(csv.DictReader(io.StringIO(api.get("/api/suggestions.csv", params=asked).text)))
+    assert [(row["app"], row["generation_id"], int(row["choice_index"])) for row in sheet] == expected
+    assert {row["state"] for row in sheet} == {"removed"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"fate": "lost"}, {"signal": "liked"}, {"limit": "x"}, {"after": "y"}, {"order": "z"}]
+)
+def test_the_page_refuses_what_it_does_not_offer(api: TestClient, wrong: dict[str, str]) -> None:
+    """400, with the parameter's name."""
+    answer = api.get("/api/suggestions", params=wrong)
+    assert answer.status_code == 400
+    assert next(iter(wrong)) in answer.json()["error"]["message"]
+
+
+def test_who_opens_a_suggestion_is_logged(api: TestClient, client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """And a list is not, because it holds no content. The answer has what users changed, word by word."""
+    caplog.set_level("INFO", "keeprate.content")
+    asked = Listing(replace(SCOPE, only={"app": ["support"]}), signals=["corrected"], limit=1)
+    (row,) = page(client, asked).rows
+    api.get("/api/suggestions", params={"signal": "corrected"})
+    assert caplog.messages == []
+    app, identity, _ = row.identity
+    answer = api.get(f"/api/generations/{app}/{identity}", headers={"x-forwarded-user": "ada"}).json()
+    assert caplog.messages == [f"content of {app} {identity} was read by 'ada' at testclient"]
+    (edit,) = [event for event in answer["events"] if event["type"] == "edit" and event.get("corrected_text")]
+    (change,) = [each for each in answer["changes"] if each["type"] == "edit"]
+    assert "".join(text for kind, text in change["pieces"] if kind != "gone") == edit["corrected_text"]
+    assert answer["chain"][0]["generation_id"] == identity
+    moved = api.get(f"/suggestions/{app}/{identity}", follow_redirects=False)
+    assert moved.headers["location"].endswith(f"open={app}~{identity}")
+    assert api.get("/suggestions/editor/none", follow_redirects=False).status_code == 404
+
+
+def test_the_command_lists_the_same(url: str, client: Client) -> None:
+    """As lines of JSON, and as a table for people."""
+    command = ["suggestions", "--store", url, "--app", "editor", "--fate", "removed", "--horizon", str(HORIZON_S)]
+    command += [
+        "--since",
+        f"{SCOPE.since:%Y-%m-%dT%H:%M:%S%z}",
+        "--until",
+        f"{NOW:%Y-%m-%dT%H:%M:%S%z}",
+        "--limit",
+        "0",
+    ]
+    result = CliRunner().invoke(tree.app, [*command, "--json"])
+    assert result.exit_code == 0, result.output
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    expected = identities(every(client, Listing(EDITOR, fate="removed", horizon_s=HORIZON_S, limit=1000)))
+    assert [row["generation_id"] for row in found] == [identity for _, identity, _ in expected]
+    people = CliRunner().invoke(tree.app, command).stdout.splitlines()
+    assert len(people) == len(expected)
+    assert max(map(len, people)) <= 80

@@ -1,6 +1,7 @@
 """`keeprate page`: the page, on loopback by default."""
 
 import ipaddress
+import logging
 from typing import Annotated
 
 import typer
@@ -36,10 +37,20 @@ def page(
     if not _is_loopback(host):
         typer.secho(f"keeprate page: {host} is not loopback, and the page has no login", fg="yellow", err=True)
     hosts = [*LOOPBACK, *(allow_host or ()), *([] if _is_any(host) else [host])]
+    _log_readings()
     typer.echo(f"the page is at http://{f'[{host}]' if ':' in host else host}:{port}", err=True)
     app = application(Source(url), hosts)
     # No websockets: nothing here speaks them, and a library for them need not be loaded.
     uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False, ws="none")
+
+
+def _log_readings() -> None:
+    """Who read what users and models wrote, on standard error: a line with its time for each generation opened."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    readings = logging.getLogger("keeprate.content")
+    readings.setLevel(logging.INFO)
+    readings.handlers = [handler]
 
 
 def _is_loopback(host: str) -> bool:

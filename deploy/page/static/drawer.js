@@ -4,35 +4,51 @@ import { get } from "./api.js";
 import { byId, h } from "./dom.js";
 import { count, duration, iso, percent, time } from "./format.js";
 
-/** Opens the drawer for a row of feedback. Escape or the button closes it, and focus returns to the row. */
-export async function openDrawer(row) {
+const MOST_SHOWN = 200_000;
+// What is not seen, or turns the reading direction of all that follows, is shown as what it is.
+const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+/**
+ * Opens the drawer for a row of feedback or of a list. Escape or the button closes it, and focus returns to the row.
+ * beside: previous and next, where the row is one of a list, and closed, which is called when it is.
+ */
+export async function openDrawer(row, beside = {}) {
   const drawer = byId("drawer");
-  const back = document.activeElement;
-  drawer.onclose = () => back?.focus?.();
+  const back = drawer.open ? drawer.back : document.activeElement;
+  drawer.back = back;
+  drawer.onclose = () => {
+    back?.focus?.();
+    beside.closed?.();
+  };
   drawer.onclick = (event) => event.target === drawer && drawer.close();
-  fill(drawer, row, h("p", { class: "soft", text: "Reading …" }));
+  drawer.onkeydown = (event) => ({ ArrowLeft: beside.previous, ArrowRight: beside.next })[event.key]?.();
+  fill(drawer, row, beside, h("p", { class: "soft", text: "Reading …" }));
   if (!drawer.open) drawer.showModal();
   drawer.row = row;
   const parts = await get(`generations/${row.app}/${row.generation_id}`, []).then(content, failure);
   // Another generation may have been opened meanwhile.
-  if (drawer.row === row) fill(drawer, row, ...parts);
+  if (drawer.row === row) fill(drawer, row, beside, ...parts);
 }
 
 const failure = (error) => [h("p", { class: "drawer-error", text: error.message })];
 
-function fill(drawer, row, ...parts) {
+function fill(drawer, row, beside, ...parts) {
   const close = h("button", { type: "button", class: "close", "aria-label": "Close", text: "✕", onclick: () => drawer.close() });
-  const head = h("header", {}, h("div", {}, h("h2", { id: "drawer-title", text: row.app }), h("code", { class: "soft", text: row.generation_id })), close);
+  const step = (name, sign, go) => go && h("button", { type: "button", class: "close", "aria-label": name, title: `${name} (arrow key)`, text: sign, onclick: go });
+  const steps = [step("The one before", "←", beside.previous), step("The next one", "→", beside.next)].filter(Boolean);
+  const head = h("header", {}, h("div", {}, h("h2", { id: "drawer-title", text: row.app }), h("code", { class: "soft", text: row.generation_id })), h("div", { class: "steps" }, ...steps, close));
   drawer.replaceChildren(head, h("div", { class: "drawer-body" }, ...parts));
 }
 
-function content({ generation, events, more }) {
+function content({ generation, events, more, changes, chain }) {
   const origin = events[0]?.occurred_at;
   return [
     generation ? facts(generation) : h("p", { class: "warning", text: "The generation itself has not arrived: this feedback is an orphan. It is counted, and joined if the generation comes." }),
     generation ? messages("Input", generation.input, generation.content_mode) : null,
     generation ? messages("Output", generation.output, generation.content_mode) : null,
+    ...changes.map(change),
     ...events.filter((event) => event.type === "edit" && event.corrected_text).map(correction),
+    chain.length > 1 ? stages(chain, generation) : null,
     h("h3", { text: "What happened" }),
     h("ol", { class: "timeline" }, ...events.map((event) => moment(event, origin))),
     more ? h("p", { class: "soft", text: `Only the first ${count(events.length)} events are shown.` }) : null,
@@ -59,14 +75,38 @@ function facts(generation) {
 
 function messages(title, all, mode) {
   const reason = mode === "hashed" ? "Captured as hashes only." : mode === "off" ? "Content capture is off for this app." : "Nothing was captured.";
-  const shown = (all ?? []).map((message) => h("div", { class: "message" }, h("span", { class: "role", text: message.role }), h("pre", { text: textOf(message.content) })));
+  const shown = (all ?? []).map((message) => h("div", { class: "message" }, h("span", { class: "role", text: message.role }), h("pre", { dir: "auto", text: visible(textOf(message.content)) })));
   return h("section", {}, h("h3", { text: title }), ...(shown.length ? shown : [h("p", { class: "soft", text: reason })]));
 }
 
 const textOf = (content) => (typeof content === "string" ? content : JSON.stringify(content, null, 2));
 
 function correction(edit) {
-  return h("section", {}, h("h3", { text: `Correction${edit.origin ? ` by ${edit.origin}` : ""}` }), h("div", { class: "message corrected" }, h("pre", { text: edit.corrected_text })));
+  return h("section", {}, h("h3", { text: `Correction${edit.origin ? ` by ${edit.origin}` : ""}` }), h("div", { class: "message corrected" }, h("pre", { dir: "auto", text: visible(edit.corrected_text) })));
+}
+
+/** What is gone is struck out and what is new underlined, so that it can be told apart without colours. */
+function change({ type, horizon_s: after, moment: when, origin, status, pieces }) {
+  const at = after == null ? `at ${when}` : `after ${duration(after)}`;
+  const title = type === "edit" ? `What the ${origin ?? "user"} corrected` : status === "removed" ? `Removed ${at}` : `What was changed ${at}`;
+  const tags = { same: "span", gone: "del", new: "ins" };
+  return h("section", {}, h("h3", { text: title }), h("div", { class: "message change" }, h("p", { class: "diff", dir: "auto" }, ...pieces.map(([kind, text]) => h(tags[kind], { text: visible(text) })))));
+}
+
+/** Every stage of the chain or agent: its input, output and tools. */
+function stages(chain, opened) {
+  return h("section", {}, h("h3", { text: `Chain of ${count(chain.length)} stages` }), ...chain.map((stage) => stageOf(stage, stage.generation_id === opened?.generation_id)));
+}
+
+function stageOf(stage, isOpened) {
+  const name = [stage.step || stage.operation || "stage", stage.model, (stage.tools_called ?? []).length ? `tools: ${stage.tools_called.join(", ")}` : ""].filter(Boolean).join(" · ");
+  const title = isOpened ? `${name} (this one)` : name;
+  return h("details", { class: "stage" }, h("summary", { text: title }), messages("Input", stage.input, stage.content_mode), messages("Output", stage.output, stage.content_mode));
+}
+
+function visible(text) {
+  const shown = text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}\n… ${count(text.length - MOST_SHOWN)} more characters` : text;
+  return shown.replace(UNSEEN, (sign) => (sign < " " ? String.fromCharCode(0x2400 + sign.charCodeAt(0)) : `⟨U+${sign.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`));
 }
 
 function moment(event, origin) {

@@ -6,10 +6,11 @@ const SHARED = { app: "", environment: "", period: "7d", horizon: "" };
 const OWN = {
   overview: { by: "prompt_version", metric: "", variant: "observed", kind: "", focus: "", sort: "shown", descending: "1" },
   why: { metric: "", release: "" },
+  suggestions: { fate: "", signal: "", text: "", order: "newest", open: "" },
   operations: {},
 };
 /** How numbers are drawn is nothing to ask the server. */
-const DRAWN = new Set(["variant", "focus", "sort", "descending"]);
+const DRAWN = new Set(["open", "variant", "focus", "sort", "descending"]);
 
 const own = OWN[document.documentElement.dataset.page] ?? {};
 const defaults = { ...SHARED, ...own };

@@ -1,0 +1,100 @@
+"""`keeprate suggestions`: the suggestions behind a number, in the terminal, as JSON lines or as CSV."""
+
+import json
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from keeprate.deploy.commands.read.asking import opened, refuse
+from keeprate.deploy.commands.read.report import read_scope
+from keeprate.deploy.terminal import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from keeprate.sinks.reading.listing import Listing, Suggestion
+    from keeprate.sinks.store.clickhouse import Client
+
+_AT_ONCE: Final = 1000
+
+
+def suggestions(
+    app: Annotated[list[str] | None, typer.Option(help="Only this app. Repeatable.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this value of a dimension, like prompt_version=v4. Repeatable.")
+    ] = None,
+    since: Annotated[str, typer.Option(help="From when: 90min, 24h, 7d, 4w ago, or a date like 2026-03-01.")] = "7d",
+    until: Annotated[str, typer.Option(help="Until when, not included; the same forms. Default: now.")] = "",
+    fate: Annotated[
+        str, typer.Option(help="accepted, rejected, ignored, undone, …; at --horizon: kept, changed, removed, …")
+    ] = "",
+    horizon: Annotated[int, typer.Option(help="Seconds after the accept, for fates that a check tells.", min=1)] = 300,
+    signal: Annotated[
+        list[str] | None, typer.Option(help="flagged, upvoted, downvoted, corrected, judged, disputed, … Repeatable.")
+    ] = None,
+    text: Annotated[str, typer.Option(help="An id or its beginning, or a part of a name or label.")] = "",
+    worst: Annotated[bool, typer.Option("--worst", help="The worst first, rather than the newest.")] = False,
+    limit: Annotated[int, typer.Option(help="How many at most; 0 for all.", min=0)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each as a line of JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print each as a line of CSV, safe for spreadsheets.")] = False,
+    store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
+) -> None:
+    """List the suggestions behind a number: which ones, what became of them, and what was said.
+
+    A fate lists exactly what the number of its name counts. No text of users or models is read.
+
+    keeprate suggestions --app editor --only prompt_version=v4 --fate removed --horizon 600
+
+    keeprate suggestions --signal flagged --worst --limit 0 --csv
+    """
+    from keeprate.sinks.reading.listing import Listing
+
+    if as_json and as_csv:
+        refuse("suggestions", "--json and --csv: choose one", 2)
+    with opened("suggestions", store) as client:
+        scope = read_scope(datetime.now(UTC), "", app or [], only or [], since, until)
+        size = min(limit or _AT_ONCE, _AT_ONCE)
+        order = "worst" if worst else "newest"
+        asked = Listing(scope, fate, horizon, signal or [], text, order, limit=size)  # type: ignore[arg-type]
+        _print(_rows(client, asked, limit or None), as_json, as_csv)
+
+
+def _rows(client: "Client", asked: "Listing", limit: int | None) -> "Iterator[Suggestion]":
+    from keeprate.sinks.reading.listing import page
+
+    given = 0
+    while True:
+        found = page(client, asked, math.inf)
+        for row in found.rows:
+            yield row
+            given += 1
+            if given == limit:
+                return
+        if found.next is None:
+            return
+        asked = replace(asked, after=found.next)
+
+
+def _print(rows: "Iterator[Suggestion]", as_json: bool, as_csv: bool) -> None:
+    from keeprate.deploy.page.exploring import sheet
+    from keeprate.deploy.page.exploring.listed import row_json
+
+    if as_csv:
+        typer.echo(sheet.head(), nl=False)
+    count = 0
+    for count, row in enumerate(map(row_json, rows), 1):  # noqa: B007
+        if as_json:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+        elif as_csv:
+            typer.echo(sheet.lines([row]), nl=False)
+        else:
+            at = datetime.fromtimestamp(row["at"] / 1000, UTC)
+            became = " ".join(filter(None, (row["fate"] or "not shown", row["state"])))
+            said = ", ".join([*row["flag_labels"], *(["voted down"] if row["votes_negative"] else [])])
+            line = f"{at:%m-%d %H:%M}  {row['generation_id']}  {printable(became)[:16]:16}  {printable(said)}"
+            typer.echo(line[:80].rstrip())
+    if not count and not as_json and not as_csv:
+        typer.echo("no suggestion is like that; try a longer --since, or without --fate and --signal", err=True)

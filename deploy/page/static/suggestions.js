@@ -1,0 +1,132 @@
+// The suggestions behind a number: a list, newest or worst first, page after page. A row opens its suggestion.
+
+import { get } from "./api.js";
+import { byId, h, options, reconcile, setText } from "./dom.js";
+import { openDrawer } from "./drawer.js";
+import { count, horizon, iso, percent, plural, time } from "./format.js";
+import { run } from "./loop.js";
+import { parametersOf } from "./selection.js";
+import { drawVitals } from "./vitals.js";
+
+const FATES = {
+  shown: "shown", accepted: "accepted", rejected: "rejected", ignored: "ignored", superseded: "superseded", unanswered: "no answer yet",
+  auto_applied: "applied by itself", undone: "undone", touchless: "used as it was", orphan: "feedback without a generation",
+  kept: "kept", unchanged: "kept, unchanged", changed: "changed", removed: "removed", not_kept: "changed or removed",
+  observed: "looked at", unobserved: "not observed", missing: "no check came",
+};
+const SIGNALS = {
+  flagged: "flagged", upvoted: "voted up", downvoted: "voted down", corrected: "corrected", negative: "anything negative",
+  judged: "judged by a model", disputed: "judge and people disagree", failed: "failed",
+};
+const AFTER_ACCEPT = new Set(["kept", "unchanged", "changed", "removed", "not_kept", "observed", "unobserved", "missing"]);
+const ORDERS = [{ value: "newest", text: "the newest" }, { value: "worst", text: "the worst" }];
+const WAIT_MS = 300;
+
+/** What is listed: the rows of the first page as they were sent, and those of further pages. asked: of which question. */
+const list = { asked: "", rows: [], next: null, open: "" };
+
+/** Draws /api/suggestions: its first page. Further ones are added by a press, and then the list stands still. */
+function drawList(answer, view) {
+  const { chosen, choose } = view;
+  drawControls(answer, chosen, choose);
+  const asked = JSON.stringify(parametersOf(chosen));
+  if (asked !== list.asked || list.rows.length <= answer.rows.length) Object.assign(list, { asked, rows: answer.rows, next: answer.next });
+  drawRows(chosen, choose);
+  if (chosen.open && list.open !== chosen.open) show(chosen.open, chosen, choose);
+}
+
+function drawControls(answer, chosen, choose) {
+  const after = horizon(answer.horizon_s);
+  const fates = answer.fates.map((value) => ({ value, text: AFTER_ACCEPT.has(value) ? `${FATES[value]}, after ${after}` : FATES[value] }));
+  pick("fate", [{ value: "", text: "anything" }, ...fates], chosen.fate, (fate) => choose({ fate }));
+  const signals = answer.signals.map((value) => ({ value, text: SIGNALS[value] }));
+  pick("signal", [{ value: "", text: "anything, or nothing" }, ...signals], chosen.signal, (signal) => choose({ signal }));
+  pick("order", ORDERS, chosen.order, (order) => choose({ order }));
+  const text = byId("pick-text");
+  if (document.activeElement !== text) text.value = chosen.text;
+  text.oninput = () => {
+    clearTimeout(text.waiting);
+    text.waiting = setTimeout(() => choose({ text: text.value.trim() }), WAIT_MS);
+  };
+  const query = new URLSearchParams(parametersOf(chosen).filter(([, value]) => value !== ""));
+  byId("suggestions-csv").setAttribute("href", `api/suggestions.csv?${query}`);
+}
+
+function pick(name, all, chosen, onChange) {
+  const control = byId(`pick-${name}`);
+  options(control, all, chosen);
+  control.onchange = () => onChange(control.value);
+}
+
+function drawRows(chosen, choose) {
+  reconcile(byId("listed").tBodies[0], list.rows, keyOf, (row) => tableRow(row, () => choose({ open: keyOf(row) })));
+  const more = byId("listed-more");
+  more.hidden = list.next === null;
+  more.textContent = list.rows.length ? "More" : "Look further back";
+  more.onclick = () => add(chosen, choose);
+  const nothing = byId("listed-nothing");
+  nothing.hidden = list.rows.length > 0;
+  setText(nothing, list.next ? `Nothing yet, back to ${time(Number(list.next.split("~")[1]))}.` : "No suggestion is like that in this selection.");
+}
+
+async function add(chosen, choose) {
+  const button = byId("listed-more");
+  const { asked, next } = list;
+  button.disabled = true;
+  const answer = await get("suggestions", [...parametersOf(chosen), ["after", next]]).catch((error) => ({ error }));
+  button.disabled = false;
+  // The selection, or the list's end, may be another one by now.
+  if (asked !== list.asked || next !== list.next) return;
+  if (answer.error) return setText(button, `${answer.error.message} Try again`);
+  Object.assign(list, { rows: [...list.rows, ...answer.rows], next: answer.next });
+  drawRows(chosen, choose);
+}
+
+const keyOf = (row) => `${row.app}~${row.generation_id}${row.choice_index ? `~${row.choice_index}` : ""}`;
+
+function tableRow(row, open) {
+  const version = [row.prompt_name, row.prompt_version].filter(Boolean).join(" ");
+  return h(
+    "tr",
+    { onclick: open },
+    h("td", { class: "when" }, h("button", { type: "button", class: "open", "aria-label": `Open the suggestion of ${time(row.at)}` }, h("time", { datetime: iso(row.at), text: time(row.at) }))),
+    h("td", {}, h("span", { text: row.app }), h("span", { class: "soft block", text: version })),
+    h("td", {}, h("span", { text: FATES[row.fate] ?? "not shown" }), h("span", { class: "soft block", text: stateOf(row) })),
+    h("td", {}, ...said(row)),
+    h("td", {}, h("span", { text: row.model || "–" }), h("span", { class: "soft block", text: [row.language, row.surface, row.step].filter(Boolean).join(", ") })),
+  );
+}
+
+function stateOf({ state, distance_ratio: ratio }) {
+  if (state === "") return "";
+  const share = state !== "removed" && ratio ? `, ${percent(ratio)} changed` : "";
+  return state === "mostly" ? `mostly kept${share}` : `${{ missing: "no check of the last accept", unobserved: "not observed", branch_changed: "on another branch", late: "looked at too late" }[state] ?? state}${share}`;
+}
+
+function said(row) {
+  const chip = (kind, mark, text) => h("span", { class: `chip ${kind}` }, h("span", { "aria-hidden": "true", text: `${mark} ` }), h("span", { text }));
+  const chips = [
+    ...row.flag_labels.map((label) => chip(row.negative ? "negative" : "neutral", "●", label)),
+    row.votes_positive ? chip("positive", "▲", plural(row.votes_positive, "vote up", "votes up")) : null,
+    row.votes_negative ? chip("negative", "▼", plural(row.votes_negative, "vote down", "votes down")) : null,
+    row.corrections ? chip("neutral", "✎", row.corrections === 1 ? "corrected" : `corrected ${count(row.corrections)} times`) : null,
+    ...row.judgements.map(([name, label]) => chip("neutral", "◆", `${name}: ${label}`)),
+    row.error_type ? chip("negative", "!", row.error_type) : null,
+  ].filter(Boolean);
+  return chips.length ? chips : [h("span", { class: "soft", text: "–" })];
+}
+
+/** Opens a suggestion over the list, with the one before it and the one after. The address names it. */
+function show(key, chosen, choose) {
+  list.open = key;
+  const [app, generation_id] = key.split("~");
+  const at = list.rows.findIndex((row) => keyOf(row) === key);
+  const beside = (step) => (at < 0 || !list.rows[at + step] ? null : () => choose({ open: keyOf(list.rows[at + step]) }));
+  const closed = () => {
+    list.open = "";
+    choose({ open: "" });
+  };
+  openDrawer({ app, generation_id }, { previous: beside(-1), next: beside(1), closed });
+}
+
+run({ questions: { explore: { status: drawVitals, suggestions: drawList } } });
