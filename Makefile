@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check javascript bench drift-bench explore fault dashboards chart lock system-packages clean
+.PHONY: help setup up test check javascript bench drift-bench explore fault js-fault dashboards chart lock system-packages clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ drift-bench: $(VENV)/.drift ## simulate the drift detector and its rivals; DRIFT
 
 fault: $(SETUP) ## make every fault SEEDS times and account for each record; ONLY=zombie for some, FIRST_SEED=n to make one again
 	@$(BIN)/python -m tests.fault.run --seeds $(or $(SEEDS),3) $(if $(ONLY),--only "$(ONLY)") $(if $(FIRST_SEED),--first-seed $(FIRST_SEED)) $(if $(JOBS),--jobs $(JOBS))
+
+js-fault: $(JS_INSTALLED) ## kill real browsers in the middle of sending, KILLS times, and account for each event
+	@$(BIN)/python -m tests.javascript.kills --kills $(or $(KILLS),200) $(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED))
 
 # Ten times the examples take longer than one test may otherwise.
 explore: $(SETUP) ## try every property with new random examples, ten times as many as in make test

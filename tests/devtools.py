@@ -8,6 +8,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,16 +52,24 @@ class NavigatedError(AssertionError):
 
 
 class Browser:
-    """One Chromium with one page. `problems` holds what its console, its errors and its security policy said."""
+    """One Chromium with one page at a time. `problems` holds what its console, its errors and its security policy said.
 
-    def __init__(self, command: str) -> None:
-        self._directory = tempfile.mkdtemp()
+    profile: where it keeps what pages store, when that is to outlive it; a directory of its own when None.
+    """
+
+    def __init__(self, command: str, profile: Path | None = None) -> None:
+        self._is_temporary = profile is None
+        self._directory = str(profile or tempfile.mkdtemp())
         commands_in, self._commands = os.pipe()
         self._answers, answers_out = os.pipe()
         argv = [sys.executable, "-c", _RENUMBER, str(commands_in), str(answers_out)]
         argv += [command, *FLAGS, f"--user-data-dir={self._directory}", "about:blank"]
         self._process = subprocess.Popen(
-            argv, pass_fds=(commands_in, answers_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            argv,
+            pass_fds=(commands_in, answers_out),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         os.close(commands_in)
         os.close(answers_out)
@@ -71,19 +80,16 @@ class Browser:
         self._attach()
 
     def _attach(self) -> None:
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._session = None
+        self._target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
         self.resize(1280, 1400)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """The result of one DevTools command. Raises AssertionError for a refusal."""
-        self._last_id += 1
-        message: dict[str, Any] = {"id": self._last_id, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        self._send(method, parameters)
         while True:
             answer = self._next(30)
             if answer.get("id") == self._last_id:
@@ -91,6 +97,13 @@ class Browser:
                     raise NavigatedError(method)
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return dict(answer["result"])
+
+    def _send(self, method: str, parameters: dict[str, Any]) -> None:
+        self._last_id += 1
+        message: dict[str, Any] = {"id": self._last_id, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
 
     def _next(self, timeout_s: float) -> dict[str, Any]:
         while b"\0" not in self._buffer:
@@ -118,6 +131,29 @@ class Browser:
         failure = self.call("Page.navigate", url=url).get("errorText")
         assert not failure, f"{url}: {failure}"
         self.wait_for("document.readyState === 'complete'")
+
+    def new_tab(self) -> tuple[str, str | None]:
+        """Open another page and go on in it; what it returns leads back to the one before, by `to_tab`."""
+        before = self._target, self._session
+        self._attach()
+        return before
+
+    def to_tab(self, tab: tuple[str, str | None]) -> tuple[str, str | None]:
+        """Go on in a page that is open; what it returns leads back."""
+        before = self._target, self._session
+        self._target, self._session = tab
+        return before
+
+    def close_tab(self) -> None:
+        """Close the page as a user would, and go on in a new one."""
+        closed = self._target
+        self._attach()
+        self.call("Target.closeTarget", targetId=closed)
+
+    def crash_tab(self) -> None:
+        """Kill the page's process, and go on in a new page."""
+        self._send("Page.crash", {})
+        self._attach()
 
     def resize(self, width: int, height: int, *, mobile: bool = False) -> None:
         """Give the page a window of this size in CSS pixels."""
@@ -168,8 +204,15 @@ class Browser:
         """Write what the window shows as a PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
+    def kill(self) -> None:
+        """Kill the browser with all its processes. What it wrote to a given profile is there for the next."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        os.close(self._commands)
+        os.close(self._answers)
+
     def close(self) -> None:
-        """End the browser and forget its profile."""
+        """End the browser and forget its own profile."""
         os.close(self._commands)
         try:
             self._process.wait(10)
@@ -177,7 +220,8 @@ class Browser:
             self._process.kill()
             self._process.wait()
         os.close(self._answers)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self._is_temporary:
+            shutil.rmtree(self._directory, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
