@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from keeprate.deploy.local.process import ChildProcess
 from keeprate.deploy.topics import create_topics
-from keeprate.schemas.decode import decode
+from keeprate.schemas.structs.reading import read
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, SOURCES
 from tests.bench.join_kafka import Cluster
 from tests.bench.join_load import Digest, Load, joined
@@ -56,7 +56,7 @@ def limit(cluster: Cluster, load: Load) -> float:
     while samples[-1][1] < load.events:
         messages = consumer.consume(5_000, 1.0)
         for message in messages:
-            decode(message.value())
+            read(message.value())
         samples.append((time.monotonic(), samples[-1][1] + len(messages)))
     consumer.close()
     return rate(samples, load.events)
