@@ -12,6 +12,7 @@ from keeprate.deploy.commands.importing.imports import imports
 from keeprate.deploy.commands.read.dead_letters import dead_letters
 from keeprate.deploy.commands.read.digest import digest
 from keeprate.deploy.commands.read.doctor import doctor
+from keeprate.deploy.commands.read.drift import drift
 from keeprate.deploy.commands.read.reconcile import reconcile
 from keeprate.deploy.commands.read.releases import compare, releases
 from keeprate.deploy.commands.read.report import report
@@ -86,6 +87,7 @@ app.command()(compare)
 app.command()(demo)
 app.command()(digest)
 app.command()(doctor)
+app.command()(drift)
 app.command()(forget)
 imports.command("langfuse")(import_langfuse)
 imports.command("otel")(import_otel)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from keeprate.deploy.monitor.drifting import evidence_of
-from keeprate.sinks.closed import drift_states, release_verdicts
-from keeprate.sinks.closed.drift_states import ERRORS, Kept, Level, Series
+from keeprate.sinks.closed import drift_states, release_verdicts, watched
+from keeprate.sinks.closed.drift_states import Kept, Level, Series
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.streams.quality.detector import SIDES, Evidence, Policy, Side, changed_at, evidence_ratio, log_mixture
@@ -32,7 +32,7 @@ class Change:
     @property
     def is_harm(self) -> bool:
         """Whether it went where users would not have it."""
-        return (self.side == "rose") == (self.series[4] == ERRORS)
+        return self.side == watched.named(self.series[4]).bad
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 from keeprate.deploy.digest.gathering import Change, Digest
 from keeprate.deploy.releases import words
 from keeprate.deploy.report.names import horizon_name
+from keeprate.sinks.closed import watched
 from keeprate.sinks.closed.batches import RETENTION
-from keeprate.sinks.closed.drift_states import ERRORS
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
+from keeprate.sinks.closed.signals import JUDGE
 
-_NAMES: Final = {"acceptance": "acceptance", ERRORS: "the share of failed generations"}
 _VERDICTS: Final = {"worse": "Worse", "better": "Better", "same": "The same"}
 _MOVED: Final = {"fell": "fell", "rose": "rose"}
 
@@ -80,7 +80,8 @@ def link(found: Change | KeptVerdict, page_url: str) -> str:
 def _metric(kind: str) -> str:
     if kind.startswith(RETENTION):
         return f"what is kept after {horizon_name(int(kind.removeprefix(RETENTION)))}"
-    return _NAMES.get(kind, kind)
+    found = watched.named(kind)
+    return f"{found.words} ({kind.removeprefix(JUDGE)})" if found.name == JUDGE else found.words
 
 
 def _share(successes: int, trials: int) -> str:

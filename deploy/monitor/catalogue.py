@@ -193,6 +193,28 @@ DRIFT_CHANGED_AT: Final = Metric(
     "When a change probably began, while it is in alarm.",
     "Look for what was released then.",
 )
+DRIFT_DETECTABLE: Final = Metric(
+    "keeprate_drift_detectable_ratio",
+    "gauge",
+    (*PROMPT, "metric"),
+    "The smallest change for the worse that is found within a day at the last day's traffic, as a part of the "
+    "expected rate; +Inf where none would be.",
+    "+Inf or large: too young, or too little traffic; docs/runbook.md, What drift cannot see.",
+)
+DRIFT_CURRENT: Final = Metric(
+    "keeprate_drift_current_ratio",
+    "gauge",
+    (*PROMPT, "metric"),
+    "The rate of the day before a series' last batch.",
+    "Far from what is expected without an alarm: see keeprate_drift_detectable_ratio.",
+)
+DRIFT_SERIES: Final = Metric(
+    "keeprate_drift_series",
+    "gauge",
+    ("exported",),
+    "Series that the detector scores: those that are exported, and those beyond the thousand busiest, which are not.",
+    "no above 0: keeprate drift lists them, and the digest counts them.",
+)
 DRIFT_UPDATED_AT: Final = Metric(
     "keeprate_drift_last_update_timestamp_seconds",
     "gauge",
@@ -298,6 +320,7 @@ METRICS: Final = (
     *(BATCHES, ORPHANS),
     *(LAST_SUCCESS, LABEL_OVERFLOW, BASELINE_RATIO, BASELINE_EVENTS),
     *(DRIFT_EVIDENCE, DRIFT_STATE, DRIFT_DISPERSION, DRIFT_CHANGED_AT, DRIFT_UPDATED_AT),
+    *(DRIFT_DETECTABLE, DRIFT_CURRENT, DRIFT_SERIES),
     *(RELEASE_EVIDENCE, RELEASE_DIFFERENCE, RELEASE_VERDICT, RELEASED_AT),
     *(VERIFY_FINDINGS, VERIFY_CHECKED, VERIFY_WAITING, VERIFY_NOTED, VERIFY_SHARES),
     *(VERIFY_DURATION, VERIFY_INTERVAL, VERIFY_SUCCESS),

@@ -57,7 +57,8 @@ def _floor(at: datetime) -> datetime:
 def kinds_of(client: Client, app: str, watermark: datetime) -> list[str]:
     """The kinds of batches that an app has, generations last: a horizon more brings one more."""
     found = batches.horizons(client, app, watermark - MEMORY)
-    return ["acceptance", "feedback", *(f"{RETENTION}{each}" for each in found[:MAX_HORIZONS]), "generation"]
+    retention = (f"{RETENTION}{each}" for each in found[:MAX_HORIZONS])
+    return ["acceptance", "feedback", batches.SIGNAL, *retention, "generation"]
 
 
 def close(

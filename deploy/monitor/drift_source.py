@@ -3,19 +3,24 @@
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, get_args
 
 from prometheus_client.core import Metric as Family
 
 from keeprate.deploy.monitor import catalogue
-from keeprate.deploy.monitor.drifting import Detector, Standing
+from keeprate.deploy.monitor.drifting import Detector, Stage, Watched
 from keeprate.deploy.monitor.expected import metric_label
 from keeprate.deploy.monitor.families import gauge
+from keeprate.sinks.closed.drift_states import Series
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.streams.quality.detector import SIDES, Side, changed_at
 
 DIRECTIONS: Final[dict[Side, str]] = {"fell": "down", "rose": "up"}
-STANDINGS: Final[tuple[Standing, ...]] = get_args(Standing)
+STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
+
+MAX_EXPORTED: Final = 1000
+"""Series, each of a dozen samples: more would only add to the cardinality. All are scored, and kept in the store."""
 
 
 @dataclass
@@ -34,17 +39,33 @@ class DriftSource:
         return gauges(self.detector)
 
 
+def _exported(detector: Detector) -> list[tuple[Series, Watched]]:
+    """The series that Prometheus sees: those in alarm, and the busiest."""
+
+    def first(item: tuple[Series, Watched]) -> tuple[bool, int]:
+        return item[1].stage(detector.policy) != "alarm", -sum(trials for _, trials, *_ in item[1].last_day)
+
+    return sorted(detector.watched.items(), key=first)[:MAX_EXPORTED]
+
+
 def gauges(detector: Detector) -> list[Family]:
     """Evidence, standing, dispersion and times of a detector's series. Pure."""
     evidence: dict[tuple[str, ...], float] = {}
     standing: dict[tuple[str, ...], float] = {}
     dispersion: dict[tuple[str, ...], float] = {}
     changed: dict[tuple[str, ...], float] = {}
+    detectable: dict[tuple[str, ...], float] = {}
+    current: dict[tuple[str, ...], float] = {}
     updated: dict[tuple[str, ...], float] = defaultdict(float)
-    for series, watched in detector.watched.items():
+    exported = _exported(detector)
+    for series, watched in exported:
         key = (*series[:4], metric_label(series[4]))
-        now = watched.standing(detector.policy)
-        standing |= {(*key, each): float(each == now) for each in STANDINGS}
+        now = watched.stage(detector.policy)
+        standing |= {(*key, each): float(each == now) for each in STAGES}
+        shown = watched.standing(series[4], detector.policy)
+        detectable[key] = inf if shown.detectable is None else shown.detectable
+        if shown.trials:
+            current[key] = shown.successes / shown.trials
         if watched.baseline is None:
             continue
         dispersion[key] = watched.baseline.dispersion
@@ -59,4 +80,7 @@ def gauges(detector: Detector) -> list[Family]:
         gauge(catalogue.DRIFT_DISPERSION, dispersion),
         gauge(catalogue.DRIFT_CHANGED_AT, changed),
         gauge(catalogue.DRIFT_UPDATED_AT, updated),
+        gauge(catalogue.DRIFT_DETECTABLE, detectable),
+        gauge(catalogue.DRIFT_CURRENT, current),
+        gauge(catalogue.DRIFT_SERIES, {("yes",): len(exported), ("no",): len(detector.watched) - len(exported)}),
     ]

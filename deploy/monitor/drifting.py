@@ -9,11 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from keeprate.sinks.closed import batches, drift_states
-from keeprate.sinks.closed.drift_states import Counted, Kept, Series, Windows
+from keeprate.sinks.closed import batches, drift_states, watched
+from keeprate.sinks.closed.drift_states import Kept, Series, Standing, Tallies, Windows
+from keeprate.sinks.closed.watched import NONE, Counted, Success
 from keeprate.sinks.store.clickhouse import Client
+from keeprate.streams.quality import detectable
 from keeprate.streams.quality.baseline import DAY_S, HOUR_S, Baseline, fit, inherit
 from keeprate.streams.quality.detector import Evidence, Policy, Side, State, evidence_ratio, score
+from keeprate.streams.quality.odds import rate_of
 
 DAY: Final = timedelta(days=1)
 HOUR: Final = timedelta(hours=1)
@@ -27,23 +30,28 @@ _OWN_DAYS: Final = 14
 _ALONE_DAYS: Final = 4
 _PRIOR_DISPERSION: Final = 1.5
 
-Standing = Literal["warming", "inherited", "own", "frozen", "alarm"]
+Stage = Literal["warming", "inherited", "own", "frozen", "alarm"]
 
 
 @dataclass(frozen=True)
 class Watched:
-    """One series as it stands: its state, and the baseline in use, None while it is warming."""
+    """One series as it stands: its state, and the baseline in use, None while it is warming.
+
+    success: what counts as one in that baseline. last_day: the windows of the day up to the last one.
+    """
 
     state: State
     baseline: Baseline | None
     baseline_day: datetime
     inherited: bool
+    success: Success = NONE
+    last_day: tuple[Counted, ...] = ()
 
     def ratio(self, side: Side, policy: Policy) -> float:
         """The evidence of one side: an alarm from 1 on."""
         return evidence_ratio(self.state.fell if side == "fell" else self.state.rose, policy)
 
-    def standing(self, policy: Policy) -> Standing:
+    def stage(self, policy: Policy) -> Stage:
         """Where the series is between its first event and an alarm."""
         highest = max(self.ratio("fell", policy), self.ratio("rose", policy))
         if self.baseline is None:
@@ -51,6 +59,15 @@ class Watched:
         if highest >= 1:
             return "alarm"
         return "frozen" if highest > FROZEN_ABOVE else "inherited" if self.inherited else "own"
+
+    def standing(self, metric: str, policy: Policy) -> Standing:
+        """Where it stands, in the numbers that are shown."""
+        trials = _events(self.last_day)
+        successes = sum([successes for _, _, successes, _ in self.last_day])
+        if self.baseline is None:
+            return Standing("warming", None, trials, successes)
+        seen = detectable.smallest(self.baseline, trials, watched.named(metric).bad, policy)
+        return Standing(self.stage(policy), rate_of(self.baseline.log_odds), trials, successes, seen)
 
 
 def chosen(series: Series, reference: Windows, day: datetime) -> tuple[Baseline | None, bool]:
@@ -100,7 +117,7 @@ class Detector:
     policy: Policy = field(default_factory=Policy)
     watched: dict[Series, Watched] = field(default_factory=dict)
     _scored_until: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    _reference: tuple[str, str, datetime, Windows] | None = None
+    _reference: "Reference | None" = None
     _restored: bool = False
 
     def refresh(self, client: Client) -> None:
@@ -109,46 +126,95 @@ class Detector:
             self._restore(client)
         for (kind, app), until in batches.closed_until(client).items():
             since = self._scored_until.get((kind, app), until - BACKFILL)
-            for begin, end in _days_between(since, until) if drift_states.is_watched(kind) else ():
+            for begin, end in _days_between(since, until) if watched.kinds(kind) else ():
                 self._score(client, kind, app, begin, end)
                 self._scored_until[kind, app] = end
 
     def _restore(self, client: Client) -> None:
         for series, each in sorted(drift_states.kept(client).items(), key=lambda item: (item[0][4], item[0][0])):
-            kind, app = _kind_of(series), series[0]
+            closed, app = watched.closed_as(series[4]), series[0]
             state = State(int(each.last_batch_at.timestamp()), evidence_of(each.fell), evidence_of(each.rose))
-            reference = self._windows_before(client, kind, app, each.baseline_day)
-            baseline, inherited = chosen(series, reference, each.baseline_day)
-            self.watched[series] = Watched(state, baseline, each.baseline_day, inherited)
+            prepared = self._reference_of(client, closed, app, each.baseline_day).watched(series, state)
+            self.watched[series] = prepared
             # From the series that is behind: the others skip what they have scored.
-            behind = self._scored_until.get((kind, app), each.last_batch_at)
-            self._scored_until[kind, app] = min(behind, each.last_batch_at)
+            behind = self._scored_until.get((closed, app), each.last_batch_at)
+            self._scored_until[closed, app] = min(behind, each.last_batch_at)
+        for (closed, app), until in self._scored_until.items():
+            self._remember(drift_states.tallies(client, closed, app, until - DAY, until))
         self._restored = True
 
-    def _windows_before(self, client: Client, kind: str, app: str, day: datetime) -> Windows:
-        if self._reference is None or self._reference[:3] != (kind, app, day):
-            found = drift_states.windows(client, kind, app, day - REFERENCE - DAY, day, HOUR)
-            self._reference = kind, app, day, found
-        return self._reference[3]
+    def _reference_of(self, client: Client, closed: str, app: str, day: datetime) -> "Reference":
+        if self._reference is None or (self._reference.closed, self._reference.app, self._reference.day) != (
+            closed,
+            app,
+            day,
+        ):
+            found = drift_states.tallies(client, closed, app, day - REFERENCE - DAY, day, HOUR)
+            self._reference = Reference(closed, app, day, found)
+        return self._reference
 
-    def _score(self, client: Client, kind: str, app: str, begin: datetime, end: datetime) -> None:
+    def _score(self, client: Client, closed: str, app: str, begin: datetime, end: datetime) -> None:
         day = begin.replace(hour=0, minute=0, second=0, microsecond=0)
-        changed = []
-        for series, found in drift_states.windows(client, kind, app, begin, end).items():
-            before = self._prepared(client, kind, series, day)
-            after = replace(before, state=_scored(before, found, self.policy))
-            self.watched[series] = after
-            if after.state != before.state:
-                changed.append(_kept(series, after))
-        drift_states.keep(client, changed)
+        kept = []
+        for key, found in drift_states.tallies(client, closed, app, begin, end).items():
+            for metric in watched.names(key[4]):
+                series = (*key[:4], metric)
+                before = self._prepared(client, closed, series, day)
+                windows = watched.counted(found, before.success)
+                state = _scored(before, windows, self.policy)
+                after = replace(before, state=state, last_day=_last_day((*before.last_day, *windows)))
+                self.watched[series] = after
+                if windows and state.last_batch < windows[-1][0]:
+                    # While it is warming nothing is scored; that it was seen is kept all the same.
+                    kept.append(_kept(series, replace(after, state=State(windows[-1][0])), self.policy))
+                elif state != before.state:
+                    kept.append(_kept(series, after, self.policy))
+        drift_states.keep(client, kept)
 
-    def _prepared(self, client: Client, kind: str, series: Series, day: datetime) -> Watched:
+    def _prepared(self, client: Client, closed: str, series: Series, day: datetime) -> Watched:
         """The series with the baseline for a day: a new one, unless a change is suspected."""
         before = self.watched.get(series)
-        if before is not None and (before.baseline_day >= day or before.standing(self.policy) in ("frozen", "alarm")):
+        if before is not None and (before.baseline_day >= day or before.stage(self.policy) in ("frozen", "alarm")):
             return before
-        baseline, inherited = chosen(series, self._windows_before(client, kind, series[0], day), day)
-        return Watched(before.state if before else State(), baseline, day, inherited)
+        fresh = self._reference_of(client, closed, series[0], day).watched(series, before.state if before else State())
+        return replace(fresh, last_day=before.last_day if before else ())
+
+    def _remember(self, found: Tallies) -> None:
+        """Take up the day before a restart: what a series can see depends on its traffic."""
+        for key, tallies in found.items():
+            for metric in watched.names(key[4]):
+                series = (*key[:4], metric)
+                if series in self.watched:
+                    known = self.watched[series]
+                    self.watched[series] = replace(known, last_day=tuple(watched.counted(tallies, known.success)))
+
+
+@dataclass
+class Reference:
+    """The hours before a day that baselines are fitted on, of one app and what closes together."""
+
+    closed: str
+    app: str
+    day: datetime
+    tallies: Tallies
+    _windows: dict[tuple[Series, Success], list[Counted]] = field(default_factory=dict)
+
+    def watched(self, series: Series, state: State) -> Watched:
+        """A series with its baseline for the day."""
+        metric, kind = watched.named(series[4]), watched.kind_of(series[4])
+        family = [key for key in self.tallies if (key[0], key[1], key[4]) == (series[0], series[1], kind)]
+        own = self.tallies.get((*series[:4], kind), [])
+        # A series that is too young to say what is usual takes that of its prompt, so that its parent's profile fits.
+        old = sum(number for _, parts in own for *_, number in parts) >= MIN_EVENTS
+        success = metric.success(own if old else [each for key in family for each in self.tallies[key]])
+        windows = {(*key[:4], series[4]): self._counted(key, success) for key in family}
+        baseline, inherited = chosen(series, windows, self.day)
+        return Watched(state, baseline, self.day, inherited, success)
+
+    def _counted(self, key: tuple[str, str, str, str, str], success: Success) -> list[Counted]:
+        if (key, success) not in self._windows:
+            self._windows[key, success] = watched.counted(self.tallies[key], success)
+        return self._windows[key, success]
 
 
 def _scored(watched: Watched, found: Iterable[Counted], policy: Policy) -> State:
@@ -160,8 +226,9 @@ def _scored(watched: Watched, found: Iterable[Counted], policy: Policy) -> State
     return state
 
 
-def _kind_of(series: Series) -> str:
-    return "generation" if series[4] == drift_states.ERRORS else series[4]
+def _last_day(windows: Sequence[Counted]) -> tuple[Counted, ...]:
+    since = windows[-1][0] - DAY_S if windows else 0
+    return tuple(each for each in windows if each[0] > since)
 
 
 def _days_between(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
@@ -177,10 +244,11 @@ def evidence_of(parts: Sequence[Sequence[float]]) -> Evidence:
     return Evidence(tuple(log_r), tuple(cusum), tuple(int(each) for each in since))
 
 
-def _kept(series: Series, watched: Watched) -> Kept:
+def _kept(series: Series, watched: Watched, policy: Policy) -> Kept:
     def parts(evidence: Evidence) -> list[list[float]]:
         return [list(evidence.log_r), list(evidence.cusum), [float(each) for each in evidence.since]]
 
     state = watched.state
     at = datetime.fromtimestamp(state.last_batch, UTC)
-    return Kept(series, at, watched.baseline_day, parts(state.fell), parts(state.rose))
+    standing = watched.standing(series[4], policy)
+    return Kept(series, at, watched.baseline_day, parts(state.fell), parts(state.rose), standing)

@@ -22,9 +22,16 @@ class Expected:
 
     looked_at: datetime | None = None
 
-    def read(self, client: Client, now: datetime) -> list[Family]:
-        """The baselines as gauges, computed first where they are due. Raises StoreError."""
-        self._compute(client, now)
+    def read(self, client: Client, now: datetime, closing: bool = False) -> list[Family]:
+        """The baselines as gauges, computed first where they are due. Raises StoreError.
+
+        closing: history is still being closed. What is computed of a part of it would stand for a day, so it is
+        computed when all is there.
+        """
+        if closing:
+            self.looked_at = None
+        else:
+            self._compute(client, now)
         rows, _ = baselines.kept(client, now - 2 * DAILY)
         samples = {(*row.series, metric_label(row.metric)): row for row in rows}
         return [

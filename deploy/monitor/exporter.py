@@ -17,7 +17,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from keeprate.deploy.monitor import catalogue
-from keeprate.deploy.monitor.closing import close, has_caught_up
+from keeprate.deploy.monitor.closing import MAX_SPANS_AT_ONCE, close, has_caught_up
 from keeprate.deploy.monitor.expected import Expected
 from keeprate.deploy.monitor.families import counter, gauge, quality
 from keeprate.deploy.monitor.labels import Admission
@@ -89,15 +89,16 @@ class StoreSource:
         if self._admission is None:
             self._admission = _remembered(client)
         reached = progress(client, now)
+        closing = False
         if has_caught_up(self.lag_messages(), reached):
-            close(client, reached, self._admission)
+            closing = close(client, reached, self._admission) == MAX_SPANS_AT_ONCE
         hours.sum_quiet(client)
         self.totals.refresh(client)
         announced = [self._admission.fold(each)[0] for each in batches.recent_series(client, now - ANNOUNCE_BEFORE)]
         return [
             *quality(self.totals, announced),
             *_pipeline(client, reached, now),
-            *self.expected.read(client, now),
+            *self.expected.read(client, now, closing),
         ]
 
 

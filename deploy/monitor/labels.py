@@ -6,10 +6,11 @@ from then on goes to `other`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, fields, replace
 from typing import Final
 
 from keeprate.sinks.closed.batches import Count, Labels
+from keeprate.sinks.closed.signals import JUDGE
 
 UNKNOWN: Final = "unknown"
 """Prometheus takes an empty label for an absent one."""
@@ -25,6 +26,9 @@ class Limits:
     versions: int = 3
     models: int = 8
     surfaces: int = 5
+    languages: int = 8
+    strategies: int = 5
+    judges: int = 5
 
 
 @dataclass
@@ -48,10 +52,16 @@ class Admission:
         model = self._admit(("model",), named.model, self.limits.models)
         surface = self._admit(("surface",), named.surface, self.limits.surfaces)
         version = self._version(app, prompt, named.prompt_version)
-        folded = Labels(app, prompt, version, model, surface)
-        names = ("app", "prompt", "prompt_version", "model", "surface")
-        changed = zip(names, _values(named), _values(folded), strict=True)
+        language = self._admit(("language",), named.language, self.limits.languages)
+        strategy = self._admit(("context_strategy",), named.context_strategy, self.limits.strategies)
+        folded = Labels(app, prompt, version, model, surface, language, strategy)
+        changed = zip((each.name for each in fields(Labels)), _values(named), _values(folded), strict=True)
         return folded, [name for name, before, after in changed if before != after]
+
+    def judge(self, kind: str) -> str:
+        """A kind of batches; that of a judge too many is of those that are others."""
+        name = kind.removeprefix(JUDGE)
+        return kind if name == kind else f"{JUDGE}{self._admit((JUDGE,), name, self.limits.judges)}"
 
     def _admit(self, key: tuple[str, ...], value: str, limit: int) -> str:
         seen = self._seen.setdefault(key, [])
@@ -71,8 +81,8 @@ class Admission:
         return value if value in seen[-self.limits.versions :] else OTHER
 
 
-def _values(labels: Labels) -> tuple[str, str, str, str, str]:
-    return labels.app, labels.prompt, labels.prompt_version, labels.model, labels.surface
+def _values(labels: Labels) -> tuple[str, ...]:
+    return astuple(labels)
 
 
 def _places(labels: Labels) -> list[tuple[tuple[str, ...], str]]:
@@ -81,6 +91,8 @@ def _places(labels: Labels) -> list[tuple[tuple[str, ...], str]]:
         (("prompt",), labels.prompt),
         (("model",), labels.model),
         (("surface",), labels.surface),
+        (("language",), labels.language),
+        (("context_strategy",), labels.context_strategy),
         (("prompt_version", labels.app, labels.prompt), labels.prompt_version),
     ]
 
@@ -90,7 +102,7 @@ def fold(counts: Iterable[Count], admission: Admission) -> list[Count]:
     folded: list[Count] = []
     for each in sorted(counts, key=lambda count: count.batch_at):
         labels, names = admission.fold(each.labels)
-        folded.append(replace(each, labels=labels))
+        folded.append(replace(each, labels=labels, kind=admission.judge(each.kind)))
         if each.kind == "generation":
             where = Labels(labels.app, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
             folded += [Count("overflow", each.batch_at, where, name, each.count) for name in names]

@@ -8,13 +8,14 @@ Invariant: counting the same facts again gives the same rows: nothing here reads
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from keeprate.schemas.dead_letters import QUARANTINED
 from keeprate.schemas.lift import verdict
 from keeprate.schemas.topics import ALL
+from keeprate.sinks.closed import signals
 from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.hours import FINAL
 from keeprate.sinks.reading.scope import GRACE_S, Scope
@@ -28,13 +29,17 @@ ATTRIBUTION: Final = timedelta(minutes=5)
 DAY: Final = timedelta(days=1)
 
 LATENCY_BOUNDS_S: Final = (0.25, 0.5, 1, 2, 3, 5, 8, 13, 21, 34, 60)
+COST_BOUNDS_USD: Final = tuple(step * 10.0**power for power in range(-6, 2) for step in (1, 2, 5))
 RATIO_BOUNDS: Final = (0.0, 0.05, 0.1, 0.2, 0.33, 0.5, 0.75, 1)
 EDIT_DISTANCE_HORIZON_S: Final = 600
+SIGNAL: Final = "signal"
+"""As what closes what people and judges said."""
 RETENTION: Final = "retention_"
 """The kind of a horizon's checks is this and the horizon in seconds."""
 # What is counted in passing, and closes with another kind.
 _CLOSED_WITH: Final = {
-    "generation": ("tokens", "latency", "first_token", "overflow"),
+    "generation": ("tokens", "latency", "first_token", "cost", "overflow"),
+    SIGNAL: signals.SIGNALS,
     f"{RETENTION}{EDIT_DISTANCE_HORIZON_S}": ("edit_distance",),
 }
 _QUARANTINED: Final = {"quarantined": QUARANTINED}
@@ -49,6 +54,8 @@ class Labels:
     prompt_version: str
     model: str
     surface: str
+    language: str = ""
+    context_strategy: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ def delay_of(kind: str) -> timedelta:
     """How far the watermark must be past a batch's end before the batch may close."""
     if kind == "acceptance":
         return ATTRIBUTION + LATENESS
+    if kind == SIGNAL:
+        return timedelta(seconds=signals.SETTLES_S) + LATENESS
     if kind.startswith(RETENTION):
         horizon_s = int(kind.removeprefix(RETENTION))
         return ATTRIBUTION + timedelta(milliseconds=counting.maturity_ms(horizon_s, GRACE_S * 1000))
@@ -87,8 +96,8 @@ def closed_until(client: Client) -> dict[tuple[str, str], datetime]:
 
 _ROWS: Final = "suggestions FINAL WHERE {condition} AND NOT orphan"
 _BATCH_AT: Final = "toStartOfInterval(cohort_at, INTERVAL 5 MINUTE) AS batch_at"
-_LABELS: Final = "batch_at, app, prompt_name, prompt_version, model, surface"
-_SEGMENT: Final = ("app", "prompt_name", "prompt_version", "model", "surface")
+_SEGMENT: Final = ("app", "prompt_name", "prompt_version", "model", "surface", "language", "context_strategy")
+_LABELS: Final = ", ".join(("batch_at", *_SEGMENT))
 
 _GENERATIONS: Final = f"""
 WITH (bounds, value) -> if(arrayExists(b -> value <= b, bounds),
@@ -96,7 +105,7 @@ WITH (bounds, value) -> if(arrayExists(b -> value <= b, bounds),
 SELECT {_LABELS}, item.1 AS kind, item.2 AS result, count(), sum(item.3)
 FROM
 (
-    SELECT {_BATCH_AT}, app, prompt_name, prompt_version, model, surface, arrayJoin(arrayFilter(i -> i.3 IS NOT NULL, [
+    SELECT {_BATCH_AT}, {", ".join(_SEGMENT)}, arrayJoin(arrayFilter(i -> i.3 IS NOT NULL, [
         ('generation', multiIf(outcome = 'filtered', 'refused', outcome = 'cancelled', 'cancelled',
             outcome != 'failed', 'ok', match(error_type, '(?i)timeout|timed_out'), 'timeout', 'error'),
             toNullable(0.)),
@@ -104,7 +113,8 @@ FROM
         ('tokens', 'output', toFloat64(output_tokens)),
         ('latency', bucket_of({{bounds:Array(Float64)}}, latency_ms / 1000), latency_ms / 1000),
         ('first_token', bucket_of({{bounds:Array(Float64)}}, time_to_first_token_ms / 1000),
-            time_to_first_token_ms / 1000)
+            time_to_first_token_ms / 1000),
+        ('cost', bucket_of({{costs:Array(Float64)}}, toFloat64(cost_usd)), toFloat64(cost_usd))
     ])) AS item
     FROM {_ROWS} AND choice_index = 0
 )
@@ -159,7 +169,12 @@ def count(client: Client, kind: str, app: str, since: datetime, until: datetime)
         return _feedback(client, {"app": app, "since": _text(since), "until": _text(until)})
     scope = Scope(since, until, until + delay_of(kind), _SEGMENT, {"app": [app]}, int(BATCH.total_seconds()))
     if kind == "generation":
-        return _of_rows(client, _GENERATIONS, scope, {"bounds": list(LATENCY_BOUNDS_S)})
+        return _of_rows(client, _GENERATIONS, scope, {"bounds": list(LATENCY_BOUNDS_S), "costs": list(COST_BOUNDS_USD)})
+    if kind == SIGNAL:
+        return [
+            Count(name, at, Labels(*segment), outcome, number)
+            for name, at, segment, outcome, number in signals.count(client, scope)
+        ]
     if kind == "acceptance":
         return _of_rows(client, _ACCEPTANCE, scope, {"attribution_s": int(ATTRIBUTION.total_seconds())})
     horizon_s = int(kind.removeprefix(RETENTION))
@@ -209,7 +224,8 @@ def _counts(
 
 
 _COLUMNS: Final = (
-    *("kind", "source_app", "batch_at", "app", "prompt", "prompt_version", "model", "surface"),
+    *("kind", "source_app", "batch_at", "app", "prompt", "prompt_version", "model", "surface", "language"),
+    "context_strategy",
     *("outcome", "count", "total"),
 )
 
@@ -235,8 +251,8 @@ def store(client: Client, kind: str, app: str, since: datetime, until: datetime,
 def stored(client: Client, kind: str, app: str, since: datetime, until: datetime) -> list[Count]:
     """The kept counts that were closed as `kind`, of one app, from `since` up to and without `until`."""
     query = (
-        "SELECT batch_at, app, prompt, prompt_version, model, surface, kind, outcome, count, total "
-        "FROM quality_batches FINAL WHERE kind IN {kinds:Array(String)} AND source_app = {app:String} "
+        "SELECT batch_at, app, prompt, prompt_version, model, surface, language, context_strategy, kind, outcome, "
+        "count, total FROM quality_batches FINAL WHERE kind IN {kinds:Array(String)} AND source_app = {app:String} "
         "AND batch_at >= {since:DateTime64(3, 'UTC')} AND batch_at < {until:DateTime64(3, 'UTC')} "
         "AND outcome != 'closed'"
     )
@@ -264,9 +280,9 @@ def first_generation_at(client: Client, app: str) -> datetime | None:
 def series(client: Client) -> list[Labels]:
     """Every combination of labels that is kept, the oldest first."""
     query = (
-        "SELECT app, prompt, prompt_version, model, surface FROM quality_batches "
+        "SELECT app, prompt, prompt_version, model, surface, language, context_strategy FROM quality_batches "
         "WHERE outcome != 'closed' AND kind IN ('generation', 'acceptance') "
-        "GROUP BY ALL ORDER BY min(batch_at), 1, 2, 3, 4, 5"
+        "GROUP BY ALL ORDER BY min(batch_at), 1, 2, 3, 4, 5, 6, 7"
     )
     return [Labels(*row) for row in client.query(query)]
 
@@ -302,7 +318,7 @@ def quarantined(client: Client) -> dict[tuple[str, str], int]:
 
 
 def _values(labels: Labels) -> tuple[str, ...]:
-    return labels.app, labels.prompt, labels.prompt_version, labels.model, labels.surface
+    return astuple(labels)
 
 
 def _text(at: datetime) -> str:

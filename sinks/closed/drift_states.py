@@ -1,26 +1,39 @@
-"""What the drift detector reads and keeps: trials and successes per closed batch, and the state of each series."""
+"""What the drift detector reads and keeps: outcomes per closed batch, and the state of each series."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-from keeprate.sinks.closed.batches import BATCH, RETENTION
+from keeprate.sinks.closed import watched
+from keeprate.sinks.closed.batches import BATCH
+from keeprate.sinks.closed.signals import JUDGE
+from keeprate.sinks.closed.watched import Counted, Tally
 from keeprate.sinks.store.clickhouse import Client
 
 Series = tuple[str, str, str, str, str]
-"""App, prompt, prompt version, model and metric: a kind of batch, or generation_error."""
-Counted = tuple[int, int, int, tuple[tuple[str, int, int], ...]]
-"""When a batch began (seconds since the epoch), its trials and its successes, and these by surface: the strata."""
+"""App, prompt, prompt version, model and metric, as `watched` names it."""
 Windows = dict[Series, list[Counted]]
 """By series, in order of time."""
+Tallies = Mapping[tuple[str, str, str, str, str], list[Tally]]
+"""By app, prompt, prompt version, model and kind of batches; in order of time."""
 
-ERRORS: Final = "generation_error"
-_METRIC: Final = f"if(kind = 'generation', '{ERRORS}', kind)"
-_TRIAL: Final = "outcome NOT IN ('closed', 'unknown', 'cancelled')"
-_SUCCESS: Final = "outcome IN ('accepted', 'retained', 'error', 'timeout')"
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a series stands, for whoever asks: the words of docs/observability.md.
+
+    expected: the baseline's rate. trials, successes: of the day before its last batch. detectable: the smallest
+    change for the worse that is found within a day at this traffic, as a part of the rate; None where there is none.
+    """
+
+    name: str = ""
+    expected: float | None = None
+    trials: int = 0
+    successes: int = 0
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -32,13 +45,14 @@ class Kept:
     baseline_day: datetime
     fell: list[list[float]]
     rose: list[list[float]]
+    standing: Standing = Standing()
 
 
 @dataclass(frozen=True)
 class Level:
     """What a series counted: in the day before a time, and in the four weeks before that day.
 
-    batches: how many had trials, ever. trials and successes, now and before.
+    batches: how many had trials, ever. trials and successes, now and before: none of a size, whose bound is not kept.
     """
 
     batches: int
@@ -50,21 +64,16 @@ class Level:
 
 # -1e308 stands for the logarithm of nothing, which JSON and some clients cannot say.
 _NOTHING: Final = -1e308
-
-
-def is_watched(kind: str) -> bool:
-    """Whether batches of a kind have a rate that the detector watches."""
-    return kind in ("acceptance", "generation") or kind.startswith(RETENTION)
+_TRIAL: Final = "outcome NOT IN ('closed', 'unknown', 'cancelled')"
 
 
 def levels(client: Client, now: datetime) -> dict[Series, Level]:
     """The level of every series that has closed batches. Raises StoreError."""
     query = f"""
     WITH batch_at >= {{since:DateTime64(3, 'UTC')}} AS recent,
-        batch_at >= {{reference:DateTime64(3, 'UTC')}} AND NOT recent AS earlier, {_SUCCESS} AS success
-    SELECT app, prompt, prompt_version, model, {_METRIC} AS metric, toUInt64(uniqExactIf(batch_at, count > 0)),
-        toUInt64(sumIf(count, recent)), toUInt64(sumIf(count, recent AND success)),
-        toUInt64(sumIf(count, earlier)), toUInt64(sumIf(count, earlier AND success))
+        batch_at >= {{reference:DateTime64(3, 'UTC')}} AND NOT recent AS earlier
+    SELECT app, prompt, prompt_version, model, kind, toUInt64(uniqExactIf(batch_at, count > 0)),
+        sumMapIf(map(toString(outcome), count), recent), sumMapIf(map(toString(outcome), count), earlier)
     FROM quality_batches FINAL
     WHERE app = source_app AND {_TRIAL} AND batch_at < {{now:DateTime64(3, 'UTC')}}
     GROUP BY ALL
@@ -72,58 +81,82 @@ def levels(client: Client, now: datetime) -> dict[Series, Level]:
     day = timedelta(days=1)
     parameters = {"now": _text(now), "since": _text(now - day), "reference": _text(now - 29 * day)}
     return {
-        (app, prompt, version, model, metric): Level(*map(int, numbers))
-        for app, prompt, version, model, metric, *numbers in client.query(query, parameters)
+        (app, prompt, version, model, metric): Level(number, *_level(metric, recent), *_level(metric, earlier))
+        for app, prompt, version, model, kind, number, recent, earlier in client.query(query, parameters)
+        for metric in watched.names(kind)
     }
 
 
-def windows(client: Client, kind: str, app: str, since: datetime, until: datetime, every: timedelta = BATCH) -> Windows:
-    """The closed batches of one kind and app, by series, from `since` up to and without `until`. Raises StoreError.
+def _level(metric: str, outcomes: Mapping[str, int]) -> tuple[int, int]:
+    successes = watched.named(metric).outcomes
+    return (sum(outcomes.values()), sum(outcomes.get(each, 0) for each in successes)) if successes else (0, 0)
 
-    every: how long a window is; batches of one are added up.
+
+def tallies(
+    client: Client, closed: str, app: str, since: datetime, until: datetime, every: timedelta = BATCH
+) -> Tallies:
+    """The watched batches of one app that close as one kind, from `since` up to and without `until`. Raises StoreError.
+
+    every: how long a window is; batches of one are added up. A stratum is a surface, a language and a context strategy.
     """
     query = f"""
-    SELECT app, prompt, prompt_version, model, {_METRIC} AS metric,
-        toUnixTimestamp(toStartOfInterval(batch_at, INTERVAL {{every_s:UInt32}} SECOND, 'UTC')) AS at_s, surface,
-        sum(count), sumIf(count, {_SUCCESS})
+    SELECT app, prompt, prompt_version, model, kind,
+        toUnixTimestamp(toStartOfInterval(batch_at, INTERVAL {{every_s:UInt32}} SECOND, 'UTC')) AS at_s,
+        concat(surface, '|', language, '|', context_strategy) AS stratum, outcome, sum(count)
     FROM quality_batches FINAL
-    WHERE kind = {{kind:String}} AND source_app = {{app:String}} AND app = source_app
-        AND {_TRIAL}
+    WHERE (kind IN {{kinds:Array(String)}} OR ({{judges:Bool}} AND startsWith(kind, '{JUDGE}')))
+        AND source_app = {{app:String}} AND app = source_app AND {_TRIAL}
         AND batch_at >= {{since:DateTime64(3, 'UTC')}} AND batch_at < {{until:DateTime64(3, 'UTC')}}
     GROUP BY ALL
-    ORDER BY app, prompt, prompt_version, model, metric, at_s, surface
+    ORDER BY app, prompt, prompt_version, model, kind, at_s, stratum, outcome
     """
-    parameters = {"kind": kind, "app": app, "since": _text(since), "until": _text(until)}
-    parameters["every_s"] = str(int(every.total_seconds()))
-    found: Windows = defaultdict(list)
+    found: dict[tuple[str, str, str, str, str], list[Tally]] = defaultdict(list)
+    parameters = {
+        "kinds": list(watched.kinds(closed)),
+        "judges": closed == "signal",
+        "app": app,
+        "since": _text(since),
+        "until": _text(until),
+        "every_s": int(every.total_seconds()),
+    }
     for (*series, at_s), rows in groupby(client.query(query, parameters), key=lambda row: row[:6]):
-        parts = tuple((surface, trials, successes) for *_, surface, trials, successes in rows)
-        whole = sum(trials for _, trials, _ in parts), sum(successes for *_, successes in parts)
-        source, prompt, version, model, metric = series
-        found[source, prompt, version, model, metric].append((at_s, *whole, parts))
+        source, prompt, version, model, kind = series
+        parts = tuple((stratum, outcome, number) for *_, stratum, outcome, number in rows)
+        found[source, prompt, version, model, kind].append((at_s, parts))
     return found
+
+
+_COLUMNS: Final = (
+    *("app", "prompt", "prompt_version", "model", "metric", "last_batch_at", "baseline_day", "fell", "rose"),
+    *("standing", "expected", "trials", "successes", "detectable"),
+)
 
 
 def kept(client: Client) -> dict[Series, Kept]:
     """The last state of every series."""
-    query = """
-    SELECT app, prompt, prompt_version, model, metric, last_batch_at, baseline_day, fell, rose FROM drift_states FINAL
-    """
+    query = f"SELECT {', '.join(_COLUMNS)} FROM drift_states FINAL"
     return {
         (app, prompt, version, model, metric): Kept(
-            (app, prompt, version, model, metric), at.astimezone(UTC), day.astimezone(UTC), list(fell), list(rose)
+            (app, prompt, version, model, metric),
+            at.astimezone(UTC),
+            day.astimezone(UTC),
+            list(fell),
+            list(rose),
+            Standing(*standing),
         )
-        for app, prompt, version, model, metric, at, day, fell, rose in client.query(query)
+        for app, prompt, version, model, metric, at, day, fell, rose, *standing in client.query(query)
     }
 
 
 def keep(client: Client, states: Iterable[Kept]) -> None:
     """Keep states; of one series, that of its latest batch counts."""
-    columns = ("app", "prompt", "prompt_version", "model", "metric", "last_batch_at", "baseline_day", "fell", "rose")
-    rows = [
-        (*each.series, each.last_batch_at, each.baseline_day, _finite(each.fell), _finite(each.rose)) for each in states
-    ]
-    client.insert("drift_states", columns, rows)
+    rows = []
+    for each in states:
+        now = each.standing
+        standing = (now.name, now.expected, now.trials, now.successes, now.detectable)
+        where = (*each.series, each.last_batch_at, each.baseline_day)
+        rows.append((*where, _finite(each.fell), _finite(each.rose), *standing))
+    client.insert("drift_states", _COLUMNS, rows)
 
 
 def _finite(values: list[list[float]]) -> list[list[float]]:

@@ -4,6 +4,7 @@ detector     RA-MSR, with a stated number of days between false alarms
 baseline     what it scores against: a level, a profile over the week, and how far to trust both
 strata       parts of a series that have rates of their own
 odds         rates and their log odds
+detectable   what the detector can see at a traffic, and what it cannot
 predecessor  which version a new one replaces
 evidence     what windows of counts say for a fall or a rise, and the promise that goes with it
 successor    a version that took over, against its predecessor's baseline

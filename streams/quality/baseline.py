@@ -234,7 +234,7 @@ def _cells(
     return {cell: (effect + shift, variance) for cell, (effect, variance) in shrunk.items()}
 
 
-def calibrated(level: float, parts: Sequence[tuple[int, float]], successes: float) -> float:
+def calibrated(level: float, parts: Sequence[tuple[float, float]], successes: float) -> float:
     """The level at which parts, as trials and deviation, are expected to have so many successes; from a first guess."""
     trials = sum(each for each, _ in parts)
     # Half a success and half a failure more: a level exists even where there was none of either.

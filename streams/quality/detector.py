@@ -41,8 +41,8 @@ class Stratum(NamedTuple):
     dispersion: how much more its counts vary than independent trials would; at least 1.
     """
 
-    trials: int
-    successes: int
+    trials: float
+    successes: float
     log_odds: float
     margin: float = 0.0
     dispersion: float = 1.0

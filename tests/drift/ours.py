@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 
 from keeprate.deploy.monitor.drifting import FROZEN_ABOVE, chosen
-from keeprate.sinks.closed.drift_states import Counted, Series, Windows
+from keeprate.sinks.closed.drift_states import Series, Windows
+from keeprate.sinks.closed.watched import Counted
 from keeprate.streams.quality.baseline import DAY_S, HOUR_S, Baseline, Window
 from keeprate.streams.quality.detector import CAP, ODDS_RATIOS, WEIGHTS, Policy
 from tests.drift.worlds import PER_DAY, PER_HOUR, WINDOW_S, Counts, Reals, Traffic

@@ -7,12 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from keeprate.deploy.monitor.closing import close
-from keeprate.deploy.monitor.labels import OTHER, UNKNOWN, Admission, Limits
+from keeprate.deploy.monitor.expected import Expected
+from keeprate.deploy.monitor.labels import OTHER, UNKNOWN, Admission, Limits, fold
 from keeprate.deploy.monitor.totals import Totals
 from keeprate.schemas.events import Event
 from keeprate.sinks.closed import baselines, batches
 from keeprate.sinks.closed.batches import BATCH, Labels, closable_until, delay_of
 from keeprate.sinks.closed.watermarks import Progress, progress
+from keeprate.sinks.reading import counting
+from keeprate.sinks.reading.rates import FEEDBACK, counts_of
+from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client
 from tests.facts import START_MS, Facts
 from tests.reading import load_all, reading
@@ -96,7 +100,7 @@ def test_closing_again_changes_nothing(client: Client) -> None:
     since = START_AT
     until = closable_until("acceptance", LATER)
     counts = batches.count(client, "acceptance", "worked-example", since, until)
-    folded = [each for each in counts if each.labels.app]
+    folded = fold(counts, Admission())
     batches.store(client, "acceptance", "worked-example", since, until, folded)
     assert totals_of(client)["acceptance", "accepted"] == before["acceptance", "accepted"]
 
@@ -244,3 +248,43 @@ def test_baselines_come_from_the_reference_and_a_young_version_inherits(client: 
     kept, computed_at = baselines.kept(client, now - timedelta(days=1))
     assert sorted(kept, key=str) == sorted(rows, key=str)
     assert computed_at == now + timedelta(seconds=1)
+
+
+def test_a_fresh_start_has_its_baselines_as_soon_as_history_is_closed(client: Client) -> None:
+    """Of the whole of it, not of the part that was closed when it first looked, and without waiting for an hour."""
+    now = START_AT + timedelta(days=10)
+    labels = Labels("app", "p", "1", "m", "s")
+    expected = Expected()
+
+    def ratios(closing: bool) -> list[float]:
+        return [sample.value for sample in expected.read(client, now, closing)[0].samples]
+
+    half = START_AT + timedelta(days=4)
+    batches.store(
+        client, "acceptance", "app", START_AT, half, [batches.Count("acceptance", START_AT, labels, "accepted", 400)]
+    )
+    assert ratios(closing=True) == []
+    batches.store(client, "acceptance", "app", half, now, [batches.Count("acceptance", half, labels, "ignored", 400)])
+    assert ratios(closing=False) == [0.5]
+
+
+def test_what_people_and_judges_say_is_counted_with_its_denominator(client: Client) -> None:
+    """Flags and negative feedback of what was displayed, corrections of what was accepted, verdicts of judges."""
+    log = worked_example()
+    load_all(client, log)
+    until = closable_until(batches.SIGNAL, LATER)
+    counts = batches.count(client, batches.SIGNAL, "worked-example", START_AT, until)
+    sums: Counter[tuple[str, str]] = Counter()
+    for each in counts:
+        sums[each.kind, each.outcome] += each.count
+    for kind, rate in (
+        ("flag", "flag_rate"),
+        ("correction", "correction_rate"),
+        ("negative", "negative_feedback_rate"),
+    ):
+        scope = Scope(START_AT, until, until, ["app"], {"app": ["worked-example"]})
+        (row,) = counting.suggestions(client, scope, counts_of(FEEDBACK, (rate,)))
+        quotient = FEEDBACK[rate](row)
+        assert (sums[kind, "yes"], sums[kind, "yes"] + sums[kind, "no"]) == (quotient.numerator, quotient.denominator)
+    judged = [event for event in log if event["type"] == "evaluation" and event["annotator_kind"] == "llm"]
+    assert sum(number for (kind, _), number in sums.items() if kind.startswith("judge_")) <= len(judged)

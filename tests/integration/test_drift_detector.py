@@ -55,11 +55,11 @@ def test_a_fall_is_found_and_dated(client: Client) -> None:
     close(client, START_AT, FALL_AT, 6)
     detector = Detector()
     steady = detected(client, detector)
-    assert steady.standing(detector.policy) == "own"
+    assert steady.stage(detector.policy) == "own"
     assert max(steady.ratio("fell", detector.policy), steady.ratio("rose", detector.policy)) < 0.1
     close(client, FALL_AT, FALL_AT + timedelta(hours=3), 3)
     fallen = detected(client, detector)
-    assert fallen.standing(detector.policy) == "alarm"
+    assert fallen.stage(detector.policy) == "alarm"
     assert fallen.ratio("rose", detector.policy) < 1
     samples = {family.name: family.samples for family in gauges(detector)}
     (change,) = samples["keeprate_drift_change_timestamp_seconds"]
@@ -82,9 +82,9 @@ def test_another_mix_of_surfaces_is_no_fall(client: Client) -> None:
     batches.store(client, "acceptance", "app", START_AT, end, counts)
     detector = Detector()
     watched = detected(client, detector)
-    assert watched.standing(detector.policy) == "own"
+    assert watched.stage(detector.policy) == "own"
     assert watched.baseline is not None
-    assert set(watched.baseline.strata) == {"chat", "editor"}
+    assert set(watched.baseline.strata) == {"chat||", "editor||"}
     assert max(watched.ratio("fell", detector.policy), watched.ratio("rose", detector.policy)) < 0.1
 
 
@@ -122,7 +122,7 @@ def test_a_suspected_change_is_not_learnt(client: Client) -> None:
     close(client, FALL_AT, FALL_AT + timedelta(days=7), 3)
     detector = Detector()
     fallen = detected(client, detector)
-    assert fallen.standing(detector.policy) == "alarm"
+    assert fallen.stage(detector.policy) == "alarm"
     assert fallen.baseline_day == FALL_AT.replace(hour=0)
 
 
@@ -140,6 +140,6 @@ def test_a_young_version_inherits_and_an_unknown_prompt_waits(client: Client) ->
     batches.store(client, "acceptance", "app", end - timedelta(days=2), end, counts)
     detector = Detector()
     detector.refresh(client)
-    standings = {series[1:3]: each.standing(detector.policy) for series, each in detector.watched.items()}
+    standings = {series[1:3]: each.stage(detector.policy) for series, each in detector.watched.items()}
     assert standings[("p", "2")] == "inherited"
     assert standings[("q", "1")] == "warming"

@@ -98,6 +98,27 @@ _STATES: Final = (
         width=12,
     ),
     rows(
+        "What would be seen within a day",
+        "The smallest change for the worse, as a part of the expected rate. Infinite: too young, or too little of it.",
+        Ask(largest(monitor.DRIFT_DETECTABLE, _BY)),
+        {**_HEADINGS, "Value": "part"},
+        width=12,
+    ),
+    rows(
+        "The last day",
+        "The rate of the day before each series' last batch.",
+        Ask(largest(monitor.DRIFT_CURRENT, _BY)),
+        {**_HEADINGS, "Value": "rate"},
+        width=12,
+    ),
+    rows(
+        "Series",
+        "The thousand busiest are exported, and those in alarm; all are scored.",
+        Ask(largest(monitor.DRIFT_SERIES, ("exported",))),
+        {"exported": "exported", "Value": "series"},
+        width=12,
+    ),
+    rows(
         "How much counts vary",
         "Against independent events; evidence is divided by it.",
         Ask(largest(monitor.DRIFT_DISPERSION, _BY)),

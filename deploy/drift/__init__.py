@@ -1,0 +1,1 @@
+"""What the drift detector watches, as a list to read."""
