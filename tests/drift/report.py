@@ -8,6 +8,7 @@ from typing import Final
 from rich.table import Table
 
 from tests.bench import machine
+from tests.drift import plot
 from tests.drift.measures import VOLUMES, Delay
 from tests.drift.plan import Found, delay, places
 from tests.drift.rivals import TOLD
@@ -35,6 +36,7 @@ def into_docs(path: Path, found: Found, rows: Sequence[Row]) -> None:
     _, _, after = rest.partition(END)
     parts = [f"### {title}\n\n{_markdown(cells)}" for title, cells in _tables(found, rows)]
     path.write_text(f"{before}{BEGIN}\n{_made(found)}\n\n" + "\n\n".join(parts) + f"\n{END}{after}", "utf-8")
+    plot.PICTURE.write_text(plot.svg(path.read_text("utf-8")), "utf-8")
 
 
 def _tables(found: Found, rows: Sequence[Row]) -> list[tuple[str, Cells]]:

@@ -5,6 +5,7 @@ import pytest
 
 from keeprate.streams.quality.baseline import fit
 from keeprate.streams.quality.detector import Policy, State, evidence_ratio, score
+from tests.drift import plot
 from tests.drift.ours import Fleet, counted, hourly
 from tests.drift.outside import covering, f1
 from tests.drift.rivals import episodes, focus, threshold
@@ -72,3 +73,13 @@ def test_labels_and_changes_are_compared_as_in_the_benchmark_that_made_them() ->
     assert f1(labels, []) == pytest.approx(2 * 1 * 0.5 / 1.5)
     assert covering({"one": [50]}, [], 100) == pytest.approx(0.5)
     assert f1(labels, [90]) < f1(labels, [])
+
+
+def test_the_plot_is_that_of_the_documented_numbers() -> None:
+    """docs/drift-delay.svg, drawn anew from the table; a rival that never alarms has no point there."""
+    page = plot.PAGE.read_text("utf-8")
+    assert plot.PICTURE.read_text("utf-8") == plot.svg(page)
+    found = plot.rivals(page)
+    assert next(iter(found)) == "Keeprate"
+    assert all(found["Keeprate"][0])
+    assert None in found["PSI, 1 h"][0]
