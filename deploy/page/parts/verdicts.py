@@ -11,9 +11,9 @@ from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection
 from keeprate.deploy.why import words
 from keeprate.deploy.why.explaining import explain, of_release
-from keeprate.sinks.closed import drift_states
+from keeprate.sinks.closed import drift_states, watched
 from keeprate.sinks.closed.batches import RETENTION
-from keeprate.sinks.closed.drift_states import ERRORS, Kept
+from keeprate.sinks.closed.drift_states import Kept
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.store.clickhouse import to_ms
 from keeprate.streams.quality.detector import SIDES, Policy, Side, changed_at, evidence_ratio
@@ -21,7 +21,7 @@ from keeprate.streams.quality.detector import SIDES, Policy, Side, changed_at, e
 KEPT_S: Final = 60.0
 EXPLAINED: Final = {"acceptance": "acceptance_rate", "retention": "retention", "correction": "correction_rate"}
 """The metrics of releases that the page explains, by their names there."""
-_BEHIND: Final = {"acceptance": "accepted", ERRORS: "failed"}
+_BEHIND: Final = {"acceptance": "accepted", "generation_error": "failed"}
 
 
 def where(reads: Reads, selection: Selection) -> Json:
@@ -74,7 +74,7 @@ def _alarm(ratio: float, state: Kept, side: Side) -> Json:
     since = changed_at(evidence_of(state.fell if side == "fell" else state.rose))
     return series_json(state) | {
         "side": side,
-        "is_harm": (side == "rose") == (state.series[4] == ERRORS),
+        "is_harm": side == watched.named(state.series[4]).bad,
         "since": to_ms(datetime.fromtimestamp(since, UTC)),
         "evidence": ratio,
     }
