@@ -242,6 +242,8 @@ def _configured(app: Starlette, settings: CollectorSettings) -> uvicorn.Config:
         lifespan="on",
         access_log=False,
         log_level="warning",
+        # Through this process' own log, whatever its format is.
+        log_config=None,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,

@@ -116,6 +116,15 @@ def test_no_process_may_more_than_it_needs() -> None:
         assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"]) == (False, False)
 
 
+def test_topics_and_tables_are_there_before_what_needs_them() -> None:
+    """Before an install that waits, and with nothing that the install itself makes."""
+    jobs = [each for each in rendered(LEAST) if each["kind"] == "Job"]
+    hooks = [each["metadata"]["annotations"] for each in jobs]
+    assert [each["helm.sh/hook"] for each in hooks] == ["pre-install,pre-upgrade"] * 2
+    assert [each["helm.sh/hook-weight"] for each in hooks] == ["0", "1"]
+    assert all("serviceAccountName" not in each["spec"]["template"]["spec"] for each in jobs)
+
+
 def test_workers_keep_their_names_and_their_disks() -> None:
     """Static membership goes by the pod's name, which a StatefulSet keeps."""
     (worker,) = (each for each in rendered(LEAST) if each["kind"] == "StatefulSet")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from keeprate.deploy.commands import logs
 from keeprate.deploy.settings import from_environment
 
 _MIB = 1 << 20
@@ -56,6 +57,7 @@ def collector(
         from keeprate.producers.collector.settings import CollectorSettings
     except ModuleNotFoundError as error:
         raise SystemExit(f"keeprate collector needs {error.name}: pip install 'keeprate[collector]'") from None
+    logs.start("WARNING")
     settings = from_environment(brokers)
     try:
         serve(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from keeprate.deploy import settings
+from keeprate.deploy.commands import logs
 
 
 def page(
@@ -33,6 +34,7 @@ def page(
     from keeprate.deploy.page.app import page as application
     from keeprate.deploy.page.source import Source
 
+    logs.start("WARNING")
     url = settings.from_environment(store=store_url).reader_url
     if not _is_loopback(host):
         typer.secho(f"keeprate page: {host} is not loopback, and the page has no login", fg="yellow", err=True)
@@ -41,7 +43,7 @@ def page(
     typer.echo(f"the page is at http://{f'[{host}]' if ':' in host else host}:{port}", err=True)
     app = application(Source(url), hosts)
     # No websockets: nothing here speaks them, and a library for them need not be loaded.
-    uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False, ws="none")
+    uvicorn.run(app, host=host, port=port, log_level="warning", log_config=None, server_header=False, ws="none")
 
 
 def _log_readings() -> None:

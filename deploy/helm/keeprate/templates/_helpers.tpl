@@ -96,7 +96,9 @@ app.kubernetes.io/component: {{ .component }}
 # A service named keeprate-… would make variables that look like settings.
 enableServiceLinks: false
 automountServiceAccountToken: false
+{{- if not .hook }}
 serviceAccountName: {{ .root.Release.Name }}
+{{- end }}
 terminationGracePeriodSeconds: 40
 securityContext: {{ toJson $v.podSecurityContext }}
 {{- with $v.imagePullSecrets }}
