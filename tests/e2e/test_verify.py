@@ -1,8 +1,6 @@
 """`keeprate verify` on a pipeline of real processes: silent while it works, and loud about each fault."""
 
 import json
-import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,9 @@ from urllib.request import urlopen
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from typer.testing import CliRunner
 
+from keeprate.deploy.commands.tree import app
 from keeprate.deploy.local.process import ChildProcess, free_port
 from keeprate.deploy.local.stack import keeprate
 from keeprate.producers import Keeprate
@@ -32,15 +32,8 @@ def emit(pipeline: Pipeline, log: list[Event]) -> None:
 
 
 def verify(pipeline: Pipeline, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        keeprate("verify", "--json", "--settled-s", "0", *arguments),
-        env=os.environ | pipeline.env,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
+    done = CliRunner().invoke(app, ["verify", "--json", "--settled-s", "0", *arguments], env=pipeline.env)
+    assert done.exit_code == code, done.output
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -271,6 +271,8 @@ class ContentTrial:
         self.found.duplicated += [f"{at} is {count} rows" for at, count in rows.items() if count > 1]
         self.found.duplicated += self._listed_twice(store)
         for at, value in self.sources().items():
+            if at in rows and (reason := _refusal(value)):
+                self.found.unaccounted.append(f"a row, though it is refused: {at} {reason}")
             if at not in rows and at not in letters and _identity_of(value) not in identities:
                 self.found.lost.append(f"{at} {self._placed.get(at, 'innocent')}: {(value or b'')[:200]!r}")
         own = {self.prefix + topic.name for topic in SOURCES}
@@ -370,6 +372,15 @@ def _explained(finding: Mapping[str, str], sources: Mapping[At, bytes | None]) -
         topic, partition, first, last = gap.groups()
         return not any((topic, int(partition), at) in sources for at in range(int(first), int(last) + 1))
     return False
+
+
+def _refusal(value: bytes | None) -> str:
+    """Why the gate, which is whole in this process, does not take a record; nothing where it does."""
+    try:
+        decode(value)
+    except ContractError as error:
+        return str(error)
+    return ""
 
 
 def _identity_of(value: bytes | None) -> tuple[str, str, str, str] | None:
