@@ -226,7 +226,8 @@ def test_alerts_come_once_say_what_and_resolve(stack: Stack, story: Story) -> No
     until(lambda: ("KeeprateQualityDrift", "support") in stack.names("resolved"), "the end of support's")
     until(lambda: stack.release("v5", "resolved") is not None, "the end of v5's")
     fired = {(name, app) for name, app in stack.names("firing") if name != "KeeprateReleaseBetter"}
-    assert fired == {("KeeprateReleaseWorse", "editor"), ("KeeprateQualityDrift", "support")}
+    assert fired >= {("KeeprateReleaseWorse", "editor"), ("KeeprateQualityDrift", "support")}
+    assert {app for _, app in fired} == {"editor", "support"}
     times = Counter(each.fingerprint for each in stack.told("firing") if "Release" in each.labels["alertname"])
     assert set(times.values()) == {1}, times
     assert "2.2" not in {each.labels.get("prompt_version") for each in stack.told("firing")}
