@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from keeprate.deploy.page import answers, documents, happenings
 from keeprate.deploy.page.exploring import addresses, listed, sheet
 from keeprate.deploy.page.files import Files, charts, charts_name
-from keeprate.deploy.page.parts import more, verdicts, why
+from keeprate.deploy.page.parts import health, more, verdicts, versions, why
 from keeprate.deploy.page.parts.released import releases
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
@@ -75,6 +75,9 @@ PARTS: Final[Mapping[str, Question]] = {
     "alarms": verdicts.alarms,
     "more": more.more,
     "suggestions": listed.suggestions,
+    "versions": versions.versions,
+    "accounts": health.accounts,
+    "drift": health.drift,
 }
 """What can be asked of a selection, each by itself."""
 
@@ -84,6 +87,8 @@ SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
     "explanation": ("status", "why"),
     "overview": ("where", "alarms", "more"),
     "explore": ("status", "suggestions"),
+    "versions_screen": ("status", "versions"),
+    "health": ("accounts", "drift"),
 }
 """What a page asks for at once: parts as of one time, which share the rows that they need."""
 
@@ -99,6 +104,8 @@ OWN: Final[Mapping[str, Sequence[str]]] = {
     "explanation": why.OWN,
     "suggestions": listed.OWN,
     "explore": listed.OWN,
+    "versions": versions.OWN,
+    "versions_screen": versions.OWN,
 }
 """The parameters that only some questions have."""
 

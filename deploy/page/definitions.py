@@ -84,6 +84,36 @@ DEFINITIONS: Final = {
         "since it was released. In brackets is the interval of the difference; it holds however often you look. All "
         "metrics and horizons: keeprate releases.",
     ),
+    "judged": Definition(
+        "Releases in every metric",
+        "judged",
+        "Each release against what it replaced, since it was released. The interval of the difference holds at 95 % "
+        "however often you look. The last column is how long it takes until a version a tenth worse would be seen.",
+    ),
+    "funnels": Definition(
+        "From request to kept",
+        "funnels",
+        "For each of them: requests, shown, accepted, and mostly still there after the chosen time. Bars are shares of "
+        "the requests.",
+    ),
+    "multiples": Definition(
+        "Side by side, part by part",
+        "parts",
+        "The same rate in each part of the traffic, on one scale. The dark stripe is the 95 % interval: where two of "
+        "them overlap widely, the difference may be chance.",
+    ),
+    "accounts": Definition(
+        "What became of every record",
+        "accounts",
+        "Of each topic: records that became rows, that are dead letters, and that were filtered. The ledger's ranges "
+        "must follow each other without a gap and count every offset.",
+    ),
+    "drift": Definition(
+        "What is watched",
+        "drift",
+        "Every series of closed batches, and how much speaks for a change in it: an alarm at 100 %. From a tenth on it "
+        "is suspected, and its baseline learns no more.",
+    ),
     "alarms": Definition(
         "Alarms",
         "alarms",

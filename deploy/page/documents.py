@@ -36,6 +36,7 @@ class Document:
 
 DOCUMENTS: Final = (
     Document("overview", "", "Overview", "screen", ("horizon", "by")),
+    Document("versions", "versions", "Versions", "versions_screen", ("horizon",)),
     Document("why", "why", "Why", "explanation", ("horizon",)),
     Document("suggestions", "suggestions", "Suggestions", "explore", ("horizon",)),
     Document("operations", "operations", "Operations", "operations"),
@@ -61,6 +62,7 @@ def html(document: Document) -> str:
             asks=document.asks,
             uses=" ".join(document.uses),
             title=escape(f"{document.title} · Keeprate"),
+            heading=escape(document.title),
             entry=f"{document.name}.js",
             preloads="\n".join(f'<link rel="modulepreload" href="{name}">' for name in modules),
             links="".join(_link(each, each == document) for each in DOCUMENTS),

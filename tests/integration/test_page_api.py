@@ -473,3 +473,27 @@ def test_what_explains_two_periods_is_the_difference_of_the_key_numbers(api: Tes
     for cut in why["cuts"]:
         assert sum(each["new"]["denominator"] for each in cut["values"]) == why["new"]["denominator"]
     assert api.get("/api/summary", params={"release": "periods"}).status_code == 400
+
+
+def test_versions_are_the_comparison_by_two_cuts(api: TestClient) -> None:
+    """Whole, and part by part: the same numbers as side by side on the overview."""
+    chosen: dict[str, Any] = {"period": "7d", "app": "editor", "horizon": 600}
+    found = _get(api, "versions", split="language", **chosen)
+    assert found["whole"] == _get(api, "compare", by="prompt_version", **chosen)
+    assert found["parts"] == _get(api, "compare", by="prompt_version,language", **chosen)
+    refused = api.get("/api/versions", params={"component": "user"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "bad_request")
+
+
+def test_operations_tell_what_the_ledger_and_the_detector_know(api: TestClient, reader: Client) -> None:
+    """A gap in the ledger is a finding, and a store whose batches nobody closed watches nothing."""
+    assert _get(api, "drift") == {"enough": 300, "rows": []}
+    columns = ("sink", "topic", "partition", "first_offset", "last_offset", "rows", "dead_letters", "stored_at")
+    ranges = [(0, 9, 10, 0), (12, 14, 2, 1)]
+    rows = [("sink", "keeprate.feedback", 0, *each, NOW - timedelta(hours=1)) for each in ranges]
+    reader.insert("ledger", columns, rows)
+    found = _get(api, "accounts")
+    assert {each["topic"]: each["ok"] for each in found["hops"]} == {"keeprate.feedback": 12}
+    assert (found["ledger"]["ranges"], found["ledger"]["offsets"]) == (2, 13)
+    (finding,) = found["ledger"]["findings"]
+    assert "12-14" in finding

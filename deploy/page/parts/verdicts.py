@@ -13,7 +13,7 @@ from keeprate.deploy.why import words
 from keeprate.deploy.why.explaining import explain, of_release
 from keeprate.sinks.closed import drift_states, watched
 from keeprate.sinks.closed.batches import RETENTION
-from keeprate.sinks.closed.drift_states import Kept
+from keeprate.sinks.closed.drift_states import Kept, Series
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.store.clickhouse import to_ms
 from keeprate.streams.quality.detector import SIDES, Policy, Side, changed_at, evidence_ratio
@@ -47,7 +47,7 @@ def alarms(reads: Reads, selection: Selection) -> Json:
         (ratio, state, side)
         for state in kept.values()
         for side in SIDES
-        if _is_chosen(state, selection) and (ratio := ratio_of(state, side)) >= 1
+        if is_chosen(state.series, selection) and (ratio := ratio_of(state, side)) >= 1
     ]
     found.sort(key=lambda each: -each[0])
     return {"rows": [_alarm(*each) for each in found]}
@@ -58,9 +58,9 @@ def ratio_of(state: Kept, side: Side) -> float:
     return evidence_ratio(evidence_of(state.fell if side == "fell" else state.rose), Policy())
 
 
-def series_json(state: Kept) -> Json:
+def series_json(series: Series) -> Json:
     """What a series is of."""
-    app, prompt, version, model, metric = state.series
+    app, prompt, version, model, metric = series
     return {"app": app, "prompt": prompt, "prompt_version": version, "model": model, "metric": _named(metric)}
 
 
@@ -72,7 +72,7 @@ def _named(metric: str) -> str:
 
 def _alarm(ratio: float, state: Kept, side: Side) -> Json:
     since = changed_at(evidence_of(state.fell if side == "fell" else state.rose))
-    return series_json(state) | {
+    return series_json(state.series) | {
         "side": side,
         "is_harm": side == watched.named(state.series[4]).bad,
         "since": to_ms(datetime.fromtimestamp(since, UTC)),
@@ -80,7 +80,8 @@ def _alarm(ratio: float, state: Kept, side: Side) -> Json:
     }
 
 
-def _is_chosen(state: Kept, selection: Selection) -> bool:
-    app, prompt, version, model, _ = state.series
+def is_chosen(series: Series, selection: Selection) -> bool:
+    """Whether a series is of the selection, as far as it knows the dimensions."""
+    app, prompt, version, model, _ = series
     own = {"app": app, "prompt_name": prompt, "prompt_version": version, "model": model}
     return all(own[name] in values for name, values in selection.only.items() if name in own)

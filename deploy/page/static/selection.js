@@ -5,6 +5,7 @@ const SHARED = { app: "", environment: "", period: "7d", horizon: "" };
 /** What the server is asked besides, each where the page's question knows it: see ASKED. */
 const OWN = {
   overview: { by: "prompt_version", metric: "", variant: "observed", kind: "", focus: "", sort: "shown", descending: "1" },
+  versions: { component: "prompt_version", split: "language", metric: "" },
   why: { metric: "", release: "" },
   suggestions: { fate: "", signal: "", text: "", order: "newest", open: "" },
   operations: {},

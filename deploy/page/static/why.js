@@ -69,7 +69,7 @@ function drawCut({ name, mix, values }, meta, choose) {
     "section",
     { class: "panel", "aria-labelledby": id },
     h("div", { class: "panel-head" }, h("h2", { id, text: `By ${text}` })),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": id },
+    h("div", { class: "scroll", tabindex: "0", role: "group", "aria-labelledby": id },
       h("table", { class: "cut" },
         h("thead", {}, h("tr", {}, ...[text, "Moved", "Before", "After", "Share"].map((each) => h("th", { scope: "col", text: each })))),
         h("tbody", {}, ...values.map((each) => row(each, choose))))),

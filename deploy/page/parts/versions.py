@@ -1,0 +1,63 @@
+"""Versions, models or strategies of context side by side: rates and funnels, by a second cut too, and verdicts."""
+
+from dataclasses import replace
+from typing import Final
+
+from keeprate.deploy.page import answers
+from keeprate.deploy.page.answers import Json
+from keeprate.deploy.page.parts import released
+from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.selection import DIMENSIONS, Selection, SelectionError
+from keeprate.deploy.releases import words
+from keeprate.sinks.closed.release_verdicts import KeptVerdict
+from keeprate.sinks.store.clickhouse import to_ms
+
+OWN: Final = ("component", "split")
+COMPONENTS: Final = ("prompt_version", "model", "context_strategy")
+
+
+def versions(reads: Reads, selection: Selection) -> Json:
+    """The versions, the same by a second dimension, and what releases came to in every metric."""
+    component = _one_of("component", selection, COMPONENTS)
+    split = _one_of(
+        "split", selection, tuple(name for name in ("language", *DIMENSIONS) if name not in ("", component))
+    )
+    return {
+        "component": component,
+        "components": [{"value": name, "text": DIMENSIONS[name]} for name in COMPONENTS],
+        "split": split,
+        "splits": [{"value": name, "text": text} for name, text in DIMENSIONS.items() if name not in ("", component)],
+        "whole": answers.compare(reads, replace(selection, by=(component,))),
+        "parts": answers.compare(reads, replace(selection, by=(component, split))),
+        "judged": [_judged(each) for each in released.verdicts(reads, selection) if each.component == component],
+    }
+
+
+def _one_of(name: str, selection: Selection, offered: tuple[str, ...]) -> str:
+    value = selection.own(name) or offered[0]
+    if value not in offered:
+        raise SelectionError(f"{name}: {value[:60]!r} is not offered; choose from {', '.join(offered)}")
+    return value
+
+
+def _judged(kept: KeptVerdict) -> Json:
+    return {
+        "release": released.key(kept),
+        "app": kept.app,
+        "family": kept.family,
+        "version": kept.version,
+        "predecessor": kept.predecessor,
+        "released_at": to_ms(kept.released_at),
+        "metric": kept.metric,
+        "title": words.metric_name(kept),
+        "horizon_s": kept.horizon_s,
+        "method": kept.method,
+        "new": {"numerator": kept.new_successes, "denominator": kept.new_trials},
+        "old": {"numerator": kept.old_successes, "denominator": kept.old_trials},
+        "difference": kept.difference,
+        "low": kept.low,
+        "high": kept.high,
+        "verdict": kept.verdict,
+        "days_left": kept.days_left,
+        "sees_in": words.time_left(kept.days_left),
+    }

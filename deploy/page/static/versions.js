@@ -1,0 +1,87 @@
+// Versions side by side: what each release came to, a funnel of each version, and small multiples by a second cut.
+
+import { byId, h, options, reconcile, segments } from "./dom.js";
+import { count, horizon, interval, named, percent, points, time } from "./format.js";
+import { run } from "./loop.js";
+import { styleOf, swatch } from "./palette.js";
+import { term } from "./tip.js";
+import { drawVitals } from "./vitals.js";
+
+const TONES = { worse: "negative", better: "positive", same: "neutral", not_yet: "neutral" };
+const VERDICTS = { worse: "▼ worse", better: "▲ better", same: "= the same", not_yet: "… not yet" };
+
+/** Draws /api/versions: `judged` rows, `whole` and `parts` as /api/compare has them. */
+function drawVersions(versions, { chosen, meta, choose }) {
+  for (const [id, name] of [["judged-title", "judged"], ["funnels-title", "funnels"], ["parts-title", "multiples"]]) {
+    if (!byId(id).firstChild) byId(id).replaceChildren(term(name));
+  }
+  segments(byId("pick-component"), "component", versions.components, versions.component, (component) => choose({ component }));
+  const split = byId("pick-split");
+  options(split, versions.splits, versions.split);
+  split.onchange = () => choose({ split: split.value });
+  const metric = chosen.metric || meta.metric;
+  segments(byId("pick-metric"), "metric", meta.metrics.map((name) => ({ value: name, text: meta.definitions[name].short })), metric, (name) => choose({ metric: name }));
+  byId("judged-nothing").hidden = versions.judged.length > 0;
+  reconcile(byId("judged").tBodies[0], versions.judged, (row) => `${row.release} ${row.metric} ${row.horizon_s}`, judged);
+  const { by } = versions.whole;
+  reconcile(byId("funnels"), versions.whole.groups.map((group) => ({ ...group, by, horizon_s: versions.whole.horizon_s })), (group) => group.name, funnel);
+  reconcile(byId("parts"), multiples(versions, metric), (each) => each.value, multiple);
+}
+
+function judged(row) {
+  const known = row.difference !== null;
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, `${row.version} after ${row.predecessor}`, h("span", { class: "block soft", text: `${[row.app, row.family].filter(Boolean).join(" · ")}, since ${time(row.released_at)}` })),
+    h("td", { text: row.title }),
+    h("td", {}, h("span", { class: `chip ${TONES[row.verdict]}`, text: VERDICTS[row.verdict] })),
+    h("td", {}, h("strong", { text: known ? points(row.difference) : "–" }), h("span", { class: "block soft", text: known ? `${points(row.low)} to ${points(row.high)}` : "" })),
+    side(row.new),
+    side(row.old),
+    h("td", { text: row.sees_in }),
+  );
+}
+
+const side = ({ numerator, denominator }) => h("td", {}, percent(denominator ? numerator / denominator : null), h("span", { class: "block soft", text: `of ${count(denominator)}` }));
+
+function funnel({ name, by, opportunities, shown, accepted, rates, coverage, horizon_s }) {
+  const kept = rates.retention;
+  const steps = [
+    ["Requests", opportunities, null],
+    ["Shown", shown, null],
+    ["Accepted", accepted, rates.acceptance_rate],
+    [`Kept ${horizon(horizon_s)}`, kept.numerator, kept],
+  ];
+  return h(
+    "article",
+    {},
+    h("h3", {}, swatch(styleOf(name, by)), ` ${named(name)}`),
+    ...steps.map(([text, number, rate]) => h("div", { class: "mini" }, h("span", { text }), h("strong", { text: count(number) }), h("span", { class: "soft", text: rate?.value == null ? "" : `${percent(rate.value)} (${interval(rate)})` }), h("span", { class: "share-bar", "aria-hidden": "true", vars: { "--share": `${opportunities ? (100 * number) / opportunities : 0}%` } }))),
+    h("p", { class: "soft block", text: coverage === null ? "nothing was looked at again" : `coverage ${percent(coverage)} of those old enough` }),
+  );
+}
+
+/** For each value of the second cut, the versions that have it, on one scale for all. */
+function multiples({ parts, component, split }, metric) {
+  const groups = parts.groups.filter((group) => group.rates[metric].value !== null);
+  const top = Math.max(0.01, ...groups.filter((group) => group.rates[metric].denominator >= 20).map((group) => group.rates[metric].high));
+  const values = [...new Set(groups.map((group) => group.dimensions[split] ?? ""))];
+  const label = ({ dimensions }) => Object.entries(dimensions).filter(([name]) => name !== split).map(([, value]) => value).join(" · ");
+  return values.map((value) => ({
+    value,
+    rows: groups.filter((group) => (group.dimensions[split] ?? "") === value).map((group) => ({ name: label(group), by: component, top, rate: group.rates[metric] })).sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true })),
+  }));
+}
+
+function multiple({ value, rows }) {
+  const place = (each, top) => `${100 * Math.min(1, each / top)}%`;
+  return h(
+    "article",
+    {},
+    h("h3", { text: named(value) }),
+    ...rows.map(({ name, top, rate }) => h("div", { class: "mini", title: `${count(rate.numerator)} of ${count(rate.denominator)}` }, h("span", { text: named(name) }), h("strong", { text: percent(rate.value) }), h("span", { class: "soft", text: interval(rate) }), h("span", { class: "rate-bar", "aria-hidden": "true", vars: { "--at": place(rate.value, top), "--low": place(rate.low, top), "--high": place(rate.high, top) } }))),
+  );
+}
+
+run({ questions: { versions_screen: { status: drawVitals, versions: drawVersions } } });
