@@ -1,19 +1,19 @@
 """The rows behind an answer. Requests share them: what differs only in how rows are shown is one query."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
 from keeprate.deploy.page.recent import Recent, Value
 from keeprate.deploy.page.selection import ERAS_OF, Selection, Span
-from keeprate.sinks.reading import queries
+from keeprate.sinks.reading import queries, splitting
 from keeprate.sinks.reading.counting import Counts
+from keeprate.sinks.reading.hours import Known
 from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.rates import ACCEPTANCE, FEEDBACK, RETENTION, counts_of
-from keeprate.sinks.reading.scope import DIMENSIONS
+from keeprate.sinks.reading.scope import DIMENSIONS, Scope
 from keeprate.sinks.store.clickhouse import Client
 
 REQUESTS: Final = "shown_rate"
@@ -36,6 +36,7 @@ class Reads:
     client: Client
     now: datetime
     recent: Recent
+    summed: dict[Hashable, Known] = field(default_factory=dict)
 
     def rates(self, view: View, selection: Selection, span: Span) -> list[Rate]:
         """The page's metrics of one view; of retention, at every horizon."""
@@ -49,7 +50,9 @@ class Reads:
     def counts(self, selection: Selection, span: Span) -> list[Counts]:
         """What all that the page shows of suggestions is made of."""
         scope = selection.all_spans(self.now, in_buckets=True)
-        rows = self._kept("counts", selection, lambda: queries.counted(self.client, scope, _COUNTS))
+        rows = self._kept(
+            "counts", selection, lambda: queries.counted(self.client, scope, _COUNTS, self._summed(scope))
+        )
         return self._of(span, selection, rows)
 
     def at_horizons(self, selection: Selection, span: Span) -> list[Counts]:
@@ -57,12 +60,22 @@ class Reads:
         # Over time, each bucket has every horizon: that is asked where it is shown, and the other spans with it.
         in_buckets = span == "over_time" or selection.metric == "retention"
         scope = selection.all_spans(self.now, in_buckets)
-        ask = partial(queries.counted_at_horizons, self.client, scope, _COUNTS_AT_HORIZONS)
+
+        def ask() -> list[Counts]:
+            return queries.counted_at_horizons(self.client, scope, _COUNTS_AT_HORIZONS, self._summed(scope))
+
         return self._of(span, selection, self._kept(f"horizons {in_buckets}", selection, ask))
 
     def fact(self, name: str, key: Hashable, ask: Callable[[], Value], keep_s: float = BRIEFLY_S) -> Value:
         """A read of single facts, shared for a moment."""
         return self.recent.get((name, key), ask, keep_s)
+
+    def _summed(self, scope: Scope) -> Known:
+        """What is summed of the span, asked once a request."""
+        key = (scope.since, tuple(scope.only.get("app", ())), "user" in (*scope.by, *scope.only))
+        if key not in self.summed:
+            self.summed[key] = splitting.known(self.client, scope)
+        return self.summed[key]
 
     def _kept(self, name: str, selection: Selection, ask: Callable[[], list[Counts]]) -> list[Counts]:
         if selection.of_nobody:

@@ -19,6 +19,7 @@ from keeprate.sinks.closed import signals
 from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.hours import FINAL
 from keeprate.sinks.reading.scope import GRACE_S, Scope
+from keeprate.sinks.reading.splitting import maturity_ms
 from keeprate.sinks.store.clickhouse import Client
 
 BATCH: Final = timedelta(minutes=5)
@@ -78,7 +79,7 @@ def delay_of(kind: str) -> timedelta:
         return timedelta(seconds=signals.SETTLES_S) + LATENESS
     if kind.startswith(RETENTION):
         horizon_s = int(kind.removeprefix(RETENTION))
-        return ATTRIBUTION + timedelta(milliseconds=counting.maturity_ms(horizon_s, GRACE_S * 1000))
+        return ATTRIBUTION + timedelta(milliseconds=maturity_ms(horizon_s, GRACE_S * 1000))
     return LATENESS
 
 

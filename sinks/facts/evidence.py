@@ -5,19 +5,23 @@ was delivered twice is one row here too, without the cost of FINAL over the whol
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from keeprate.sinks.facts.dead_letters import ENTRIES
+from keeprate.sinks.reading import counting
+from keeprate.sinks.reading.counting import Counts
 from keeprate.sinks.reading.hours import FINAL
-from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.reading.scope import HOUR_MS, Scope
 from keeprate.sinks.store.clickhouse import Client
 
 FEEDBACK_KINDS: Final = ("flag", "vote", "edit")
 _RATE_OVER = timedelta(minutes=1)
 _LAG_OVER = timedelta(minutes=15)
+_DAY_S: Final = 86_400
 _WHERE_KEPT: Final = (
     "(empty({apps:Array(String)}) OR app IN {apps:Array(String)}) "
     "AND (empty({environments:Array(String)}) OR environment IN {environments:Array(String)})"
@@ -132,12 +136,33 @@ def apps(client: Client) -> frozenset[str]:
 
 def orphans(client: Client, since: datetime, until: datetime, apps: Sequence[str] = ()) -> list[Orphans]:
     """Apps with feedback in [since, until) whose generation has not arrived, the most orphans first."""
-    query = (
-        "SELECT app, countIf(orphan) AS orphaned, count(), minIf(cohort_at, orphan) FROM suggestions FINAL "
-        f"WHERE {_SPAN.format('cohort_at')} AND (empty({{apps:Array(String)}}) OR app IN {{apps:Array(String)}}) "
-        "GROUP BY app HAVING orphaned > 0 ORDER BY orphaned DESC, app"
+    scope = Scope(since, until, until, ("app",), {"app": apps} if apps else {}, bucket_s=_DAY_S)
+    found: dict[str, list[Counts]] = defaultdict(list)
+    for row in counting.suggestions(client, scope, ("orphans", "suggestions")):
+        found[row["app"]].append(row)
+    first = {app: min((row["bucket_ms"] for row in rows if row["orphans"]), default=0) for app, rows in found.items()}
+    oldest = _oldest_orphans(client, scope, {app: day_ms for app, day_ms in first.items() if day_ms})
+    sums = [
+        Orphans(app, sum(row["orphans"] for row in found[app]), sum(row["suggestions"] for row in found[app]), at)
+        for app, at in oldest.items()
+    ]
+    return sorted(sums, key=lambda each: (-each.orphans, each.app))
+
+
+def _oldest_orphans(client: Client, scope: Scope, days_ms: Mapping[str, int]) -> dict[str, datetime]:
+    """By app, given the day that it is of: the whole span is too long to look through."""
+    if not days_ms:
+        return {}
+    days = " OR ".join(
+        f"(app = {{app_{at}:String}} AND hour BETWEEN {{day_{at}:UInt32}} AND {{day_{at}:UInt32}} + 23)"
+        for at in range(len(days_ms))
     )
-    return [Orphans(*row) for row in client.query(query, {**_span(since, until), "apps": list(apps)})]
+    parameters: dict[str, Any] = scope.parameters()
+    for at, (app, day_ms) in enumerate(days_ms.items()):
+        parameters |= {f"app_{at}": app, f"day_{at}": day_ms // HOUR_MS}
+    orphan = f"{scope.condition()} AND ({days}) AND orphan"
+    query = f"SELECT app, min(cohort_at) FROM suggestions FINAL WHERE {orphan} GROUP BY app"
+    return {str(app): at for app, at in client.query(query, parameters, FINAL)}
 
 
 def refusals(client: Client, since: datetime, until: datetime, limit: int = 1000) -> list[Refusals]:

@@ -4,7 +4,8 @@
     derive           runs it for what landed, for a repair, or for everything
     scope            the question: which suggestions, of which time, cut by what
     measures         what is counted: one SQL aggregate over `suggestions` for each name
-    hours            sums of hours that nothing touches any more, so that old time is read by the hour
+    hours            sums of hours, and of days, that nothing touches any more
+    splitting        from which of these a question is answered, and from suggestions for the rest
     counting         a question to counts, from hours where they are known and from suggestions elsewhere
     rates            counts to rates with denominators, coverage and intervals; pure
     versions         what versions are compared by: counts by the hour, and by user

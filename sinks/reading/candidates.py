@@ -68,7 +68,7 @@ def _bounded(client: Client, scope: Scope, names: Sequence[str], horizon_s: int 
     keeps = "".join(f"AND {each} " for each in scope.keeps())
     statement = (
         f"SELECT hour, toInt64(least({totals})) AS bound FROM {table} "
-        f"WHERE hour BETWEEN {first} AND {last} {keeps}{at_horizon}GROUP BY hour HAVING bound > 0"
+        f"WHERE span = 1 AND hour BETWEEN {first} AND {last} {keeps}{at_horizon}GROUP BY hour HAVING bound > 0"
     )
     rows = client.query(statement, scope.parameters() | {"horizon_s": horizon_s or 0})
     return {int(hour): int(bound) for hour, bound in rows}

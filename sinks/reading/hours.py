@@ -1,35 +1,40 @@
-"""Sums of whole hours: a cache of `suggestions`, exact as long as nothing touched an hour since it was summed.
+"""Sums of whole hours and days: a cache of `suggestions`, exact as long as nothing touched an hour of theirs since.
 
     hour_marks   when an hour of an app was last touched: `derive` says so
-    hour_sums    which hours are summed, and at which touch
     moves        versions of suggestions that left an hour: `derive` says so
+    summed_…     which spans of an hour or a day are summed, at which touches, and by which run
     sums_…       by segment: every measure of suggestions
     checks_…     by segment, horizon and hour of the accept: every measure of checks; horizon 0 has what was taken
 
-A sum is believed where the mark that it was made at is still the hour's newest. The tables of sums are named for what
-is in them: where a definition changes, they are other tables, and nothing of the old ones is read.
+A sum is believed where its stamp, a hash of the touches of its hours, is still theirs. So a day falls with any of its
+hours, and no two marks need to agree on a clock. The rows of a sum are those of one run, which `summed_…` names once
+they are all there. The tables are named for what is in them: where a definition changes,
+they are other tables, and nothing of the old ones is read.
+
+Of a day, accepts within it have its first hour as theirs: days that an edge of age runs through are answered by hours.
 
 **Invariant:** an hour is summed only when nothing touched it for `QUIET_S`: a derivation that marked it is long done.
 **Invariant:** every answer is the same with the cache and without.
 """
 
 import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from keeprate.sinks.reading.measures import ALIASES, CHECK_COLUMNS, CHECKS, SUGGESTIONS, TAKEN, Measure
+from keeprate.sinks.reading.measures import ALIASES, CHECKED, SUGGESTIONS, Measure, each_check, state_where
 from keeprate.sinks.reading.scope import DIMENSIONS
 from keeprate.sinks.store.clickhouse import Client
 
 NOW_NS: Final = "toUnixTimestamp64Nano(now64(9))"
 QUIET_S: Final = 900
 HOURS_AT_ONCE: Final = 500
+DAY: Final = 24
 SEGMENT: Final = tuple(name for name in DIMENSIONS if name not in ("app", "user"))
 """What sums are kept by, besides the app. People are many: questions about one are answered from suggestions."""
 _KEPT: Final = tuple(measure for measure in SUGGESTIONS if not measure.settled_of)
-_CHECKED: Final = (*CHECKS, TAKEN)
 _SETTLES: Final = (
     "max(greatest(cohort_ms, toUnixTimestamp64Milli(ifNull(ifNull(first_shown_at, first_accepted_at), cohort_at))))"
 )
@@ -48,19 +53,54 @@ _INSERT: Final = {"async_insert": 0, "max_partitions_per_insert_block": 0, "max_
 
 @dataclass(frozen=True)
 class Known:
-    """What of a span of hours is summed: whether anything is, and the (app, hour) that are not."""
+    """What of a span of hours is summed.
+
+    any: whether any hour is. others: the (app, hour) that are not. days: whether any day is, as one sum. apart: the
+    (app, first hour) of the days that are not. horizons: all that checks of what is summed have, and maybe others.
+    """
 
     first: int
     last: int
     any: bool = False
-    others: Sequence[tuple[str, int]] = field(default_factory=tuple)
+    others: Sequence[tuple[str, int]] = ()
+    days: bool = False
+    apart: Sequence[tuple[str, int]] = ()
+    horizons: Sequence[int] = ()
+
+
+_SUMMED_COLUMNS: Final = (
+    "app LowCardinality(String), span UInt8, hour UInt32, stamp UInt64, run UInt64, settles_ms Int64, "
+    "horizons Array(UInt32), made_at Int64"
+)
+
+
+@cache
+def _tables() -> Mapping[str, str]:
+    """The tables by their kind, as what follows a name in a statement that creates one."""
+    segment = ", ".join(f"{name} LowCardinality(String)" for name in SEGMENT)
+    found = {"summed": f"({_SUMMED_COLUMNS}) ENGINE = ReplacingMergeTree(made_at) ORDER BY (span, hour, app)"}
+    for kind, more, order, measures in (
+        ("sums", "", "", _KEPT),
+        ("checks", "horizon_s UInt32, accept_hour UInt32, ", ", horizon_s, accept_hour", CHECKED),
+    ):
+        columns = ", ".join(f"{measure.column} {measure.type}" for measure in measures)
+        found[kind] = (
+            f"(app LowCardinality(String), span UInt8, hour UInt32, run UInt64, {more}{segment}, {columns}) "
+            f"ENGINE = MergeTree PARTITION BY (span, intDiv(hour, 2160)) ORDER BY (hour, app, run{order})"
+        )
+    return found
 
 
 @cache
 def definition_id() -> str:
     """Names what the sums hold: another set of measures, dimensions or rules has another name."""
-    parts = [f"{measure.name} {measure.part()} {measure.type}" for measure in (*_KEPT, *_CHECKED)]
-    return hashlib.sha256("\n".join([*parts, *SEGMENT, ALIASES]).encode()).hexdigest()[:12]
+    parts = [f"{measure.name} {measure.part()} {measure.type}" for measure in (*_KEPT, *CHECKED)]
+    text = "\n".join([*parts, *SEGMENT, ALIASES, *_tables().values()])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def summed_table() -> str:
+    return f"summed_{definition_id()}"
 
 
 def sums_table() -> str:
@@ -73,22 +113,12 @@ def checks_table() -> str:
 
 def create(store: Client) -> None:
     """Make the tables of sums, and drop those of other definitions."""
-    key = "app LowCardinality(String), hour UInt32, touched_at Int64, "
-    segment = ", ".join(f"{name} LowCardinality(String)" for name in SEGMENT)
-    for table, more, measures in (
-        (sums_table(), "", _KEPT),
-        (checks_table(), "horizon_s UInt32, accept_hour UInt32, ", _CHECKED),
-    ):
-        columns = ", ".join(f"{measure.column} {measure.type}" for measure in measures)
-        order = ", ".join(["app", "hour", "touched_at", *(("horizon_s", "accept_hour") if more else ()), *SEGMENT])
-        store.command(
-            f"CREATE TABLE IF NOT EXISTS {table} ({key}{more}{segment}, {columns}) "
-            f"ENGINE = ReplacingMergeTree PARTITION BY intDiv(hour, 2160) ORDER BY ({order})"
-        )
+    for kind, rest in _tables().items():
+        store.command(f"CREATE TABLE IF NOT EXISTS {kind}_{definition_id()} {rest}")
     others = store.query(
         "SELECT name FROM system.tables WHERE database = currentDatabase() "
-        "AND match(name, '^(sums|checks)_[0-9a-f]{12}$') AND name NOT IN {ours:Array(String)}",
-        {"ours": [sums_table(), checks_table()]},
+        "AND match(name, '^(summed|sums|checks)_[0-9a-f]{12}$') AND NOT endsWith(name, {ours:String})",
+        {"ours": definition_id()},
     )
     for (name,) in others:
         store.command(f"DROP TABLE IF EXISTS `{name}`")
@@ -102,38 +132,56 @@ def touch(store: Client, touched: Sequence[tuple[str, int]]) -> None:
 
 
 def sum_quiet(store: Client, quiet_s: int = QUIET_S, limit: int = HOURS_AT_ONCE) -> int:
-    """Sum hours that are not summed as they are, and that nothing touched for `quiet_s`. Returns how many."""
-    quiet = store.query(
-        "SELECT app, hour, max(touched_at) AS touched FROM hour_marks GROUP BY app, hour "
-        "HAVING touched < toUnixTimestamp64Nano(now64(9)) - {quiet_s:Int64} * 1000000000 "
-        "AND (app, hour, touched) NOT IN "
-        "(SELECT app, hour, touched_at FROM hour_sums FINAL WHERE definition = {definition:String}) "
-        "ORDER BY hour, app LIMIT {limit:UInt32}",
-        {"quiet_s": quiet_s, "limit": limit, "definition": definition_id()},
+    """Sum hours that are not summed as they are, and that nothing touched for `quiet_s`; then days of which every hour
+    is. Returns how many hours."""
+    (hours, days) = _unsummed(store, quiet_s, limit)
+    if hours:
+        _sum(store, hours)
+        _, days = _unsummed(store, quiet_s, limit)
+    if days:
+        _sum_days(store, days)
+    return len(hours)
+
+
+def _unsummed(store: Client, quiet_s: int, limit: int) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
+    """Hours of apps with their last touch, and days with their stamp."""
+    found = store.query(
+        f"SELECT app, day, groupArrayIf((hour, touched), NOT good AND touched < quiet) AS open, {_DAY_STAMP}, "
+        f"countIf(NOT good) = 0 AND NOT {_day_good()} AS is_open FROM ({_marks('1')}) GROUP BY app, {_DAY_OF} AS day "
+        "HAVING notEmpty(open) OR is_open ORDER BY day, app LIMIT {limit:UInt32}",
+        {"quiet_s": quiet_s, "limit": limit},
     )
-    if quiet:
-        _sum(store, [(str(app), int(hour), int(touched)) for app, hour, touched in quiet])
-    return len(quiet)
+    hours = [(str(app), int(hour), int(touched)) for app, _, open_, *_ in found for hour, touched in open_]
+    return hours[:limit], [(str(app), int(day), int(stamp)) for app, day, _, stamp, is_open in found if is_open]
 
 
 def known(store: Client, first: int, last: int, apps: Sequence[str], settled_ms: int) -> Known:
     """What is summed of the hours [first, last] of some apps, or of all: believed, and settled at a time."""
     of_apps = "app IN {apps:Array(String)}" if apps else "1"
-    between = "hour BETWEEN {first:UInt32} AND {last:UInt32}"
+    # Whole days, because the stamp of a day is of all its hours.
+    between = f"hour BETWEEN {first // DAY * DAY} AND {last // DAY * DAY + DAY - 1} AND {of_apps}"
+    settled = f"settles_ms <= {settled_ms}"
     rows = store.query(
-        f"SELECT countIf(good), groupArrayIf((app, hour), NOT good) FROM (SELECT app, hour, {_good(between)} AS good "
-        f"FROM hour_marks WHERE {between} AND {of_apps} GROUP BY app, hour)",
-        {"first": first, "last": last, "apps": list(apps), "settled_ms": settled_ms, "definition": definition_id()},
+        f"SELECT app, day, countIf(good), groupArrayIf(hour, NOT good), {_DAY_STAMP}, {_day_good(settled)}, "
+        f"(SELECT groupUniqArrayArray(horizons) FROM {summed_table()} WHERE {between}) "
+        f"FROM ({_marks(between, settled)}) GROUP BY app, {_DAY_OF} AS day",
+        {"quiet_s": 0, "apps": list(apps)},
     )
-    return Known(first, last, rows[0][0] > 0, [(str(app), int(hour)) for app, hour in rows[0][1]])
+    return Known(
+        first,
+        last,
+        any(good for _, _, good, *_ in rows),
+        [(str(app), int(hour)) for app, _, _, others, *_ in rows for hour in others if first <= hour <= last],
+        any(is_good for *_, is_good, _ in rows),
+        [(str(app), int(day)) for app, day, *_, is_good, _ in rows if not is_good],
+        sorted({int(horizon_s) for *_, horizons in rows[:1] for horizon_s in horizons}),
+    )
 
 
-def newest(between: str) -> str:
-    """A condition of a row of sums: it is of the hour's newest sums. Whether these are believed, `known` says."""
-    return (
-        "(app, hour, touched_at) IN (SELECT app, hour, touched_at FROM hour_sums FINAL "
-        f"WHERE definition = '{definition_id()}' AND {between})"
-    )
+def newest(condition: str) -> str:
+    """A condition of a row of sums: it is of the newest sum of spans, by a condition of their app, span and hour.
+    Whether these are believed, `known` says."""
+    return f"(hour, app, run) IN (SELECT hour, app, run FROM {summed_table()} FINAL WHERE {condition})"
 
 
 def not_moved(between: str) -> str:
@@ -142,54 +190,105 @@ def not_moved(between: str) -> str:
     return f"({version}) NOT IN (SELECT {version} FROM moves WHERE {between})"
 
 
-def _good(between: str) -> str:
+_DAY_OF: Final = f"intDiv(hour, {DAY}) * {DAY}"
+_DAY_STAMP: Final = "groupBitXor(stamp) AS stamp_of_day"
+
+
+def _marks(condition: str, also: str = "1") -> str:
+    """Hours that have a mark, and whether each is summed as it is. also: a condition of the sums."""
+    summed = f"SELECT app, hour, stamp FROM {summed_table()} FINAL WHERE span = 1 AND {also}"
     return (
-        "(app, hour, max(touched_at)) IN (SELECT app, hour, touched_at FROM hour_sums FINAL WHERE "
-        f"definition = {{definition:String}} AND {between} AND settles_ms <= {{settled_ms:Int64}})"
+        "SELECT app, hour, max(touched_at) AS touched, cityHash64(hour, touched) AS stamp, "
+        f"(app, hour, stamp) IN ({summed}) AS good, "
+        "toUnixTimestamp64Nano(now64(9)) - {quiet_s:Int64} * 1000000000 AS quiet "
+        f"FROM hour_marks WHERE {condition} GROUP BY app, hour"
     )
+
+
+def _day_good(also: str = "1") -> str:
+    """Whether a day is summed as its hours are."""
+    days = f"SELECT app, hour, stamp FROM {summed_table()} FINAL WHERE span = {DAY} AND {also}"
+    return f"((app, day, stamp_of_day) IN ({days}))"
 
 
 def _sum(store: Client, hours: Sequence[tuple[str, int, int]]) -> None:
-    parameters = {f"app_{at}": app for at, app in enumerate(sorted({app for app, _, _ in hours}))}
-    placed = {app: f"{{{name}:String}}" for name, app in parameters.items()}
-    marks = ", ".join(f"({placed[app]}, {hour}, {touched_at})" for app, hour, touched_at in hours)
-    marked = (
-        "(SELECT mark.1 AS app, toUInt32(mark.2) AS hour, toInt64(mark.3) AS touched_at "
-        f"FROM (SELECT arrayJoin([{marks}]) AS mark))"
-    )
+    marked, parameters = _marked(hours)
     only = f"hour IN ({', '.join(str(hour) for hour in sorted({hour for _, hour, _ in hours}))})"
     own = f"SELECT * FROM suggestions FINAL WHERE {only} AND {not_moved(only)}"
-    rows = f"({own}) AS s INNER JOIN {marked} AS mark USING (app, hour)"
-    segment = ", ".join(SEGMENT)
-    keys = f"app, hour, touched_at, {segment}"
+    rows, run, segment = f"({own}) AS s INNER JOIN ({marked}) AS mark USING (app, hour)", _run_id(), ", ".join(SEGMENT)
+    keys = f"app, hour, {segment}"
+    insert = f"SELECT app, 1, hour, {run}, "
     _run(
         store,
-        f"INSERT INTO {sums_table()} WITH {ALIASES} SELECT {keys}, {_parts(_KEPT)} FROM {rows} GROUP BY {keys}",
-        parameters,
-    )
-    joined = ", ".join(f"checks.{name} AS {name}" for name in ("horizon_s", *CHECK_COLUMNS))
-    nothing = ", ".join(f"CAST(0, '{measure.type}')" for measure in CHECKS)
-    keys = f"app, hour, touched_at, horizon_s, accept_hour, {segment}"
-    _run(
-        store,
-        f"INSERT INTO {checks_table()} SELECT {keys}, {_parts(CHECKS)}, toInt64(0) FROM {rows} "
-        f"ARRAY JOIN {joined} WHERE NOT orphan AND retainable GROUP BY {keys} UNION ALL "
-        f"SELECT {keys.replace('horizon_s', '0 AS horizon_s')}, {nothing}, toInt64(count()) FROM {rows} "
-        f"WHERE NOT orphan AND retainable GROUP BY {keys.replace('horizon_s, ', '')}",
+        f"INSERT INTO {sums_table()} WITH {ALIASES} {insert}{segment}, {_parts(_KEPT)} FROM {rows} GROUP BY {keys}",
         parameters,
     )
     _run(
         store,
-        "INSERT INTO hour_sums (app, hour, definition, touched_at, settles_ms) "
-        f"SELECT app, hour, '{definition_id()}', touched_at, max(settles_ms) FROM ("
-        f"SELECT app, hour, touched_at, {_SETTLES} AS settles_ms FROM {rows} GROUP BY app, hour, touched_at "
-        f"UNION ALL SELECT app, hour, touched_at, 0 FROM {marked}) GROUP BY app, hour, touched_at",
+        f"INSERT INTO {checks_table()} WITH {state_where('retainable')} {insert}horizon_s, accept_hour, {segment}, "
+        f"{_parts(CHECKED)} FROM {rows} {each_check(CHECKED)} WHERE NOT orphan "
+        f"GROUP BY {keys}, horizon_s, accept_hour",
         parameters,
     )
+    horizons = "groupUniqArrayArray(if(orphan, [], checks.horizon_s))"
+    _run(
+        store,
+        f"INSERT INTO {summed_table()} SELECT app, 1, hour, cityHash64(hour, any(mark)), {run}, max(settles), "
+        f"groupUniqArrayArray(found), {NOW_NS} FROM (SELECT app, hour, any(mark.mark) AS mark, {_SETTLES} AS settles, "
+        f"{horizons} AS found FROM {rows} GROUP BY app, hour UNION ALL SELECT app, hour, mark, 0, [] FROM ({marked})) "
+        "GROUP BY app, hour",
+        parameters,
+    )
+
+
+def _sum_days(store: Client, days: Sequence[tuple[str, int, int]]) -> None:
+    """Of the sums of their hours, all of which are believed."""
+    marked, parameters = _marked(days)
+    run, segment = _run_id(), ", ".join(SEGMENT)
+    hours = f"span = 1 AND (app, {_DAY_OF}) IN (SELECT app, hour FROM ({marked}))"
+    insert, keys = f"SELECT app, {DAY}, day, {run}, ", f"GROUP BY app, {_DAY_OF} AS day, {segment}"
+    rows = f"WHERE {hours} AND {newest(hours)}"
+    _run(
+        store,
+        f"INSERT INTO {sums_table()} {insert}{segment}, {_added(_KEPT)} FROM {sums_table()} {rows} {keys}",
+        parameters,
+    )
+    accepted = "if(accept_hour >= day AND accept_hour < day + 24, day, accept_hour) AS accepted"
+    _run(
+        store,
+        f"INSERT INTO {checks_table()} {insert}horizon_s, accepted, {segment}, {_added(CHECKED)} "
+        f"FROM {checks_table()} {rows} {keys}, horizon_s, {accepted}",
+        parameters,
+    )
+    _run(
+        store,
+        f"INSERT INTO {summed_table()} SELECT app, {DAY}, mark.hour, any(mark.mark), {run}, max(settles_ms), "
+        f"groupUniqArrayArray(horizons), {NOW_NS} FROM (SELECT app, {_DAY_OF} AS hour, settles_ms, horizons "
+        f"FROM {summed_table()} FINAL WHERE {hours}) AS s INNER JOIN ({marked}) AS mark USING (app, hour) "
+        "GROUP BY app, mark.hour",
+        parameters,
+    )
+
+
+def _marked(spans: Sequence[tuple[str, int, int]]) -> tuple[str, dict[str, str]]:
+    """A SELECT of app, hour and mark, and its parameters."""
+    parameters = {f"app_{at}": app for at, app in enumerate(sorted({app for app, _, _ in spans}))}
+    placed = {app: f"{{{name}:String}}" for name, app in parameters.items()}
+    marks = ", ".join(f"({placed[app]}, {hour}, {mark})" for app, hour, mark in spans)
+    tuples = f"CAST([{marks}], 'Array(Tuple(String, UInt32, UInt64))')"
+    return f"SELECT it.1 AS app, it.2 AS hour, it.3 AS mark FROM (SELECT arrayJoin({tuples}) AS it)", parameters
+
+
+def _run_id() -> int:
+    return secrets.randbits(63)
 
 
 def _parts(measures: Sequence[Measure]) -> str:
     return ", ".join(measure.part() for measure in measures)
+
+
+def _added(measures: Sequence[Measure]) -> str:
+    return ", ".join(measure.added(measure.column) for measure in measures)
 
 
 def _run(store: Client, text: str, parameters: Mapping[str, Any]) -> None:

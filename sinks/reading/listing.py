@@ -23,9 +23,9 @@ from keeprate.sinks.reading.conditions import (
     Condition,
     bounds_of,
 )
-from keeprate.sinks.reading.counting import maturity_ms
 from keeprate.sinks.reading.hours import FINAL, PRUNED, not_moved
 from keeprate.sinks.reading.scope import HOUR_MS, Scope, ScopeError
+from keeprate.sinks.reading.splitting import maturity_ms
 from keeprate.sinks.store.clickhouse import Client
 
 Order = Literal["newest", "worst"]

@@ -4,6 +4,8 @@ A generation's own facts (its cost, its votes, flags, corrections and actions) s
 count once however many choices it has. Orphans are counted, and are in nothing else.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -43,6 +45,11 @@ class Measure:
         """The aggregate over parts, which are in `column`."""
         merge = {"sum": "sum", "distinct": "uniqExactArrayMerge", "labels": "sumMap"}[self.kind]
         return f"{merge}({self.column})"
+
+    def added(self, column: str) -> str:
+        """A part made of parts."""
+        merge = {"sum": "sum", "distinct": "uniqExactArrayMergeState", "labels": "sumMap"}[self.kind]
+        return f"{merge}({column})"
 
 
 def _count(name: str, condition: str, settled_of: str = "") -> Measure:
@@ -100,6 +107,7 @@ SUGGESTIONS: Final = (
     _count("undone", "joined AND undone"),
     _count("orphan_accept", "joined AND orphan_accept"),
     _count("orphans", "orphan"),
+    _count("suggestions", "1"),
     _count("accepted_length_known", "joined AND accepted AND accepted_length IS NOT NULL"),
     _total("accepted_char", "accepted_length", "joined AND accepted"),
     _count("shown_read_length_known", "joined AND shown_read AND shown_length IS NOT NULL"),
@@ -148,8 +156,8 @@ AGED: Final = ("opportunities", "cost_usd", "cost_known")
 AGELESS: Final = ("zero_length",)
 """Those that retention counts whatever the age."""
 ACTIVE_HOURS: Final = "active_hours"
-TAKEN: Final = _count("taken", "joined AND retainable")
-"""What was accepted or applied and can be kept: retention counts it by the age of its last accept."""
+TAKEN: Final = _count("taken", "horizon_s = 0 AND retainable")
+"""What was accepted or applied and can be kept: retention counts it by the age of its last accept. `each_check`."""
 
 _OBSERVED: Final = "state IN ('unchanged', 'mostly', 'changed', 'removed')"
 
@@ -191,9 +199,10 @@ CHECKS: Final = (
     _squares("total_char_squares", "total_char", f"{_OBSERVED} AND total_char >= 0"),
 )
 """Of the checks that were made at a horizon of what is due."""
+CHECKED: Final = (*CHECKS, TAKEN)
+"""All that is counted over `each_check`."""
 
 CHECK_COLUMNS: Final = (
-    "state",
     "weight",
     "lexeme_ratio",
     "four_gram_sent",
@@ -204,3 +213,22 @@ CHECK_COLUMNS: Final = (
     "modification",
     "total_char",
 )
+
+
+def each_check(measures: Sequence[Measure]) -> str:
+    """What follows rows of suggestions in FROM: a row for each check, and one of horizon 0, for what needs no check.
+
+    measures: those that are counted over them.
+    """
+    text = " ".join(measure.sql for measure in measures)
+    # The element behind the last one holds the column's default: of horizons 0.
+    parts = ["arrayResize(checks.horizon_s, length(checks.horizon_s) + 1) AS horizon_s"]
+    parts.append("arrayPushBack(checks.state, 'missing') AS found_state")
+    named = [name for name in CHECK_COLUMNS if re.search(rf"\b{name}\b", text)]
+    parts += [f"arrayResize(checks.{name}, length(checks.horizon_s) + 1) AS {name}" for name in named]
+    return f"ARRAY JOIN {', '.join(parts)}"
+
+
+def state_where(due: str) -> str:
+    """The state that the measures of `each_check` refer to: a check that is not due counts as none."""
+    return f"if(horizon_s > 0 AND {due}, found_state, 'missing') AS state"

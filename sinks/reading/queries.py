@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.counting import Counts
+from keeprate.sinks.reading.hours import Known
 from keeprate.sinks.reading.rates import (
     ACCEPTANCE,
     FEEDBACK,
@@ -147,14 +148,17 @@ def funnel(client: Client, scope: Scope) -> list[Funnel]:
     return funnel_of(scope, counted(client, scope, _own(Funnel)))
 
 
-def counted(client: Client, scope: Scope, names: Collection[str] = ()) -> list[Counts]:
-    """Counts of suggestions, sorted, for `funnel_of`, `rates_of` and `feedback_rates_of`. names: of these; else all."""
-    return sorted(counting.suggestions(client, scope, names), key=lambda row: _segment(scope, row))
+def counted(client: Client, scope: Scope, names: Collection[str] = (), summed: Known | None = None) -> list[Counts]:
+    """Counts of suggestions, sorted, for `funnel_of`, `rates_of` and `feedback_rates_of`. names: of these; else all.
+    summed: `splitting.known` of the span, where several questions share it."""
+    return sorted(counting.suggestions(client, scope, names, summed), key=lambda row: _segment(scope, row))
 
 
-def counted_at_horizons(client: Client, scope: Scope, names: Collection[str] = ()) -> list[Counts]:
-    """Counts of retention, sorted, for `retention_of` and `retention_rates_of`. names: of these; else all."""
-    rows = counting.at_horizons(client, scope, names)
+def counted_at_horizons(
+    client: Client, scope: Scope, names: Collection[str] = (), summed: Known | None = None
+) -> list[Counts]:
+    """Counts of retention, sorted, for `retention_of` and `retention_rates_of`. names, summed: as in `counted`."""
+    rows = counting.at_horizons(client, scope, names, summed)
     return sorted(rows, key=lambda row: (*_segment(scope, row), row["horizon_s"]))
 
 

@@ -38,10 +38,10 @@ def engine() -> Iterator[Client]:
         yield client
 
 
-def spread(log: list[Event], seed: int) -> list[Event]:
+def spread(log: list[Event], seed: int, over_hours: int = 6) -> list[Event]:
     """The same log over some hours: what happened in one second stays together."""
     rng = random.Random(seed)
-    moved = {BASE_MS + second * 1000: rng.randrange(6 * HOUR_MS) for second in range(-1, 10)}
+    moved = {BASE_MS + second * 1000: rng.randrange(over_hours * HOUR_MS) for second in range(-1, 10)}
     return [event | {"occurred_at": event["occurred_at"] + moved[event["occurred_at"]]} for event in log]
 
 
@@ -160,6 +160,45 @@ def test_eras_are_questions_of_their_own(
             assert _by(keys, together) == _by(keys, apart)
 
 
+@st.composite
+def scopes_of_days(draw: st.DrawFn) -> Scope:
+    """Spans of whole days and parts, whose eras and edges of age run through some of them."""
+    since = START_AT.replace(hour=0) + timedelta(hours=draw(st.sampled_from([0, 0, 5])))
+    until = since + timedelta(hours=draw(st.sampled_from([96, 80])))
+    as_of = START_AT + timedelta(minutes=draw(st.integers(0, 6 * 24 * 60)))
+    by = draw(st.sampled_from([(), ("app",), ("model",)]))
+    bucket_s = draw(st.sampled_from([0, 0, 86_400, 2 * 86_400, 3600]))
+    eras = [since + timedelta(hours=draw(st.integers(1, 70)))] if draw(st.booleans()) else []
+    return Scope(since, until, as_of, by, {}, bucket_s, horizons=draw(st.sampled_from([(), (120, 86_400)])), eras=eras)
+
+
+@settings(max_examples=examples(3))
+@given(logs(50), logs(20), st.integers(0, 1000), scopes_of_days())
+def test_sums_of_days_change_no_number(
+    engine: Client, log: list[Event], later: list[Event], seed: int, scope: Scope
+) -> None:
+    """Neither while they stand, nor when what lands later touches an hour of theirs."""
+    load(engine, spread(log, seed, 72))
+    _forget_sums(engine)
+    plain = _counts(engine, scope)
+    hours.sum_quiet(engine, quiet_s=0)
+    assert engine.query(f"SELECT count() FROM {hours.summed_table()} WHERE span = 24") != [(0,)]
+    assert _counts(engine, scope) == plain
+    facts = fold(spread(later, seed + 1, 72))
+    write(engine, facts)
+    derive(engine, {parse_key(key)[:2] for key in facts})
+    touched = _counts(engine, scope)
+    hours.sum_quiet(engine, quiet_s=0)
+    again = _counts(engine, scope)
+    _forget_sums(engine)
+    assert touched == again == _counts(engine, scope)
+
+
+def _counts(client: Client, scope: Scope) -> list[list[dict[str, Any]]]:
+    rows = [queries.counted(client, scope), queries.counted_at_horizons(client, scope)]
+    return [[{name: row[name] for name in sorted(row)} for row in each] for each in rows]
+
+
 def _by(keys: Sequence[str], rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:
     found = {tuple(row.get(name, 0) for name in keys): {key: row[key] for key in sorted(row)} for row in rows}
     assert len(found) == len(rows)
@@ -168,5 +207,5 @@ def _by(keys: Sequence[str], rows: list[dict[str, Any]]) -> dict[tuple[Any, ...]
 
 def _forget_sums(client: Client) -> None:
     """What was loaded before went without a word to the sums."""
-    for table in ("hour_sums", hours.sums_table(), hours.checks_table()):
+    for table in (hours.summed_table(), hours.sums_table(), hours.checks_table()):
         client.command(f"TRUNCATE TABLE {table}")
