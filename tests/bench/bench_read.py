@@ -6,7 +6,7 @@ the same questions to the plain views of `tests/reference`, which count straight
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,8 @@ NAMES: Final = {
 }
 _END_MS: Final = 1_795_800_000_000
 _END_AT: Final = datetime.fromtimestamp(_END_MS / 1000, UTC)
-_DAY_MS: Final = 86_400_000
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
 _DAYS: Final = 90
 _USERS: Final = 2000
 _ROWS_AT_ONCE: Final = 500_000
@@ -47,16 +48,23 @@ _NUMBERS: Final = (answers.summary, answers.series, answers.retention, answers.f
 _INSERT: Final = " SETTINGS max_partitions_per_insert_block = 0, max_insert_block_size = 1000000"
 
 
-def outcomes(first: int, count: int, rows: int) -> str:
-    """A SELECT of generated outcomes: `count` from number `first` on, of `rows` over 90 days, the newest first."""
-    text = (Path(__file__).parent / "read_outcomes.sql").read_text()
+def outcomes(first: int, count: int, rows: int, days: int = _DAYS, days_ago: int = 0) -> str:
+    """A SELECT of generated outcomes: `count` from number `first` on, of `rows` over some days, the newest first.
+
+    days_ago: how long before the end these days ended.
+    """
     values = {"first": first, "count": count, "rows": rows, "users": _USERS, "end_ms": _END_MS}
-    values["span_ms"] = _DAYS * _DAY_MS
-    for name, value in values.items():
-        text = text.replace(f"{{{name}}}", str(value))
+    text = _filled("read_outcomes.sql", values | {"span_ms": days * _DAY_MS, "newest_ms": _END_MS - days_ago * _DAY_MS})
     for field in FIELDS:
         kind = field.type if field.merge == "max" else f"Map(String, {field.type})"
         text = text.replace(f"::{{{field.name}}}", f"::{kind}")
+    return text
+
+
+def _filled(name: str, values: Mapping[str, int]) -> str:
+    text = (Path(__file__).parent / name).read_text()
+    for key, value in values.items():
+        text = text.replace(f"{{{key}}}", str(value))
     return text
 
 
@@ -102,13 +110,26 @@ def _million(bench: Bench, client: Client, full: int) -> Iterator[Result]:
 
 
 def _large(bench: Bench, client: Client, name: str, full: int) -> Iterator[Result]:
-    rows = bench.events(full)
-    for first in range(0, rows, _ROWS_AT_ONCE):
-        bench.say(f"suggestions {first:,} of {rows:,}")
-        client.command(statement(outcomes(first, min(_ROWS_AT_ONCE, rows - first), rows)) + _INSERT)
+    """The two newest days are derived from outcomes, and the second of them is repeated: a day is like the others."""
+    of_day = bench.events(full) // _DAYS
+    for day in range(_DAYS):
+        bench.say(f"suggestions of day {day + 1} of {_DAYS}, {of_day:,} each")
+        if day > 1:
+            client.command(f"INSERT INTO suggestions {_day(day - 1)}{_INSERT}")
+            continue
+        for first in range(0, of_day, _ROWS_AT_ONCE):
+            count = min(_ROWS_AT_ONCE, of_day - first)
+            client.command(statement(outcomes(first, count, of_day, 1, day)) + _INSERT)
     client.command("INSERT INTO hour_marks SELECT app, hour, 1 FROM suggestions GROUP BY app, hour")
     _sum_all(bench, client)
     yield _page(bench, client, name)
+
+
+def _day(days: int) -> str:
+    until_ms = _END_MS - _DAY_MS
+    values = {"days": days, "after_ms": until_ms - _DAY_MS, "until_ms": until_ms}
+    values |= {"first_hour": (until_ms - _DAY_MS) // _HOUR_MS, "last_hour": until_ms // _HOUR_MS}
+    return _filled("read_day.sql", values)
 
 
 def _sum_all(bench: Bench, client: Client) -> None:
@@ -145,7 +166,7 @@ def _once(client: Client, ask: Callable[[], None]) -> float:
 
 
 def _selected(period: str, cut: str) -> Selection:
-    return parse({"period": period, "by": cut, "horizon": "300"})
+    return parse({"period": period, "by": cut, "horizon": "300", "metric": "acceptance_rate"})
 
 
 def _screen(client: Client, selection: Selection) -> None:

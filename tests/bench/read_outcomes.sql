@@ -1,12 +1,13 @@
 -- Merged outcomes of suggestions that never happened, for the benchmark of reading: ten apps of very different size, five
 -- versions that follow one another, two models, eight languages, checks at five horizons, votes, flags and corrections.
--- Numbers {first} to {first} + {count} of {rows}, over {span_ms} before {end_ms}; the first is the newest.
+-- Numbers {first} to {first} + {count} of {rows}, over {span_ms} before {newest_ms}; the first is the newest. What
+-- happened after {end_ms} did not happen yet.
 SELECT * EXCEPT (seen) FROM
 (
 WITH
     cityHash64(number, 1) AS h1, cityHash64(number, 2) AS h2, cityHash64(number, 3) AS h3,
     h -> (h % 1000003) / 1000003 AS unit,
-    {end_ms} - toInt64({span_ms} * (number + unit(h1)) / {rows}) AS at,
+    {newest_ms} - toInt64({span_ms} * (number + unit(h1)) / {rows}) AS at,
     toUInt8(least(9, -log(1 - unit(h2)) * 2)) AS app_no,
     toUInt8(least(4, floor((number / {rows}) * 5 + unit(h3) * 0.3))) AS version_no,
     1 + (unit(cityHash64(number, 4)) < 0.2) AS model_no,
