@@ -424,7 +424,9 @@ def test_hostile_text_is_inert(browser: Browser, store: StoreProcess) -> None:
 
 def test_from_a_list_to_what_users_changed(browser: Browser, address: str) -> None:
     """Filters narrow the list, a row opens word by word, the arrow keys go on, and the address is of what is shown."""
-    browser.open(f"{address}suggestions?period=7d&app=support&signal=corrected")
+    browser.open(f"{address}?period=7d&app=support")
+    browser.wait_for(DRAWN)
+    browser.evaluate("document.querySelector('[data-metric=correction_rate] .key-of a').click()")
     browser.wait_for("document.querySelectorAll('#listed tbody tr').length > 2")
     chips = (
         "[...document.querySelectorAll('#listed tbody tr td:nth-child(4)')].every(e => /corrected/.test(e.textContent))"

@@ -1,14 +1,24 @@
 // The key numbers: each with its interval, its denominator, and its change against the period before.
 
+import { behind } from "./behind.js";
 import { byId, h, reconcile } from "./dom.js";
 import { count, horizon, interval, percent, points } from "./format.js";
 import { term } from "./tip.js";
 
+const BEHIND = {
+  acceptance_rate: { fate: "accepted" },
+  retention: { fate: "kept" },
+  correction_rate: { signal: "corrected" },
+  negative_feedback_rate: { signal: "negative" },
+};
+
 /** Draws the cards from /api/summary. */
 export function drawKeys(summary) {
-  const cards = summary.metrics.map((metric) => ({ ...metric, horizon_s: summary.horizon_s, period: summary.period }));
+  const cards = summary.metrics.map((metric) => ({ ...metric, horizon_s: summary.horizon_s, period: summary.period, list: listOf(metric.name, summary.horizon_s) }));
   reconcile(byId("keys"), cards, (card) => card.name, card);
 }
+
+const listOf = (name, after) => (BEHIND[name] ? behind({ ...BEHIND[name], horizon: after }) : null);
 
 function card(metric) {
   const title = metric.name === "retention" ? `Kept after ${horizon(metric.horizon_s)}` : undefined;
@@ -20,7 +30,7 @@ function card(metric) {
     h("p", { class: "key-interval", text: metric.rate.value === null ? "no denominator yet" : interval(metric.rate) }),
     range(metric),
     change(metric),
-    h("p", { class: "key-of", text: basis(metric) }),
+    h("p", { class: "key-of" }, metric.list ? h("a", { href: metric.list, title: "List them", text: basis(metric) }) : basis(metric)),
   );
 }
 
