@@ -1,10 +1,10 @@
 """Several workers as one: what they measure, how they end."""
 
-import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -37,14 +37,17 @@ if __name__ == "__main__":
 """
 
 
-def start(directory: Path) -> tuple[subprocess.Popen[str], list[int]]:
-    """Two processes and their parent, once both have said who they are."""
+@contextmanager
+def started(directory: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """Two processes and their parent, once both have said who they are; killed at the end."""
     (directory / "program.py").write_text(PROGRAM)
     argv = [sys.executable, str(directory / "program.py"), str(directory / "fail")]
-    parent = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    with parent.stdout:
-        return parent, [int(pid) for pid in parent.stdout.readline().split()]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        try:
+            yield parent, [int(pid) for pid in parent.stdout.readline().split()]
+        finally:
+            parent.kill()
 
 
 def gone(pids: list[int]) -> bool:
@@ -57,19 +60,19 @@ def gone(pids: list[int]) -> bool:
 
 def test_one_that_fails_ends_all_with_its_code(tmp_path: Path) -> None:
     """A supervisor starts all of them again, as it would one."""
-    parent, pids = start(tmp_path)
-    assert len(pids) == 2
-    (tmp_path / "fail1").touch()
-    assert parent.wait(60) == 7
-    assert gone(pids)
+    with started(tmp_path) as (parent, pids):
+        assert len(pids) == 2
+        (tmp_path / "fail1").touch()
+        assert parent.wait(60) == 7
+        assert gone(pids)
 
 
 def test_none_goes_on_when_their_parent_was_killed(tmp_path: Path) -> None:
     """Nobody would stop it or read what it measures."""
-    parent, pids = start(tmp_path)
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait(60)
-    assert gone(pids)
+    with started(tmp_path) as (parent, pids):
+        assert len(pids) == 2
+        parent.kill()
+        assert gone(pids)
 
 
 def test_metrics_of_all_are_told_apart_by_process() -> None:
