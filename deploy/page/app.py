@@ -26,6 +26,7 @@ from keeprate.deploy.page import answers, documents, happenings
 from keeprate.deploy.page.exploring import addresses, listed, sheet
 from keeprate.deploy.page.files import Files, charts, charts_name
 from keeprate.deploy.page.parts import health, more, verdicts, versions, why
+from keeprate.deploy.page.parts.arrival import arrival
 from keeprate.deploy.page.parts.released import releases
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
@@ -42,7 +43,7 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _COUNTING: Final = {"at_once": 6, "waiting": 24}
 _FACTS: Final = {"at_once": 4, "waiting": 64}
 _WAIT_S: Final = 10.0
-_QUICK: Final = frozenset({"status", "feedback", "intake", "operations"})
+_QUICK: Final = frozenset({"status", "feedback", "intake", "operations", "arrival"})
 _HEADERS: Final = {
     # Inline styles, and only styles, because plotly.js brings its own in elements and attributes.
     b"content-security-policy": (
@@ -78,6 +79,7 @@ PARTS: Final[Mapping[str, Question]] = {
     "versions": versions.versions,
     "accounts": health.accounts,
     "drift": health.drift,
+    "arrival": arrival,
 }
 """What can be asked of a selection, each by itself."""
 

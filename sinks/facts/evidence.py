@@ -86,6 +86,45 @@ class Remark:
     model: str
 
 
+@dataclass(frozen=True)
+class Landed:
+    """An event that landed. fate: joined with its generation, an orphan, or waiting for the worker."""
+
+    event: dict[str, Any]
+    stored_at: datetime
+    fate: str
+
+
+def newest_landed(client: Client, since: datetime) -> Landed | None:
+    """The event that landed last since then, of any app; None where none has."""
+    parts = (
+        f"SELECT event, stored_at FROM {table} WHERE stored_at >= {{since:DateTime64(3, 'UTC')}}"
+        for table in ("generations", "feedback")
+    )
+    query = f"SELECT event, stored_at FROM ({' UNION ALL '.join(parts)}) ORDER BY stored_at DESC LIMIT 1"
+    for text, stored_at in client.query(query, {"since": _moment(since)}):
+        event = json.loads(text)
+        found = client.query(
+            "SELECT min(orphan), count() FROM suggestions FINAL "
+            "WHERE app = {app:String} AND toUInt128(generation_id) = toUInt128(toUUID({id:String}))",
+            {"app": event["app"], "id": event["generation_id"]},
+            FINAL,
+        )
+        orphan, count = found[0]
+        return Landed(event, stored_at, ("orphan" if orphan else "joined") if count else "waiting")
+    return None
+
+
+def newest_refused(client: Client, since: datetime) -> dict[str, Any] | None:
+    """The record that was refused last since then: its app, why and when; None where none was."""
+    rows = client.query_dicts(
+        "SELECT toString(app) AS app, toString(error_type) AS error_type, field, reason, refused_at FROM dead_letters "
+        "WHERE refused_at >= {since:DateTime64(3, 'UTC')} ORDER BY refused_at DESC LIMIT 1",
+        {"since": _moment(since)},
+    )
+    return rows[0] if rows else None
+
+
 def pulse(client: Client, at: datetime) -> Pulse:
     """Whether events arrive, as of `at`."""
     # The near past first: an index prunes it to a few granules, while a maximum over all time reads the whole column.

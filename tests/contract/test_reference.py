@@ -4,9 +4,9 @@ import json
 import re
 from pathlib import Path
 
+from keeprate.deploy import reference
 from keeprate.producers.collector.batches import Origin, accept
 from keeprate.producers.collector.otel.identity import Aliases
-from keeprate.schemas import reference
 from keeprate.schemas.events import EVENT_TYPES
 from keeprate.schemas.json_schema import event_schema
 
@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[2] / reference.PAGE).read_text("utf-8")
 
 
 def test_the_page_is_what_the_contract_makes_of_it() -> None:
-    """Otherwise: python -m keeprate.schemas.reference --write."""
+    """Otherwise: python -m keeprate.deploy.reference --write."""
     assert reference.rendered(PAGE) == PAGE
 
 

@@ -448,7 +448,7 @@ def test_from_a_list_to_what_users_changed(browser: Browser, address: str) -> No
 
 
 def test_an_empty_store_says_what_to_do_and_fills_by_itself(browser: Browser, store: StoreProcess) -> None:
-    """The first event turns the instructions into numbers, without a reload."""
+    """It has the addresses to send to, says when an event arrived, and turns into numbers, without a reload."""
     url = f"{store.url}/page_empty"
     migrate(url)
     with visited(browser, url) as address:
@@ -456,6 +456,8 @@ def test_an_empty_store_says_what_to_do_and_fills_by_itself(browser: Browser, st
         browser.wait_for("!document.getElementById('empty').hidden")
         assert "keeprate demo" in browser.text("#empty")
         assert browser.evaluate("document.getElementById('numbers').hidden")
+        browser.wait_for("document.querySelector('.first-event code').textContent.includes('brokers=')")
+        assert "Waiting for your first event" in browser.text(".arrival")
         land(url, [event for event in history() if event["occurred_at"] > NOW_MS - 86_400_000])
         browser.wait_for("document.getElementById('empty').hidden && !document.getElementById('numbers').hidden", 60)
         browser.wait_for(DRAWN)

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from keeprate.schemas.decode import encode
 from keeprate.sinks.facts import evidence
+from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client
 from tests.facts import START_MS, Facts
-from tests.reading import load_all, reading
+from tests.reading import load, load_all, reading
 
 pytestmark = pytest.mark.clickhouse
 
@@ -32,3 +34,20 @@ def test_what_is_at_the_border_is_told_once(client: Client) -> None:
     """By the span that begins with it."""
     for read in (evidence.remarks, evidence.refusals, evidence.orphans, evidence.horizons):
         assert [len(read(client, *span)) for span in SPANS] == [0, 1], read.__name__
+
+
+def test_what_landed_last_has_its_fate(client: Client) -> None:
+    """For whoever waits for a first event: its suggestion is an orphan, joined, or not seen by a worker yet."""
+    vote = Facts("late").vote("b", 1)
+    columns = ("event", "topic", "partition", "offset", "recorded_at", "stored_at")
+    stored_at = datetime.now(UTC) + timedelta(hours=1)
+    client.insert("feedback", columns, [(encode(vote).decode(), "keeprate.feedback", 0, 9, AT, stored_at)])
+    since = stored_at - timedelta(minutes=1)
+    assert (found := evidence.newest_landed(client, since)) is not None
+    assert (found.event["event_id"], found.fate) == (vote["event_id"], "waiting")
+    load(client, [vote])
+    derive_all(client)
+    assert (found := evidence.newest_landed(client, since)) is not None
+    assert found.fate == "orphan"
+    assert (refused := evidence.newest_refused(client, AT)) is not None
+    assert refused["error_type"] == "invalid"

@@ -1,4 +1,4 @@
-"""The reference of the events in docs/events.md, from the contract: `python -m keeprate.schemas.reference [--write]`.
+"""The reference of the events in docs/events.md, from the contract: `python -m keeprate.deploy.reference [--write]`.
 
 Of each event every field with its meaning, form and bounds, an example, and the same in Python, JavaScript and curl. A
 test fails when the page and the contract part ways, or when a field has no meaning here.
@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from keeprate.schemas import json_schema
 from keeprate.schemas.events import EVENT_TYPES, Envelope
-from keeprate.schemas.json_schema import event_schema
 
 PAGE: Final = Path("docs") / "events.md"
-BEGIN: Final = "<!-- from here on: python -m keeprate.schemas.reference --write -->"
-_EXAMPLES: Final = Path(__file__).with_name("examples") / "v1"
+BEGIN: Final = "<!-- from here on: python -m keeprate.deploy.reference --write -->"
+_EXAMPLES: Final = Path(json_schema.__file__).with_name("examples") / "v1"
 _FILLED: Final = ("event_id", "schema_version", "occurred_at", "app", "environment", "producer_id", "producer_seq")
 """What SDK and collector fill in, so that examples leave it out."""
 
@@ -153,7 +153,7 @@ def rendered(page: str) -> str:
 
 
 def _reference() -> Iterator[str]:
-    forms = event_schema()["$defs"]
+    forms = json_schema.event_schema()["$defs"]
     of_all = list(Envelope.__annotations__)
     yield (
         "## Reference\n\nEvery event has a `type` and these; those that are filled in may be left out. In the examples "
