@@ -35,7 +35,7 @@ from keeprate.deploy.page.runbook import runbook
 from keeprate.deploy.page.selection import Selection, SelectionError, collected, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.page.turns import RETRY_AFTER_S, BusyError, Turns
-from keeprate.sinks.reading.listing import Page, Place
+from keeprate.sinks.reading.lists.listing import Page, Place
 from keeprate.sinks.store.clickhouse import StoreError, StoreUnavailableError
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")

@@ -17,9 +17,10 @@ from keeprate.deploy.commands import tree
 from keeprate.deploy.page.app import page as app_of
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.store import StoreProcess
-from keeprate.sinks.reading import candidates, hours, queries
-from keeprate.sinks.reading.conditions import CHECK_FATES, FATES, SIGNALS
-from keeprate.sinks.reading.listing import Listing, Place, Suggestion, page
+from keeprate.sinks.reading import hours, queries
+from keeprate.sinks.reading.lists import candidates
+from keeprate.sinks.reading.lists.conditions import CHECK_FATES, FATES, SIGNALS
+from keeprate.sinks.reading.lists.listing import Listing, Place, Suggestion, page
 from keeprate.sinks.reading.scope import Scope, ScopeError
 from keeprate.sinks.store.clickhouse import Client, connect
 from tests.pages import NOW, history, land

@@ -15,7 +15,7 @@ from keeprate.deploy.terminal import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from keeprate.sinks.reading.listing import Listing, Suggestion
+    from keeprate.sinks.reading.lists.listing import Listing, Suggestion
     from keeprate.sinks.store.clickhouse import Client
 
 _AT_ONCE: Final = 1000
@@ -50,7 +50,7 @@ def suggestions(
 
     keeprate suggestions --signal flagged --worst --limit 0 --csv
     """
-    from keeprate.sinks.reading.listing import Listing
+    from keeprate.sinks.reading.lists.listing import Listing
 
     if as_json and as_csv:
         refuse("suggestions", "--json and --csv: choose one", 2)
@@ -63,7 +63,7 @@ def suggestions(
 
 
 def _rows(client: "Client", asked: "Listing", limit: int | None) -> "Iterator[Suggestion]":
-    from keeprate.sinks.reading.listing import page
+    from keeprate.sinks.reading.lists.listing import page
 
     given = 0
     while True:

@@ -1,4 +1,4 @@
-"""A list of suggestions as the page and its API have it. What is listed is found by `sinks.reading.listing`."""
+"""A list of suggestions as the page and its API have it. What is listed is found by `sinks.reading.lists.listing`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,8 +8,8 @@ from typing import Any, Final, cast
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection, SelectionError
-from keeprate.sinks.reading.conditions import CHECK_FATES, FATES, RANKS, SIGNALS
-from keeprate.sinks.reading.listing import Listing, Order, Page, Place, Suggestion, page
+from keeprate.sinks.reading.lists.conditions import CHECK_FATES, FATES, RANKS, SIGNALS
+from keeprate.sinks.reading.lists.listing import Listing, Order, Page, Place, Suggestion, page
 from keeprate.sinks.reading.scope import ScopeError
 
 OWN: Final = ("fate", "signal", "text", "order", "after", "backwards", "limit")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from keeprate.sinks.reading import hours as sums
-from keeprate.sinks.reading.conditions import Condition
 from keeprate.sinks.reading.hours import checks_table, sums_table
+from keeprate.sinks.reading.lists.conditions import Condition
 from keeprate.sinks.reading.scope import HOUR_MS, Scope
 from keeprate.sinks.store.clickhouse import Client
 

@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from keeprate.sinks.reading import candidates
-from keeprate.sinks.reading.conditions import (
+from keeprate.sinks.reading.hours import FINAL, PRUNED, not_moved
+from keeprate.sinks.reading.lists import candidates
+from keeprate.sinks.reading.lists.conditions import (
     CHECK_FATES,
     FATES,
     SIGNALS,
@@ -23,7 +24,6 @@ from keeprate.sinks.reading.conditions import (
     Condition,
     bounds_of,
 )
-from keeprate.sinks.reading.hours import FINAL, PRUNED, not_moved
 from keeprate.sinks.reading.scope import HOUR_MS, Scope, ScopeError
 from keeprate.sinks.reading.splitting import maturity_ms
 from keeprate.sinks.store.clickhouse import Client
