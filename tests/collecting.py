@@ -78,7 +78,11 @@ class CollectorProcess:
 
     def start(self, until: str = "/readyz") -> None:
         self.process.start()
-        self.process.wait_ready(lambda: self.answers(until), _READY_S)
+        try:
+            self.process.wait_ready(lambda: self.answers(until), _READY_S)
+        except BaseException:
+            self.process.kill()
+            raise
 
     def answers(self, path: str) -> bool:
         # Without a look at the environment for proxies: pytest changes it, and trials ask in threads.
