@@ -15,6 +15,7 @@ from tests.reading import load, load_all, reading
 pytestmark = pytest.mark.clickhouse
 
 AT = datetime.fromtimestamp(START_MS / 1000, UTC) + timedelta(seconds=3)
+REFUSED = ("topic", "partition", "offset", "stage", "error_type", "refused_at", "recorded_at")
 SPANS = ((AT - timedelta(hours=1), AT), (AT, AT + timedelta(hours=1)))
 
 
@@ -25,8 +26,7 @@ def client() -> Iterator[Client]:
     with reading() as client:
         check = facts.check("a", 1, "abcd", "abcd")
         load_all(client, [facts.vote("a", 1, at=3000), {**check, "occurred_at": START_MS + 3000}])  # type: ignore[list-item]
-        columns = ("topic", "partition", "offset", "stage", "error_type", "refused_at", "recorded_at")
-        client.insert("dead_letters", columns, [("keeprate.feedback", 0, 1, "sink", "invalid", AT, AT)])
+        client.insert("dead_letters", REFUSED, [("keeprate.feedback", 0, 1, "sink", "invalid", AT, AT)])
         yield client
 
 
@@ -36,18 +36,20 @@ def test_what_is_at_the_border_is_told_once(client: Client) -> None:
         assert [len(read(client, *span)) for span in SPANS] == [0, 1], read.__name__
 
 
-def test_what_landed_last_has_its_fate(client: Client) -> None:
+def test_what_landed_last_has_its_fate() -> None:
     """For whoever waits for a first event: its suggestion is an orphan, joined, or not seen by a worker yet."""
     vote = Facts("late").vote("b", 1)
     columns = ("event", "topic", "partition", "offset", "recorded_at", "stored_at")
     stored_at = datetime.now(UTC) + timedelta(hours=1)
-    client.insert("feedback", columns, [(encode(vote).decode(), "keeprate.feedback", 0, 9, AT, stored_at)])
     since = stored_at - timedelta(minutes=1)
-    assert (found := evidence.newest_landed(client, since)) is not None
-    assert (found.event["event_id"], found.fate) == (vote["event_id"], "waiting")
-    load(client, [vote])
-    derive_all(client)
-    assert (found := evidence.newest_landed(client, since)) is not None
-    assert found.fate == "orphan"
-    assert (refused := evidence.newest_refused(client, AT)) is not None
-    assert refused["error_type"] == "invalid"
+    with reading() as client:
+        client.insert("feedback", columns, [(encode(vote).decode(), "keeprate.feedback", 0, 9, AT, stored_at)])
+        assert (found := evidence.newest_landed(client, since)) is not None
+        assert (found.event["event_id"], found.fate) == (vote["event_id"], "waiting")
+        load(client, [vote])
+        derive_all(client)
+        assert (found := evidence.newest_landed(client, since)) is not None
+        assert found.fate == "orphan"
+        client.insert("dead_letters", REFUSED, [("keeprate.feedback", 0, 1, "sink", "invalid", AT, AT)])
+        assert (refused := evidence.newest_refused(client, AT)) is not None
+        assert refused["error_type"] == "invalid"
