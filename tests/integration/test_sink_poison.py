@@ -139,7 +139,8 @@ def test_the_row_that_ends_the_store_is_set_aside(broker: KafkaBroker, tmp_path:
         url = f"{store.url}/{database}".replace(f":{store.port}/", f":{front.port}/")
         process = _deadly(broker, url, tmp_path / "sink.log")
         assert _supervised(process, broker.bootstrap, care) == 0
-        assert LIVES <= front.deaths <= LIVES + 3
+        # Three more for the parts; an attempt whose connection broke before all of it was sent is no attempt.
+        assert LIVES <= front.deaths <= 2 * LIVES + 3
         found = account(f"{store.url}/{database}", broker.bootstrap, GROUP)
         assert found.clean, found
         assert (found.rows, found.dead_letters) == (600, 1)
