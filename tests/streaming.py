@@ -179,21 +179,14 @@ def outcomes(bootstrap: str, app: str) -> dict[str, bytes]:
     return {key: value for key, value in records if key.startswith(prefix)}
 
 
-def lag(bootstrap: str, group: str) -> int:
-    """How many source records a group has not committed."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
-    sources = [TopicPartition(topic.name, number) for topic in SOURCES for number in range(DEFAULT_PARTITIONS)]
-    behind = 0
-    for partition in _committed(consumer, sources):
-        low, high = consumer.get_watermark_offsets(partition, timeout=30)
-        behind += high - max(partition.offset, low)
-    consumer.close()
-    return behind
+def joined(bootstrap: str, group: str) -> Offsets:
+    """How far a group has come in the source topics."""
+    return Offsets(bootstrap, group, [topic.name for topic in SOURCES], DEFAULT_PARTITIONS)
 
 
 def wait_joined(bootstrap: str, group: str, timeout_s: float = 90.0) -> None:
     """Return when a group has committed all source records that are there."""
-    with Offsets(bootstrap, group, [topic.name for topic in SOURCES], DEFAULT_PARTITIONS) as offsets:
+    with joined(bootstrap, group) as offsets:
         wait_until(offsets.reached, timeout_s)
 
 
@@ -203,18 +196,6 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 90.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.1)
-
-
-def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
-    for _ in range(100):
-        try:
-            return consumer.committed(partitions, timeout=30)
-        except KafkaException as error:
-            # A broker that has just started may still be loading the groups.
-            if error.args[0].code() not in (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS):
-                raise
-            time.sleep(0.1)
-    raise TimeoutError("the group's coordinator did not become ready")
 
 
 class RunningWorker:

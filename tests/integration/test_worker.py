@@ -17,7 +17,7 @@ from tests.streaming import (
     create_topics,
     disordered,
     expected,
-    lag,
+    joined,
     outcomes,
     produce,
     read,
@@ -123,7 +123,8 @@ def test_sigterm_finishes_the_batch_and_commits(bootstrap: str, name: str, tmp_p
         wait_until(lambda: outcomes(bootstrap, name) == expected(log))
         worker.process.terminate(deadline_s=30)
         assert worker.process.returncode == 0
-    assert lag(bootstrap, name) == 0
+    with joined(bootstrap, name) as offsets:
+        assert offsets.reached()
 
 
 @pytest.mark.parametrize(("state", "days"), [("memory", 1), ("rocksdb", 2)])

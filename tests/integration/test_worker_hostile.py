@@ -24,7 +24,7 @@ from tests.streaming import (
     Sourced,
     create_topics,
     expected,
-    lag,
+    joined,
     outcomes,
     produce,
     read,
@@ -185,9 +185,9 @@ def test_a_record_that_ends_the_process_is_set_aside_in_the_end(bootstrap: str, 
     program = [sys.executable, "-c", _DYING, f"{name} ends it", *worker.process.argv[1:]]
     worker.process = ChildProcess("a worker that dies", program, worker.log)
     endings = 0
-    with worker:
-        while lag(bootstrap, name):
-            wait_until(lambda: not worker.process.running or lag(bootstrap, name) == 0)
+    with worker, joined(bootstrap, name) as offsets:
+        while not offsets.reached():
+            wait_until(lambda: not worker.process.running or offsets.reached())
             if not worker.process.running:
                 endings += 1
                 assert endings <= 3

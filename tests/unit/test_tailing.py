@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from keeprate.deploy.tailing import Arrival, Watch
@@ -12,48 +11,22 @@ from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES
 from tests.facts import Facts
+from tests.unit.sinks.records import FakeRecord
 
 FACTS = Facts()
 
 
-@dataclass
-class Stored:
-    """A record as Kafka's client shows it."""
-
-    _topic: str
-    _value: bytes | None
-    _offset: int = 0
-    _headers: Any = None
-
-    def topic(self) -> str:
-        return self._topic
-
-    def partition(self) -> int:
-        return 0
-
-    def offset(self) -> int:
-        return self._offset
-
-    def key(self) -> bytes | None:
-        return None
-
-    def value(self) -> bytes | None:
-        return self._value
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, 1_772_442_000_000
-
-    def headers(self) -> Any:
-        return self._headers
+def stored(topic: str, value: bytes | None, offset: int = 0, headers: Any = None) -> FakeRecord:
+    return FakeRecord(offset, value, None, 1_772_442_000_000, headers, topic)
 
 
 def watch() -> Watch:
     return Watch(lambda event: True)
 
 
-def outcome_of(*events: Any) -> Stored:
+def outcome_of(*events: Any) -> FakeRecord:
     ((key, outcome),) = fold(events).items()
-    return Stored(OUTCOMES.name, encode_outcome(key, outcome))
+    return stored(OUTCOMES.name, encode_outcome(key, outcome))
 
 
 def fates(watch: Watch, now_s: float) -> list[str]:
@@ -63,13 +36,13 @@ def fates(watch: Watch, now_s: float) -> list[str]:
 def test_the_worker_says_that_an_event_is_joined_or_an_orphan() -> None:
     """By the state of its suggestion, which comes after it; one that is joined already is so at once."""
     watching, vote, generation = watch(), FACTS.vote("a", 1), FACTS.generation("a")
-    watching.take(Stored(FEEDBACK.name, encode(vote)), 0.0)
+    watching.take(stored(FEEDBACK.name, encode(vote)), 0.0)
     assert fates(watching, 1.0) == []
     watching.take(outcome_of(vote), 1.0)
     assert fates(watching, 1.0) == ["orphan"]
-    watching.take(Stored(GENERATIONS.name, encode(generation)), 2.0)
+    watching.take(stored(GENERATIONS.name, encode(generation)), 2.0)
     watching.take(outcome_of(vote, generation), 2.0)
-    watching.take(Stored(FEEDBACK.name, encode(FACTS.vote("a", -1)), 1), 2.0)
+    watching.take(stored(FEEDBACK.name, encode(FACTS.vote("a", -1)), 1), 2.0)
     assert fates(watching, 2.0) == ["joined", "joined"]
 
 
@@ -79,7 +52,7 @@ def test_what_is_refused_says_why_whichever_comes_first() -> None:
     headers = encode_letter(letter, b"", b"")[2]
     for order in (1, -1):
         watching = watch()
-        records = [Stored(FEEDBACK.name, b'{"type": "vote", "app": "x"', 7), Stored(DEAD_LETTERS.name, b"", 0, headers)]
+        records = [stored(FEEDBACK.name, b'{"type": "vote", "app": "x"', 7), stored(DEAD_LETTERS.name, b"", 0, headers)]
         for record in records[::order]:
             watching.take(record, 0.0)
         (arrival,) = watching.ready(0.0)
@@ -90,8 +63,8 @@ def test_what_is_refused_says_why_whichever_comes_first() -> None:
 def test_what_nobody_speaks_of_is_said_to_wait() -> None:
     """After the patience, in its turn, and what is behind it in its own."""
     watching = watch()
-    watching.take(Stored(FEEDBACK.name, encode(FACTS.vote("b", 1))), 0.0)
-    watching.take(Stored(GENERATIONS.name, encode(FACTS.generation("c")), 1), 0.0)
+    watching.take(stored(FEEDBACK.name, encode(FACTS.vote("b", 1))), 0.0)
+    watching.take(stored(GENERATIONS.name, encode(FACTS.generation("c")), 1), 0.0)
     watching.take(outcome_of(FACTS.generation("c")), 0.0)
     assert fates(watching, 2.9) == []
     assert fates(watching, 3.0) == ["waiting", "joined"]
@@ -104,8 +77,8 @@ def test_only_what_is_wanted_is_shown() -> None:
         return bool(event["type"] == "vote")
 
     watching = Watch(votes, patience_s=0)
-    watching.take(Stored(GENERATIONS.name, encode(FACTS.generation("a"))), 0.0)
-    watching.take(Stored(FEEDBACK.name, encode(FACTS.vote("a", 1)), 1), 0.0)
+    watching.take(stored(GENERATIONS.name, encode(FACTS.generation("a"))), 0.0)
+    watching.take(stored(FEEDBACK.name, encode(FACTS.vote("a", 1)), 1), 0.0)
     shown: list[Arrival] = list(watching.ready(0.0))
     assert [arrival.what for arrival in shown] == ["vote 1"]
     assert json.loads(json.dumps(shown[0].as_json()))["event"]["value"] == 1
@@ -115,6 +88,6 @@ def test_junk_in_the_outcomes_stops_nothing() -> None:
     """What does not decode there is the worker's to skip."""
     watching = watch()
     for junk in (None, b"", b"[1]", b'{"app": 1}', b"{"):
-        watching.take(Stored(OUTCOMES.name, junk), 0.0)
-    watching.take(Stored(DEAD_LETTERS.name, b"", 0, [("other", None)]), 0.0)
+        watching.take(stored(OUTCOMES.name, junk), 0.0)
+    watching.take(stored(DEAD_LETTERS.name, b"", 0, [("other", None)]), 0.0)
     assert fates(watching, 9.0) == []
