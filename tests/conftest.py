@@ -9,6 +9,7 @@ cannot run, the test is skipped with the reason and the remedy; with KEEPRATE_RE
 
 import contextlib
 import fcntl
+import logging
 import os
 import shutil
 import subprocess
@@ -92,6 +93,17 @@ def _absent(reason: str) -> None:
 def _spool_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Clients of tests, and of the commands that tests start, leave nothing in the user's state directory."""
     os.environ["KEEPRATE_SPOOL_DIR"] = str(tmp_path_factory.mktemp("spool"))
+
+
+@pytest.fixture(autouse=True)
+def _quiet_root() -> Iterator[None]:
+    """A command that a test runs in its own process starts logging, for that test alone."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    for handler in set(root.handlers).difference(handlers):
+        root.removeHandler(handler)
 
 
 def _class_archive() -> Path:

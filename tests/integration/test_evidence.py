@@ -19,7 +19,7 @@ REFUSED = ("topic", "partition", "offset", "stage", "error_type", "refused_at", 
 SPANS = ((AT - timedelta(hours=1), AT), (AT, AT + timedelta(hours=1)))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client() -> Iterator[Client]:
     """One vote, check, orphan and refusal, all at the moment at which the two spans meet."""
     facts = Facts()
@@ -36,20 +36,19 @@ def test_what_is_at_the_border_is_told_once(client: Client) -> None:
         assert [len(read(client, *span)) for span in SPANS] == [0, 1], read.__name__
 
 
-def test_what_landed_last_has_its_fate() -> None:
+def test_what_landed_last_has_its_fate(client: Client) -> None:
     """For whoever waits for a first event: its suggestion is an orphan, joined, or not seen by a worker yet."""
     vote = Facts("late").vote("b", 1)
     columns = ("event", "topic", "partition", "offset", "recorded_at", "stored_at")
     stored_at = datetime.now(UTC) + timedelta(hours=1)
     since = stored_at - timedelta(minutes=1)
-    with reading() as client:
-        client.insert("feedback", columns, [(encode(vote).decode(), "keeprate.feedback", 0, 9, AT, stored_at)])
-        assert (found := evidence.newest_landed(client, since)) is not None
-        assert (found.event["event_id"], found.fate) == (vote["event_id"], "waiting")
-        load(client, [vote])
-        derive_all(client)
-        assert (found := evidence.newest_landed(client, since)) is not None
-        assert found.fate == "orphan"
-        client.insert("dead_letters", REFUSED, [("keeprate.feedback", 0, 1, "sink", "invalid", AT, AT)])
-        assert (refused := evidence.newest_refused(client, AT)) is not None
-        assert refused["error_type"] == "invalid"
+    client.insert("feedback", columns, [(encode(vote).decode(), "keeprate.feedback", 0, 9, AT, stored_at)])
+    assert (found := evidence.newest_landed(client, since)) is not None
+    assert (found.event["event_id"], found.fate) == (vote["event_id"], "waiting")
+    load(client, [vote])
+    derive_all(client)
+    assert (found := evidence.newest_landed(client, since)) is not None
+    assert found.fate == "orphan"
+    client.insert("dead_letters", REFUSED, [("keeprate.feedback", 0, 1, "sink", "invalid", AT, AT)])
+    assert (refused := evidence.newest_refused(client, AT)) is not None
+    assert refused["error_type"] == "invalid"
