@@ -40,12 +40,14 @@ def lift(event: Any) -> list[tuple[str, Outcome]]:
     """
     if isinstance(event, dict):
         event = struct_of(event)
-    app, generation_id = event.app, event.generation_id
-    fact = _LIFTS[event.type](event)
-    if event.type != "generation":
-        return [(key_of(app, generation_id, event.choice_index or 0), fact)]
+    kind = event.type
+    fact = _LIFTS[kind](event)
+    if kind != "generation":
+        return [(key_of(event.app, event.generation_id, event.choice_index or 0), fact)]
+    if (choices := _choices(event)) == 1:
+        return [(key_of(event.app, event.generation_id, 0), fact)]
     # Each choice has its own, which may grow.
-    return [(key_of(app, generation_id, index), dict(fact)) for index in range(_choices(event))]
+    return [(key_of(event.app, event.generation_id, index), dict(fact)) for index in range(choices)]
 
 
 def _choices(event: Any) -> int:

@@ -131,7 +131,8 @@ class _Receipt:
         if error is not None:
             self._errors.append(error)
         self._answered += 1
-        self._finish_when_complete()
+        if self._answered == self.expected:
+            self._finish_when_complete()
 
     def refused(self, error: KafkaError) -> None:
         """A record that librdkafka did not take, and so will not answer for."""

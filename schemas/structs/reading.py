@@ -19,7 +19,13 @@ def read(value: bytes | None, recorded_ms: int | None = None, key: bytes | None 
     if value and len(value) <= MAX_EVENT_BYTES:
         try:
             event = decode_struct(value)
-            if CHECKS[event.type](event) and _stands(event, recorded_ms, key):
+            if (
+                CHECKS[event.type](event)
+                # What `decode` asks of an event in its record. An odd key is its business.
+                and (key is None or key == event.generation_id.encode())
+                and event.event_id != NIL_ID != event.generation_id
+                and not is_too_far_ahead(event.occurred_at, recorded_ms)
+            ):
                 return event
         except (ValueError, RecursionError):
             # The reason is not as good as pydantic's, which may also know better.
@@ -36,12 +42,3 @@ def struct_of(event: Mapping[str, Any]) -> Any:
 def mapping_of(event: Any) -> Event:
     """The event of a struct as a dictionary, without the fields that are None."""
     return cast(Event, to_builtins(event))
-
-
-def _stands(event: Any, recorded_ms: int | None, key: bytes | None) -> bool:
-    """What `decode` asks of an event in its record. An odd key is its business."""
-    return (
-        (key is None or key == event.generation_id.encode())
-        and event.event_id != NIL_ID != event.generation_id
-        and not is_too_far_ahead(event.occurred_at, recorded_ms)
-    )

@@ -31,6 +31,12 @@ def stamp(value: bytes, at_ms: int) -> bytes:
     return _STAMP.pack(at_ms) + value
 
 
+def stamp_all(values: Mapping[bytes, bytes], stamps_ms: Iterable[int]) -> dict[bytes, bytes | None]:
+    """Values as they are kept in the state, with a stamp each."""
+    pack = _STAMP.pack
+    return {key: pack(at_ms) + value for (key, value), at_ms in zip(values.items(), stamps_ms, strict=True)}
+
+
 def stamp_of_record(timestamp_ms: int | None, now_ms: int) -> int:
     """The stamp of what a recovery reads. A record's time is whatever its producer said; now where it said none."""
     return min(timestamp_ms, now_ms + SKEW_MS) if timestamp_ms is not None and timestamp_ms > 0 else now_ms
@@ -68,6 +74,8 @@ class Watermark:
 
 def late(times_ms: Mapping[str, int], held: Mapping[str, Outcome], expired_before_ms: int) -> int:
     """How many outcomes, by their event times, began with facts so old that what was known before has expired."""
+    if min(times_ms.values(), default=expired_before_ms) >= expired_before_ms:
+        return 0
     return sum(at_ms < expired_before_ms and key not in held for key, at_ms in times_ms.items())
 
 

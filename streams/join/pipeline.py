@@ -31,7 +31,7 @@ from keeprate.schemas.outcome import Outcome
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.streams.crashes import Journal
 from keeprate.streams.join.batches import Batch
-from keeprate.streams.join.expiry import SKEW_MS, Watermark, ahead, late, stamp, stamped_at_ms, value_of
+from keeprate.streams.join.expiry import SKEW_MS, Watermark, ahead, late, stamp_all, stamped_at_ms, value_of
 from keeprate.streams.join.feedback_join import MAX_OUTCOME_BYTES, Refusal, Sifted, Step, refuse_overflow
 from keeprate.streams.join.judging import Judged, judge, judge_each
 from keeprate.streams.state.partition import Changes, NotOursError, Offsets, PartitionState, reached
@@ -214,8 +214,7 @@ class Pipeline:
         ahead_count = ahead(times_ms.values(), now_ms)
         watermark.hear(times_ms.values(), now_ms)
         stamps_ms = _stamps_ms(times_ms, known, now_ms + SKEW_MS)
-        pairs = zip(encoded.items(), stamps_ms.values(), strict=True)
-        stamped = {key: stamp(value, at_ms) for (key, value), at_ms in pairs}
+        stamped = stamp_all(encoded, stamps_ms.values())
         written = self._delivery.write(number, encoded, sifted.refusals)
         # The next batch has to see what this one found, before it is in the state.
         for key, outcome in step.outcomes.items():
