@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from keeprate.producers.imports.authors import author_of
-from keeprate.producers.imports.patches import Change, read_comparisons
-from keeprate.producers.imports.survival import HORIZONS_S, Checked, Commit, Fact, Landed, Survival
+from keeprate.producers.imports.patches import FileChange, read_comparisons
+from keeprate.producers.imports.survival import HORIZONS_S, StandingCheck, Commit, Fact, LandedSuggestion, HistoryWalk
 from keeprate.schemas.events import SCHEMA_VERSION, Event
 from keeprate.schemas.ids import foreign_id
 
@@ -53,7 +53,7 @@ class HistoryError(Exception):
 
 
 @dataclass(frozen=True)
-class Selection:
+class HistorySelection:
     """What of a history becomes events.
 
     app: the app of the events.
@@ -68,14 +68,14 @@ class Selection:
     since_ms: int = 0
     horizons_s: tuple[int, ...] = HORIZONS_S
 
-    def takes(self, landed: Landed) -> bool:
+    def takes(self, landed: LandedSuggestion) -> bool:
         """Whether a suggestion and its checks are selected."""
         share = int(landed.commit.sha[:8], 16) / 0x1_0000_0000
         return share < self.sample and landed.landed_at >= self.since_ms
 
 
 @dataclass(frozen=True)
-class Step:
+class CommitStep:
     """The events that one commit settles; empty for one that is not on the branch. `sha` is empty for the last step."""
 
     sha: str
@@ -84,8 +84,8 @@ class Step:
 
 
 def import_events(
-    repository: Path, selection: Selection, begin: Callable[[int], None] = lambda total: None
-) -> Iterator[Step]:
+    repository: Path, selection: HistorySelection, begin: Callable[[int], None] = lambda total: None
+) -> Iterator[CommitStep]:
     """A step for each commit, parents first, then one more. Raises HistoryError.
 
     begin: called with the number of commits once it is known.
@@ -93,16 +93,16 @@ def import_events(
     commits = read_commits(repository, selection.branch)
     branch = _first_parents(commits)
     begin(len(commits))
-    walk = Survival(commits, branch, selection.horizons_s)
+    walk = HistoryWalk(commits, branch, selection.horizons_s)
     for commit, facts in _walk(repository, commits, walk):
-        yield Step(commit.sha, commit.sha in branch, list(_events(facts, selection)))
-    yield Step("", True, list(_events(walk.finish(), selection)))
+        yield CommitStep(commit.sha, commit.sha in branch, list(_events(facts, selection)))
+    yield CommitStep("", True, list(_events(walk.finish(), selection)))
 
 
 def standing_lines(repository: Path, branch: str = "HEAD") -> dict[tuple[str, str], int]:
     """Lines that stand at the branch's tip, by the commit that wrote them and its language. Raises HistoryError."""
     commits = read_commits(repository, branch)
-    walk = Survival(commits, _first_parents(commits))
+    walk = HistoryWalk(commits, _first_parents(commits))
     for _, facts in _walk(repository, commits, walk):
         deque(facts, maxlen=0)
     return walk.standing()
@@ -120,7 +120,7 @@ def is_on_branch(repository: Path, branch: str, sha: str) -> bool:
     return sha in _git(repository, "rev-list", "--first-parent", branch, "--").split()
 
 
-def _walk(repository: Path, commits: Sequence[Commit], walk: Survival) -> Iterator[tuple[Commit, Iterator[Fact]]]:
+def _walk(repository: Path, commits: Sequence[Commit], walk: HistoryWalk) -> Iterator[tuple[Commit, Iterator[Fact]]]:
     """Each commit with what it settles; the facts must be taken before the next."""
     with closing(_comparisons(repository, commits)) as comparisons:
         for commit in commits:
@@ -154,7 +154,7 @@ def _first_parents(commits: Sequence[Commit]) -> frozenset[str]:
     return frozenset(chain)
 
 
-def _comparisons(repository: Path, commits: Sequence[Commit]) -> Generator[list[Change]]:
+def _comparisons(repository: Path, commits: Sequence[Commit]) -> Generator[list[FileChange]]:
     """What each commit changed against each of its parents, from one run of git. Ends git on leaving."""
     with tempfile.TemporaryFile() as requests, tempfile.TemporaryFile() as errors:
         for commit in commits:
@@ -208,16 +208,16 @@ def _refuse_shallow(repository: Path) -> None:
         )
 
 
-def _events(facts: Iterator[Fact], selection: Selection) -> Iterator[Event]:
+def _events(facts: Iterator[Fact], selection: HistorySelection) -> Iterator[Event]:
     for fact in facts:
-        if isinstance(fact, Landed):
+        if isinstance(fact, LandedSuggestion):
             if selection.takes(fact):
                 yield from landing_events(fact, selection.app)
         elif selection.takes(fact.suggestion):
             yield check_event(fact, selection.app)
 
 
-def landing_events(landed: Landed, app: str) -> tuple[Event, Event]:
+def landing_events(landed: LandedSuggestion, app: str) -> tuple[Event, Event]:
     """The generation and its accept."""
     commit, author = landed.commit, landed.commit.author
     generation = _envelope(landed, app, "generation", min(commit.at_ms, landed.landed_at)) | {
@@ -240,7 +240,7 @@ def landing_events(landed: Landed, app: str) -> tuple[Event, Event]:
     return cast(Event, generation), cast(Event, accept)
 
 
-def check_event(checked: Checked, app: str) -> Event:
+def check_event(checked: StandingCheck, app: str) -> Event:
     """The state at a horizon, which is known for its very moment: nothing changes between two commits."""
     landed = checked.suggestion
     elapsed_ms = checked.horizon_s * 1000
@@ -257,7 +257,7 @@ def check_event(checked: Checked, app: str) -> Event:
     return cast(Event, event)
 
 
-def _envelope(landed: Landed, app: str, part: str, at_ms: int) -> dict[str, Any]:
+def _envelope(landed: LandedSuggestion, app: str, part: str, at_ms: int) -> dict[str, Any]:
     suggestion = f"{landed.commit.sha}:{landed.language}"
     return {
         "type": part.partition(":")[0],

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from keeprate.producers.imports.patches import Change, Hunk
+from keeprate.producers.imports.patches import FileChange, Hunk
 
 Lines: TypeAlias = "array[int]"
 Tree: TypeAlias = dict[str, Lines]
@@ -32,7 +32,7 @@ def units(line: int) -> int:
     return line & _LENGTH_MASK
 
 
-def apply(tree: Tree, changes: Iterable[Change], owner_of: OwnerOf) -> Tree:
+def apply(tree: Tree, changes: Iterable[FileChange], owner_of: OwnerOf) -> Tree:
     """The tree after a patch. Leaves the old one as it is."""
     gone: set[str] = set()
     written: Tree = {}
@@ -46,7 +46,7 @@ def apply(tree: Tree, changes: Iterable[Change], owner_of: OwnerOf) -> Tree:
     return kept | written
 
 
-def after(change: Change, tree: Mapping[str, Lines], owner_of: OwnerOf) -> Lines:
+def after(change: FileChange, tree: Mapping[str, Lines], owner_of: OwnerOf) -> Lines:
     """The lines of a file after its change."""
     if change.binary or change.new is None:
         return array("q")
@@ -67,7 +67,7 @@ def _replace(old: Lines, hunks: Sequence[Hunk], added_owner: int) -> Lines:
     return new
 
 
-def merge(parents: Sequence[Tree], comparisons: Sequence[list[Change]], owner_of: OwnerOf) -> Tree:
+def merge(parents: Sequence[Tree], comparisons: Sequence[list[FileChange]], owner_of: OwnerOf) -> Tree:
     """The tree of a merge: a file that one parent has as it is comes from there, and a line from the first that has it.
 
     comparisons: the changes from each parent to the merge.

@@ -27,7 +27,7 @@ class Hunk:
 
 
 @dataclass
-class Change:
+class FileChange:
     """What became of one file. Paths are as git quotes them: names to compare, not to open.
 
     old, new: None when the file did not exist before, or does not after.
@@ -40,9 +40,9 @@ class Change:
     hunks: list[Hunk] = field(default_factory=list)
 
 
-def read_comparisons(lines: Iterator[bytes]) -> Iterator[list[Change]]:
+def read_comparisons(lines: Iterator[bytes]) -> Iterator[list[FileChange]]:
     """The changes of each comparison, in the order in which git was asked for them."""
-    changes: list[Change] | None = None
+    changes: list[FileChange] | None = None
     for line in lines:
         if line.startswith(HEADER):
             if changes is not None:
@@ -60,11 +60,11 @@ def read_comparisons(lines: Iterator[bytes]) -> Iterator[list[Change]]:
         yield changes
 
 
-def _change(line: bytes) -> Change:
+def _change(line: bytes) -> FileChange:
     # Without a rename both names are the same, so the middle is known though names may hold spaces.
     pair = line[len(b"diff --git ") :].rstrip(b"\n")
     path = _name(pair[len(pair) // 2 + 1 :], strip=2)
-    return Change(path, path)
+    return FileChange(path, path)
 
 
 def _name(raw: bytes, strip: int = 0) -> str:
@@ -73,7 +73,7 @@ def _name(raw: bytes, strip: int = 0) -> str:
     return f'"{text[1 + strip :]}' if text.startswith('"') else text[strip:]
 
 
-def _note(change: Change, line: bytes) -> None:
+def _note(change: FileChange, line: bytes) -> None:
     if line.startswith(b"new file"):
         change.old = None
     elif line.startswith(b"deleted file"):

@@ -9,7 +9,7 @@ from keeprate.schemas.events import Event
 
 
 @dataclass
-class Kept:
+class KeptCount:
     """Of the suggestions that are old enough for a horizon: how many, how many untouched, and their code units."""
 
     suggestions: int = 0
@@ -27,12 +27,12 @@ class Kept:
 
 
 @dataclass
-class Summary:
+class ImportSummary:
     """Counts over the events of an import. `kept` is by author and horizon in days."""
 
     events: int = 0
     suggestions: Counter[str] = field(default_factory=Counter)
-    kept: dict[str, dict[int, Kept]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Kept)))
+    kept: dict[str, dict[int, KeptCount]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(KeptCount)))
     _author_by_generation: dict[str, str] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from keeprate.producers.imports.authors import Author
 from keeprate.producers.imports.languages import language_of
 from keeprate.producers.imports.ownership import NO_LINES, Lines, Tree, apply, merge, owner, units
-from keeprate.producers.imports.patches import Change, Hunk
+from keeprate.producers.imports.patches import FileChange, Hunk
 
 DAY_S = 86_400
 HORIZONS_S = tuple(days * DAY_S for days in (1, 7, 30, 90, 365))
@@ -38,7 +38,7 @@ class Commit:
 
 
 @dataclass(frozen=True)
-class Landed:
+class LandedSuggestion:
     """A suggestion that came to stand on the branch. `landed_at` never falls from one landing to the next."""
 
     commit: Commit
@@ -49,20 +49,20 @@ class Landed:
 
 
 @dataclass(frozen=True)
-class Checked:
+class StandingCheck:
     """What of a suggestion stands at a horizon after its landing; `total_units` is all that stands on the branch."""
 
-    suggestion: Landed
+    suggestion: LandedSuggestion
     horizon_s: int
     units: int
     total_units: int
 
 
-Fact = Landed | Checked
+Fact = LandedSuggestion | StandingCheck
 
 
 @dataclass
-class Balance:
+class BranchBalance:
     """How much stands on the branch, by owner."""
 
     units: Counter[int] = field(default_factory=Counter)
@@ -78,7 +78,7 @@ class Balance:
             self.total_units += sign * length
 
 
-class Survival:
+class HistoryWalk:
     """The walk over a history. Feed it commits, parents first, each with its changes against each of its parents.
 
     branch: the names of the commits of the first-parent history, the tip included.
@@ -95,12 +95,12 @@ class Survival:
         self._owners: dict[tuple[str, str], int] = {}
         self._by_commit: dict[str, list[tuple[str, int]]] = {}
         self._waiting_to_land: set[str] = set()
-        self._balance = Balance()
-        self._due: list[tuple[int, int, int, int, Landed]] = []
+        self._balance = BranchBalance()
+        self._due: list[tuple[int, int, int, int, LandedSuggestion]] = []
         self._order = itertools.count()
         self._now_ms = 0
 
-    def step(self, commit: Commit, comparisons: Sequence[list[Change]]) -> Iterator[Fact]:
+    def step(self, commit: Commit, comparisons: Sequence[list[FileChange]]) -> Iterator[Fact]:
         """Take the next commit. Gives facts for a commit of the branch: the checks due before it, then what landed."""
         parents = [self._trees[parent] for parent in commit.parents] or [{}]
         if len(parents) == 1:
@@ -112,7 +112,7 @@ class Survival:
             yield from self._advance(commit, parents[0], tree, comparisons)
         self._remember(commit, tree)
 
-    def finish(self) -> Iterator[Checked]:
+    def finish(self) -> Iterator[StandingCheck]:
         """The checks due up to the last commit of the branch. Later horizons are not known yet, so nothing is said."""
         yield from self._checks(self._now_ms + 1)
 
@@ -136,7 +136,7 @@ class Survival:
             if not self._children[parent]:
                 self._trees.pop(parent, None)
 
-    def _advance(self, commit: Commit, before: Tree, tree: Tree, comparisons: Sequence[list[Change]]) -> Iterator[Fact]:
+    def _advance(self, commit: Commit, before: Tree, tree: Tree, comparisons: Sequence[list[FileChange]]) -> Iterator[Fact]:
         # Clocks differ between committers; on the branch time does not run backwards.
         self._now_ms = max(self._now_ms, commit.at_ms)
         yield from self._checks(self._now_ms)
@@ -149,20 +149,20 @@ class Survival:
             self._balance.add(into, 1)
         yield from self._land(commit)
 
-    def _checks(self, before_ms: int) -> Iterator[Checked]:
+    def _checks(self, before_ms: int) -> Iterator[StandingCheck]:
         while self._due and self._due[0][0] < before_ms:
             _, _, horizon_s, line_owner, landed = heapq.heappop(self._due)
             # A later merge can bring back lines that were lost on the way; more than all of them cannot be kept.
             left = min(self._balance.units[line_owner], landed.units)
-            yield Checked(landed, horizon_s, left, self._balance.total_units)
+            yield StandingCheck(landed, horizon_s, left, self._balance.total_units)
 
-    def _land(self, commit: Commit) -> Iterator[Landed]:
+    def _land(self, commit: Commit) -> Iterator[LandedSuggestion]:
         for sha in self._newly_reachable(commit):
             for language, line_owner in self._by_commit.pop(sha, ()):
                 if not self._balance.units[line_owner]:
                     continue
                 length, lines = self._balance.units[line_owner], self._balance.lines[line_owner]
-                landed = Landed(self._commits[sha], language, self._now_ms, length, lines)
+                landed = LandedSuggestion(self._commits[sha], language, self._now_ms, length, lines)
                 for horizon_s in self._horizons_s:
                     due_at = self._now_ms + horizon_s * 1000
                     heapq.heappush(self._due, (due_at, next(self._order), horizon_s, line_owner, landed))
@@ -180,7 +180,7 @@ class Survival:
         return sorted(found, key=lambda sha: (self._commits[sha].at_ms, sha))
 
 
-def _difference(change: Change, old: Lines, new: Lines) -> tuple[Iterable[int], Iterable[int]]:
+def _difference(change: FileChange, old: Lines, new: Lines) -> tuple[Iterable[int], Iterable[int]]:
     """The lines that a change takes out and brings in, without those that stay."""
     if change.binary:
         return old, new

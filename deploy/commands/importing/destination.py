@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keeprate.deploy.commands.importing.rejects import Rejects
 from keeprate.deploy.emitting import STALLED_S, emitting, settle
-from keeprate.producers.imports.git import Step
+from keeprate.producers.imports.git import CommitStep
 from keeprate.schemas.decode import ContractError, encode, validate
 from keeprate.schemas.events import Event
 from keeprate.schemas.ids import foreign_id
@@ -18,7 +18,7 @@ SAVE_EVERY_EVENTS = 5_000
 
 
 @dataclass(frozen=True)
-class Target:
+class EventOutlet:
     """emit: takes an event, and may wait. settle: returns once all that were taken are safe; raises EmitError."""
 
     emit: Callable[[Event], object]
@@ -26,16 +26,16 @@ class Target:
 
 
 @contextmanager
-def target(app: str, brokers: str, out: Path | None = None, dry_run: bool = False) -> Iterator[Target]:
+def target(app: str, brokers: str, out: Path | None = None, dry_run: bool = False) -> Iterator[EventOutlet]:
     """Nowhere, a file of NDJSON, or Kafka. Raises EmitError and OSError."""
     if dry_run:
-        yield Target(lambda event: None, lambda: None)
+        yield EventOutlet(lambda event: None, lambda: None)
     elif out is not None:
         with out.open("wb") as lines:
-            yield Target(lambda event: lines.write(encode(event) + b"\n"), lines.flush)
+            yield EventOutlet(lambda event: lines.write(encode(event) + b"\n"), lines.flush)
     else:
         with emitting(app, brokers) as client:
-            yield Target(
+            yield EventOutlet(
                 lambda event: client.emit(event, block=True, timeout_s=STALLED_S), lambda: settle(client, brokers)
             )
 
@@ -45,7 +45,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def sound(steps: Iterable[Step], bad: Rejects, repository: str, recorded_ms: int) -> Iterator[Step]:
+def sound(steps: Iterable[CommitStep], bad: Rejects, repository: str, recorded_ms: int) -> Iterator[CommitStep]:
     """The steps without the events that are none: a commit may claim any date, and one of 1970 or 2199 is no time.
 
     What is said of a generation that is rejected is rejected with it: it would be about nothing.
@@ -92,7 +92,7 @@ class Bookmark:
         fresh.replace(self.path)
 
 
-def with_news(steps: Iterable[Step], after: str) -> Iterator[tuple[Step, bool]]:
+def with_news(steps: Iterable[CommitStep], after: str) -> Iterator[tuple[CommitStep, bool]]:
     """Each step, and whether its events were not sent yet, when those up to the commit `after` were."""
     is_news, is_longer = not after, not after
     for step in steps:
@@ -102,7 +102,7 @@ def with_news(steps: Iterable[Step], after: str) -> Iterator[tuple[Step, bool]]:
         is_news |= step.sha == after
 
 
-def send(steps: Iterable[Step], after: str, to: Target, bookmark: Bookmark | None) -> Iterator[Step]:
+def send(steps: Iterable[CommitStep], after: str, to: EventOutlet, bookmark: Bookmark | None) -> Iterator[CommitStep]:
     """Emit what is new, keep the bookmark up to date, and give every step when it is done with."""
     unsaved, last = 0, after
     for step, is_news in with_news(steps, after):

@@ -12,8 +12,8 @@ from keeprate.deploy.settings import from_environment
 
 if TYPE_CHECKING:
     from keeprate.deploy.commands.importing.rejects import Rejects
-    from keeprate.producers.imports.git import Selection
-    from keeprate.producers.imports.summary import Summary
+    from keeprate.producers.imports.git import HistorySelection
+    from keeprate.producers.imports.summary import ImportSummary
 
 imports = typer.Typer(help="Import history: a repository's commits, or files of events.", no_args_is_help=True)
 
@@ -57,13 +57,13 @@ def import_git(
     """
     from keeprate.deploy.commands.importing.rejects import Rejects
     from keeprate.deploy.emitting import EmitError
-    from keeprate.producers.imports.git import HistoryError, Selection, app_name
+    from keeprate.producers.imports.git import HistoryError, HistorySelection, app_name
 
     since_ms = int(since.replace(tzinfo=UTC).timestamp() * 1000) if since else 0
     with ExitStack() as stack:
         try:
             bad = Rejects(stack.enter_context(rejects.open("w")) if rejects else None)
-            selection = Selection(app or app_name(repository), branch, sample, since_ms)
+            selection = HistorySelection(app or app_name(repository), branch, sample, since_ms)
             servers = from_environment(brokers).brokers
             summary = _import_git(repository, selection, out, dry_run, again, servers, bad)
         except (HistoryError, EmitError, OSError) as error:
@@ -81,17 +81,17 @@ def import_git(
 
 def _import_git(
     repository: Path,
-    selection: "Selection",
+    selection: "HistorySelection",
     out: Path | None,
     dry_run: bool,
     again: bool,
     brokers: str,
     bad: "Rejects",
-) -> "Summary":
+) -> "ImportSummary":
     from keeprate.deploy.commands.importing.destination import Bookmark, now_ms, send, sound, target
     from keeprate.deploy.emitting import bar
     from keeprate.producers.imports.git import import_events, is_on_branch
-    from keeprate.producers.imports.summary import Summary
+    from keeprate.producers.imports.summary import ImportSummary
 
     bookmark = None
     if out is None and not dry_run:
@@ -99,7 +99,7 @@ def _import_git(
     after = bookmark.load() if bookmark and not again else ""
     if after and not is_on_branch(repository, selection.branch, after):
         after = ""
-    summary = Summary()
+    summary = ImportSummary()
     with bar() as progress, target(selection.app, brokers, out, dry_run) as to:
         task = progress.add_task("commits", unit="commits", note="")
         steps = import_events(repository, selection, lambda total: progress.update(task, total=total))
@@ -110,7 +110,7 @@ def _import_git(
     return summary
 
 
-def _show(summary: "Summary", app: str) -> None:
+def _show(summary: "ImportSummary", app: str) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

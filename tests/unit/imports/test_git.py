@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keeprate.producers.imports.git import HistoryError, Selection, import_events, standing_lines
+from keeprate.producers.imports.git import HistoryError, HistorySelection, import_events, standing_lines
 from keeprate.producers.imports.languages import language_of
 from keeprate.producers.imports.survival import DAY_S
 from keeprate.schemas.decode import validate
@@ -25,7 +25,7 @@ def repository(tmp_path: Path) -> Repository:
 
 def events_of(repository: Repository, **selection: Any) -> list[Event]:
     """All events of the repository, each of them valid."""
-    steps = import_events(repository.path, Selection("git-project", **selection))
+    steps = import_events(repository.path, HistorySelection("git-project", **selection))
     return [validate(event) for step in steps for event in step.events]
 
 
@@ -213,7 +213,7 @@ def test_a_longer_history_only_appends(repository: Repository) -> None:
     shas = repository.write()
     early = [
         validate(event)
-        for step in import_events(repository.path, Selection("git-project", branch=shas[12]))
+        for step in import_events(repository.path, HistorySelection("git-project", branch=shas[12]))
         for event in step.events
     ]
     assert events_of(repository)[: len(early)] == early
@@ -287,13 +287,13 @@ def test_a_shallow_clone_is_refused(repository: Repository, tmp_path: Path) -> N
     repository.write()
     git(tmp_path, "clone", "--quiet", "--bare", "--depth=1", f"file://{repository.path}", "shallow.git")
     with pytest.raises(HistoryError, match="unshallow"):
-        list(import_events(tmp_path / "shallow.git", Selection("git-project")))
+        list(import_events(tmp_path / "shallow.git", HistorySelection("git-project")))
 
 
 def test_what_is_not_a_repository_is_refused(tmp_path: Path) -> None:
     """With git's own words."""
     with pytest.raises(HistoryError, match="not a git repository"):
-        list(import_events(tmp_path, Selection("git-project")))
+        list(import_events(tmp_path, HistorySelection("git-project")))
 
 
 def test_missing_objects_are_named(repository: Repository) -> None:
@@ -304,7 +304,7 @@ def test_missing_objects_are_named(repository: Repository) -> None:
     blob = git(repository.path, "rev-parse", f"{shas[1]}:a.py").decode().strip()
     _remove_object(repository.path, blob)
     with pytest.raises(HistoryError, match="refetch"):
-        list(import_events(repository.path, Selection("git-project")))
+        list(import_events(repository.path, HistorySelection("git-project")))
 
 
 def _remove_object(repository: Path, name: str) -> None:

@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 from typer.testing import CliRunner
 
-from keeprate.deploy.commands.importing.destination import SAVE_EVERY_EVENTS, Bookmark, Target, send
+from keeprate.deploy.commands.importing.destination import SAVE_EVERY_EVENTS, Bookmark, EventOutlet, send
 from keeprate.deploy.commands.tree import app as commands
-from keeprate.producers.imports.git import Step
-from keeprate.producers.imports.summary import Summary
+from keeprate.producers.imports.git import CommitStep
+from keeprate.producers.imports.summary import ImportSummary
 from keeprate.schemas.events import Event
 from tests.repositories import DAY_S, START_S, Repository
 
@@ -22,17 +22,17 @@ def _event(name: str) -> Event:
 
 # Two commits of the branch with a commit made elsewhere between them, then what was due before the end.
 STEPS = [
-    Step("a", True, [_event("a1"), _event("a2")]),
-    Step("b", False, []),
-    Step("c", True, [_event("c1")]),
-    Step("", True, [_event("end")]),
+    CommitStep("a", True, [_event("a1"), _event("a2")]),
+    CommitStep("b", False, []),
+    CommitStep("c", True, [_event("c1")]),
+    CommitStep("", True, [_event("end")]),
 ]
-LONGER = [*STEPS[:3], Step("d", True, [_event("end"), _event("d1")]), Step("", True, [])]
+LONGER = [*STEPS[:3], CommitStep("d", True, [_event("end"), _event("d1")]), CommitStep("", True, [])]
 
 
-def _send(steps: list[Step], bookmark: Bookmark) -> list[str]:
+def _send(steps: list[CommitStep], bookmark: Bookmark) -> list[str]:
     sent: list[str] = []
-    to = Target(lambda event: sent.append(event["event_id"]), lambda: None)
+    to = EventOutlet(lambda event: sent.append(event["event_id"]), lambda: None)
     assert list(send(iter(steps), bookmark.load(), to, bookmark)) == steps
     return sent
 
@@ -69,22 +69,22 @@ def test_nothing_is_remembered_that_is_not_safe(bookmark: Bookmark) -> None:
     def fail() -> None:
         raise RuntimeError
 
-    many = [Step("a", True, [_event("x")] * SAVE_EVERY_EVENTS), *STEPS[2:]]
+    many = [CommitStep("a", True, [_event("x")] * SAVE_EVERY_EVENTS), *STEPS[2:]]
     with pytest.raises(RuntimeError):
-        list(send(iter(many), "", Target(lambda event: None, fail), bookmark))
+        list(send(iter(many), "", EventOutlet(lambda event: None, fail), bookmark))
     assert bookmark.load() == ""
 
 
 def test_it_is_remembered_on_the_way(bookmark: Bookmark) -> None:
     """A stop in the middle of a long history costs a part of it, not the whole."""
 
-    def steps() -> Iterator[Step]:
-        yield Step("a", True, [_event("x")] * SAVE_EVERY_EVENTS)
-        yield Step("c", True, [])
+    def steps() -> Iterator[CommitStep]:
+        yield CommitStep("a", True, [_event("x")] * SAVE_EVERY_EVENTS)
+        yield CommitStep("c", True, [])
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(send(steps(), "", Target(lambda event: None, lambda: None), bookmark))
+        list(send(steps(), "", EventOutlet(lambda event: None, lambda: None), bookmark))
     assert bookmark.load() == "a"
 
 
@@ -120,7 +120,7 @@ def test_a_damaged_bookmark_is_none(bookmark: Bookmark) -> None:
 
 def test_a_summary_gives_null_for_a_rate_of_nothing() -> None:
     """And shares by author and day otherwise."""
-    summary = Summary()
+    summary = ImportSummary()
     base: dict[str, Any] = {"generation_id": "g"}
     summary.add(cast(Event, base | {"type": "generation", "model": "human"}))
     kept = {"horizon_s": 86_400, "distance": 4, "original_length": 16, "retained_length": 12}
