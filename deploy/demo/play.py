@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from keeprate.deploy.demo.simulate import Sent, simulate
+from keeprate.deploy.demo.simulate import Departure, simulate
 from keeprate.deploy.demo.story import BAD, DAY_MS, EDITOR, Episode, Version, World
 
 ECHO_MS = 3 * DAY_MS
@@ -25,7 +25,7 @@ _BAD_EVENTS_PER_S: Final = 0.6
 _OTHERS: Final = 1_000_000
 
 
-class Clock(Protocol):
+class DemoClock(Protocol):
     """What tells the time and waits; a test has its own."""
 
     def now_ms(self) -> int:
@@ -36,7 +36,7 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True)
-class Span:
+class PacedSpan:
     """From when on sessions begin at which rate; until the next span."""
 
     start: int
@@ -44,7 +44,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Run:
+class Playback:
     """What is to be told, and how far it was.
 
     brokers: where it was sent; another broker has seen nothing yet.
@@ -52,34 +52,34 @@ class Run:
     """
 
     world: World
-    spans: tuple[Span, ...]
+    spans: tuple[PacedSpan, ...]
     brokers: str
     sent_until: int
 
 
-def begin(seed: int, days: int, events: int, live_events_per_s: float, brokers: str, now_ms: int) -> Run:
+def begin(seed: int, days: int, events: int, live_events_per_s: float, brokers: str, now_ms: int) -> Playback:
     """A first run: so many events over the days before now, then live; a live rate of zero ends it with the past."""
     start = (now_ms // DAY_MS - days) * DAY_MS
-    past = Span(start, events * 1000 / (now_ms - start))
-    return Run(World.over(seed, start, days), (past, Span(now_ms - LEAD_MS, live_events_per_s)), brokers, 0)
+    past = PacedSpan(start, events * 1000 / (now_ms - start))
+    return Playback(World.over(seed, start, days), (past, PacedSpan(now_ms - LEAD_MS, live_events_per_s)), brokers, 0)
 
 
-def resume(run: Run, live_events_per_s: float, now_ms: int) -> Run:
+def resume(run: Playback, live_events_per_s: float, now_ms: int) -> Playback:
     """The run that goes on from here: what is still due of it, the gap at the rate of the past, then live."""
     # Never before what was sent: of a session told in part, the rest would be orphans.
-    past, live = run.spans[0], Span(max(run.sent_until, now_ms - LEAD_MS), live_events_per_s)
+    past, live = run.spans[0], PacedSpan(max(run.sent_until, now_ms - LEAD_MS), live_events_per_s)
     if run.sent_until < past.start:
         return replace(run, spans=(past, live))
     told = [span for span in run.spans if span.start < run.sent_until]
     return replace(run, spans=(*told, replace(past, start=run.sent_until), live))
 
 
-def told_from_the_start(run: Run, brokers: str) -> Run:
+def told_from_the_start(run: Playback, brokers: str) -> Playback:
     """The same run for a broker that has seen none of it."""
     return replace(run, brokers=brokers, sent_until=0)
 
 
-def expected_events(run: Run, until: int) -> int:
+def expected_events(run: Playback, until: int) -> int:
     """About how many events are due of the run up to a time."""
     ends = [span.start for span in run.spans[1:]] + [until]
     spans = (
@@ -88,7 +88,7 @@ def expected_events(run: Run, until: int) -> int:
     return round(sum(max(0, end - start) / 1000 * span.events_per_s for start, end, span in spans))
 
 
-def timeline(run: Run) -> Iterator[Sent]:
+def timeline(run: Playback) -> Iterator[Departure]:
     """What is still to be sent, by the time at which it is due. Endless, unless the last span's rate is zero."""
     parts = []
     for span, following in zip(run.spans, (*run.spans[1:], None), strict=True):
@@ -103,7 +103,7 @@ def timeline(run: Run) -> Iterator[Sent]:
 class Pace:
     """When an item is sent: one of the past `speed` times faster than it happened (0: at once), others when due."""
 
-    clock: Clock
+    clock: DemoClock
     speed: float
     begun_at: int
     first_at: int | None = None
@@ -120,13 +120,13 @@ class Pace:
 
 
 def play(
-    run: Run,
-    send: Callable[[Sent], None],
+    run: Playback,
+    send: Callable[[Departure], None],
     pace: Pace,
-    save: Callable[[Run], None],
+    save: Callable[[Playback], None],
     progress: Callable[[int], None],
     until: int | None = None,
-) -> Run:
+) -> Playback:
     """Send what the run still has, in order. Returns the run as it stands at `until`; else only by an exception.
 
     send: may block; raises to end the run.
@@ -148,13 +148,13 @@ def play(
     return replace(run, sent_until=until) if until is not None else run
 
 
-def load(path: Path) -> Run | None:
+def load(path: Path) -> Playback | None:
     """The run in a file, or None when there is none yet."""
     if not path.exists():
         return None
     state = json.loads(path.read_text("utf-8"))
-    spans = tuple(Span(**span) for span in state["spans"])
-    return Run(_world(state["world"]), spans, state["brokers"], state["sent_until"])
+    spans = tuple(PacedSpan(**span) for span in state["spans"])
+    return Playback(_world(state["world"]), spans, state["brokers"], state["sent_until"])
 
 
 def _world(state: Mapping[str, Any]) -> World:
@@ -165,7 +165,7 @@ def _world(state: Mapping[str, Any]) -> World:
     return World(**{**state, "episodes": tuple(episodes)})
 
 
-def bad_release(seed: int, now_ms: int) -> Iterator[Sent]:
+def bad_release(seed: int, now_ms: int) -> Iterator[Departure]:
     """What users of the editor's v5 did in the three hours before now, had it been released then. Others than the
     demo's: a run of the same seed goes on beside it."""
     since = now_ms - BAD_FOR_MS
@@ -177,7 +177,7 @@ def bad_release(seed: int, now_ms: int) -> Iterator[Sent]:
             yield sent
 
 
-def store(run: Run, path: Path) -> None:
+def store(run: Playback, path: Path) -> None:
     """Write the run to a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")

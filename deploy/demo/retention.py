@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from keeprate.deploy.demo.session import Session
+from keeprate.deploy.demo.session import Visit
 from keeprate.deploy.demo.story import Version
 from keeprate.deploy.demo.texts import touched
 from keeprate.producers.text import length, levenshtein
@@ -47,7 +47,7 @@ def fate_of(text: str, version: Version, rng: Random) -> Fate:
 
 
 def track(
-    session: Session, generation_id: str, text: str, horizons_s: tuple[int, ...] = HORIZONS_S, accept_seq: int = 0
+    session: Visit, generation_id: str, text: str, horizons_s: tuple[int, ...] = HORIZONS_S, accept_seq: int = 0
 ) -> None:
     """Tell of the checks of a text that was accepted now, each at its horizon. Leaves the session's clock alone."""
     fate = fate_of(text, session.version, session.rng)
@@ -67,7 +67,7 @@ def track(
         )
 
 
-def _delay_ms(session: Session, horizon_s: int) -> int:
+def _delay_ms(session: Visit, horizon_s: int) -> int:
     delay_ms = session.rng.randint(3, 900)
     if session.chance(LATE_SHARE):
         delay_ms += int(horizon_s * 1000 * session.rng.uniform(0.2, 0.6)) + 20_000

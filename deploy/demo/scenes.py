@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keeprate.deploy.demo.retention import HOUR_S, track
-from keeprate.deploy.demo.session import Session
+from keeprate.deploy.demo.session import Visit
 from keeprate.deploy.demo.story import Model, hallucination_share
 from keeprate.deploy.demo.texts import (
     COMPLETIONS,
@@ -22,7 +22,7 @@ LANGUAGE_APPEAL = {"python": 0.15, "typescript": 0.0, "go": 0.05, "rust": -0.35,
 TOOLS = ["read_file", "search", "apply_patch", "run_tests"]
 
 
-def edit_code(session: Session) -> None:
+def edit_code(session: Visit) -> None:
     """Several completions in one file."""
     language = session.rng.choices(list(LANGUAGE_WEIGHTS), list(LANGUAGE_WEIGHTS.values()))[0]
     model = session.app.models[session.chance(0.45)]
@@ -31,7 +31,7 @@ def edit_code(session: Session) -> None:
         session.wait(25, 1.0)
 
 
-def _complete(session: Session, model: Model, language: str) -> None:
+def _complete(session: Visit, model: Model, language: str) -> None:
     text = "" if session.chance(0.03) else session.rng.choice(COMPLETIONS[language])
     error_type = session.failure("timeout")
     generation_id = session.generate(
@@ -52,7 +52,7 @@ def _complete(session: Session, model: Model, language: str) -> None:
         _decide(session, generation_id, text, model.appeal + LANGUAGE_APPEAL[language])
 
 
-def _decide(session: Session, generation_id: str, text: str, appeal: float) -> None:
+def _decide(session: Visit, generation_id: str, text: str, appeal: float) -> None:
     session.act("shown", generation_id, text)
     dwell_ms = int(1000 * session.rng.lognormvariate(-0.2, 0.8))
     session.now += dwell_ms
@@ -63,7 +63,7 @@ def _decide(session: Session, generation_id: str, text: str, appeal: float) -> N
         session.act(ending, generation_id, dwell_ms=dwell_ms)
 
 
-def _take(session: Session, generation_id: str, text: str, dwell_ms: int) -> None:
+def _take(session: Visit, generation_id: str, text: str, dwell_ms: int) -> None:
     head, accept_seq = text.split("\n")[0], 0
     if head != text and session.chance(0.35):
         session.act("accept_partial", generation_id, head, dwell_ms=dwell_ms)
@@ -78,7 +78,7 @@ def _take(session: Session, generation_id: str, text: str, dwell_ms: int) -> Non
     return None
 
 
-def _flag(session: Session, generation_id: str, label: str) -> None:
+def _flag(session: Visit, generation_id: str, label: str) -> None:
     session.wait(20)
     severity = session.rng.choice(("low", "medium", "high"))
     comment = FLAG_COMMENTS[label] if session.chance(0.5) else None
@@ -88,7 +88,7 @@ def _flag(session: Session, generation_id: str, label: str) -> None:
         session.tell("flag", generation_id, label=label, status="unset")
 
 
-def _vote(session: Session, generation_id: str, *, pleased: bool) -> None:
+def _vote(session: Visit, generation_id: str, *, pleased: bool) -> None:
     session.wait(12)
     value = 1 if pleased else -1
     comment = session.rng.choice(VOTE_COMMENTS[value]) if session.chance(0.3) else None
@@ -98,7 +98,7 @@ def _vote(session: Session, generation_id: str, *, pleased: bool) -> None:
         session.tell("vote", generation_id, value=session.rng.choice((-value, 0)))
 
 
-def answer_customer(session: Session) -> None:
+def answer_customer(session: Visit) -> None:
     """One to four turns of a support chat, each drafted by the model and sent by a person."""
     model = session.app.models[session.chance(0.5)]
     for _ in range(session.rng.choices((1, 2, 3, 4), (40, 32, 18, 10))[0]):
@@ -106,7 +106,7 @@ def answer_customer(session: Session) -> None:
         session.wait(90, 0.8)
 
 
-def _draft(session: Session, model: Model) -> None:
+def _draft(session: Visit, model: Model) -> None:
     question, text = session.rng.choice(QUESTIONS)
     strategy = "hybrid-search" if session.chance(0.5) else "faq-only"
     sources = ["faq"] if strategy == "faq-only" else ["faq", "orders", "policies"]
@@ -137,7 +137,7 @@ def _draft(session: Session, model: Model) -> None:
     _judge(session, generation_id, wrong=wrong)
 
 
-def _send(session: Session, generation_id: str, text: str) -> None:
+def _send(session: Visit, generation_id: str, text: str) -> None:
     session.act("accept", generation_id, text)
     # The drafts are kept as snippets, and read again after ten minutes and after a day.
     track(session, generation_id, text, (600, 24 * HOUR_S))
@@ -150,7 +150,7 @@ def _send(session: Session, generation_id: str, text: str) -> None:
     session.tell("edit", generation_id, corrected_text=corrected, distance=gap, origin="user", **lengths)
 
 
-def _judge(session: Session, generation_id: str, *, wrong: bool) -> None:
+def _judge(session: Visit, generation_id: str, *, wrong: bool) -> None:
     if session.chance(0.22):
         _vote(session, generation_id, pleased=session.chance(0.15 if wrong else 0.83 if session.newer else 0.68))
     if wrong and session.chance(0.7):
@@ -163,7 +163,7 @@ def _judge(session: Session, generation_id: str, *, wrong: bool) -> None:
         _evaluate(session, generation_id, "human", "reviewer-1", wrong=session.chance(0.95 if wrong else 0.02))
 
 
-def _evaluate(session: Session, generation_id: str, kind: str, annotator: str, *, wrong: bool) -> None:
+def _evaluate(session: Visit, generation_id: str, kind: str, annotator: str, *, wrong: bool) -> None:
     at_ms = session.now + (session.rng.randint(2, 30) if kind == "llm" else session.rng.randint(1800, 90_000)) * 1000
     value = session.rng.uniform(0.05, 0.45) if wrong else session.rng.uniform(0.7, 1.0)
     session.tell(
@@ -179,7 +179,7 @@ def _evaluate(session: Session, generation_id: str, kind: str, annotator: str, *
     )
 
 
-def run_agent(session: Session) -> None:
+def run_agent(session: Visit) -> None:
     """A task: a plan, searches and edits below it, and a summary that a person takes or leaves."""
     model, task = session.app.models[session.chance(0.4)], session.rng.choice(TASKS)
     root, failed = _step(session, model, "plan", f"1. Read the code. 2. {task}. 3. Run the tests.")
@@ -202,7 +202,7 @@ def run_agent(session: Session) -> None:
 
 
 def _step(
-    session: Session, model: Model, step: str, text: str, parent: str | None = None, tools: list[str] | None = None
+    session: Visit, model: Model, step: str, text: str, parent: str | None = None, tools: list[str] | None = None
 ) -> tuple[str, bool]:
     """One call of the agent's; its id, and whether it failed."""
     session.wait(3)
@@ -227,7 +227,7 @@ def _step(
     return generation_id, error_type is not None
 
 
-def _patch(session: Session, model: Model, root: str) -> None:
+def _patch(session: Visit, model: Model, root: str) -> None:
     text = "\n".join(session.rng.sample(COMPLETIONS["python"], 2))
     generation_id, failed = _step(session, model, "edit", text, root, ["apply_patch"])
     if not failed:
@@ -236,12 +236,12 @@ def _patch(session: Session, model: Model, root: str) -> None:
         track(session, generation_id, text)
 
 
-def _run_tests(session: Session, root: str, *, passed: bool) -> None:
+def _run_tests(session: Visit, root: str, *, passed: bool) -> None:
     result: dict[str, Any] = {"value": float(passed), "label": "pass" if passed else "fail"}
     session.tell("evaluation", root, name="tests", annotator_kind="code", annotator="ci", **result)
 
 
-SCENES: dict[str, Callable[[Session], None]] = {
+SCENES: dict[str, Callable[[Visit], None]] = {
     "editor": edit_code,
     "support": answer_customer,
     "repo-agent": run_agent,

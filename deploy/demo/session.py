@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, cast
 
-from keeprate.deploy.demo.story import USERS_PER_APP, App, Model, User, Version, World, newer_share, user_of, version_of
+from keeprate.deploy.demo.story import USERS_PER_APP, SimulatedApp, Model, User, Version, World, newer_share, user_of, version_of
 from keeprate.producers.text import length, line_count
 from keeprate.schemas.events import SCHEMA_VERSION, Event
 
 
 @dataclass
-class Session:
+class Visit:
     """A visit. `now` is its clock, in milliseconds since the epoch; playing a scene moves it forward."""
 
     world: World
-    app: App
+    app: SimulatedApp
     user: User
     version: Version
     newer: bool
@@ -106,9 +106,9 @@ class Session:
         self.tell("action", generation_id, action=action, **fields)
 
 
-def new_session(world: World, app: App, rng: Random, at_ms: int) -> Session:
+def new_session(world: World, app: SimulatedApp, rng: Random, at_ms: int) -> Visit:
     """A visit of a random user, who has the version that their cohort has on that day."""
     user = user_of(world, app, rng.randrange(USERS_PER_APP))
     newer = user.early < newer_share(world, at_ms)
     identity = f"{rng.getrandbits(48):012x}"
-    return Session(world, app, user, version_of(world, app, newer, at_ms), newer, rng, at_ms, identity)
+    return Visit(world, app, user, version_of(world, app, newer, at_ms), newer, rng, at_ms, identity)

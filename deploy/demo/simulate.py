@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 from keeprate.deploy.demo.scenes import SCENES
-from keeprate.deploy.demo.session import Session, new_session
+from keeprate.deploy.demo.session import Visit, new_session
 from keeprate.deploy.demo.story import APPS, World
 from keeprate.schemas.events import Event
 
@@ -25,7 +25,7 @@ QUIET = 0.3
 
 
 @dataclass(frozen=True)
-class Sent:
+class Departure:
     """An event and when it leaves the app, in milliseconds since the epoch."""
 
     at: int
@@ -42,7 +42,7 @@ def rhythm(at_ms: int) -> float:
     return shape * (0.45 if weekend else 1.0) / 0.548
 
 
-def simulate(world: World, start: int, end: int | None, events_per_s: float) -> Iterator[Sent]:
+def simulate(world: World, start: int, end: int | None, events_per_s: float) -> Iterator[Departure]:
     """Everything that comes of the sessions which begin in [start, end), by the time of its sending; endless if None.
 
     Deterministic, and what is sent may lie beyond `end`: a check of the next day, or what an offline client held back.
@@ -65,11 +65,11 @@ def simulate(world: World, start: int, end: int | None, events_per_s: float) -> 
         yield _sent(heapq.heappop(waiting))
 
 
-def _sent(entry: tuple[int, int, Event]) -> Sent:
-    return Sent(entry[0], entry[2])
+def _sent(entry: tuple[int, int, Event]) -> Departure:
+    return Departure(entry[0], entry[2])
 
 
-def _sessions(world: World, hour: int, events_per_s: float) -> Iterator[Session]:
+def _sessions(world: World, hour: int, events_per_s: float) -> Iterator[Visit]:
     """The sessions that begin within an hour. A higher rate appends to those of a lower one."""
     expected = events_per_s * 3600 / EVENTS_PER_SESSION * rhythm(hour * HOUR_MS + HOUR_MS // 2)
     # Rounded by chance, so that the mean is right at rates below one session an hour.
@@ -81,12 +81,12 @@ def _sessions(world: World, hour: int, events_per_s: float) -> Iterator[Session]
         yield new_session(world, app, rng, at_ms)
 
 
-def _play(session: Session) -> list[Sent]:
+def _play(session: Visit) -> list[Departure]:
     SCENES[session.app.name](session)
     return deliver(session)
 
 
-def deliver(session: Session) -> list[Sent]:
+def deliver(session: Visit) -> list[Departure]:
     """The session's events as the network treats them: delayed, out of order, twice, or not at all.
 
     A generation that is lost leaves orphans behind, so its feedback waits for something that never comes.
@@ -100,9 +100,9 @@ def deliver(session: Session) -> list[Sent]:
         at_ms = max(_settled_at(event), offline_until) + rng.randint(5, 250)
         if rng.random() < 0.02:
             at_ms += int(rng.expovariate(1 / 60_000))
-        sent.append(Sent(at_ms, event))
+        sent.append(Departure(at_ms, event))
         if rng.random() < 0.012:
-            sent.append(Sent(at_ms + rng.randint(500, 90_000), event))
+            sent.append(Departure(at_ms + rng.randint(500, 90_000), event))
     return sent
 
 

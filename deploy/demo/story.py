@@ -84,7 +84,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class App:
+class SimulatedApp:
     """One simulated app: its share of all sessions, and its two versions, the older first."""
 
     name: str
@@ -105,7 +105,7 @@ class User:
     early: float
 
 
-EDITOR = App(
+EDITOR = SimulatedApp(
     "editor",
     0.50,
     "inline-completion",
@@ -119,7 +119,7 @@ EDITOR = App(
         Model("orion", "orion-2-code", 0.15, 390, 1.10, 4.40),
     ),
 )
-SUPPORT = App(
+SUPPORT = SimulatedApp(
     "support",
     0.34,
     "support-answer",
@@ -130,7 +130,7 @@ SUPPORT = App(
     ),
     (Model("lumen", "lumen-chat", -0.05, 1400, 0.30, 1.20), Model("orion", "orion-2", 0.1, 2300, 2.50, 10.0)),
 )
-AGENT = App(
+AGENT = SimulatedApp(
     "repo-agent",
     0.16,
     "agent",
@@ -152,7 +152,7 @@ STALE_FACTOR = 4.0
 """By how much that share grows for the FAQ once it is stale."""
 
 
-def user_of(world: World, app: App, index: int) -> User:
+def user_of(world: World, app: SimulatedApp, index: int) -> User:
     """A user of an app, the same one in every session."""
     rng = Random(f"{world.seed}/{app.name}/user/{index}")
     name = hashlib.sha256(f"demo/{world.seed}/{app.name}/{index}".encode()).hexdigest()[:16]
@@ -167,7 +167,7 @@ def newer_share(world: World, at_ms: int) -> float:
     return 0.1 if days < 1 else 0.35 if days < 3 else 0.5
 
 
-def version_of(world: World, app: App, newer: bool, at_ms: int) -> Version:
+def version_of(world: World, app: SimulatedApp, newer: bool, at_ms: int) -> Version:
     """The version that users of the older or the newer one have at a time."""
     own = app.versions[int(newer)]
     for each in world.episodes:

@@ -12,8 +12,8 @@ import typer
 from keeprate.deploy.settings import from_environment
 
 if TYPE_CHECKING:
-    from keeprate.deploy.demo.play import Pace, Run
-    from keeprate.deploy.demo.simulate import Sent
+    from keeprate.deploy.demo.play import Pace, Playback
+    from keeprate.deploy.demo.simulate import Departure
     from keeprate.producers.sdk.client import Keeprate
 
 
@@ -92,12 +92,12 @@ def _release(seed: int, brokers: str, now_ms: int) -> None:
     )
 
 
-def _play(run: "Run", path: Path, pace: "Pace", live: bool, poison: bool) -> None:
+def _play(run: "Playback", path: Path, pace: "Pace", live: bool, poison: bool) -> None:
     from keeprate.deploy.demo import play
     from keeprate.deploy.demo.story import APPS
     from keeprate.deploy.emitting import bar, console, emitting
 
-    def save(run: "Run") -> None:
+    def save(run: "Playback") -> None:
         play.store(run, path)
 
     with ExitStack() as opened:
@@ -128,7 +128,7 @@ class _Feed:
         self._brokers = brokers
         self._bad = open_producer(brokers, "keeprate-demo-poison", {}, lambda name: None) if poison else None
 
-    def send(self, sent: "Sent") -> None:
+    def send(self, sent: "Departure") -> None:
         """Return once the client has taken the event. Raises FullError when the brokers take nothing for long."""
         from keeprate.deploy.emitting import STALLED_S
 
@@ -146,7 +146,7 @@ class _Feed:
         if self._bad is not None:
             self._bad.flush(STALLED_S)
 
-    def _spoil(self, sent: "Sent") -> None:
+    def _spoil(self, sent: "Departure") -> None:
         from keeprate.deploy.demo.poison import spoil
         from keeprate.schemas.decode import encode
         from keeprate.schemas.topics import topic_of

@@ -8,7 +8,7 @@ import pytest
 from keeprate.deploy.demo.play import (
     BAD_FOR_MS,
     Pace,
-    Run,
+    Playback,
     bad_release,
     begin,
     load,
@@ -18,7 +18,7 @@ from keeprate.deploy.demo.play import (
     told_from_the_start,
 )
 from keeprate.deploy.demo.poison import EVERY, KINDS, spoil
-from keeprate.deploy.demo.simulate import Sent
+from keeprate.deploy.demo.simulate import Departure
 from keeprate.deploy.demo.story import DAY_MS
 from keeprate.schemas.decode import ContractError, decode, encode
 
@@ -41,11 +41,11 @@ class FakeClock:
         self.at_ms += max(1, round(seconds * 1000))
 
 
-def _play(run: Run, clock: FakeClock, until: int, speed: float = 0) -> tuple[Run, list[Sent], list[int]]:
-    sent: list[Sent] = []
+def _play(run: Playback, clock: FakeClock, until: int, speed: float = 0) -> tuple[Playback, list[Departure], list[int]]:
+    sent: list[Departure] = []
     late_ms: list[int] = []
 
-    def send(item: Sent) -> None:
+    def send(item: Departure) -> None:
         sent.append(item)
         late_ms.append(clock.at_ms - item.at)
 
@@ -53,11 +53,11 @@ def _play(run: Run, clock: FakeClock, until: int, speed: float = 0) -> tuple[Run
     return play(run, send, pace, lambda run: None, lambda at_ms: None, until), sent, late_ms
 
 
-def _run(now_ms: int = NOW) -> Run:
+def _run(now_ms: int = NOW) -> Playback:
     return begin(seed=5, days=3, events=2000, live_events_per_s=0.5, brokers="here", now_ms=now_ms)
 
 
-def _ids(sent: list[Sent]) -> set[tuple[int, str]]:
+def _ids(sent: list[Departure]) -> set[tuple[int, str]]:
     return {(item.at, item.event["event_id"]) for item in sent}
 
 
