@@ -11,10 +11,10 @@ from faust.tables import TableManager
 
 from keeprate.schemas.refusal_alarm import RefusalAlarm
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS, JOIN_GROUP, OUTCOMES
-from keeprate.streams.crashes import Journal
+from keeprate.streams.crashes import CrashJournal
 from keeprate.streams.credentials import credentials
-from keeprate.streams.delivery import Delivery
-from keeprate.streams.join.pipeline import Observer, Pipeline
+from keeprate.streams.delivery import WorkerDelivery
+from keeprate.streams.join.pipeline import JoinObserver, Pipeline
 from keeprate.streams.state.table import OutcomeTable, Recovered
 from keeprate.streams.transport import Transport
 
@@ -95,7 +95,7 @@ class App(faust.App):
 def build(
     bootstrap: str,
     data_dir: Path | None,
-    observer: Observer,
+    observer: JoinObserver,
     group: str = JOIN_GROUP,
     **settings: Any,
 ) -> App:
@@ -111,7 +111,7 @@ def build(
         broker_credentials=credentials(bootstrap),
         **(FAUST_SETTINGS | {"datadir": data_dir or Path(".")} | settings),
     )
-    delivery = Delivery(bootstrap)
+    delivery = WorkerDelivery(bootstrap)
     table = _table(app, delivery, data_dir, lambda: pipeline.forget(), lambda: pipeline.recovered(), observer)
     pipeline = Pipeline(
         delivery,
@@ -121,7 +121,7 @@ def build(
         observer,
         _now_ms,
         RefusalAlarm(),
-        Journal(data_dir),
+        CrashJournal(data_dir),
     )
     _connect(app, pipeline, delivery)
     return app
@@ -133,11 +133,11 @@ def _now_ms() -> int:
 
 def _table(
     app: App,
-    delivery: Delivery,
+    delivery: WorkerDelivery,
     data_dir: Path | None,
     on_rebalance: Callable[[], None],
     on_recovered: Recovered,
-    observer: Observer,
+    observer: JoinObserver,
 ) -> OutcomeTable:
     table = OutcomeTable(
         app,
@@ -156,7 +156,7 @@ def _table(
     return table
 
 
-def _connect(app: App, pipeline: Pipeline, delivery: Delivery) -> None:
+def _connect(app: App, pipeline: Pipeline, delivery: WorkerDelivery) -> None:
     app.drain = pipeline.drain
 
     @app.agent(_topic(app, GENERATIONS.name, FEEDBACK.name), name="feedback_join", concurrency=1)

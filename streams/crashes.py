@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from keeprate.streams.join.batches import Run
-from keeprate.streams.join.feedback_join import Record
+from keeprate.streams.join.feedback_join import SourceRecord
 from keeprate.streams.state.partition import StateLockedError
 
 logger = logging.getLogger(__name__)
@@ -96,8 +96,8 @@ class Endings:
         return first == last and self.counts.get(_place(topic, partition, first), 0) >= FATAL_ENDINGS
 
 
-class Journal:
-    """The same in a file, for as long as this process lives: `judging.Watch`."""
+class CrashJournal:
+    """The same in a file, for as long as this process lives: `judging.Crashes`."""
 
     def __init__(self, directory: Path | None) -> None:
         """directory: of the worker's data; None keeps nothing. Raises StateLockedError."""
@@ -133,7 +133,7 @@ class Journal:
         self.together()
         return bool(self._endings.suspect) and self._endings.is_suspect(self._batch)
 
-    def judging(self, record: Record) -> None:
+    def judging(self, record: SourceRecord) -> None:
         """A record is judged next, alone."""
         self._endings.judged = [(record.topic, record.partition, record.offset, record.offset)]
         self._write()
@@ -143,7 +143,7 @@ class Journal:
         self._endings.judged = self._batch
         self._write()
 
-    def is_condemned(self, record: Record) -> bool:
+    def is_condemned(self, record: SourceRecord) -> bool:
         """Whether processes ended at this record so often that it is to be set aside unjudged."""
         return self._endings.is_condemned((record.topic, record.partition, record.offset, record.offset))
 

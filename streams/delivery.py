@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from keeprate.schemas.access.brokers import security
 from keeprate.schemas.dead_letters import encode_letter
 from keeprate.schemas.topics import ALL, DEAD_LETTERS, OUTCOMES, PARTITIONER, SOURCES
-from keeprate.streams.join.feedback_join import Refusal
+from keeprate.streams.join.feedback_join import RefusedRecord
 from keeprate.streams.state.partition import Changes, Offsets
 
 DELIVERY_TIMEOUT_S: Final = 60.0
@@ -29,7 +29,7 @@ _POLL_S: Final = 0.002
 _FULL_POLL_S: Final = 0.1
 
 
-class DeliveryError(Exception):
+class UndeliveredError(Exception):
     """The broker did not take a record. The worker stops: it commits nothing that was not acknowledged.
 
     code: librdkafka's name of the first error.
@@ -42,7 +42,7 @@ class DeliveryError(Exception):
         self.failed = failed
 
 
-class Delivery:
+class WorkerDelivery:
     """One producer for the changelog and the dead letters, which hears what became of each record."""
 
     def __init__(self, bootstrap: str, settings: Mapping[str, Any] | None = None) -> None:
@@ -66,7 +66,7 @@ class Delivery:
         self._awaited: set[asyncio.Future[Offsets]] = set()
         self._listening: asyncio.Task[None] | None = None
 
-    def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[Offsets]":
+    def write(self, partition: int, outcomes: Changes, refusals: Iterable[RefusedRecord]) -> "asyncio.Future[Offsets]":
         """Hand a batch's outcomes and dead letters to librdkafka, which keeps their order; needs a running loop.
 
         The future is done when the broker has acknowledged every one: with where the outcomes are, None when
@@ -148,7 +148,7 @@ class _Receipt:
         if not self._sealed or self._answered < self.expected or self.future.done():
             return
         if self._errors:
-            self.future.set_exception(DeliveryError(self._errors[0].name(), len(self._errors)))
+            self.future.set_exception(UndeliveredError(self._errors[0].name(), len(self._errors)))
         else:
             offsets = self._offsets
             self.future.set_result((min(offsets), max(offsets), len(offsets)) if offsets else None)

@@ -27,7 +27,7 @@ def install() -> None:
 
 
 class StoredRecord(Struct, gc=False):
-    """A record of Kafka: `feedback_join.Record`."""
+    """A record of Kafka: `feedback_join.SourceRecord`."""
 
     topic: str
     partition: int

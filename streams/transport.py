@@ -87,7 +87,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
 
-class Consumer(driver.Consumer):
+class BatchConsumer(driver.Consumer):
     """Faust's consumer, fetching batches.
 
     Faust keeps a list of acknowledged offsets and finds runs in it. It commits past a message that was never
@@ -270,7 +270,7 @@ class Consumer(driver.Consumer):
 class Transport(driver.Transport):
     """What `app.conf` names as the transport of the consumer."""
 
-    Consumer: ClassVar[type[Consumer]] = Consumer
+    Consumer: ClassVar[type[BatchConsumer]] = BatchConsumer
 
 
 def records_of(batch: Iterable[Any]) -> Iterator[Any]:

@@ -93,7 +93,7 @@ def run(settings: WorkerSettings, metrics: WorkerMetrics | None = None) -> None:
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 4,
     )
-    Watch(app, metrics)
+    _Watch(app, metrics)
     # What lives from here on dies young or holds no cycles; a full collection would walk through all recent outcomes.
     gc.freeze()
     gc.set_threshold(500_000, 20, 100)
@@ -102,7 +102,7 @@ def run(settings: WorkerSettings, metrics: WorkerMetrics | None = None) -> None:
     worker.execute_from_commandline()
 
 
-class Watch:
+class _Watch:
     """Tells of assignments and, once in a while, of the work done, and ends the process when it is stuck."""
 
     def __init__(self, app: App, metrics: WorkerMetrics) -> None:

@@ -16,7 +16,7 @@ from keeprate.sinks.reading.versions import HOUR_S, Component, ReleaseMetric, Ve
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.streams.quality import concurrent, successor
 from keeprate.streams.quality.baseline import Window
-from keeprate.streams.quality.concurrent import Hour, Person
+from keeprate.streams.quality.concurrent import Hour, UserTrials
 from keeprate.streams.quality.detector import Side
 from keeprate.streams.quality.evidence import Comparison, Promise
 from keeprate.streams.quality.predecessor import BEFORE_S, KNOWN_FOR_S, Traffic, replacements
@@ -208,7 +208,7 @@ def _side_by_side(
     counts: Iterable[VersionCount], people: Iterable[VersionCount], release: Release, bad: Side
 ) -> Comparison:
     hours = [Hour(int(at) + HOUR_S, *sums) for at, sums in sorted(_paired(counts, release, "at_s").items())]
-    persons = [Person(*sums) for sums in _paired(people, release, "user").values()]
+    persons = [UserTrials(*sums) for sums in _paired(people, release, "user").values()]
     return concurrent.compare(hours, concurrent.design_effect(persons), bad)
 
 

@@ -29,7 +29,7 @@ MAX_OUTCOME_BYTES: Final = 1 << 20
 """A suggestion that thousands voted on. Each change writes the whole outcome, and Kafka takes no record of any size."""
 
 
-class Record(Protocol):
+class SourceRecord(Protocol):
     """A record of a source topic, as Kafka's clients show it. `timestamp` is in ms, -1 where Kafka has none."""
 
     @property
@@ -49,10 +49,10 @@ class Record(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedRecord:
     """A record that is no event, or that is set aside, with the dead letter that says why."""
 
-    record: Record
+    record: SourceRecord
     letter: DeadLetter
 
 
@@ -67,7 +67,7 @@ class Sifted:
 
     facts: dict[str, Outcome]
     times_ms: dict[str, int]
-    refusals: list[Refusal]
+    refusals: list[RefusedRecord]
     accepted: dict[str, int]
 
 
@@ -87,11 +87,11 @@ class Step:
     orphans_joined: int = 0
 
 
-def sift(records: Iterable[Record]) -> Sifted:
+def sift(records: Iterable[SourceRecord]) -> Sifted:
     """Decode a batch: every record ends in the facts or in the refusals."""
     facts: dict[str, Outcome] = {}
     times_ms: dict[str, int] = {}
-    refusals: list[Refusal] = []
+    refusals: list[RefusedRecord] = []
     accepted: dict[str, int] = defaultdict(int)
     for record in records:
         try:
@@ -111,21 +111,21 @@ def sift(records: Iterable[Record]) -> Sifted:
     return Sifted(facts, times_ms, refusals, accepted)
 
 
-def refuse(record: Record, error: ContractError) -> Refusal:
+def refuse(record: SourceRecord, error: ContractError) -> RefusedRecord:
     """The refusal of a record, with the place where it stands."""
     timestamp_ms = -1 if record.timestamp is None else record.timestamp
     where = record.topic, record.partition, record.offset, timestamp_ms
-    return Refusal(record, dead_letter(error, "join", *where, tuple(record.headers), app_of(record.value)))
+    return RefusedRecord(record, dead_letter(error, "join", *where, tuple(record.headers), app_of(record.value)))
 
 
-def set_aside(record: Record, error: Exception) -> Refusal:
+def set_aside(record: SourceRecord, error: Exception) -> RefusedRecord:
     """The refusal of a record that is no worse than others, but judging it raised this."""
     timestamp_ms = -1 if record.timestamp is None else record.timestamp
     where = record.topic, record.partition, record.offset, timestamp_ms
-    return Refusal(record, quarantine(error, "join", *where, tuple(record.headers), app_of(record.value)))
+    return RefusedRecord(record, quarantine(error, "join", *where, tuple(record.headers), app_of(record.value)))
 
 
-def refuse_overflow(records: Iterable[Record], refusals: Iterable[Refusal], keys: Set[str]) -> list[Refusal]:
+def refuse_overflow(records: Iterable[SourceRecord], refusals: Iterable[RefusedRecord], keys: Set[str]) -> list[RefusedRecord]:
     """The refusals of the records that speak of suggestions whose outcomes would become too large.
 
     refusals: those of the same records that were refused before.

@@ -15,7 +15,7 @@ from keeprate.schemas.decode import ContractError
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import Outcome, encode_outcome, merge
 from keeprate.schemas.structs.reading import read
-from keeprate.streams.join.feedback_join import Record, Sifted, Step, join, refuse, set_aside, sift
+from keeprate.streams.join.feedback_join import SourceRecord, Sifted, Step, join, refuse, set_aside, sift
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +27,13 @@ class EndedProcessError(Exception):
     """A record at which the process ended, again and again: there is no exception to say more."""
 
 
-class Watch(Protocol):
-    """Who knows at which records the process ended: `crashes.Journal`."""
+class Crashes(Protocol):
+    """Who knows at which records the process ended: `crashes.CrashJournal`."""
 
-    def is_condemned(self, record: Record) -> bool:
+    def is_condemned(self, record: SourceRecord) -> bool:
         """Whether to set the record aside unjudged."""
 
-    def judging(self, record: Record) -> None:
+    def judging(self, record: SourceRecord) -> None:
         """Know that this record is judged next, and alone."""
 
     def together(self) -> None:
@@ -54,7 +54,7 @@ class Judged:
     encoded: dict[bytes, bytes]
 
 
-def judge(records: Sequence[Record], look_up: LookUp) -> Judged:
+def judge(records: Sequence[SourceRecord], look_up: LookUp) -> Judged:
     """Sift and join a batch as a whole; record by record where that raises."""
     try:
         sifted = sift(records)
@@ -75,7 +75,7 @@ def judge(records: Sequence[Record], look_up: LookUp) -> Judged:
         return judge_each(records, look_up)
 
 
-def judge_each(records: Iterable[Record], look_up: LookUp, watch: Watch | None = None) -> Judged:
+def judge_each(records: Iterable[SourceRecord], look_up: LookUp, watch: Crashes | None = None) -> Judged:
     """The same, record by record. watch: is told of each before it is judged."""
     each = _Each(look_up)
     for record in records:
@@ -101,7 +101,7 @@ class _Each:
         self._looked_up: set[str] = set()
         self._traces: set[str] = set()
 
-    def take(self, record: Record) -> None:
+    def take(self, record: SourceRecord) -> None:
         """All that a record says, or nothing of it."""
         try:
             event = read(record.value, record.timestamp, record.key)
@@ -131,7 +131,7 @@ class _Each:
         times_ms.update({key: max(at_ms, times_ms.get(key, at_ms)) for key in merged})
         self.sifted.accepted[event.app] += 1
 
-    def quarantine(self, record: Record, error: Exception) -> None:
+    def quarantine(self, record: SourceRecord, error: Exception) -> None:
         """Set a record aside. The log has the whole trace once for each fault."""
         refusal = set_aside(record, error)
         trace, where = refusal.letter.trace, (record.topic, record.partition, record.offset)

@@ -29,10 +29,10 @@ from typing import Any, Final, Literal, Protocol
 from keeprate.schemas.checked_outcome import read_outcome
 from keeprate.schemas.outcome import Outcome
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
-from keeprate.streams.crashes import Journal
+from keeprate.streams.crashes import CrashJournal
 from keeprate.streams.join.batches import Batch
 from keeprate.streams.join.expiry import SKEW_MS, Watermark, ahead, late, stamp_all, stamped_at_ms, value_of
-from keeprate.streams.join.feedback_join import MAX_OUTCOME_BYTES, Refusal, Sifted, Step, refuse_overflow
+from keeprate.streams.join.feedback_join import MAX_OUTCOME_BYTES, RefusedRecord, Sifted, Step, refuse_overflow
 from keeprate.streams.join.judging import Judged, judge, judge_each
 from keeprate.streams.state.partition import Changes, NotOursError, Offsets, PartitionState, reached
 from keeprate.streams.state.sweep import SWEEP_OUTCOMES, Sweep
@@ -63,7 +63,7 @@ class Done:
     took_s: float
 
 
-class Observer(Protocol):
+class JoinObserver(Protocol):
     """Whoever counts."""
 
     def batch_done(self, done: Done) -> None: ...
@@ -76,9 +76,9 @@ class Observer(Protocol):
 
 
 class Writer(Protocol):
-    """What `delivery.Delivery` offers."""
+    """What `delivery.WorkerDelivery` offers."""
 
-    def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[Offsets]": ...
+    def write(self, partition: int, outcomes: Changes, refusals: Iterable[RefusedRecord]) -> "asyncio.Future[Offsets]": ...
 
 
 class Pipeline:
@@ -96,10 +96,10 @@ class Pipeline:
         partition: Callable[[int], PartitionState],
         acknowledge: Callable[[Any], Any],
         fail: Callable[[BaseException], Any],
-        observer: Observer,
+        observer: JoinObserver,
         now_ms: Callable[[], int],
         refusal_alarm: RefusalAlarm,
-        journal: Journal | None = None,
+        journal: CrashJournal | None = None,
     ) -> None:
         self._delivery = delivery
         self._partition = partition
@@ -108,7 +108,7 @@ class Pipeline:
         self._observer = observer
         self._now_ms = now_ms
         self._refusal_alarm = refusal_alarm
-        self._journal = journal or Journal(None)
+        self._journal = journal or CrashJournal(None)
         self._watermarks: dict[int, Watermark] = defaultdict(Watermark)
         self._sweeps: dict[int, Sweep] = defaultdict(Sweep)
         self._recent: dict[int, dict[str, _Known]] = {}

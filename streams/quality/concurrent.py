@@ -46,7 +46,7 @@ class Hour:
 
 
 @dataclass(frozen=True)
-class Person:
+class UserTrials:
     """One user's trials and successes with each version."""
 
     new_trials: int
@@ -63,7 +63,7 @@ class _Contrast:
     difference: float
 
 
-def design_effect(people: Sequence[Person]) -> float:
+def design_effect(people: Sequence[UserTrials]) -> float:
     """How much more the difference of two rates varies than if every trial were somebody else's; at least 1.
 
     A user who stays with one version tells of it with one leaning; one who has both compares them, and costs nothing.
@@ -77,7 +77,7 @@ def design_effect(people: Sequence[Person]) -> float:
     return max(1.0, (1 - correlation) + correlation * leanings / independent)
 
 
-def _correlation(people: Iterable[Person]) -> float:
+def _correlation(people: Iterable[UserTrials]) -> float:
     """Of two trials of one user with one version, over both versions, because a new one has few users at first."""
     arms = (
         [(each.new_trials, each.new_successes) for each in people if each.new_trials],

@@ -16,7 +16,7 @@ from keeprate.schemas.outcome import Outcome, encode_outcome, merge
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ChangelogRun:
     """What a run of the changelog makes of a state.
 
     values: the new value of each key that the run speaks of; None where it was removed.
@@ -29,9 +29,9 @@ class Replayed:
     unreadable: list[str] = field(default_factory=list)
 
 
-def replay(held: Mapping[bytes, bytes | None], records: Iterable[tuple[bytes | None, bytes | None]]) -> Replayed:
+def replay(held: Mapping[bytes, bytes | None], records: Iterable[tuple[bytes | None, bytes | None]]) -> ChangelogRun:
     """Merge records, in the changelog's order, into what is held. Leaves `held` as it is."""
-    replayed = Replayed()
+    replayed = ChangelogRun()
     values, behind = replayed.values, replayed.behind
     for key, arriving in records:
         if key is None or not is_key(key):

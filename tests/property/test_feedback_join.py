@@ -16,7 +16,7 @@ from keeprate.schemas.outcome import decode_outcome, encode_outcome, merge_all
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.schemas.topics import FEEDBACK, topic_of
 from keeprate.streams.join.expiry import SKEW_MS, stamp, stamped_at_ms, value_of
-from keeprate.streams.join.feedback_join import Refusal, join, sift
+from keeprate.streams.join.feedback_join import RefusedRecord, join, sift
 from keeprate.streams.join.pipeline import Done, Pipeline
 from keeprate.streams.state.changelog import replay
 from keeprate.streams.state.partition import Changes, MemoryState, Offsets, reached
@@ -182,7 +182,7 @@ class Process:
 
     # What the pipeline asks of its surroundings, each with a crash before every single effect.
 
-    def write(self, partition: int, outcomes: Changes, refusals: Iterable[Refusal]) -> "asyncio.Future[Offsets]":
+    def write(self, partition: int, outcomes: Changes, refusals: Iterable[RefusedRecord]) -> "asyncio.Future[Offsets]":
         future: asyncio.Future[Offsets] = asyncio.get_running_loop().create_future()
         for item in outcomes.items():
             self.effect()

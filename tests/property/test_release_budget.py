@@ -11,7 +11,7 @@ import pytest
 
 from keeprate.streams.quality import concurrent, successor
 from keeprate.streams.quality.baseline import DAY_S, HOUR_S, Window
-from keeprate.streams.quality.concurrent import Hour, Person
+from keeprate.streams.quality.concurrent import Hour, UserTrials
 from keeprate.streams.quality.evidence import Comparison, Promise
 
 PROMISE = Promise()
@@ -67,7 +67,7 @@ def side_by_side(generator: random.Random, kept: float, per_hour: float = 12) ->
                 sums[at] += number
                 people[user][at] += number
         hours.append(Hour(at_s + HOUR_S, *sums))
-    return concurrent.compare(hours, concurrent.design_effect([Person(*each) for each in people]), "fell")
+    return concurrent.compare(hours, concurrent.design_effect([UserTrials(*each) for each in people]), "fell")
 
 
 def ever(compared: Comparison) -> bool:

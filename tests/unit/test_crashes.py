@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from keeprate.schemas.structs.reading import read
-from keeprate.streams.crashes import FATAL_ENDINGS, Journal
+from keeprate.streams.crashes import FATAL_ENDINGS, CrashJournal
 from keeprate.streams.join import feedback_join, judging
 from keeprate.streams.join.judging import judge_each
 from keeprate.streams.state.partition import MemoryState, StateLockedError
@@ -31,7 +31,7 @@ class Process:
         for module in (feedback_join, judging):
             patch.setattr(module, "read", self._decode)
         # An end is an end: no `finally` runs then.
-        patch.setattr(Journal, "end", lambda journal: self._end(journal))
+        patch.setattr(CrashJournal, "end", lambda journal: self._end(journal))
 
     def _decode(self, value: bytes, *rest: Any) -> Any:
         if self.fatal and MARK in value:
@@ -39,16 +39,16 @@ class Process:
             raise Ended
         return read(value, *rest)
 
-    _real_end = Journal.end
+    _real_end = CrashJournal.end
 
-    def _end(self, journal: Journal) -> None:
+    def _end(self, journal: CrashJournal) -> None:
         if not self.ended:
             Process._real_end(journal)
 
     def live(self, messages: Iterable[Message]) -> Recorder | None:
         """What a process came to; None where it ended."""
         self.ended = False
-        journal = Journal(self.directory)
+        journal = CrashJournal(self.directory)
 
         async def scenario() -> Recorder:
             recorder = Recorder()
@@ -129,7 +129,7 @@ def test_who_is_killed_while_it_judges_condemns_nothing(tmp_path: Path, monkeypa
 def test_an_end_between_two_batches_is_no_records(tmp_path: Path) -> None:
     """A broker that is away, a signal, an error: however often, the next process judges whole batches."""
     for number in range(2 * FATAL_ENDINGS):
-        journal = Journal(tmp_path)
+        journal = CrashJournal(tmp_path)
         runs = batch([vote(number)]).value.runs
         assert not journal.begin(runs, 0)
         journal.end()
@@ -140,23 +140,23 @@ def test_a_file_that_cannot_be_read_is_no_obstacle(tmp_path: Path) -> None:
     """Nothing is known then."""
     for text in (b"", b"{", b"\xff", b"[]", b'{"judged": [[1]], "suspect": [], "counts": {}}', b'{"judged": 3}'):
         (tmp_path / "judging").write_bytes(text)
-        journal = Journal(tmp_path)
+        journal = CrashJournal(tmp_path)
         assert not journal.begin(batch([vote(1)]).value.runs, 0)
         journal.close()
 
 
 def test_two_workers_do_not_share_a_directory(tmp_path: Path) -> None:
     """The second one says so before it reads anything."""
-    journal = Journal(tmp_path)
+    journal = CrashJournal(tmp_path)
     with pytest.raises(StateLockedError, match="--data-dir"):
-        Journal(tmp_path)
+        CrashJournal(tmp_path)
     journal.close()
-    Journal(tmp_path).close()
+    CrashJournal(tmp_path).close()
 
 
 def test_a_worker_without_files_keeps_none(tmp_path: Path) -> None:
     """--state memory."""
-    journal = Journal(None)
+    journal = CrashJournal(None)
     record = Stored(vote(1), 0, timestamp=NOW_MS)
     judge_each([record], lambda keys: {}, journal)
     assert not list(tmp_path.iterdir())

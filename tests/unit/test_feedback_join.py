@@ -7,7 +7,7 @@ from typing import Any
 from keeprate.schemas.decode import encode
 from keeprate.schemas.refusal_alarm import FEWEST_RECORDS, Alarm, RefusalAlarm
 from keeprate.schemas.topics import DAY_MS
-from keeprate.streams.crashes import Journal
+from keeprate.streams.crashes import CrashJournal
 from keeprate.streams.join.expiry import SKEW_MS, stamp, stamped_at_ms, value_of
 from keeprate.streams.join.feedback_join import MAX_OUTCOME_BYTES
 from keeprate.streams.join.pipeline import Done, Pipeline
@@ -64,7 +64,7 @@ class Recorder:
     def unreadable(self, place: str, count: int) -> None:
         self.left_out[place] += count
 
-    def pipeline(self, state: MemoryState, now_ms: int = NOW_MS, journal: Journal | None = None) -> Pipeline:
+    def pipeline(self, state: MemoryState, now_ms: int = NOW_MS, journal: CrashJournal | None = None) -> Pipeline:
         acknowledge = self.acknowledged.append
         return Pipeline(
             self,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keeprate.streams.quality import concurrent, successor
 from keeprate.streams.quality.baseline import DAY_S, HOUR_S, Window
-from keeprate.streams.quality.concurrent import Hour, Person, design_effect, split_evidence
+from keeprate.streams.quality.concurrent import Hour, UserTrials, design_effect, split_evidence
 from keeprate.streams.quality.detector import Stratum
 from keeprate.streams.quality.evidence import Comparison, Promise, no_gains, radius
 from keeprate.streams.quality.evidence import add as add_gains
@@ -151,9 +151,9 @@ def test_a_ramp_is_no_difference() -> None:
 
 def test_users_who_stay_with_a_version_cost_evidence_and_those_who_have_both_do_not() -> None:
     """Ten people who always accept and ten who never do, assigned; and the same ones, alternating."""
-    assigned = [Person(40, 40 * (n % 2), 0, 0) for n in range(10)] + [Person(0, 0, 40, 40 * (n % 2)) for n in range(10)]
-    alternating = [Person(20, 20 * (n % 2), 20, 20 * (n % 2)) for n in range(20)]
-    strangers = [Person(1, n % 2, 0, 0) for n in range(400)] + [Person(0, 0, 1, n % 2) for n in range(400)]
+    assigned = [UserTrials(40, 40 * (n % 2), 0, 0) for n in range(10)] + [UserTrials(0, 0, 40, 40 * (n % 2)) for n in range(10)]
+    alternating = [UserTrials(20, 20 * (n % 2), 20, 20 * (n % 2)) for n in range(20)]
+    strangers = [UserTrials(1, n % 2, 0, 0) for n in range(400)] + [UserTrials(0, 0, 1, n % 2) for n in range(400)]
     assert design_effect(assigned) == pytest.approx(40)
     assert design_effect(alternating) == 1.0
     assert design_effect(strangers) == pytest.approx(1, abs=0.1)

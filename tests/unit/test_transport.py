@@ -10,14 +10,14 @@ from faust.types import TP
 
 from keeprate.streams import transport
 from keeprate.streams.join.batches import Batch, Run
-from keeprate.streams.transport import Consumer, OutOfOrderError, RecordsLostError
+from keeprate.streams.transport import BatchConsumer, OutOfOrderError, RecordsLostError
 from tests.streaming import Stored
 
 SOURCE = TP("keeprate.feedback", 0)
 OTHER = TP("keeprate.generations", 0)
 
 
-class Counting(Consumer):
+class Counting(BatchConsumer):
     """The consumer with only what its counters need; seeks are noted instead of made."""
 
     def __init__(self, beginning: int = 0) -> None:

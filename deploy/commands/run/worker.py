@@ -11,7 +11,7 @@ from keeprate.deploy.settings import from_environment
 from keeprate.schemas.topics import JOIN_GROUP
 
 
-class State(StrEnum):
+class StatePlace(StrEnum):
     """Where a worker keeps the outcomes it is working on."""
 
     MEMORY = "memory"
@@ -19,7 +19,7 @@ class State(StrEnum):
 
 
 def worker(
-    state: Annotated[State, typer.Option(help="memory is recovered from the changelog at each start")] = State.ROCKSDB,
+    state: Annotated[StatePlace, typer.Option(help="memory is recovered from the changelog at each start")] = StatePlace.ROCKSDB,
     data_dir: Annotated[
         Path | None, typer.Option(help="of the state; each worker needs its own [default: KEEPRATE_DATA_DIR/worker]")
     ] = None,
@@ -56,7 +56,7 @@ def worker(
 
     logs.start(log_level)
     settings = from_environment(brokers)
-    directory = (data_dir or settings.data_dir / "worker") if state is State.ROCKSDB else None
+    directory = (data_dir or settings.data_dir / "worker") if state is StatePlace.ROCKSDB else None
     wanted = WorkerSettings(
         brokers=settings.brokers,
         data_dir=directory,
