@@ -103,7 +103,7 @@ def session_pseudonym(person: str, session: str) -> str:
 
 
 @dataclass(frozen=True)
-class Trace:
+class PersonTrace:
     """A session or generation that an event of a forgotten person named, and of which nobody knew that it is theirs.
 
     name: of the session, or the generation's id. person: the digest of the user, whose pseudonym is given too.
@@ -153,24 +153,24 @@ class Forgotten:
         """The session's pseudonym; None for one of anybody else."""
         return self.sessions.get((app, digest(app, session))) if session else None
 
-    def traces(self, event: Event) -> Iterator[Trace]:
+    def traces(self, event: Event) -> Iterator[PersonTrace]:
         """What an event tells of the person that is not known yet."""
         generation_id = event["generation_id"] if event["type"] == "generation" else None
         return self._traces(event["app"], event.get("user"), event.get("session"), generation_id)
 
-    def traces_of_outcome(self, app: str, generation_id: str, outcome: Outcome) -> Iterator[Trace]:
+    def traces_of_outcome(self, app: str, generation_id: str, outcome: Outcome) -> Iterator[PersonTrace]:
         """What an outcome's generation tells of the person that is not known yet."""
         register = outcome.get("generation")
         return self._traces(app, register[_USER], register[_SESSION], generation_id) if register else iter(())
 
-    def _traces(self, app: str, user: str | None, session: str | None, generation_id: str | None) -> Iterator[Trace]:
+    def _traces(self, app: str, user: str | None, session: str | None, generation_id: str | None) -> Iterator[PersonTrace]:
         pseudonym = self.user(app, user)
         if pseudonym is None or user is None:
             return
         if session and not self.session(app, session):
-            yield Trace("session", app, session, digest(user), pseudonym)
+            yield PersonTrace("session", app, session, digest(user), pseudonym)
         if generation_id and (app, generation_id) not in self.generations:
-            yield Trace("generation", app, generation_id, digest(user), pseudonym)
+            yield PersonTrace("generation", app, generation_id, digest(user), pseudonym)
 
     def event(self, event: Event) -> Event:
         """What stays of an event; the same object where it is not the person's."""

@@ -22,7 +22,7 @@ from keeprate.deploy.monitor.families import gauge
 from keeprate.schemas.topics import JOIN_GROUP
 from keeprate.sinks.checks.backwards import GroupPartition, committed_of
 from keeprate.sinks.checks.finding import CHECKS
-from keeprate.sinks.checks.verification import Kafka, Report, Scope, verify
+from keeprate.sinks.checks.verification import Kafka, VerifyReport, CheckScope, verify
 from keeprate.sinks.kafka.errors import BrokerError
 from keeprate.sinks.kafka.positions import KafkaPositions
 from keeprate.sinks.kafka.reader import Reader
@@ -39,7 +39,7 @@ _LOGGED: Final = 20
 class Pass:
     """A verification that came to its end."""
 
-    report: Report
+    report: VerifyReport
     took_s: float
     ended_at_s: float
 
@@ -98,8 +98,8 @@ class Verifier(Collector):
             logger.error("%s does not hold: %s: %s", finding.check, finding.where, finding.detail)
         self._last = Pass(report, time.monotonic() - began_s, time.time())
 
-    def _verify(self) -> Report:
-        scope = Scope(since=self._now() - WINDOW, max_facts=MAX_FACTS, turn=self._turn)
+    def _verify(self) -> VerifyReport:
+        scope = CheckScope(since=self._now() - WINDOW, max_facts=MAX_FACTS, turn=self._turn)
         with ExitStack() as opened:
             client = opened.enter_context(connect(self._store_url))
             positions = opened.enter_context(KafkaPositions(self._brokers))

@@ -11,7 +11,7 @@ from keeprate.deploy.page.definitions import METRICS, VARIANTS, Metric
 from keeprate.deploy.page.reads import ENDINGS, REQUESTS, Reads
 from keeprate.deploy.page.selection import Selection, Span
 from keeprate.sinks.reading.counting import Counts
-from keeprate.sinks.reading.queries import Rate, RetentionRate, Segment
+from keeprate.sinks.reading.queries import Rate, RetentionRate, CohortSegment
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import to_ms
 
@@ -80,7 +80,7 @@ def rate_json(row: Rate | None) -> Json:
     }
 
 
-def name_of(row: Segment) -> str:
+def name_of(row: CohortSegment) -> str:
     """The name of a row's group: its values of the dimensions that it was cut by. No two groups share one."""
     values = list(row.dimensions.values())
     return values[0] if len(values) == 1 else BETWEEN.join(map(_part, values))

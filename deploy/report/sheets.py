@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from keeprate.deploy.report.gathering import Report
 from keeprate.deploy.report.names import horizon_name
 from keeprate.deploy.terminal import printable
-from keeprate.sinks.reading.queries import Rate, RetentionRate, Segment
+from keeprate.sinks.reading.queries import Rate, RetentionRate, CohortSegment
 
 CURVE_METRIC: Final = "fuzzy_persistence_observed"
 NOT_KNOWN: Final = "(not known)"
@@ -130,21 +130,21 @@ def _judges(report: Report) -> Sheet:
     return Sheet("LLM judges against people", columns, tuple(lines))
 
 
-def _where(report: Report, row: Segment) -> tuple[str, ...]:
+def _where(report: Report, row: CohortSegment) -> tuple[str, ...]:
     return tuple(_names(report, row))
 
 
-def _names(report: Report, row: Segment) -> Iterator[str]:
+def _names(report: Report, row: CohortSegment) -> Iterator[str]:
     if report.scope.bucket_s:
         yield f"{row.bucket_at:%Y-%m-%d %H:%M}"
     for name in report.scope.by:
         yield printable(row.dimensions[name]) or NOT_KNOWN
 
 
-Shown = TypeVar("Shown", bound=Segment)
+Shown = TypeVar("Shown", bound=CohortSegment)
 
 
-def _segment(row: Segment) -> tuple[datetime, tuple[str, ...]]:
+def _segment(row: CohortSegment) -> tuple[datetime, tuple[str, ...]]:
     return row.bucket_at, tuple(row.dimensions.values())
 
 

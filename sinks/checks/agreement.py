@@ -14,7 +14,7 @@ from keeprate.schemas.topics import DEFAULT_PARTITIONS
 from keeprate.sinks.checks.finding import Finding
 from keeprate.sinks.landing.rows import OUTCOMES_TABLE
 from keeprate.sinks.store.clickhouse import Client, to_ms
-from keeprate.sinks.upkeep.recompute import FACTS, Page, Selection, pages
+from keeprate.sinks.upkeep.recompute import FACTS, FactsPage, GenerationFilter, pages
 
 MAX_SUSPECTS: Final = 2000
 """So many are looked at again. Beyond, something is badly wrong, and more of them would not say it better."""
@@ -64,7 +64,7 @@ class Suspects:
 
 
 def suspects(
-    store: Client, selection: Selection, partitions: int = DEFAULT_PARTITIONS, settled_s: int = 60
+    store: Client, selection: GenerationFilter, partitions: int = DEFAULT_PARTITIONS, settled_s: int = 60
 ) -> Suspects:
     """Everything selected that has one side only.
 
@@ -114,14 +114,14 @@ def judge(
     return _ordered(lines), findings
 
 
-def _pages_by_id(store: Client, selection: Selection) -> Iterator[Page]:
+def _pages_by_id(store: Client, selection: GenerationFilter) -> Iterator[FactsPage]:
     if selection.spans_time:
         since, until = selection.since or datetime.fromtimestamp(0, UTC), selection.until or _NEVER
         ids = to_ms(since) << 80, (to_ms(until) << 80) - 1
         yield from pages(store, replace(selection, since=None, until=None), ids=ids)
 
 
-def _facts(store: Client, page: Page, settled_s: int) -> tuple[dict[Generation, Place], set[Generation]]:
+def _facts(store: Client, page: FactsPage, settled_s: int) -> tuple[dict[Generation, Place], set[Generation]]:
     """The generations of a page that have facts, and those of them that got one just now."""
     # A refused record may be a row all the same: what the join refuses, the sink may take.
     union = " UNION ALL ".join(
@@ -140,7 +140,7 @@ def _facts(store: Client, page: Page, settled_s: int) -> tuple[dict[Generation, 
     return found, {(page.app, str(generation)) for generation, _, _, fresh in rows if fresh}
 
 
-def _outcomes(store: Client, page: Page) -> dict[Generation, int]:
+def _outcomes(store: Client, page: FactsPage) -> dict[Generation, int]:
     """The generations of a page that have outcomes, with the hash of Kafka's partitioner."""
     rows = store.query(
         "SELECT DISTINCT toString(generation_id), kafkaMurmurHash(toString(generation_id)) "
@@ -174,7 +174,7 @@ def _present(store: Client, suspected: Iterable[Generation], tables: Sequence[st
     found: set[Generation] = set()
     for app, ids in by_app.items():
         for first in range(0, len(ids), CHUNK_IDS):
-            chosen = Selection(generations=ids[first : first + CHUNK_IDS])
+            chosen = GenerationFilter(generations=ids[first : first + CHUNK_IDS])
             for table in tables:
                 rows = store.query(
                     f"SELECT DISTINCT toString(generation_id) FROM {table} "

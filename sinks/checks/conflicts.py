@@ -16,7 +16,7 @@ from keeprate.schemas.decode import ContractError, decode_stored
 from keeprate.schemas.events import Event
 from keeprate.schemas.forgotten import KEPT, MARK
 from keeprate.sinks.store.clickhouse import Client
-from keeprate.sinks.upkeep.recompute import FACTS, Selection, count_facts
+from keeprate.sinks.upkeep.recompute import FACTS, GenerationFilter, count_facts
 
 _NUMBERS: Final = frozenset(("producer_id", "producer_seq"))
 """They say who sent it and when in his order, and not what: whoever sends an event again gives it another number."""
@@ -88,7 +88,7 @@ def says_the_same(value: bytes | str, row: str) -> bool:
     return _content(said) == _content(held)
 
 
-def repeated(store: Client, selection: Selection) -> list[Conflict]:
+def repeated(store: Client, selection: GenerationFilter) -> list[Conflict]:
     """The ids in the store that two events have which say different things: of one generation, or of two."""
     conflicts = []
     parts = max(1, -(-count_facts(store, selection) // _FACTS_AT_ONCE))

@@ -26,9 +26,9 @@ from keeprate.sinks.checks.settling import PATIENCE_S, settled_partitions
 from keeprate.sinks.checks.verify import Checked, check_outcomes, check_suggestions, look_again
 from keeprate.sinks.kafka.positions import Positions
 from keeprate.sinks.store.clickhouse import Client
-from keeprate.sinks.upkeep.recompute import Selection, Unread, count_facts
+from keeprate.sinks.upkeep.recompute import GenerationFilter, Unread, count_facts
 
-ALL: Final = Selection()
+ALL: Final = GenerationFilter()
 STAGES: Final = ("offsets", "generations", "facts")
 """What a verification goes through, one after the other."""
 
@@ -55,7 +55,7 @@ class Kafka:
 
 
 @dataclass(frozen=True)
-class Scope:
+class CheckScope:
     """What to check: events that occurred, and ranges that were stored, in [since, until); None means all.
 
     settled_s: leave out generations that got a fact so recently. repair: insert recomputed outcomes.
@@ -71,7 +71,7 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Report:
+class VerifyReport:
     """What was compared and what was found. shares: one in so many generations was looked at.
 
     conflicts: events whose id another one has, which says something else. unread: facts that this version does not
@@ -92,16 +92,16 @@ class Report:
 def verify(
     store: Client,
     kafka: Kafka | None,
-    scope: Scope | None = None,
+    scope: CheckScope | None = None,
     earlier: Mapping[GroupPartition, int] | None = None,
     on_stage: OnStage = lambda stage, done, total: None,
-) -> Report:
+) -> VerifyReport:
     """Run every check. Changes nothing unless `scope.repair`.
 
     kafka: None where there is none to ask: then duplicates look like losses, offsets are not compared, and facts alone
     say what is settled. earlier: what was committed at the last time. Raises StoreError and BrokerError.
     """
-    scope = scope or Scope()
+    scope = scope or CheckScope()
     ranges, offsets = accounted(store, scope.since)
     looked_at = MAX_OFFSETS if scope.max_facts else None
     findings = check_ledger(store, scope.since) + check_history(store, scope.since)
@@ -118,19 +118,19 @@ def verify(
     underived = check_suggestions(store, scope.settled_s, scope.repair, selection)
     findings = sorted([*findings, *differing, *outcomes.findings, *underived], key=lambda finding: finding.check)
     counts = (ranges, offsets, outcomes.checked, selection.shares)
-    return Report(findings, found, agreements, *counts, conflicts, outcomes.unread)
+    return VerifyReport(findings, found, agreements, *counts, conflicts, outcomes.unread)
 
 
-def _selection(store: Client, scope: Scope) -> Selection:
-    selection = Selection(since=scope.since, until=scope.until)
+def _selection(store: Client, scope: CheckScope) -> GenerationFilter:
+    selection = GenerationFilter(since=scope.since, until=scope.until)
     if scope.max_facts is None:
         return selection
     shares = max(1, -(-count_facts(store, selection) // scope.max_facts))
-    return Selection(since=scope.since, until=scope.until, shares=shares, share=scope.turn % shares)
+    return GenerationFilter(since=scope.since, until=scope.until, shares=shares, share=scope.turn % shares)
 
 
 def _agreement(
-    store: Client, kafka: Kafka | None, selection: Selection, settled_s: int, on_stage: OnStage
+    store: Client, kafka: Kafka | None, selection: GenerationFilter, settled_s: int, on_stage: OnStage
 ) -> tuple[list[Agreement], list[Finding]]:
     partitions = kafka.partitions() if kafka else DEFAULT_PARTITIONS
     found = suspects(store, selection, partitions, settled_s)
@@ -142,8 +142,8 @@ def _agreement(
 def _outcomes(
     store: Client,
     kafka: Kafka | None,
-    selection: Selection,
-    scope: Scope,
+    selection: GenerationFilter,
+    scope: CheckScope,
     conflicts: Sequence[Conflict],
     on_stage: OnStage,
 ) -> Checked:

@@ -23,7 +23,7 @@ from keeprate.sinks.reading.derive import derive, of_generations
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.sinks.upkeep.recompute import (
     Difference,
-    Selection,
+    GenerationFilter,
     Unread,
     compare,
     events,
@@ -54,7 +54,7 @@ def check_outcomes(
     store: Client,
     settled_s: int = 60,
     repair: bool = False,
-    selection: Selection | None = None,
+    selection: GenerationFilter | None = None,
     second_look: Callable[[Sequence[Difference]], list[Difference]] | None = None,
     conflicts: Iterable[Conflict] = (),
     on_facts: Callable[[int], None] = lambda facts: None,
@@ -67,7 +67,7 @@ def check_outcomes(
     """
     done, said_too = Checked(), _lifted(conflicts)
     suspected: list[Difference] = []
-    for page in pages(store, selection or Selection()):
+    for page in pages(store, selection or GenerationFilter()):
         before = len(done.unread)
         said = recomputed(_counted(events(store, page, done.unread.append), done))
         held = stored(store, page)
@@ -91,7 +91,7 @@ def check_suggestions(
     store: Client,
     settled_s: int = 60,
     repair: bool = False,
-    selection: Selection | None = None,
+    selection: GenerationFilter | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[Finding]:
     """I4, of suggestions: each is what its outcome comes to, of generations that got no fact in the last `settled_s`.
@@ -99,7 +99,7 @@ def check_suggestions(
     repair: derive those that are not. sleep: waits until what landed meanwhile is derived.
     """
     suspected: set[tuple[str, str]] = set()
-    for page in pages(store, selection or Selection()):
+    for page in pages(store, selection or GenerationFilter()):
         wrong = {(app, identity) for app, identity, _ in differing(store, page.condition(), page.parameters())}
         if wrong:
             left_out = unsettled(store, page, settled_s)
@@ -170,7 +170,7 @@ def _both(store: Client, suspected: Sequence[Difference]) -> tuple[dict[str, Out
     for app, chosen in by_app.items():
         ids = sorted(chosen)
         for first in range(0, len(ids), _CHUNK_IDS):
-            for page in pages(store, Selection(apps=[app], generations=ids[first : first + _CHUNK_IDS])):
+            for page in pages(store, GenerationFilter(apps=[app], generations=ids[first : first + _CHUNK_IDS])):
                 held |= stored(store, page)
                 # Generations with an unread fact are not among the suspected, and none becomes so.
                 said |= recomputed(events(store, page, lambda _: None))

@@ -17,7 +17,7 @@ Series = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
-class Baseline:
+class StoredBaseline:
     """One series' rate to expect. inherited: of the prompt's other versions and models."""
 
     series: Series
@@ -56,7 +56,7 @@ def tallies(client: Client, now: datetime) -> list[Tally]:
     ]
 
 
-def baselines(found: Sequence[Tally]) -> list[Baseline]:
+def baselines(found: Sequence[Tally]) -> list[StoredBaseline]:
     """The baseline of every series: its own where it has enough events, else its prompt's, else none."""
     pooled: dict[tuple[str, str, str], list[int]] = {}
     for each in found:
@@ -70,25 +70,25 @@ def baselines(found: Sequence[Tally]) -> list[Baseline]:
         if inherited:
             events, successes = pooled[*each.series[:2], each.metric]
         if events >= MIN_EVENTS:
-            result.append(Baseline(each.series, each.metric, successes / events, events, inherited))
+            result.append(StoredBaseline(each.series, each.metric, successes / events, events, inherited))
     return result
 
 
-def keep(client: Client, rows: Iterable[Baseline], now: datetime) -> None:
+def keep(client: Client, rows: Iterable[StoredBaseline], now: datetime) -> None:
     """Keep the baselines, as computed now; older ones of the same series are replaced."""
     columns = ("app", "prompt", "prompt_version", "model", "metric", "ratio", "events", "inherited", "computed_at")
     values = [(*row.series, row.metric, row.ratio, row.events, row.inherited, now) for row in rows]
     client.insert("quality_baselines", columns, values)
 
 
-def kept(client: Client, since: datetime) -> tuple[list[Baseline], datetime | None]:
+def kept(client: Client, since: datetime) -> tuple[list[StoredBaseline], datetime | None]:
     """The baselines that were computed since a time, and when the last of them was; None when there is none."""
     query = """
     SELECT app, prompt, prompt_version, model, metric, ratio, events, inherited, computed_at
     FROM quality_baselines FINAL WHERE computed_at >= {since:DateTime64(3, 'UTC')} ORDER BY 1, 2, 3, 4, 5
     """
     rows = client.query(query, {"since": _text(since)})
-    found = [Baseline(tuple(row[:4]), row[4], row[5], row[6], bool(row[7])) for row in rows]
+    found = [StoredBaseline(tuple(row[:4]), row[4], row[5], row[6], bool(row[7])) for row in rows]
     return found, max((row[8].astimezone(UTC) for row in rows), default=None)
 
 

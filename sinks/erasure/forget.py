@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from keeprate.schemas.forgotten import NOBODY, Forgotten, Trace, digest
+from keeprate.schemas.forgotten import NOBODY, Forgotten, PersonTrace, digest
 from keeprate.sinks.erasure.statements import LEARN, SHARED, TABLES, UNFINISHED, Statements
 from keeprate.sinks.reading.hours import touch
 from keeprate.sinks.store.clickhouse import Client, StoreError
@@ -155,7 +155,7 @@ class Watch:
         self._known = NOBODY
         self._stamp: tuple[int, datetime | None] = (0, None)
         self._asked_at_s = -REFRESH_S
-        self._shared: set[Trace] = set()
+        self._shared: set[PersonTrace] = set()
         self._turn = threading.Lock()
 
     def __call__(self) -> Forgotten:
@@ -165,7 +165,7 @@ class Watch:
                 self._refresh()
             return self._known
 
-    def learn(self, traces: Iterable[Trace]) -> Forgotten:
+    def learn(self, traces: Iterable[PersonTrace]) -> Forgotten:
         """Note sessions and generations that turned out to be a forgotten person's; returns who is forgotten then.
 
         A session that somebody else's events have too is not noted.
@@ -178,7 +178,7 @@ class Watch:
                 self._refresh()
             return self._known
 
-    def _is_shared(self, trace: Trace) -> bool:
+    def _is_shared(self, trace: PersonTrace) -> bool:
         if trace.kind == "session" and trace not in self._shared:
             parameters = {"of": trace.app, "key": trace.key, "person": trace.person, "pseudonym": trace.pseudonym}
             if self._store.query(SHARED, parameters)[0][0]:

@@ -35,7 +35,7 @@ from typing import Any, Final, Protocol
 
 from keeprate.schemas.dead_letters import QUARANTINED, DeadLetter, encode_letter
 from keeprate.schemas.decode import ContractError
-from keeprate.schemas.forgotten import NOBODY, Forgotten, Trace
+from keeprate.schemas.forgotten import NOBODY, Forgotten, PersonTrace
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.schemas.topics import DEAD_LETTERS, SOURCES
 from keeprate.sinks.kafka.errors import BrokerError
@@ -46,7 +46,7 @@ from keeprate.sinks.landing.landed import Asks, is_in_ledger, is_under_way, land
 from keeprate.sinks.landing.rows import (
     FEEDBACK_TABLE,
     GENERATIONS_TABLE,
-    Batch,
+    SortedBatch,
     Rows,
     Table,
     letter_of,
@@ -152,7 +152,7 @@ class Destination:
     births: Births = field(default_factory=Births)
     refusal_alarm: RefusalAlarm = field(default_factory=RefusalAlarm)
     on_alarm: Callable[[Alarm], None] = lambda alarm: None
-    learn: Callable[[Iterable[Trace]], Forgotten] = lambda traces: NOBODY
+    learn: Callable[[Iterable[PersonTrace]], Forgotten] = lambda traces: NOBODY
     deriver: Deriver = field(default_factory=Deriver)
 
 
@@ -174,7 +174,7 @@ class Flush:
     began_s: float = 0.0
     retry_at_s: float = 0.0
     unanswered: Mapping[str, int] | None = None
-    batch: Batch = field(default_factory=Batch)
+    batch: SortedBatch = field(default_factory=SortedBatch)
     refused: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     _tried: set[str] = field(default_factory=set)
     _inserted: set[str] = field(default_factory=set)

@@ -31,7 +31,7 @@ from keeprate.schemas.dead_letters import (
     quarantine,
 )
 from keeprate.schemas.decode import ContractError, encode
-from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten, Trace, refused_stub, without_digest
+from keeprate.schemas.forgotten import ERASED, NOBODY, Forgotten, PersonTrace, refused_stub, without_digest
 from keeprate.schemas.outcome import encode_outcome, parse_key
 from keeprate.schemas.structs.forms import encode_struct
 from keeprate.schemas.structs.reading import mapping_of, read
@@ -86,7 +86,7 @@ class Rows:
 
 
 @dataclass
-class Batch:
+class SortedBatch:
     """What became of each record of a range: a row of a table, a reject with its letter, or filtered (a tombstone).
 
     accepted: by app, how many records are events. bare: how many rows are dead letters of which only the place is kept.
@@ -99,17 +99,17 @@ class Batch:
     filtered: int = 0
     accepted: Mapping[str, int] = field(default_factory=dict)
     bare: int = 0
-    traces: set[Trace] = field(default_factory=set)
+    traces: set[PersonTrace] = field(default_factory=set)
     generations: set[tuple[str, str]] = field(default_factory=set)
 
     def rows_of(self, table: Table) -> Rows:
         return self.tables.setdefault(table, Rows())
 
 
-def sort(topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten = NOBODY) -> Batch:
+def sort(topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten = NOBODY) -> SortedBatch:
     """Judge the records of one partition. Deterministic: the same arguments give the same batch in every process."""
     if topic == OUTCOMES.name:
-        traces: set[Trace] = set()
+        traces: set[PersonTrace] = set()
         generations: set[tuple[str, str]] = set()
         read = partial(_read_outcome, forgotten, traces, generations)
         batch = _sort_encoded((topic, partition), records, OUTCOMES_TABLE, read)
@@ -120,9 +120,9 @@ def sort(topic: str, partition: int, records: Sequence[Record], forgotten: Forgo
     return _sort_facts(topic, partition, records, forgotten)
 
 
-def set_aside(topic: str, partition: int, records: Sequence[Record], error: Exception) -> Batch:
+def set_aside(topic: str, partition: int, records: Sequence[Record], error: Exception) -> SortedBatch:
     """The batch of records that are not to be judged: quarantined, or, of dead letters, rows without their bytes."""
-    batch = Batch()
+    batch = SortedBatch()
     if topic == DEAD_LETTERS.name:
         rows = batch.rows_of(DEAD_LETTERS_TABLE)
         for record in records:
@@ -156,8 +156,8 @@ _fact_tail = struct.Struct("<Qq").pack
 _letter_tail = struct.Struct("<qHQq").pack
 
 
-def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten) -> Batch:
-    batch = Batch()
+def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten) -> SortedBatch:
+    batch = SortedBatch()
     generations, feedback = batch.rows_of(GENERATIONS_TABLE), batch.rows_of(FEEDBACK_TABLE)
     where = _text(topic.encode()) + struct.pack("<H", partition)
     anybody = bool(forgotten)
@@ -181,7 +181,7 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
     return batch
 
 
-def _left(forgotten: Forgotten, event: Any, traces: set[Trace]) -> bytes:
+def _left(forgotten: Forgotten, event: Any, traces: set[PersonTrace]) -> bytes:
     said = mapping_of(event)
     left = forgotten.event(said)
     if left is said:
@@ -192,9 +192,9 @@ def _left(forgotten: Forgotten, event: Any, traces: set[Trace]) -> bytes:
 
 def _sort_encoded(
     at: tuple[str, int], records: Sequence[Record], table: Table, read: Callable[[bytes], bytes]
-) -> Batch:
+) -> SortedBatch:
     """Records whose bytes are rows. read: judges the bytes, and returns what goes on of them."""
-    batch = Batch()
+    batch = SortedBatch()
     rows = batch.rows_of(table)
     for record in records:
         value = record.value()
@@ -216,7 +216,7 @@ def _add(rows: Rows, record: Record, row: bytes) -> None:
     rows.encoded.append(row)
 
 
-def _read_outcome(forgotten: Forgotten, traces: set[Trace], generations: set[tuple[str, str]], value: bytes) -> bytes:
+def _read_outcome(forgotten: Forgotten, traces: set[PersonTrace], generations: set[tuple[str, str]], value: bytes) -> bytes:
     try:
         key, outcome = read_row(value)
     except ValueError as error:
@@ -229,8 +229,8 @@ def _read_outcome(forgotten: Forgotten, traces: set[Trace], generations: set[tup
     return value
 
 
-def _sort_dead_letters(partition: int, records: Sequence[Record], forgotten: Forgotten) -> Batch:
-    batch = Batch()
+def _sort_dead_letters(partition: int, records: Sequence[Record], forgotten: Forgotten) -> SortedBatch:
+    batch = SortedBatch()
     rows = batch.rows_of(DEAD_LETTERS_TABLE)
     for record in records:
         try:

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 _ANSWER_TIMEOUT_S: Final = 30
 
 
-class TopicsMissingError(BrokerError):
+class NoTopicsError(BrokerError):
     """Topics are not there: `keeprate topics create` is the remedy."""
 
 
@@ -51,7 +51,7 @@ class SinkSettings:
     kafka: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Unobserved:
+class NoObserver:
     """An observer that counts nothing: the log tells of what waits."""
 
     def flushed(self, flush: Flush, took_s: float) -> None: ...
@@ -78,7 +78,7 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
         consumer = Consumer(settings.brokers, settings.group, settings.kafka)
         missing = consumer.missing(settings.topics)
         if missing:
-            raise TopicsMissingError(f"no topic {', '.join(missing)}: create them with: keeprate topics create")
+            raise NoTopicsError(f"no topic {', '.join(missing)}: create them with: keeprate topics create")
         observer, inserts = _observed(settings, consumer, store)
         watch = Watch(store)
         sink = Sink(
@@ -109,7 +109,7 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
 
 def _observed(settings: SinkSettings, consumer: Consumer, store: Client) -> tuple[Observer, Any]:
     if settings.metrics_port is None:
-        return Unobserved(), store
+        return NoObserver(), store
     # Only who asks for metrics needs their library.
     from keeprate.sinks.landing.metrics import SinkMetrics
 

@@ -46,7 +46,7 @@ WHERE hour != newest.1 OR (accept_hour != newest.2 AND accept_hour != 0)
 """
 
 
-class Store(Protocol):
+class RunsStatements(Protocol):
     """Runs statements: `clickhouse.Client`."""
 
     def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None: ...
@@ -68,13 +68,13 @@ def derivation(source: str) -> str:
     return definition().replace("{source}", source)
 
 
-def derive(store: Store, generations: Collection[tuple[str, str]], target: str = TABLE) -> None:
+def derive(store: RunsStatements, generations: Collection[tuple[str, str]], target: str = TABLE) -> None:
     """Derive the suggestions of generations, given as (app, generation_id)."""
     for chosen in _chunks(sorted(generations), IDS_AT_ONCE):
         _derive(store, *of_generations(chosen), target)
 
 
-def derive_each(store: Store, generations: Collection[tuple[str, str]]) -> None:
+def derive_each(store: RunsStatements, generations: Collection[tuple[str, str]]) -> None:
     """The same, whatever one of them holds: one that the engine cannot derive is left as it was, and logged.
 
     `keeprate verify` finds what was left. Raises StoreUnavailableError and SchemaMismatchError.
@@ -106,7 +106,7 @@ class Deriver:
         self._noting, self._running = threading.Lock(), threading.Lock()
         self._next = _Turn()
 
-    def derive(self, store: Store, generations: Collection[tuple[str, str]]) -> None:
+    def derive(self, store: RunsStatements, generations: Collection[tuple[str, str]]) -> None:
         """`derive_each`, of these and of others. Whoever's turn fails gets the error, and comes again."""
         if not generations:
             return
@@ -126,18 +126,18 @@ class Deriver:
         turn.done.result()
 
 
-def derive_between(store: Store, app: str, first: int, last: int, target: str = TABLE) -> None:
+def derive_between(store: RunsStatements, app: str, first: int, last: int, target: str = TABLE) -> None:
     """Derive the suggestions of an app's generations whose ids, as numbers, are in [first, last]."""
     condition = "app = {app:String} AND toUInt128(generation_id) BETWEEN {first:UInt128} AND {last:UInt128}"
     _derive(store, condition, {"app": app, "first": first, "last": last}, target)
 
 
-def derive_all(store: Store, target: str = TABLE) -> None:
+def derive_all(store: RunsStatements, target: str = TABLE) -> None:
     """Derive all suggestions in one statement: for a store that is small."""
     _derive(store, "1", {}, target)
 
 
-def _derive(store: Store, condition: str, parameters: Mapping[str, Any], target: str) -> None:
+def _derive(store: RunsStatements, condition: str, parameters: Mapping[str, Any], target: str) -> None:
     """Mark the hours in which the suggestions are, derive them, and mark the hours in which they are then.
 
     The first mark keeps the hours from being summed meanwhile, also where this ends before the second one: whoever
@@ -150,7 +150,7 @@ def _derive(store: Store, condition: str, parameters: Mapping[str, Any], target:
     _run(store, _MOVED.format(target=target, condition=condition), parameters)
 
 
-def _run(store: Store, text: str, parameters: Mapping[str, Any]) -> None:
+def _run(store: RunsStatements, text: str, parameters: Mapping[str, Any]) -> None:
     settings = ", ".join(f"{name} = {value}" for name, value in _SETTINGS.items())
     store.command(f"{text} SETTINGS {settings}", parameters)
 

@@ -31,7 +31,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Segment:
+class CohortSegment:
     """Where a row belongs: the start of its bucket, and its values of the scope's dimensions ('' is not known)."""
 
     bucket_at: datetime
@@ -39,7 +39,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Rate(Segment):
+class Rate(CohortSegment):
     """One rate. `value` is None when the denominator is 0, the interval when the rate is no share.
 
     coverage: the part of the whole that is settled or observed; None when there is no whole.
@@ -79,7 +79,7 @@ class JudgeRate(Rate):
 
 
 @dataclass(frozen=True)
-class UserRate(Segment):
+class UserRate(CohortSegment):
     """The mean or median of a rate over users, and how many users have one."""
 
     metric: str
@@ -88,7 +88,7 @@ class UserRate(Segment):
 
 
 @dataclass(frozen=True)
-class Funnel(Segment):
+class Funnel(CohortSegment):
     """Counts of distinct suggestions (docs/metrics.md), and of generations for the opportunities."""
 
     opportunities: int
@@ -119,7 +119,7 @@ class Funnel(Segment):
 
 
 @dataclass(frozen=True)
-class Retention(Segment):
+class Retention(CohortSegment):
     """Counts of accepted suggestions at a horizon (docs/metrics.md). `accepted` is A: those old enough."""
 
     horizon_s: int
@@ -140,7 +140,7 @@ class Retention(Segment):
     retained_char: float
 
 
-Row = TypeVar("Row", bound=Segment)
+Row = TypeVar("Row", bound=CohortSegment)
 
 
 def funnel(client: Client, scope: Scope) -> list[Funnel]:
@@ -292,7 +292,7 @@ def _segment(scope: Scope, row: Counts) -> tuple[Any, ...]:
     return tuple(row[name] for name in scope.keys)
 
 
-def _own(kind: type[Segment]) -> list[str]:
+def _own(kind: type[CohortSegment]) -> list[str]:
     return [each.name for each in fields(kind) if each.name not in ("bucket_at", "dimensions")]
 
 

@@ -31,7 +31,7 @@ _ROWS_AS_LISTS: Final = {"output_format_json_named_tuples_as_objects": 0, "outpu
 
 
 @dataclass(frozen=True)
-class Selection:
+class GenerationFilter:
     """Which generations: of these apps, these ids, with an event that occurred in [since, until). Empty means all.
 
     shares, share: of all those, one in `shares`, by a hash of the id; `share` says which.
@@ -74,10 +74,10 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Page:
+class FactsPage:
     """The selected generations of one app whose numbers are in [first, last]."""
 
-    selection: Selection
+    selection: GenerationFilter
     app: str
     first: int
     last: int
@@ -135,11 +135,11 @@ class Difference:
 
 def pages(
     store: Client,
-    selection: Selection,
+    selection: GenerationFilter,
     rows: int = PAGE_ROWS,
     size_bytes: int = PAGE_BYTES,
     ids: tuple[int, int] = (0, _LAST_ID),
-) -> Iterator[Page]:
+) -> Iterator[FactsPage]:
     """Consecutive pages of what is selected, in the order of the tables. Also of outcomes that have no facts, unless
     a time selects: nothing dates these.
 
@@ -151,11 +151,11 @@ def pages(
             continue
         after, end = ids[0] - 1, min(ids[1], newest)
         while (last := _page_end(store, selection, app, (after, end), rows, size_bytes)) is not None:
-            yield Page(selection, app, after + 1, last)
+            yield FactsPage(selection, app, after + 1, last)
             after = last
 
 
-def count_facts(store: Client, selection: Selection) -> int:
+def count_facts(store: Client, selection: GenerationFilter) -> int:
     """How many selected facts there are, roughly: not yet merged duplicates count."""
     where = f"{selection.condition()} AND {selection.in_span()}"
     where += " AND app IN {apps:Array(String)}" if selection.apps else ""
@@ -163,7 +163,7 @@ def count_facts(store: Client, selection: Selection) -> int:
     return sum(int(store.query(f"SELECT count() FROM {table} WHERE {where}", parameters)[0][0]) for table in FACTS)
 
 
-def events(store: Client, page: Page, unread: Callable[[Unread], None]) -> Iterator[Event]:
+def events(store: Client, page: FactsPage, unread: Callable[[Unread], None]) -> Iterator[Event]:
     """All events of a page's generations, unmerged duplicates included. unread: is told those that cannot be read.
 
     What is stored was let in once, so today's bounds are not asked of it: an outcome stays what its facts say.
@@ -180,7 +180,7 @@ def events(store: Client, page: Page, unread: Callable[[Unread], None]) -> Itera
                 unread(Unread(page.app, generation_id, event_id, str(error)))
 
 
-def stored(store: Client, page: Page, table: str = OUTCOMES_TABLE.name) -> dict[str, Outcome]:
+def stored(store: Client, page: FactsPage, table: str = OUTCOMES_TABLE.name) -> dict[str, Outcome]:
     """The merged outcomes of a page that a table holds, by key, each in canonical form."""
     statement = f"SELECT * FROM `{table}` FINAL WHERE {page.condition()}"
     answer = store.query_bytes(statement, page.parameters(), settings=_ROWS_AS_LISTS)
@@ -188,7 +188,7 @@ def stored(store: Client, page: Page, table: str = OUTCOMES_TABLE.name) -> dict[
     return {key_of(row["app"], row["generation_id"], row["choice_index"]): outcome_of(row) for row in rows}
 
 
-def unsettled(store: Client, page: Page, settled_s: int) -> set[str]:
+def unsettled(store: Client, page: FactsPage, settled_s: int) -> set[str]:
     """`app/generation_id` of a page's generations that got a fact within so many seconds."""
     rows: set[str] = set()
     for table in FACTS:
@@ -248,7 +248,7 @@ def _within(first: str, last: str) -> str:
 
 
 def _page_end(
-    store: Client, selection: Selection, app: str, between: tuple[int, int], rows: int, size_bytes: int
+    store: Client, selection: GenerationFilter, app: str, between: tuple[int, int], rows: int, size_bytes: int
 ) -> int | None:
     """The number of the last generation of the page that begins behind the first of two; None where there is none."""
     after, end = between

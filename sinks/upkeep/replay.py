@@ -16,7 +16,7 @@ from keeprate.sinks.landing.rows import OUTCOMES_TABLE
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.sinks.upkeep.recompute import (
     Difference,
-    Selection,
+    GenerationFilter,
     Unread,
     compare,
     events,
@@ -57,7 +57,7 @@ class Replayed:
 
 def replay(
     store: Client,
-    selection: Selection,
+    selection: GenerationFilter,
     table: str = OUTCOMES_TABLE.name,
     writes: bool = False,
     keep: int = 20,

@@ -21,7 +21,7 @@ from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.landing.flush import INSERT_SETTINGS, Destination, Flush
 from keeprate.sinks.landing.partition import DEFAULT_POLICY
 from keeprate.sinks.landing.rows import FEEDBACK_TABLE, sort
-from keeprate.sinks.landing.run import Unobserved, sink_revision
+from keeprate.sinks.landing.run import NoObserver, sink_revision
 from keeprate.sinks.landing.sink import Sink, SinkPolicy
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import migrate, revision
@@ -68,7 +68,7 @@ class _Memory:
         return None
 
 
-class _Stopwatch(Unobserved):
+class _Stopwatch(NoObserver):
     """Stops the sink when all rows are landed, and knows how long it took from the assignment on."""
 
     def __init__(self, rows: int) -> None:

@@ -82,7 +82,7 @@ def _load(client: Client, log: list[Event]) -> None:
 
 def _stored(client: Client) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for page in recompute.pages(client, recompute.Selection()):
+    for page in recompute.pages(client, recompute.GenerationFilter()):
         found |= recompute.stored(client, page)
     return found
 

@@ -17,7 +17,7 @@ from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import Outcome, canonical
 from keeprate.sinks.store.clickhouse import Client, connect, database_of
 from keeprate.sinks.tables.migrate import migrate
-from keeprate.sinks.upkeep.recompute import Selection, Unread, events, pages, recomputed, stored, write
+from keeprate.sinks.upkeep.recompute import GenerationFilter, Unread, events, pages, recomputed, stored, write
 from tests.facts import START_MS, Facts
 from tests.reading import load_all
 from tests.streaming import story
@@ -49,7 +49,7 @@ def _load(client: Client, log: list[Event], outcomes_of: Iterable[Event]) -> Non
 
 def _all(client: Client, table: str = "outcomes") -> dict[str, Outcome]:
     held: dict[str, Outcome] = {}
-    for page in pages(client, Selection()):
+    for page in pages(client, GenerationFilter()):
         held |= stored(client, page, table)
     return held
 
@@ -75,7 +75,7 @@ def test_pages_hold_each_generation_whole_and_once(client: Client, rows: int, si
     log = LOG[:90]
     _load(client, log, log[45:])
     found: dict[str, Outcome] = {}
-    for page in pages(client, Selection(), rows, size_bytes):
+    for page in pages(client, GenerationFilter(), rows, size_bytes):
         said = recomputed(events(client, page, _never))
         assert not said.keys() & found.keys()
         found |= said
@@ -181,7 +181,7 @@ def test_the_bytes_of_a_fact_are_the_only_source(client: Client) -> None:
     rows = [(encode(event).decode(), "t", 0, n) for n, event in enumerate(LOG[:20]) if event["type"] != "generation"]
     client.insert("feedback", ("event", "topic", "partition", "offset"), rows)
     found: dict[str, Outcome] = {}
-    for page in pages(client, Selection()):
+    for page in pages(client, GenerationFilter()):
         found |= recomputed(events(client, page, _never))
     assert found == _expected(LOG[:20])
 

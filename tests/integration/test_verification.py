@@ -20,7 +20,7 @@ from keeprate.sinks.checks.accounting import check_accounting
 from keeprate.sinks.checks.agreement import judge, suspects
 from keeprate.sinks.checks.backwards import check_history, check_offsets, committed_of, offset_findings
 from keeprate.sinks.checks.settling import settled_partitions
-from keeprate.sinks.checks.verification import STAGES, Kafka, Scope, verify
+from keeprate.sinks.checks.verification import STAGES, Kafka, CheckScope, verify
 from keeprate.sinks.kafka.positions import Offsets
 from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.landing.flush import INSERT_SETTINGS
@@ -28,7 +28,7 @@ from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import migrate
-from keeprate.sinks.upkeep.recompute import Selection, count_facts, pages
+from keeprate.sinks.upkeep.recompute import GenerationFilter, count_facts, pages
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 
@@ -131,7 +131,7 @@ def test_stream_and_facts_that_agree_are_counted(client: Client, values: list[by
     """Per partition and day, each generation once."""
     land(client, values)
     land_outcomes(client, values)
-    lines, findings = judge(client, suspects(client, Selection(), settled_s=0), everywhere)
+    lines, findings = judge(client, suspects(client, GenerationFilter(), settled_s=0), everywhere)
     assert findings == []
     assert sum(line.facts for line in lines) == len({decode(value)["generation_id"] for value in values})
 
@@ -141,12 +141,12 @@ def test_a_generation_without_outcome_and_an_outcome_without_fact_are_found(clie
     one, other = ([encode(event) for event in story(random.Random(n), f"app-{n}", 5)] for n in (1, 2))
     land(client, one)
     land_outcomes(client, other)
-    found = suspects(client, Selection(), settled_s=0)
+    found = suspects(client, GenerationFilter(), settled_s=0)
     lines, findings = judge(client, found, everywhere)
     assert {finding.check for finding in findings} == {"I7"}
     assert sum(line.missing for line in lines) == len(found.missing) > 0
     assert sum(line.orphans for line in lines) == len(found.orphans) > 0
-    spanned = suspects(client, Selection(since=datetime(2020, 1, 1, tzinfo=UTC)), settled_s=0)
+    spanned = suspects(client, GenerationFilter(since=datetime(2020, 1, 1, tzinfo=UTC)), settled_s=0)
     assert spanned.missing == found.missing
     dated = {each for each in found.orphans if each[1][14] == "7"}
     assert spanned.orphans.keys() >= dated
@@ -155,7 +155,7 @@ def test_a_generation_without_outcome_and_an_outcome_without_fact_are_found(clie
 def test_what_arrives_in_between_is_no_fault(client: Client, values: list[bytes]) -> None:
     """The second look, behind the wait, decides."""
     land(client, values)
-    found = suspects(client, Selection(), settled_s=0)
+    found = suspects(client, GenerationFilter(), settled_s=0)
     assert found.missing
 
     def settled() -> frozenset[int]:
@@ -168,9 +168,9 @@ def test_what_arrives_in_between_is_no_fault(client: Client, values: list[bytes]
 def test_a_partition_that_lags_waits(client: Client, values: list[bytes]) -> None:
     """And facts that landed just now are not even suspected."""
     land(client, values)
-    lines, findings = judge(client, suspects(client, Selection(), settled_s=0), frozenset)
+    lines, findings = judge(client, suspects(client, GenerationFilter(), settled_s=0), frozenset)
     assert (findings, sum(line.waiting for line in lines)) == ([], sum(line.facts for line in lines))
-    assert not suspects(client, Selection(), settled_s=600).missing
+    assert not suspects(client, GenerationFilter(), settled_s=600).missing
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_pass_finds_what_the_join_lost_and_judges_nothing_that_lags(client: Cl
     account(client, 0, len(values) - 1)
     account(client, 0, 0, topic=OUTCOMES.name)
     kafka = laid(len(values), len(values), outcomes=1)
-    scope = Scope(settled_s=0)
+    scope = CheckScope(settled_s=0)
     report = verify(client, Kafka(kafka, kafka, patience_s=0), scope)
     assert {finding.check for finding in report.findings} == {"I4", "I7"}
     kafka.groups[JOIN_GROUP] = {(TOPIC, 0): 1}
@@ -209,9 +209,9 @@ def test_shares_are_disjoint_and_together_all(client: Client, values: list[bytes
     """A bounded pass looks at one of them; as many passes as there are shares look at every generation once."""
     land(client, values)
     land_outcomes(client, values)
-    everything = verify(client, None, Scope(settled_s=0))
-    limit = -(-count_facts(client, Selection()) // 3)
-    passes = [verify(client, None, Scope(settled_s=0, max_facts=limit, turn=turn)) for turn in range(3)]
+    everything = verify(client, None, CheckScope(settled_s=0))
+    limit = -(-count_facts(client, GenerationFilter()) // 3)
+    passes = [verify(client, None, CheckScope(settled_s=0, max_facts=limit, turn=turn)) for turn in range(3)]
     assert {report.shares for report in passes} == {3}
     assert sum(report.outcomes for report in passes) == everything.outcomes
     facts = [sum(line.facts for line in report.agreements) for report in passes]
@@ -243,7 +243,7 @@ def test_times_that_no_clock_shows_end_no_pass(client: Client, values: list[byte
     alone = fold([cast(Event, json.loads(text) | {"generation_id": "fffffffe-ffff-7fff-bfff-000000000000"})])
     land(client, [encode_outcome(*item) for item in alone.items()], OUTCOMES.name)
     told: list[str] = []
-    for scope, orphans in ((Scope(settled_s=0), 1), (Scope(settled_s=0, since=datetime(2020, 1, 1, tzinfo=UTC)), 0)):
+    for scope, orphans in ((CheckScope(settled_s=0), 1), (CheckScope(settled_s=0, since=datetime(2020, 1, 1, tzinfo=UTC)), 0)):
         report = verify(client, None, scope, on_stage=lambda stage, done, total: told.append(stage))
         assert {finding.check for finding in report.findings} <= {"I4", "I7"}
         assert sum(line.orphans for line in report.agreements) == orphans
@@ -270,5 +270,5 @@ class Growing:
 def test_pages_end_while_generations_begin(client: Client, values: list[bytes]) -> None:
     """A reader that is slower than they come would never be done: what begins later is for the next pass."""
     land(client, values)
-    found = list(pages(cast(Client, Growing(client)), Selection(), rows=5))
+    found = list(pages(cast(Client, Growing(client)), GenerationFilter(), rows=5))
     assert len(found) > 1

@@ -24,7 +24,7 @@ from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import migrate
-from keeprate.sinks.upkeep.recompute import Selection
+from keeprate.sinks.upkeep.recompute import GenerationFilter
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 
@@ -238,10 +238,10 @@ def test_two_rows_of_one_id_are_told_apart(client: Client, values: list[bytes]) 
     vote = _vote(values)
     _land(client, values)
     _land(client, [_other(vote, producer_id="p", producer_seq=7)], first=1000)
-    assert repeated(client, Selection()) == []
+    assert repeated(client, GenerationFilter()) == []
     _land(client, [_other(values[0], generation_id=str(uuid.uuid4()))], first=1001)
     _land(client, [_other(vote, comment="another one")], first=1002)
-    told = repeated(client, Selection())
+    told = repeated(client, GenerationFilter())
     assert {one.event_id for one in told} == {decode(vote)["event_id"], decode(values[0])["event_id"]}
 
 

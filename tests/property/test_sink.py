@@ -30,7 +30,7 @@ from keeprate.sinks.landing import rows
 from keeprate.sinks.landing.flush import Destination
 from keeprate.sinks.landing.intent import LIVES, Intent
 from keeprate.sinks.landing.partition import FlushPolicy
-from keeprate.sinks.landing.run import Unobserved
+from keeprate.sinks.landing.run import NoObserver
 from keeprate.sinks.landing.sink import Sink, SinkPolicy
 from keeprate.sinks.store.clickhouse import Row, Settings, StoreUnavailableError
 from tests.examples import examples
@@ -247,7 +247,7 @@ def _start(world: World, clock: Callable[[], float] | None = None) -> tuple[Sink
     to.births.look(cast(Any, _Calm(world)))
     # Ten times as fast as the wall clock, so that what waits is tried soon.
     clock = clock or (lambda: began_s + 10 * (time.monotonic() - began_s))
-    sink = Sink(cast(Consumer, member), to, "1.3", Unobserved(), POLICY, world.ledger_ends(), clock)
+    sink = Sink(cast(Consumer, member), to, "1.3", NoObserver(), POLICY, world.ledger_ends(), clock)
     member.subscribe((), sink._assigned, sink._revoked)
     member.due.append(partial(member.rebalance, False))
     return sink, member

@@ -9,23 +9,23 @@ from keeprate.sinks.checks.agreement import Agreement
 from keeprate.sinks.checks.backwards import Position
 from keeprate.sinks.checks.conflicts import Conflict
 from keeprate.sinks.checks.finding import Finding
-from keeprate.sinks.checks.verification import Report
+from keeprate.sinks.checks.verification import VerifyReport
 from keeprate.sinks.upkeep.recompute import Unread
 
 IDS = ("0198c0de-0000-7000-8000-000000000001", "0198c0de-0000-7000-8000-000000000002")
 DAY = date(2026, 3, 2)
 
 
-def report(findings: int = 0, noted: int = 0) -> Report:
+def report(findings: int = 0, noted: int = 0) -> VerifyReport:
     found = [Finding("I4", f"editor/{IDS[0]}/0", f"lacks {', '.join(['generation'] * 20)}")] * findings
     positions = [Position("keeprate-sink", "keeprate.dead-letters", 3, 1_234_567, 1_234_999, 1_234_999, 1_234_999)]
     agreements = [Agreement(n, DAY + timedelta(days=n // 2), 10, 1, 0, 2) for n in range(4)]
     conflicts = [Conflict("editor", *IDS, "keeprate.feedback/0/1234567", b"secret")] * noted
     unread = [Unread("support", *IDS, "cost_usd: at most 1000000, got 100000000000.0; " * 3)] * noted
-    return Report(found, positions, agreements, 12, 99_999_999, 88_888_888, 1, conflicts, unread)
+    return VerifyReport(found, positions, agreements, 12, 99_999_999, 88_888_888, 1, conflicts, unread)
 
 
-def text(of: Report) -> list[str]:
+def text(of: VerifyReport) -> list[str]:
     return list(command._as_text(of, repair=False))
 
 

@@ -19,7 +19,7 @@ from keeprate.schemas.topics import JOIN_GROUP
 
 if TYPE_CHECKING:
     from keeprate.sinks.checks.agreement import Agreement
-    from keeprate.sinks.checks.verification import OnStage, Report, Scope
+    from keeprate.sinks.checks.verification import OnStage, VerifyReport, CheckScope
 
 _WIDTH: Final = 80
 _SHOWN: Final = 5
@@ -44,13 +44,13 @@ def verify(
     It may run while the pipeline works: what lags is waited for, and not judged if it does not come. Exits with 1 when
     something is found. Repairing is safe at any time: what is inserted merges with what is there.
     """
-    from keeprate.sinks.checks.verification import Scope
+    from keeprate.sinks.checks.verification import CheckScope
     from keeprate.sinks.kafka.errors import BrokerError
     from keeprate.sinks.store.clickhouse import StoreError
 
     defaults = from_environment(brokers, store)
     try:
-        scope = Scope(read_moment("--since", since, datetime.now(UTC)) if since else None, None, settled_s, repair)
+        scope = CheckScope(read_moment("--since", since, datetime.now(UTC)) if since else None, None, settled_s, repair)
         kafka = None if offline else defaults.brokers
         url = defaults.store_url if repair else defaults.reader_url
         with _telling() as on_stage:
@@ -98,8 +98,8 @@ class _Lines:
 
 
 def _report(
-    store_url: str, brokers: str | None, scope: "Scope", join_group: str, patience_s: float, on_stage: "OnStage"
-) -> "Report":
+    store_url: str, brokers: str | None, scope: "CheckScope", join_group: str, patience_s: float, on_stage: "OnStage"
+) -> "VerifyReport":
     from keeprate.sinks.checks.verification import Kafka, verify
     from keeprate.sinks.kafka.positions import KafkaPositions
     from keeprate.sinks.kafka.reader import Reader
@@ -114,7 +114,7 @@ def _report(
         return verify(client, Kafka(reader, positions, join_group, patience_s), scope, on_stage=on_stage)
 
 
-def _as_json(report: "Report") -> Iterator[str]:
+def _as_json(report: "VerifyReport") -> Iterator[str]:
     for check, compared in (("I6", report.positions), ("I7", report.agreements)):
         for each in compared:
             yield json.dumps({"kind": "compared", "check": check, **asdict(each)}, default=str)
@@ -131,7 +131,7 @@ def _as_json(report: "Report") -> Iterator[str]:
     yield json.dumps({"kind": "checked", **counts, "findings": len(report.findings)})
 
 
-def _as_text(report: "Report", repair: bool) -> Iterator[str]:
+def _as_text(report: "VerifyReport", repair: bool) -> Iterator[str]:
     if report.positions:
         yield from _table(("group", "topic", "last range", "committed", "end"), map(_position, report.positions))
         yield ""

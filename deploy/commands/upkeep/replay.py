@@ -14,7 +14,7 @@ from keeprate.deploy.settings import from_environment
 from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
-    from keeprate.sinks.upkeep.recompute import Selection
+    from keeprate.sinks.upkeep.recompute import GenerationFilter
     from keeprate.sinks.upkeep.replay import Replayed
 
 _OUTCOMES = "outcomes"
@@ -74,17 +74,17 @@ def _refuse(sentence: str, code: int) -> None:
     raise typer.Exit(code)
 
 
-def _selection(now: datetime, apps: list[str], generations: list[str], since: str, until: str) -> "Selection":
+def _selection(now: datetime, apps: list[str], generations: list[str], since: str, until: str) -> "GenerationFilter":
     from uuid import UUID
 
-    from keeprate.sinks.upkeep.recompute import Selection
+    from keeprate.sinks.upkeep.recompute import GenerationFilter
 
     for generation in generations:
         try:
             UUID(generation)
         except ValueError:
             raise ValueError(f"--generation {generation}: write a generation_id, which is a UUID") from None
-    return Selection(
+    return GenerationFilter(
         apps,
         generations,
         read_moment("--since", since, now) if since else None,

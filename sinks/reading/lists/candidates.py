@@ -22,14 +22,14 @@ _WHENEVER_MS: Final = 1 << 62
 
 
 @dataclass(frozen=True)
-class Hour:
+class CandidateHour:
     """bound: about how many match, by its sums; 0 where the hour is not summed."""
 
     hour: int
     bound: int = 0
 
 
-def hours(client: Client, scope: Scope, bounds: Sequence[Condition], horizon_s: int) -> list[Hour]:
+def hours(client: Client, scope: Scope, bounds: Sequence[Condition], horizon_s: int) -> list[CandidateHour]:
     """The hours of a scope in which each of the bounds is above 0, or may be."""
     first, last = max(0, scope.since_ms // HOUR_MS), max(0, (scope.until_ms - 1) // HOUR_MS)
     known = sums.known(client, first, last, scope.only.get("app", ()), _WHENEVER_MS)
@@ -40,11 +40,11 @@ def hours(client: Client, scope: Scope, bounds: Sequence[Condition], horizon_s: 
             bounded = _bounded(client, scope, names, horizon_s if of_checks else None)
             found = bounded if found is None else {at: min(found[at], bounded[at]) for at in found.keys() & bounded}
     unknown = {hour for _, hour in known.others}
-    summed = [Hour(at, bound) for at, bound in (found or {}).items() if at not in unknown]
-    return summed + [Hour(at) for at in unknown]
+    summed = [CandidateHour(at, bound) for at, bound in (found or {}).items() if at not in unknown]
+    return summed + [CandidateHour(at) for at in unknown]
 
 
-def batch(left: Sequence[Hour], size: int, want: int) -> Sequence[Hour]:
+def batch(left: Sequence[CandidateHour], size: int, want: int) -> Sequence[CandidateHour]:
     """The hours to read next: no more than `size`, and no more than seem to be needed."""
     bound = 0
     for at, each in enumerate(left[:size], 1):

@@ -224,7 +224,7 @@ def _edge(rank: int, hour: int, backwards: bool) -> Place:
     return Place(rank, hour * HOUR_MS - 1, (1 << 128) - 1, (1 << 16) - 1, "\U0010ffff")
 
 
-def _hours(client: Client, listing: Listing, rank: int) -> list[candidates.Hour]:
+def _hours(client: Client, listing: Listing, rank: int) -> list[candidates.CandidateHour]:
     """The hours that may hold a match, in the order in which to read them, from the place on."""
     found = candidates.hours(client, listing.scope, bounds_of(listing.conditions(rank)), listing.horizon_s)
     if listing.after is not None:

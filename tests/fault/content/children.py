@@ -13,7 +13,7 @@ import keeprate.producers.collector.server
 import keeprate.sinks.landing.run
 import keeprate.streams.worker
 from keeprate.deploy import cli
-from keeprate.sinks.checks.verification import Kafka, Scope, verify
+from keeprate.sinks.checks.verification import Kafka, CheckScope, verify
 from keeprate.sinks.kafka.positions import KafkaPositions
 from keeprate.sinks.kafka.reader import Reader
 from keeprate.sinks.store.clickhouse import connect
@@ -44,6 +44,6 @@ def _verify(brokers: str, store_url: str, join_group: str) -> None:
     reader = Reader(brokers)
     with connect(store_url) as client, KafkaPositions(brokers) as positions:
         kafka = Kafka(reader, positions, patience_s=30.0, join_group=join_group)
-        report = verify(client, kafka, Scope(None, None, 0, False))
+        report = verify(client, kafka, CheckScope(None, None, 0, False))
     reader.close()
     print(json.dumps([asdict(each) for each in report.findings]))  # noqa: T201 - the log is where it is read

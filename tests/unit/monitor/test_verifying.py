@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from keeprate.deploy.monitor.verifying import Pass, Verifier, families
 from keeprate.sinks.checks.agreement import Agreement
 from keeprate.sinks.checks.finding import CHECKS, Finding
-from keeprate.sinks.checks.verification import Report
+from keeprate.sinks.checks.verification import VerifyReport
 
 DAY = date(2026, 3, 2)
 
@@ -32,7 +32,7 @@ def test_findings_are_counted_by_invariant() -> None:
     """And what waits and what was compared is added up."""
     findings = [Finding("I7", "partition 0", "x"), Finding("I7", "partition 1", "x"), Finding("I2", "s", "x")]
     agreements = [Agreement(0, DAY, facts=10, waiting=2), Agreement(1, DAY, facts=5, waiting=1)]
-    found = samples(Pass(Report(findings, [], agreements, 3, 100, 40, 2), 1.5, 1000.0))
+    found = samples(Pass(VerifyReport(findings, [], agreements, 3, 100, 40, 2), 1.5, 1000.0))
     assert [found["keeprate_verify_findings", (check,)] for check in CHECKS] == [0, 1, 0, 0, 2]
     assert found["keeprate_verify_checked", ("generations",)] == 15
     assert found["keeprate_verify_checked", ("offsets",)] == 100

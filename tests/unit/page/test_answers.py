@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeprate.deploy.page.answers import name_of
-from keeprate.sinks.reading.queries import Segment
+from keeprate.sinks.reading.queries import CohortSegment
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 VALUES = st.one_of(st.sampled_from(["", "a", "·", " · ", "a · b", '"', '"a"', "(not set)", '"(not set)"']), st.text())
 
 
 def _name(*values: str) -> str:
-    return name_of(Segment(AT, {str(number): value for number, value in enumerate(values)}))
+    return name_of(CohortSegment(AT, {str(number): value for number, value in enumerate(values)}))
 
 
 @pytest.mark.parametrize(
