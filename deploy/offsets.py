@@ -19,7 +19,7 @@ class OffsetsError(Exception):
 
 
 @dataclass(frozen=True)
-class Progress:
+class GroupProgress:
     """A group's way through one topic, summed over partitions. lag: of partitions never committed, all of it."""
 
     end_offset: int
@@ -44,7 +44,7 @@ class Offsets:
         self._clients = {group: Consumer({**settings, "group.id": group}) for group in groups}
         self._prefix = topic_prefix
 
-    def read(self) -> dict[tuple[str, str], Progress]:
+    def read(self) -> dict[tuple[str, str], GroupProgress]:
         """Each group's progress on our topics, by group and topic. Raises OffsetsError."""
         try:
             present = self._partitions()
@@ -85,7 +85,7 @@ def sums(
     committed: Mapping[str, Mapping[tuple[str, int], int]],
     beginnings: Mapping[tuple[str, int], int],
     ends: Mapping[tuple[str, int], int],
-) -> dict[tuple[str, str], Progress]:
+) -> dict[tuple[str, str], GroupProgress]:
     """Offsets per partition added up per group and topic. A partition never committed is read from its beginning."""
     added: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for group, offsets in committed.items():
@@ -93,4 +93,4 @@ def sums(
             sum_ = added[group, topic]
             sum_[0] += ends[topic, partition]
             sum_[1] += offset if offset >= 0 else beginnings[topic, partition]
-    return {key: Progress(*numbers) for key, numbers in added.items()}
+    return {key: GroupProgress(*numbers) for key, numbers in added.items()}

@@ -65,7 +65,7 @@ class Arrival:
 
 
 @dataclass
-class Watch:
+class Tail:
     """Gives arrivals in their order, each once its fate is known or `patience_s` is over. Time is a parameter."""
 
     wanted: Callable[[Mapping[str, Any]], bool]

@@ -25,7 +25,7 @@ class TopicsError(Exception):
 
 
 @dataclass(frozen=True)
-class Plan:
+class TopicsPlan:
     """What there is to do. partitions: the count of every topic, that of the existing ones where there are some."""
 
     missing: tuple[Topic, ...]
@@ -34,7 +34,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Difference:
+class SettingDifference:
     """A setting of a topic that is not as the contract has it."""
 
     topic: str
@@ -43,7 +43,7 @@ class Difference:
     wanted: str
 
 
-def plan(existing: Mapping[str, int], partitions: int | None, topics: Sequence[Topic] = ALL) -> Plan:
+def plan(existing: Mapping[str, int], partitions: int | None, topics: Sequence[Topic] = ALL) -> TopicsPlan:
     """Compare what exists, partition count by name, with the contract.
 
     partitions: the count that is wished for; None takes that of the existing topics, else the default. Raises
@@ -58,14 +58,14 @@ def plan(existing: Mapping[str, int], partitions: int | None, topics: Sequence[T
             f"the topics must have one partition count, fixed for life: {listed}{wished}. "
             "Drain and delete the topics that differ, or ask for the count that exists"
         )
-    return Plan(
+    return TopicsPlan(
         missing=tuple(topic for topic in topics if topic.name not in found),
         existing=tuple(topic for topic in topics if topic.name in found),
         partitions=counts.pop() if counts else DEFAULT_PARTITIONS,
     )
 
 
-def create_topics(brokers: str, partitions: int | None = None, replication: int = 1, insync: int | None = None) -> Plan:
+def create_topics(brokers: str, partitions: int | None = None, replication: int = 1, insync: int | None = None) -> TopicsPlan:
     """Create what is missing and return what was done. Safe to run by many at once. Raises TopicsError.
 
     replication: copies of each partition. insync: how many of them must have a record before it is acknowledged; by
@@ -88,10 +88,10 @@ def create_topics(brokers: str, partitions: int | None = None, replication: int 
     return todo
 
 
-def compare(found: Mapping[str, Mapping[str, str]]) -> tuple[Difference, ...]:
+def compare(found: Mapping[str, Mapping[str, str]]) -> tuple[SettingDifference, ...]:
     """What differs from the contract in the settings of the topics found, by topic and setting."""
     return tuple(
-        Difference(topic.name, setting, settings.get(setting, ""), wanted)
+        SettingDifference(topic.name, setting, settings.get(setting, ""), wanted)
         for topic in ALL
         if (settings := found.get(topic.name)) is not None
         for setting, wanted in topic.config.items()
@@ -100,7 +100,7 @@ def compare(found: Mapping[str, Mapping[str, str]]) -> tuple[Difference, ...]:
     )
 
 
-def differences(brokers: str) -> tuple[Difference, ...]:
+def differences(brokers: str) -> tuple[SettingDifference, ...]:
     """Compare the settings of the topics that exist with the contract. Raises TopicsError."""
     admin = _admin(brokers)
     names = _partition_counts(admin, brokers).keys() & {topic.name for topic in ALL}
@@ -111,7 +111,7 @@ def differences(brokers: str) -> tuple[Difference, ...]:
     )
 
 
-def configure(brokers: str, wanted: Sequence[Difference]) -> None:
+def configure(brokers: str, wanted: Sequence[SettingDifference]) -> None:
     """Set what differs as the contract has it, and leave all else. Raises TopicsError."""
     if not wanted:
         return

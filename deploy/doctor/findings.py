@@ -7,7 +7,7 @@ State = Literal["ok", "note", "fault"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One check's word. subject: of what, as `kafka topics`. remedy: empty where all is well."""
 
     subject: str
@@ -16,16 +16,16 @@ class Finding:
     remedy: str = ""
 
 
-def ok(subject: str, said: str) -> Finding:
+def ok(subject: str, said: str) -> Diagnosis:
     """All is well."""
-    return Finding(subject, "ok", said)
+    return Diagnosis(subject, "ok", said)
 
 
-def note(subject: str, said: str, remedy: str) -> Finding:
+def note(subject: str, said: str, remedy: str) -> Diagnosis:
     """Something to know; nothing is stopped by it."""
-    return Finding(subject, "note", said, remedy)
+    return Diagnosis(subject, "note", said, remedy)
 
 
-def fault(subject: str, said: str, remedy: str) -> Finding:
+def fault(subject: str, said: str, remedy: str) -> Diagnosis:
     """Something is stopped by it, or will be."""
-    return Finding(subject, "fault", said, remedy)
+    return Diagnosis(subject, "fault", said, remedy)

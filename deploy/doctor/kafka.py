@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from keeprate.deploy import topics as contract
-from keeprate.deploy.doctor.findings import Finding, fault, note, ok
+from keeprate.deploy.doctor.findings import Diagnosis, fault, note, ok
 from keeprate.deploy.settings import TopicSettings
 from keeprate.schemas.access.brokers import security
 from keeprate.schemas.topics import ALL, DEAD_LETTERS, FEEDBACK, GENERATIONS, OUTCOMES
@@ -27,7 +27,7 @@ RIGHTS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
 """By process: topics by what it does to them, as the table of docs/security.md has it."""
 
 
-def check(brokers: str, wanted: TopicSettings, process: str | None) -> Iterator[Finding]:
+def check(brokers: str, wanted: TopicSettings, process: str | None) -> Iterator[Diagnosis]:
     """Ask the brokers. process: whose rights the principal that asks must have, None for nobody's."""
     said: list[str] = []
     settings = {"bootstrap.servers": brokers, "log_level": 0, **security(brokers)}
@@ -49,7 +49,7 @@ def check(brokers: str, wanted: TopicSettings, process: str | None) -> Iterator[
         yield from _rights(admin, there, process)
 
 
-def existing(partitions: Mapping[str, int]) -> Iterator[Finding]:
+def existing(partitions: Mapping[str, int]) -> Iterator[Diagnosis]:
     """What is to be said of the topics that there are, by their partitions. Pure."""
     missing = [topic.name for topic in ALL if topic.name not in partitions]
     if missing:
@@ -61,7 +61,7 @@ def existing(partitions: Mapping[str, int]) -> Iterator[Finding]:
         yield ok("kafka topics", f"all {len(partitions)}, with {next(iter(partitions.values()))} partitions each")
 
 
-def replicated(copies: Mapping[str, int], wanted: int, brokers: int) -> Iterator[Finding]:
+def replicated(copies: Mapping[str, int], wanted: int, brokers: int) -> Iterator[Diagnosis]:
     """What is to be said of the copies of partitions. Pure."""
     few = [f"{name} {count}" for name, count in copies.items() if count < wanted]
     if few:
@@ -74,7 +74,7 @@ def replicated(copies: Mapping[str, int], wanted: int, brokers: int) -> Iterator
         yield ok("kafka replication", f"{min(copies.values())} copies of each partition")
 
 
-def _configured(brokers: str) -> Iterator[Finding]:
+def _configured(brokers: str) -> Iterator[Diagnosis]:
     try:
         differing = contract.differences(brokers)
     except contract.TopicsError as error:
@@ -87,7 +87,7 @@ def _configured(brokers: str) -> Iterator[Finding]:
         yield ok("kafka settings", "retention, compaction and sizes are as they must be")
 
 
-def _rights(admin: AdminClient, there: Iterable[str], process: str) -> Iterator[Finding]:
+def _rights(admin: AdminClient, there: Iterable[str], process: str) -> Iterator[Diagnosis]:
     asked = admin.describe_topics(
         TopicCollection(list(there)), include_authorized_operations=True, request_timeout=_TIMEOUT_S
     )
@@ -102,7 +102,7 @@ def _rights(admin: AdminClient, there: Iterable[str], process: str) -> Iterator[
     yield from lacking(allowed, process)
 
 
-def lacking(allowed: Mapping[str, frozenset[str]], process: str) -> Iterator[Finding]:
+def lacking(allowed: Mapping[str, frozenset[str]], process: str) -> Iterator[Diagnosis]:
     """What a process needs and may not do, by the operations that it is allowed on each topic. Pure."""
     lacks = [
         f"{operation} on {name}"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from keeprate.deploy.doctor.findings import Finding, fault, note, ok
+from keeprate.deploy.doctor.findings import Diagnosis, fault, note, ok
 from keeprate.sinks.store.clickhouse import Client, SchemaMismatchError, StoreError, connect, shown
 from keeprate.sinks.tables.migrate import applied, pending, scripts
 
@@ -14,7 +14,7 @@ TESTED: Final = (26, 9)
 _TIMEOUT_S: Final = 15
 
 
-def check(url: str, reader_url: str) -> Iterator[Finding]:
+def check(url: str, reader_url: str) -> Iterator[Diagnosis]:
     """Ask the store, as who writes and as who reads."""
     try:
         with connect(url, "default", answer_timeout_s=_TIMEOUT_S) as client:
@@ -30,7 +30,7 @@ def check(url: str, reader_url: str) -> Iterator[Finding]:
         yield fault("store", f"{shown(url)}: {_line(error)}", "is KEEPRATE_STORE_URL right, and user, password and CA?")
 
 
-def _server(client: Client) -> Iterator[Finding]:
+def _server(client: Client) -> Iterator[Diagnosis]:
     before_s = time.time()
     ((said, now_s, readonly),) = client.query(
         "SELECT version(), toUnixTimestamp64Milli(now64(3)) / 1000, getSetting('readonly')"
@@ -43,7 +43,7 @@ def _server(client: Client) -> Iterator[Finding]:
         yield fault("store user", "who writes may only read", remedy)
 
 
-def version(said: str) -> Finding:
+def version(said: str) -> Diagnosis:
     """What is to be said of a server's version. Pure."""
     found = tuple(int(part) for part in re.findall(r"\d+", said)[:2])
     if found < TESTED:
@@ -51,14 +51,14 @@ def version(said: str) -> Finding:
     return ok("store", f"ClickHouse {said}")
 
 
-def clocks(ahead_s: float) -> Finding:
+def clocks(ahead_s: float) -> Diagnosis:
     """What is to be said of the store's clock against ours. Pure."""
     if abs(ahead_s) > CLOCKS_APART_S:
         return fault("clocks", f"the store's is {ahead_s:+.1f} s from this machine's", "run NTP on both")
     return ok("clocks", f"the store's is within {CLOCKS_APART_S:.0f} s of this machine's")
 
 
-def reader(is_read_only: bool) -> Iterator[Finding]:
+def reader(is_read_only: bool) -> Iterator[Diagnosis]:
     """What is to be said of the user who reads. Pure."""
     if is_read_only:
         yield ok("store reader", "reads, and writes nothing")
@@ -67,7 +67,7 @@ def reader(is_read_only: bool) -> Iterator[Finding]:
         yield note("store reader", "KEEPRATE_STORE_READER_USER may write, too", remedy)
 
 
-def _tables(client: Client) -> Iterator[Finding]:
+def _tables(client: Client) -> Iterator[Diagnosis]:
     missing = pending(scripts(), applied(client))
     if missing:
         yield fault(

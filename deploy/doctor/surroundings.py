@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from keeprate.deploy.doctor.findings import Finding, note, ok
+from keeprate.deploy.doctor.findings import Diagnosis, note, ok
 from keeprate.deploy.settings import SECTIONS
 from keeprate.producers.environment import PREFIX, variable_of
 
 
-def check(environ: Mapping[str, str]) -> Iterator[Finding]:
+def check(environ: Mapping[str, str]) -> Iterator[Diagnosis]:
     """A word about each variable of a section that nobody reads. Pure."""
     fields = [variable_of(name, field) for name, model in SECTIONS.items() for field in model.model_fields]
     known = {*fields, *(f"{field}_FILE" for field in fields)}

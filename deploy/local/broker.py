@@ -36,7 +36,7 @@ _QUIET = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLo
 
 
 @dataclass(frozen=True, slots=True)
-class Kafka:
+class LocalKafka:
     """Run Apache Kafka here."""
 
 
@@ -54,7 +54,7 @@ class Address:
     bootstrap: str
 
 
-Choice = Kafka | Memory | Address
+Choice = LocalKafka | Memory | Address
 
 
 def resolve(choice: str, kafka_missing: str | None) -> Choice:
@@ -67,7 +67,7 @@ def resolve(choice: str, kafka_missing: str | None) -> Choice:
         return Memory()
     if choice in ("auto", "kafka"):
         if kafka_missing is None:
-            return Kafka()
+            return LocalKafka()
         if choice == "auto":
             return Memory(because=kafka_missing)
         raise ValueError(kafka_missing)
@@ -165,7 +165,7 @@ class KafkaBroker:
         settings = str(self._properties)
         # C1 only: the command is over before a better compiler would pay.
         tool = [*java, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--ignore-formatted"]
-        formatting = ChildProcess("Kafka's StorageTool", [*tool, "-t", _CLUSTER_ID, "-c", settings], self.log)
+        formatting = ChildProcess("LocalKafka's StorageTool", [*tool, "-t", _CLUSTER_ID, "-c", settings], self.log)
         formatting.start()
         formatting.wait_ready(lambda: formatting.returncode == 0, timeout_s)
         self._process = ChildProcess("Apache Kafka", [*java, "kafka.Kafka", settings], self.log)

@@ -22,7 +22,7 @@ MAX_SPANS_AT_ONCE: Final = 60
 
 
 @dataclass(frozen=True)
-class Span:
+class ClosingSpan:
     """Batches of one kind and app that may close together."""
 
     kind: str
@@ -40,13 +40,13 @@ def has_caught_up(lag_messages: int | None, progress: Mapping[str, Progress]) ->
     return lag_messages is None or lag_messages <= max(CAUGHT_UP_MESSAGES, last_minute)
 
 
-def spans(kind: str, app: str, since: datetime, watermark: datetime) -> Iterator[Span]:
+def spans(kind: str, app: str, since: datetime, watermark: datetime) -> Iterator[ClosingSpan]:
     """What may close, in steps of a day, so that a step fits into one insert and a restart repeats little."""
     since = _floor(since)
     until = batches.closable_until(kind, watermark)
     while since < until:
         step = min(since + DAY, until)
-        yield Span(kind, app, since, step)
+        yield ClosingSpan(kind, app, since, step)
         since = step
 
 
@@ -76,7 +76,7 @@ def close(
     return number
 
 
-def _closable(client: Client, progress: Mapping[str, Progress]) -> Iterator[Span]:
+def _closable(client: Client, progress: Mapping[str, Progress]) -> Iterator[ClosingSpan]:
     closed = batches.closed_until(client)
     for app, reached in progress.items():
         # Generations wait the shortest and close last: while none of theirs can close, nothing else need be asked.

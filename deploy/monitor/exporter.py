@@ -36,7 +36,7 @@ ANNOUNCE_BEFORE: Final = timedelta(hours=1)
 _BUSY_SHARE: Final = 0.5
 
 
-class Source(Protocol):
+class FamilySource(Protocol):
     """Something to read: `name` for the metric of its last success, `read` for its families."""
 
     name: str
@@ -126,7 +126,7 @@ def _pipeline(client: Client, reached: dict[str, Progress], now: datetime) -> li
 class Exporter(Collector):
     """What Prometheus collects: what each source's thread read last."""
 
-    def __init__(self, sources: Sequence[Source], every_s: float = 10.0) -> None:
+    def __init__(self, sources: Sequence[FamilySource], every_s: float = 10.0) -> None:
         self._sources = sources
         self._every_s = every_s
         self._read: dict[str, list[Family]] = {}
@@ -156,7 +156,7 @@ class Exporter(Collector):
             yield from families
         yield gauge(catalogue.LAST_SUCCESS, {(name,): at_s for name, at_s in self._success_at_s.items()})
 
-    def refresh(self, source: Source) -> None:
+    def refresh(self, source: FamilySource) -> None:
         """Read one source now, in this thread. A source that cannot be read keeps what it had."""
         try:
             self._read[source.name] = source.read()
@@ -164,7 +164,7 @@ class Exporter(Collector):
         except (StoreError, OffsetsError) as error:
             logger.warning("%s cannot be read now: %s", source.name, error)
 
-    def _run(self, source: Source) -> None:
+    def _run(self, source: FamilySource) -> None:
         while not self._stopping.is_set():
             began_s = time.monotonic()
             self.refresh(source)

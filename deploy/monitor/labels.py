@@ -18,7 +18,7 @@ OTHER: Final = "other"
 
 
 @dataclass(frozen=True)
-class Limits:
+class LabelLimits:
     """How many values of each label there may be, besides unknown and other. versions: per app and prompt."""
 
     apps: int = 5
@@ -35,7 +35,7 @@ class Limits:
 class Admission:
     """The values admitted so far, in the order in which they were first seen."""
 
-    limits: Limits = field(default_factory=Limits)
+    limits: LabelLimits = field(default_factory=LabelLimits)
     _seen: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
 
     def remember(self, labels: Labels) -> None:

@@ -7,7 +7,7 @@ from keeprate.sinks.reading.queries import Rate
 
 
 @dataclass(frozen=True)
-class Change:
+class ShareDifference:
     """A difference of shares, with its 95 % interval. `clear`: the interval leaves out zero."""
 
     value: float
@@ -19,7 +19,7 @@ class Change:
         return self.low > 0 or self.high < 0
 
 
-def change(now: Rate | None, before: Rate | None) -> Change | None:
+def change(now: Rate | None, before: Rate | None) -> ShareDifference | None:
     """The change from one period to another; None where either has no value or no interval.
 
     The interval is Newcombe's hybrid of the two Wilson intervals (Statistics in Medicine 17, 1998, method 10).
@@ -31,7 +31,7 @@ def change(now: Rate | None, before: Rate | None) -> Change | None:
     value = now.value - before.value
     down = _distance(now.value, now.interval_low, before.value, before.interval_high)
     up = _distance(now.value, now.interval_high, before.value, before.interval_low)
-    return Change(value, max(-1.0, value - down), min(1.0, value + up))
+    return ShareDifference(value, max(-1.0, value - down), min(1.0, value + up))
 
 
 def _distance(a: float, a_limit: float | None, b: float, b_limit: float | None) -> float:

@@ -57,7 +57,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Judgement:
     """One metric of a release: the counts, what they say, and how it was found out.
 
     trials_per_day: of the new version lately, which says how long what is left takes.
@@ -143,7 +143,7 @@ def between(client: Client, app: str, prompt: str, old: str, new: str, as_of: da
     return Release("prompt_version", (app, prompt), new, old, at, last_at)
 
 
-def findings(client: Client, release: Release, as_of: datetime, promise: Promise | None = None) -> list[Finding]:
+def findings(client: Client, release: Release, as_of: datetime, promise: Promise | None = None) -> list[Judgement]:
     """What is known of a release as of a time: a finding for each metric and horizon that it has. Raises StoreError."""
     hour = datetime.fromtimestamp(release.released_at.timestamp() // HOUR_S * HOUR_S, UTC)
     until = min(as_of, release.released_at + JUDGED_FOR)
@@ -166,7 +166,7 @@ def findings(client: Client, release: Release, as_of: datetime, promise: Promise
         days = max((until - hour).total_seconds(), HOUR_S) / 86_400
         method = "concurrent" if together else "successor"
         judgement, per_day = judge(compared, promise, bad), compared.new_trials / days
-        result.append(Finding(release, *key, method, compared, judgement, per_day, promise.log_threshold, as_of))
+        result.append(Judgement(release, *key, method, compared, judgement, per_day, promise.log_threshold, as_of))
     return result
 
 

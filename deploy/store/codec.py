@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from keeprate.deploy.store.request import RequestError
+from keeprate.deploy.store.request import DoorError
 
 
 class Coder(Protocol):
@@ -64,18 +64,18 @@ class _Decompressor:
             try:
                 out.append(self._current.decompress(piece))
             except Exception as error:
-                raise RequestError(f"the body cannot be decompressed: {error}", 400, 354) from error
+                raise DoorError(f"the body cannot be decompressed: {error}", 400, 354) from error
             piece = (self._current.unused_data or b"") if self._current.eof else b""
         return b"".join(out)
 
     def flush(self) -> bytes:
         if self._started and not self._current.eof:
-            raise RequestError("the compressed body ends too early", 400, 354)
+            raise DoorError("the compressed body ends too early", 400, 354)
         return b""
 
 
 def decoder(content_encoding: str | None) -> Coder:
-    """A decoder for a request's Content-Encoding. Raises RequestError for one that is not available here."""
+    """A decoder for a request's Content-Encoding. Raises DoorError for one that is not available here."""
     match (content_encoding or "identity").strip().lower():
         case "identity" | "":
             return Identity()
@@ -88,7 +88,7 @@ def decoder(content_encoding: str | None) -> Coder:
         case "zstd" if zstd := _zstd():
             return _Decompressor(zstd.ZstdDecompressor)
         case other:
-            raise RequestError(f"Content-Encoding {other} is not available here: send gzip, or install it", 415, 48)
+            raise DoorError(f"Content-Encoding {other} is not available here: send gzip, or install it", 415, 48)
 
 
 def encoder(accept_encoding: str | None) -> tuple[Coder, str | None]:

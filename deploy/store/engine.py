@@ -86,7 +86,7 @@ class Engine:
             raise
 
     def check(self, statement: str) -> None:
-        """Raise RequestError for a statement that would reach beyond the store."""
+        """Raise DoorError for a statement that would reach beyond the store."""
         digest = hashlib.sha256(statement.encode()).digest()
         if digest in self._passed:
             return

@@ -56,7 +56,7 @@ _CONTENT_TYPES = (
 )
 
 
-class RequestError(ValueError):
+class DoorError(ValueError):
     """The request asks for something this door does not do. `status` is HTTP's, `code` is ClickHouse's."""
 
     def __init__(self, message: str, status: int = 400, code: int = 36) -> None:
@@ -106,7 +106,7 @@ class Tokens:
 
 
 def may_write(headers: Mapping[str, str], arguments: Mapping[str, str], tokens: Tokens) -> bool:
-    """Whether who sends a request may write. Raises RequestError unless it brings a token as its password, in one of
+    """Whether who sends a request may write. Raises DoorError unless it brings a token as its password, in one of
     ClickHouse's three ways.
 
     The user's name is not looked at: who one is, the token says.
@@ -117,10 +117,10 @@ def may_write(headers: Mapping[str, str], arguments: Mapping[str, str], tokens: 
         or arguments.get("password")
     )
     if not given:
-        raise RequestError("this store wants its token as the password: `keeprate store --print-url`", 401, _NO_LOGIN)
+        raise DoorError("this store wants its token as the password: `keeprate store --print-url`", 401, _NO_LOGIN)
     full, reader = (hmac.compare_digest(given.encode(), each.encode()) for each in (tokens.full, tokens.reader))
     if not full and not reader:
-        raise RequestError("the password is not this store's token: `keeprate store --print-url`", 403, _NO_LOGIN)
+        raise DoorError("the password is not this store's token: `keeprate store --print-url`", 403, _NO_LOGIN)
     return full
 
 
@@ -137,12 +137,12 @@ def _basic_password(authorization: str) -> str | None:
 def read_options(arguments: Iterable[tuple[str, str]], headers: Mapping[str, str]) -> Options:
     """Sort the arguments of a URL into what the protocol, the engine's settings and the statement's parameters take.
 
-    Raises RequestError for ClickHouse's own block compression, which HTTP's replaces here.
+    Raises DoorError for ClickHouse's own block compression, which HTTP's replaces here.
     """
     given = dict(arguments)
     for name in ("compress", "decompress"):
         if given.get(name, "0") not in ("0", "false"):
-            raise RequestError(f"{name}=1 is not available here: use Accept-Encoding and Content-Encoding", 501, 48)
+            raise DoorError(f"{name}=1 is not available here: use Accept-Encoding and Content-Encoding", 501, 48)
     return Options(
         query=given.get("query", ""),
         database=given.get("database") or headers.get("x-clickhouse-database"),
@@ -157,17 +157,17 @@ def read_options(arguments: Iterable[tuple[str, str]], headers: Mapping[str, str
 def form_fields(content_type: str, body: bytes) -> list[tuple[str, str]]:
     """The fields of a multipart form, which clickhouse-connect sends when parameters are too long for a URL.
 
-    Raises RequestError for a file, which would be ClickHouse's external data, and for what is no such form.
+    Raises DoorError for a file, which would be ClickHouse's external data, and for what is no such form.
     """
     boundary = re.search(r'boundary="?([^";]+)"?', content_type)
     if boundary is None:
-        raise RequestError("the form has no boundary")
+        raise DoorError("the form has no boundary")
     fields = []
     for part in (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode())[1:-1]:
         head, found, value = part.partition(b"\r\n\r\n")
         name = re.search(rb'name="([^"]*)"', head)
         if not found or name is None or b"filename=" in head:
-            raise RequestError("external data in a form are not available here", 501, 48)
+            raise DoorError("external data in a form are not available here", 501, 48)
         fields.append((name[1].decode(), value.decode()))
     return fields
 
@@ -236,7 +236,7 @@ def set_statement(options: Options, read_only: bool) -> str | None:
     assigned = settings | {f"param_{name}": value for name, value in options.parameters.items()}
     for name in assigned:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name):
-            raise RequestError(f"{name!r} is not the name of a setting", 404, 115)
+            raise DoorError(f"{name!r} is not the name of a setting", 404, 115)
     # readonly comes last, or it would forbid the settings behind it in the same statement.
     ordered = sorted(assigned.items(), key=lambda setting: setting[0] == "readonly")
     return "SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in ordered) if ordered else None

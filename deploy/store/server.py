@@ -30,7 +30,7 @@ from keeprate.deploy.store.engine import Engine, EngineError, Session, Summary
 from keeprate.deploy.store.request import (
     Insert,
     Options,
-    RequestError,
+    DoorError,
     Tokens,
     content_type,
     form_fields,
@@ -103,7 +103,7 @@ class Door:
                 arguments += form_fields(request.headers["content-type"], form)
             options = read_options(arguments, request.headers)
             response = await self._in_session(request, options, body, read_only=not writes)
-        except (EngineError, RequestError) as error:
+        except (EngineError, DoorError) as error:
             await _drain(request)
             response = _failure(error)
         response.headers["X-ClickHouse-Query-Id"] = options.query_id or str(uuid.uuid4())
@@ -181,7 +181,7 @@ class Door:
             # What was begun is finished though its client goes. What waited for its turn is not begun for nobody:
             # whoever sent it may look whether it is under way, and would not see it.
             if await request.is_disconnected():
-                raise RequestError("the client went away", _CLIENT_GONE, _CANCELLED)
+                raise DoorError("the client went away", _CLIENT_GONE, _CANCELLED)
             return Response(headers=_summary_header(await self._run(session.finish_insert)))
 
     async def _stream(
@@ -218,7 +218,7 @@ class Door:
         try:
             await asyncio.wait_for(lane.acquire(), _WAIT_FOR_TURN_S)
         except TimeoutError:
-            raise RequestError("too many queries run at once: try again in a moment", 503, _TOO_MANY_QUERIES) from None
+            raise DoorError("too many queries run at once: try again in a moment", 503, _TOO_MANY_QUERIES) from None
         try:
             yield
         finally:
@@ -238,7 +238,7 @@ class Door:
             await self._run(self._engine.kill, session)
             await asyncio.wait((work,), timeout=_KILL_EVERY_S)
         work.exception()
-        raise RequestError("the client went away", _CLIENT_GONE, _CANCELLED)
+        raise DoorError("the client went away", _CLIENT_GONE, _CANCELLED)
 
     def _begin(self, call: Callable[[*_Args], _Result], *args: *_Args) -> "asyncio.Future[_Result]":
         return asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
@@ -314,7 +314,7 @@ def _text(statement: bytes) -> str:
     try:
         return statement.decode()
     except UnicodeDecodeError as error:
-        raise RequestError(f"the statement is not UTF-8: {error.reason} at byte {error.start}", 400, 62) from error
+        raise DoorError(f"the statement is not UTF-8: {error.reason} at byte {error.start}", 400, 62) from error
 
 
 async def _pieces(request: Request) -> AsyncGenerator[bytes]:
@@ -359,7 +359,7 @@ def _summary_header(summary: Summary) -> dict[str, str]:
     return {"X-ClickHouse-Summary": json.dumps({name: str(count) for name, count in counts.items()})}
 
 
-def _failure(error: EngineError | RequestError) -> Response:
+def _failure(error: EngineError | DoorError) -> Response:
     if isinstance(error, EngineError):
         text, status = str(error), _STATUS_BY_CODE.get(error.code, 500)
     else:

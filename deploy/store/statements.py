@@ -10,7 +10,7 @@ is written with escapes or with quotes of print.
 import re
 from typing import Final
 
-from keeprate.deploy.store.request import RequestError
+from keeprate.deploy.store.request import DoorError
 from keeprate.deploy.store.rights import ENGINES, OTHER_ENGINES, Names
 
 _END: Final = "keeprate_end_of_statement"
@@ -26,27 +26,27 @@ def with_end(statement: str) -> str:
 
 
 def check(lexed: str, names: Names) -> None:
-    """Raise RequestError for a statement that this door does not let through.
+    """Raise DoorError for a statement that this door does not let through.
 
     lexed: `normalizeQueryKeepNames` of `with_end(statement)`, as the engine gave it.
     """
     # The lexer writes `?..` for literals in a row; its dots are no part of a name that follows.
     tokens: list[str] = _TOKEN.findall(lexed.replace("?..", "?"))
     if tokens[-2:] != [";", _END]:
-        raise RequestError("the statement cannot be read to its end: is a quote or a comment open?", 400, _SYNTAX_ERROR)
+        raise DoorError("the statement cannot be read to its end: is a quote or a comment open?", 400, _SYNTAX_ERROR)
     del tokens[-2:]
     while tokens and tokens[-1] == ";":
         tokens.pop()
     if ";" in tokens:
-        raise RequestError("several statements in one request: send one at a time", 400, _SYNTAX_ERROR)
+        raise DoorError("several statements in one request: send one at a time", 400, _SYNTAX_ERROR)
     if (name := next((token for token in tokens if _is_disguised(token)), None)) is not None:
-        raise RequestError(
+        raise DoorError(
             f"the name {name} is refused: write it in backticks or double quotes, and without a backslash",
             400,
             _SYNTAX_ERROR,
         )
     if (reached := _reached(tokens, names)) is not None:
-        raise RequestError(
+        raise DoorError(
             f"{reached} is refused: this store reads and writes no files, and reaches no other address",
             403,
             _ACCESS_DENIED,

@@ -8,7 +8,7 @@ import pytest
 
 from keeprate.deploy.monitor.closing import close
 from keeprate.deploy.monitor.expected import Expected
-from keeprate.deploy.monitor.labels import OTHER, UNKNOWN, Admission, Limits, fold
+from keeprate.deploy.monitor.labels import OTHER, UNKNOWN, Admission, LabelLimits, fold
 from keeprate.deploy.monitor.totals import Totals
 from keeprate.schemas.events import Event
 from keeprate.sinks.closed import baselines, batches
@@ -188,7 +188,7 @@ def test_folded_labels_lose_no_event(client: Client, facts: Facts) -> None:
     """Twelve prompts under a limit of two: the counts add up, and the folded ones are counted."""
     log = [facts.generation(str(n), at=n * 600_000, prompt_name=f"p{n}") for n in range(12)]
     load_all(client, log)
-    close(client, reached("app", LATER), Admission(Limits(prompts=2)))
+    close(client, reached("app", LATER), Admission(LabelLimits(prompts=2)))
     totals = Totals()
     totals.refresh(client)
     by_prompt: Counter[str] = Counter()

@@ -26,7 +26,7 @@ from keeprate.deploy.local.stack import keeprate
 from keeprate.deploy.monitor.catalogue import METRICS
 from keeprate.deploy.monitor.configure import write_configuration
 from keeprate.deploy.monitor.exporter import KafkaSource
-from keeprate.deploy.offsets import Offsets, OffsetsError, Progress
+from keeprate.deploy.offsets import Offsets, OffsetsError, GroupProgress
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.topics import JOIN_GROUP, SINK_GROUP
 from keeprate.sinks.store.clickhouse import connect
@@ -201,7 +201,7 @@ def test_offsets_are_those_of_the_groups(kafka: KafkaBroker) -> None:
     consumer.commit(offsets=[TopicPartition(topic, 0, 3), TopicPartition(topic, 1, 0)], asynchronous=False)
     consumer.close()
     found = Offsets(kafka.bootstrap, [group], "offsets-test.").read()
-    assert found == {(group, topic): Progress(end_offset=10, committed_offset=3)}
+    assert found == {(group, topic): GroupProgress(end_offset=10, committed_offset=3)}
     assert found[group, topic].lag_messages == 7
 
 

@@ -9,7 +9,7 @@ from keeprate.deploy.demo.simulate import simulate
 from keeprate.deploy.demo.story import DAY_MS, World
 from keeprate.deploy.monitor.release_source import gauges
 from keeprate.deploy.monitor.releasing import Releases
-from keeprate.deploy.releases.judging import Finding, Release, find, findings
+from keeprate.deploy.releases.judging import Judgement, Release, find, findings
 from keeprate.sinks.closed import batches, release_verdicts
 from keeprate.sinks.store.clickhouse import Client
 from tests.reading import load, reading
@@ -41,7 +41,7 @@ def released(client: Client) -> dict[tuple[str, str], Release]:
     return {(each.app, each.version): each for each in find(client, START_AT, END_AT)}
 
 
-def by_metric(found: list[Finding]) -> dict[tuple[str, int], Finding]:
+def by_metric(found: list[Judgement]) -> dict[tuple[str, int], Judgement]:
     return {(each.metric.name, each.horizon_s): each for each in found}
 
 

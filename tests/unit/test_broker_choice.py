@@ -2,7 +2,7 @@
 
 import pytest
 
-from keeprate.deploy.local.broker import Address, Kafka, Memory, resolve
+from keeprate.deploy.local.broker import Address, LocalKafka, Memory, resolve
 
 _WHY_NOT = "Apache Kafka needs Java."
 
@@ -10,9 +10,9 @@ _WHY_NOT = "Apache Kafka needs Java."
 @pytest.mark.parametrize(
     ("choice", "kafka_missing", "meaning"),
     [
-        ("auto", None, Kafka()),
+        ("auto", None, LocalKafka()),
         ("auto", _WHY_NOT, Memory(because=_WHY_NOT)),
-        ("kafka", None, Kafka()),
+        ("kafka", None, LocalKafka()),
         ("memory", None, Memory()),
         ("memory", _WHY_NOT, Memory()),
         ("broker:9092", _WHY_NOT, Address("broker:9092")),
@@ -20,7 +20,7 @@ _WHY_NOT = "Apache Kafka needs Java."
         ("[::1]:9092", None, Address("[::1]:9092")),
     ],
 )
-def test_a_word_means_one_broker(choice: str, kafka_missing: str | None, meaning: Kafka | Memory | Address) -> None:
+def test_a_word_means_one_broker(choice: str, kafka_missing: str | None, meaning: LocalKafka | Memory | Address) -> None:
     """Only `auto` falls back, and it says why."""
     assert resolve(choice, kafka_missing) == meaning
 

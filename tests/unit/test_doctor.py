@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from keeprate.deploy.doctor import kafka, store, surroundings
-from keeprate.deploy.doctor.findings import Finding
+from keeprate.deploy.doctor.findings import Diagnosis
 from keeprate.schemas.topics import ALL
 
 NAMES = [topic.name for topic in ALL]
 
 
-def _states(found: Iterable[Finding]) -> list[str]:
+def _states(found: Iterable[Diagnosis]) -> list[str]:
     told = list(found)
     assert all(each.remedy for each in told if each.state != "ok")
     return [each.state for each in told]

@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from keeprate.deploy.store.codec import decoder, encoder
-from keeprate.deploy.store.request import RequestError
+from keeprate.deploy.store.request import DoorError
 
 _BODY = bytes(range(256)) * 50
 
@@ -35,7 +35,7 @@ def test_a_body_that_breaks_off_is_refused() -> None:
     """Half an INSERT must not be taken for a whole one."""
     decode = decoder("gzip")
     decode(gzip.compress(_BODY)[:-4])
-    with pytest.raises(RequestError, match="ends too early"):
+    with pytest.raises(DoorError, match="ends too early"):
         decode.flush()
 
 
@@ -43,12 +43,12 @@ def test_a_body_that_breaks_off_is_refused() -> None:
 def test_a_body_that_is_not_compressed_as_it_says_is_refused(coding: str) -> None:
     """A client's mistake is a 400, not a crash."""
     decode = decoder(coding)
-    with pytest.raises(RequestError, match="cannot be decompressed"):
+    with pytest.raises(DoorError, match="cannot be decompressed"):
         decode(b"this is plain text, long enough to be looked at")
 
 
 def test_an_unknown_coding_is_refused_by_name() -> None:
     """The client learns what to send instead."""
-    with pytest.raises(RequestError, match="br is not available here: send gzip") as caught:
+    with pytest.raises(DoorError, match="br is not available here: send gzip") as caught:
         decoder("br")
     assert caught.value.status == 415

@@ -7,7 +7,7 @@ import pytest
 from keeprate.deploy.store.request import (
     Insert,
     Options,
-    RequestError,
+    DoorError,
     Tokens,
     content_type,
     form_fields,
@@ -150,7 +150,7 @@ def test_headers_name_database_and_format_where_the_url_does_not() -> None:
 
 def test_clickhouses_own_block_compression_is_refused() -> None:
     """Better no answer than one that the client cannot read."""
-    with pytest.raises(RequestError, match="Accept-Encoding"):
+    with pytest.raises(DoorError, match="Accept-Encoding"):
         read_options([("compress", "1")], {})
 
 
@@ -160,9 +160,9 @@ def test_a_form_is_read_and_a_file_in_it_refused() -> None:
     field = b"--b\r\n" + head % b"query" + b"\r\n\r\nSELECT\r\n--1\r\n--b--\r\n"
     assert form_fields("multipart/form-data; boundary=b", field) == [("query", "SELECT\r\n--1")]
     file = b"--b\r\n" + head % b"t" + b'; filename="t"\r\n\r\n1\r\n--b--\r\n'
-    with pytest.raises(RequestError, match="external data"):
+    with pytest.raises(DoorError, match="external data"):
         form_fields('multipart/form-data; boundary="b"', file)
-    with pytest.raises(RequestError, match="no boundary"):
+    with pytest.raises(DoorError, match="no boundary"):
         form_fields("multipart/form-data", b"")
 
 
@@ -178,7 +178,7 @@ def test_settings_become_one_set_with_read_only_last() -> None:
 
 def test_a_name_that_is_no_name_is_refused() -> None:
     """Names go into a statement unquoted."""
-    with pytest.raises(RequestError, match="not the name of a setting"):
+    with pytest.raises(DoorError, match="not the name of a setting"):
         set_statement(Options(settings={"a = 1; DROP TABLE t": "1"}), read_only=False)
 
 
@@ -239,7 +239,7 @@ def test_the_token_is_taken_in_each_of_clickhouses_ways(headers: dict[str, str],
 )
 def test_whoever_has_no_token_is_refused(headers: dict[str, str], arguments: dict[str, str], status: int) -> None:
     """By ClickHouse's code for a failed login, with the way to the token."""
-    with pytest.raises(RequestError, match="keeprate store --print-url") as caught:
+    with pytest.raises(DoorError, match="keeprate store --print-url") as caught:
         may_write(headers, arguments, Tokens("t0ken", "reader"))
     assert (caught.value.status, caught.value.code) == (status, 516)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from keeprate.deploy.tailing import Arrival, Watch
+from keeprate.deploy.tailing import Arrival, Tail
 from keeprate.schemas.dead_letters import DeadLetter, encode_letter
 from keeprate.schemas.decode import encode
 from keeprate.schemas.lift import fold
@@ -20,8 +20,8 @@ def stored(topic: str, value: bytes | None, offset: int = 0, headers: Any = None
     return FakeRecord(offset, value, None, 1_772_442_000_000, headers, topic)
 
 
-def watch() -> Watch:
-    return Watch(lambda event: True)
+def watch() -> Tail:
+    return Tail(lambda event: True)
 
 
 def outcome_of(*events: Any) -> FakeRecord:
@@ -29,7 +29,7 @@ def outcome_of(*events: Any) -> FakeRecord:
     return stored(OUTCOMES.name, encode_outcome(key, outcome))
 
 
-def fates(watch: Watch, now_s: float) -> list[str]:
+def fates(watch: Tail, now_s: float) -> list[str]:
     return [arrival.fate for arrival in watch.ready(now_s)]
 
 
@@ -76,7 +76,7 @@ def test_only_what_is_wanted_is_shown() -> None:
     def votes(event: Mapping[str, Any]) -> bool:
         return bool(event["type"] == "vote")
 
-    watching = Watch(votes, patience_s=0)
+    watching = Tail(votes, patience_s=0)
     watching.take(stored(GENERATIONS.name, encode(FACTS.generation("a"))), 0.0)
     watching.take(stored(FEEDBACK.name, encode(FACTS.vote("a", 1)), 1), 0.0)
     shown: list[Arrival] = list(watching.ready(0.0))

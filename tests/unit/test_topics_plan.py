@@ -2,7 +2,7 @@
 
 import pytest
 
-from keeprate.deploy.topics import Difference, TopicsError, compare, plan
+from keeprate.deploy.topics import SettingDifference, TopicsError, compare, plan
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, FEEDBACK, GENERATIONS, OUTCOMES
 
 
@@ -35,8 +35,8 @@ def test_a_setting_that_differs_is_named_with_both_values() -> None:
     """A topic that a broker made by itself keeps records for a week and never compacts: both are told, and no more."""
     made_by_the_broker = {**OUTCOMES.config, "cleanup.policy": "delete", "retention.ms": "604800000", "segment.ms": "1"}
     assert compare({OUTCOMES.name: made_by_the_broker}) == (
-        Difference(OUTCOMES.name, "cleanup.policy", "delete", "compact,delete"),
-        Difference(OUTCOMES.name, "retention.ms", "604800000", OUTCOMES.config["retention.ms"]),
+        SettingDifference(OUTCOMES.name, "cleanup.policy", "delete", "compact,delete"),
+        SettingDifference(OUTCOMES.name, "retention.ms", "604800000", OUTCOMES.config["retention.ms"]),
     )
 
 

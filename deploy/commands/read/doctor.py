@@ -14,7 +14,7 @@ from keeprate.deploy.settings import from_environment
 from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
-    from keeprate.deploy.doctor.findings import Finding
+    from keeprate.deploy.doctor.findings import Diagnosis
 
 _WIDTH = 80
 _MARKS = {"ok": "ok   ", "note": "note ", "fault": "FAULT"}
@@ -57,7 +57,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _as_text(found: "list[Finding]") -> Iterator[str]:
+def _as_text(found: "list[Diagnosis]") -> Iterator[str]:
     for each in found:
         yield from textwrap.wrap(f"{_MARKS[each.state]} {each.subject}: {each.said}", _WIDTH, subsequent_indent=" " * 6)
         if each.remedy:

@@ -44,7 +44,7 @@ def tail(
 
     keeprate tail --type vote --type flag --json
     """
-    from keeprate.deploy.tailing import Watch
+    from keeprate.deploy.tailing import Tail
     from keeprate.sinks.kafka.errors import BrokerError
 
     def wanted(event: Mapping[str, Any]) -> bool:
@@ -58,7 +58,7 @@ def tail(
     where = brokers or from_environment().brokers
     try:
         with contextlib.suppress(KeyboardInterrupt), contextlib.closing(_opened(where, last)) as consumer:
-            _follow(consumer, Watch(wanted, patience), seconds, as_json)
+            _follow(consumer, Tail(wanted, patience), seconds, as_json)
     except BrokerError as error:
         refuse("tail", f"{error}\nIs Kafka up, and --brokers or KEEPRATE_BROKERS right? It is {where}", 1)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from keeprate.deploy.monitor import configuration
-from keeprate.deploy.monitor.closing import Span, has_caught_up, spans
+from keeprate.deploy.monitor.closing import ClosingSpan, has_caught_up, spans
 from keeprate.deploy.monitor.configure import Addresses, write_configuration
 from keeprate.deploy.settings import RUNBOOK_URL
 from keeprate.sinks.closed.watermarks import Progress
@@ -18,7 +18,7 @@ FLOOR = AT.replace(minute=0, second=0)
 def test_spans_tile_the_time_in_steps_of_a_day() -> None:
     """From the batch of the first event to the last batch that is complete, without gap or overlap."""
     found = list(spans("acceptance", "a", AT, AT + timedelta(days=2, hours=1)))
-    assert found[0] == Span("acceptance", "a", FLOOR, FLOOR + timedelta(days=1))
+    assert found[0] == ClosingSpan("acceptance", "a", FLOOR, FLOOR + timedelta(days=1))
     assert [each.since for each in found[1:]] == [each.until for each in found[:-1]]
     assert found[-1].until == FLOOR + timedelta(days=2, minutes=50)
 

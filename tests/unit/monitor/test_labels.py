@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeprate.deploy.monitor.labels import OTHER, UNKNOWN, Admission, Limits, fold
+from keeprate.deploy.monitor.labels import OTHER, UNKNOWN, Admission, LabelLimits, fold
 from keeprate.sinks.closed.batches import Count, Labels
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -17,14 +17,14 @@ def labels(app: str = "a", prompt: str = "p", version: str = "1", model: str = "
 
 def test_a_value_that_is_not_known_reads_unknown() -> None:
     """An empty label would be an absent one, and it takes no place."""
-    admission = Admission(Limits(models=1))
+    admission = Admission(LabelLimits(models=1))
     assert admission.fold(labels(model=""))[0].model == UNKNOWN
     assert admission.fold(labels(model="m"))[0].model == "m"
 
 
 def test_the_first_values_stay_and_later_ones_are_folded() -> None:
     """Were an admitted value folded later, `other` would jump by all that it had counted."""
-    admission = Admission(Limits(apps=2))
+    admission = Admission(LabelLimits(apps=2))
     assert [admission.fold(labels(app=app))[0].app for app in ("a", "b", "c", "a", "d", "b")] == [
         *("a", "b", OTHER),
         *("a", OTHER, "b"),
@@ -33,7 +33,7 @@ def test_the_first_values_stay_and_later_ones_are_folded() -> None:
 
 def test_the_newest_versions_of_a_prompt_are_seen() -> None:
     """The fourth version takes the first one's place; another prompt's versions are its own."""
-    admission = Admission(Limits(versions=3))
+    admission = Admission(LabelLimits(versions=3))
     seen = [admission.fold(labels(version=version))[0].prompt_version for version in ("1", "2", "3", "4", "1", "2")]
     assert seen == ["1", "2", "3", "4", OTHER, "2"]
     assert admission.fold(labels(prompt="q", version="1"))[0].prompt_version == "1"
@@ -41,9 +41,9 @@ def test_the_newest_versions_of_a_prompt_are_seen() -> None:
 
 def test_a_restart_admits_what_was_admitted() -> None:
     """From the series that are kept, the oldest first."""
-    before = Admission(Limits(models=2))
+    before = Admission(LabelLimits(models=2))
     kept = [before.fold(labels(model=model, version=model))[0] for model in ("x", "y", "z")]
-    after = Admission(Limits(models=2))
+    after = Admission(LabelLimits(models=2))
     for each in kept:
         after.remember(each)
     for model in ("z", "y", "w", "x"):
@@ -52,7 +52,7 @@ def test_a_restart_admits_what_was_admitted() -> None:
 
 def test_folding_names_the_labels_that_it_folded() -> None:
     """Each generation with a folded value is counted once per label."""
-    admission = Admission(Limits(apps=1, surfaces=1))
+    admission = Admission(LabelLimits(apps=1, surfaces=1))
     counts = [
         Count("generation", AT, labels(), "ok", 5),
         Count("generation", AT + timedelta(minutes=5), labels(surface="t"), "ok", 7),
@@ -65,7 +65,7 @@ def test_folding_names_the_labels_that_it_folded() -> None:
 @given(st.lists(st.tuples(*(st.sampled_from(["", *"abcdefgh"]) for _ in range(5))), max_size=60))
 def test_cardinality_is_bounded_and_no_event_is_lost(values: list[tuple[str, str, str, str, str]]) -> None:
     """Whatever comes, in whatever order."""
-    admission = Admission(Limits(apps=2, prompts=3, versions=2, models=2, surfaces=1))
+    admission = Admission(LabelLimits(apps=2, prompts=3, versions=2, models=2, surfaces=1))
     counts = [
         Count("generation", AT + timedelta(seconds=n), Labels(*each), "ok", n + 1) for n, each in enumerate(values)
     ]
