@@ -24,14 +24,14 @@ class ToldAlert:
 
 
 @dataclass(frozen=True)
-class Message:
+class Notification:
     """What an Alertmanager told at once: by which of its receivers, and the alerts of one group."""
 
     receiver: str
     alerts: tuple[ToldAlert, ...]
 
 
-def message(body: bytes) -> Message:
+def message(body: bytes) -> Notification:
     """Read from a webhook's body. Raises ValueError for what no Alertmanager sends."""
     try:
         said = json.loads(body)
@@ -39,7 +39,7 @@ def message(body: bytes) -> Message:
             ToldAlert(str(each["status"]), str(each.get("fingerprint", "")), dict(each["labels"]), each["annotations"])
             for each in said["alerts"]
         ]
-        return Message(str(said["receiver"]), tuple(alerts))
+        return Notification(str(said["receiver"]), tuple(alerts))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no message of an Alertmanager: {error}") from error
 
@@ -47,7 +47,7 @@ def message(body: bytes) -> Message:
 class Listener:
     """Listens while it is entered, and calls `on_message` for each. Raises OSError where its port is taken."""
 
-    def __init__(self, port: int, on_message: Callable[[Message], None] = lambda message: None) -> None:
+    def __init__(self, port: int, on_message: Callable[[Notification], None] = lambda message: None) -> None:
         self._came: dict[str, str] = {}
         self._on_message = on_message
         self._server = ThreadingHTTPServer((HOST, port), self._requests())

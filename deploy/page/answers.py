@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from keeprate.deploy.page.comparison import change
-from keeprate.deploy.page.definitions import METRICS, VARIANTS, Metric
+from keeprate.deploy.page.definitions import METRICS, VARIANTS, ShownRate
 from keeprate.deploy.page.reads import ENDINGS, REQUESTS, Reads
 from keeprate.deploy.page.selection import Selection, Span
 from keeprate.sinks.reading.counting import Counts
@@ -45,7 +45,7 @@ def all_rates(reads: Reads, selection: Selection, span: Span) -> dict[str, list[
     return found | {REQUESTS: requests}
 
 
-def rates_of(reads: Reads, metric: Metric, selection: Selection, span: Span) -> list[Rate]:
+def rates_of(reads: Reads, metric: ShownRate, selection: Selection, span: Span) -> list[Rate]:
     """The rows of one metric; of retention, those at the horizon."""
     horizon_s = selection.horizon_s
     rows = (row for row in reads.rates(metric.query, selection, span) if row.metric == metric.name)

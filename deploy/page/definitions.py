@@ -17,7 +17,7 @@ class Definition:
 
 
 @dataclass(frozen=True)
-class Metric:
+class ShownRate:
     """A rate that the page shows. `of` names its denominator; `better` is the direction that users mean by better."""
 
     query: View
@@ -27,10 +27,10 @@ class Metric:
 
 
 METRICS: Final = {
-    "acceptance_rate": Metric("rates", "acceptance_rate", "shown", "higher"),
-    "retention": Metric("retention_rates", "fuzzy_persistence_observed", "observed", "higher"),
-    "correction_rate": Metric("feedback_rates", "correction_rate", "accepted", "lower"),
-    "negative_feedback_rate": Metric("feedback_rates", "negative_feedback_rate", "shown", "lower"),
+    "acceptance_rate": ShownRate("rates", "acceptance_rate", "shown", "higher"),
+    "retention": ShownRate("retention_rates", "fuzzy_persistence_observed", "observed", "higher"),
+    "correction_rate": ShownRate("feedback_rates", "correction_rate", "accepted", "lower"),
+    "negative_feedback_rate": ShownRate("feedback_rates", "negative_feedback_rate", "shown", "lower"),
 }
 
 VARIANTS: Final = {

@@ -28,7 +28,7 @@ SNIFFED_TYPES: Final = ("", "text/plain", "application/octet-stream")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class AcceptedEvent:
     """An accepted event on its way to Kafka: `index` in its request, `key` and `value` of the record."""
 
     index: int
@@ -105,7 +105,7 @@ def _read_line(line: bytes) -> Any:
         return Unreadable(str(error))
 
 
-def accept(items: Sequence[Any], origin: Origin) -> tuple[list[Record], list[Refusal]]:
+def accept(items: Sequence[Any], origin: Origin) -> tuple[list[AcceptedEvent], list[Refusal]]:
     """Records of the items that are events of the origin's app, and refusals of the rest, both in their order."""
     refusals: list[Refusal] = []
     indexes: list[int] = []
@@ -126,7 +126,7 @@ def accept(items: Sequence[Any], origin: Origin) -> tuple[list[Record], list[Ref
         except decode.ContractError as error:
             refusals.append(refusal(index, error))
         else:
-            records.append(Record(index, verdict["type"], verdict["generation_id"], value))
+            records.append(AcceptedEvent(index, verdict["type"], verdict["generation_id"], value))
     return records, sorted(refusals, key=lambda item: item.index)
 
 

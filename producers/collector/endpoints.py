@@ -19,17 +19,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from keeprate.producers.collector import answers, batches, metrics
-from keeprate.producers.collector.batches import Origin, Record
+from keeprate.producers.collector.batches import Origin, AcceptedEvent
 from keeprate.producers.collector.errors import TOO_LARGE, Refusal, RequestError, item_refusal
 from keeprate.producers.collector.gate.access import Access, Caller, check_scope
 from keeprate.producers.collector.gate.bodies import Body
-from keeprate.producers.collector.gate.limits import MemoryBudget, RateLimit, Spending, Turns
+from keeprate.producers.collector.gate.limits import MemoryBudget, RateLimit, Spending, TenantTurns
 from keeprate.producers.collector.gate.weight import check_items
 from keeprate.producers.collector.otel import logs, otlp, otlp_json, spans
 from keeprate.producers.collector.otel.identity import Aliases
 from keeprate.producers.collector.otel.semconv import EVALUATION_EVENT
 from keeprate.producers.collector.otel.signals import JSON, PROTOBUF
-from keeprate.producers.collector.otel.spans import Mapped, Source
+from keeprate.producers.collector.otel.spans import Mapped, RequestSource
 from keeprate.producers.collector.publisher import Publisher
 
 log = logging.getLogger("keeprate.collector")
@@ -61,7 +61,7 @@ class Collector:
     body_timeout_s: float
     draining: bool = False
     spending: Spending = field(default_factory=Spending)
-    large: Turns = field(default_factory=Turns)
+    large: TenantTurns = field(default_factory=TenantTurns)
     _warned: set[str] = field(default_factory=set)
 
     async def events(self, request: Request) -> Response:
@@ -92,7 +92,7 @@ class Collector:
         return await self._otlp(request, "metrics", _ignore_metrics)
 
     async def _otlp(
-        self, request: Request, signal: answers.Signal, map_body: Callable[[bytes, bool, Source], Mapped]
+        self, request: Request, signal: answers.Signal, map_body: Callable[[bytes, bool, RequestSource], Mapped]
     ) -> Response:
         is_json = _is_json(request)
         try:
@@ -100,7 +100,7 @@ class Collector:
             check_scope(caller)
             async with _Content(self, request, caller.tenant) as body:
                 self._charge_body(caller, body)
-                source = Source(caller.app, _now_ms(), self.aliases, self.salt)
+                source = RequestSource(caller.app, _now_ms(), self.aliases, self.salt)
                 mapped = await self._decode(caller, body, map_body, body, is_json, source)
                 self._charge_events(caller, len(mapped.records), frozenset())
                 mapped.refusals += await self._publish(mapped.records)
@@ -120,7 +120,7 @@ class Collector:
         async with self.large.turn(caller.tenant):
             return await asyncio.to_thread(decode, *args, **options)
 
-    def _map_traces(self, body: bytes, is_json: bool, source: Source) -> Mapped:
+    def _map_traces(self, body: bytes, is_json: bool, source: RequestSource) -> Mapped:
         found = otlp_json.decode_json_spans(body) if is_json else otlp.decode_protobuf_spans(body)
         judged = sum(event.name == EVALUATION_EVENT for span in found for event in span.events)
         check_items(judged, f"{EVALUATION_EVENT} events")
@@ -130,11 +130,11 @@ class Collector:
         mapped.refusals += on_spans.refusals
         return mapped
 
-    def _map_logs(self, body: bytes, is_json: bool, source: Source) -> Mapped:
+    def _map_logs(self, body: bytes, is_json: bool, source: RequestSource) -> Mapped:
         found = otlp_json.decode_json_logs(body) if is_json else otlp.decode_protobuf_logs(body)
         return logs.map_logs(found, source)
 
-    async def _publish(self, records: list[Record]) -> list[Refusal]:
+    async def _publish(self, records: list[AcceptedEvent]) -> list[Refusal]:
         if not records:
             return []
         refused = {
@@ -253,7 +253,7 @@ class _Content:
         self._reserved = 0
 
 
-def _read_batch(body: bytes, kind: str, origin: Origin) -> tuple[list[Record], list[Refusal], Set[str]]:
+def _read_batch(body: bytes, kind: str, origin: Origin) -> tuple[list[AcceptedEvent], list[Refusal], Set[str]]:
     """Records, refusals, and the users that the records speak for."""
     items = batches.read_items(body, kind)
     records, refusals = batches.accept(items, origin)
@@ -273,13 +273,13 @@ def _is_json(request: Request) -> bool:
     return kind == JSON
 
 
-def _ignore_metrics(body: bytes, is_json: bool, source: Source) -> Mapped:
+def _ignore_metrics(body: bytes, is_json: bool, source: RequestSource) -> Mapped:
     mapped = Mapped(source.received_ms)
     mapped.ignore("metrics")
     return mapped
 
 
-def _count(records: list[Record], refusals: list[Refusal]) -> None:
+def _count(records: list[AcceptedEvent], refusals: list[Refusal]) -> None:
     types: dict[str, int] = {}
     for record in records:
         types[record.type] = types.get(record.type, 0) + 1

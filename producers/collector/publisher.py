@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from keeprate.producers.collector.batches import Record
+from keeprate.producers.collector.batches import AcceptedEvent
 from keeprate.producers.collector.errors import UNAVAILABLE, RequestError
 from keeprate.producers.sending.kafka import open_producer, reaction
 from keeprate.schemas.topics import SOURCES, topic_of
@@ -76,7 +76,7 @@ class Publisher:
         self._thread = threading.Thread(target=self._poll, name="keeprate-collector-kafka", daemon=True)
         self._thread.start()
 
-    async def publish(self, records: Sequence[Record]) -> list[tuple[int, str]]:
+    async def publish(self, records: Sequence[AcceptedEvent]) -> list[tuple[int, str]]:
         """Send records and wait for their acknowledgement.
 
         Returns the index and error of each record that the broker refused for good. Raises RequestError 503 when the
@@ -106,7 +106,7 @@ class Publisher:
         ):
             raise _unavailable(f"{self.waiting} events are waiting for Kafka already")
 
-    def _enqueue(self, records: Sequence[Record], batch: _Batch) -> None:
+    def _enqueue(self, records: Sequence[AcceptedEvent], batch: _Batch) -> None:
         """Hand records over, a call per topic. What librdkafka had no room for counts as done, and not queued."""
         by_topic: dict[str, list[dict[str, Any]]] = {}
         for record in records:
@@ -181,7 +181,7 @@ class Publisher:
         return self.waiting
 
 
-def _refused(records: Sequence[Record], failed: Sequence[tuple[bytes, Any]]) -> list[tuple[int, str]]:
+def _refused(records: Sequence[AcceptedEvent], failed: Sequence[tuple[bytes, Any]]) -> list[tuple[int, str]]:
     """Which records the broker refused. Reports carry no index, so a record is known by its bytes."""
     errors = {value: error.name() for value, error in failed}
     return [(record.index, errors[record.value]) for record in records if record.value in errors]

@@ -31,7 +31,7 @@ from keeprate.producers.collector.announcement import announcement
 from keeprate.producers.collector.endpoints import Collector
 from keeprate.producers.collector.errors import RequestError
 from keeprate.producers.collector.gate.access import Access
-from keeprate.producers.collector.gate.addresses import Addresses, networks
+from keeprate.producers.collector.gate.addresses import ClientAddresses, networks
 from keeprate.producers.collector.gate.connections import FRAMING_BYTES, Connections
 from keeprate.producers.collector.gate.cross_origin import CrossOrigin
 from keeprate.producers.collector.gate.keys import Keys
@@ -105,7 +105,7 @@ def assemble(settings: CollectorSettings, publisher: Publisher) -> Collector:
     keys = Keys(settings.keys_path)
     return Collector(
         publisher=publisher,
-        access=Access(None if settings.keyless else keys, Addresses(networks(settings.trusted_proxies))),
+        access=Access(None if settings.keyless else keys, ClientAddresses(networks(settings.trusted_proxies))),
         salt=keys.salt(),
         rate=RateLimit(settings.rate_per_s),
         budget=MemoryBudget(settings.max_memory_bytes, max(settings.max_memory_bytes // 4, settings.max_body_bytes)),
@@ -224,7 +224,7 @@ def _connections(settings: CollectorSettings) -> Connections:
     connections = Connections(
         settings.max_connections,
         settings.max_connections_per_address,
-        exempt=Addresses(networks(settings.trusted_proxies)).is_proxy,
+        exempt=ClientAddresses(networks(settings.trusted_proxies)).is_proxy,
         refused=lambda limit: metrics.CROWDED.labels(limit).inc(),
         max_message_bytes=settings.max_body_bytes + FRAMING_BYTES,
     )

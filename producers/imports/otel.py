@@ -10,7 +10,7 @@ from typing import Any, Final
 from keeprate.producers.collector.errors import RequestError
 from keeprate.producers.collector.otel import logs, otlp_json, spans
 from keeprate.producers.collector.otel.identity import Aliases
-from keeprate.producers.collector.otel.spans import Mapped, Source
+from keeprate.producers.collector.otel.spans import Mapped, RequestSource
 from keeprate.producers.imports.langfuse import Outcome
 from keeprate.producers.imports.rows import Found
 from keeprate.schemas.decode import ContractError, decode
@@ -24,7 +24,7 @@ def outcomes(
     app: of all events; empty takes each service's name. now_ms: the latest that an event may be dated is a day after.
     """
     # Nothing is forgotten here: a file is finite, and the trace of its first line may be judged on its last.
-    source = Source(app or None, 0, Aliases(capacity=1 << 62), salt)
+    source = RequestSource(app or None, 0, Aliases(capacity=1 << 62), salt)
     for found in documents():
         # What cannot be mapped is refused below, where it cannot be mapped again.
         with contextlib.suppress(Exception):
@@ -60,7 +60,7 @@ def _told(place: str, what: str, mapped: Mapped, now_ms: int | None) -> Iterator
 _PARTS: Final = ("span", "span event", "log record")
 
 
-def _map(document: Any, source: Source) -> list[Mapped]:
+def _map(document: Any, source: RequestSource) -> list[Mapped]:
     if not isinstance(document, dict):
         raise RequestError(400, "invalid", "a document is a JSON object: an OTLP request")
     found = list(otlp_json.json_spans(document))

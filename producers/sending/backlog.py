@@ -10,7 +10,7 @@ Invariant: the caller holds one lock around every call but `read`, which is the 
 from collections import deque
 from collections.abc import Iterator
 
-from keeprate.producers.sending.segments import FRAME_BYTES, Record, Segment, in_memory
+from keeprate.producers.sending.segments import FRAME_BYTES, OutgoingRecord, Segment, in_memory
 
 
 class Backlog:
@@ -62,7 +62,7 @@ class Backlog:
         self._segments.extendleft(reversed(segments))
         self._reading = 0
 
-    def read(self) -> tuple[Segment, Record] | None:
+    def read(self) -> tuple[Segment, OutgoingRecord] | None:
         """The next record to send, with its segment; None when all were read."""
         while self._reading < len(self._segments):
             # Asked before the read: an emitter may fill this segment and open the next while we look.

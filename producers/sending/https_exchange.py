@@ -16,7 +16,7 @@ from keeprate.producers.sending import verdicts
 from keeprate.producers.sending.backlog import Backlog
 from keeprate.producers.sending.exchange import Answer, OnError
 from keeprate.producers.sending.https import Connection, Target
-from keeprate.producers.sending.segments import Record, Segment
+from keeprate.producers.sending.segments import OutgoingRecord, Segment
 
 BATCH_RECORDS: Final = 500
 BATCH_BYTES: Final = 1 << 20
@@ -28,7 +28,7 @@ _LAST_ANSWER_S: Final = 1.0
 
 class _Held(NamedTuple):
     segment: Segment
-    record: Record
+    record: OutgoingRecord
 
 
 class HttpsExchange:

@@ -132,7 +132,7 @@ def leak(producer: Producer) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(producer))
 
 
-class Reader:
+class TopicReader:
     """A topic's values from a time on, of every partition, without a group: nothing is committed.
 
     caught_up: everything that was there when the reader was opened has been given.
@@ -164,7 +164,7 @@ class Reader:
         self._consumer.close()
 
 
-def open_reader(brokers: str, topic: str, since_ms: int, settings: Mapping[str, Any]) -> Reader:
+def open_reader(brokers: str, topic: str, since_ms: int, settings: Mapping[str, Any]) -> TopicReader:
     """A reader of a topic from the first record at or after a time. Raises ConnectionError without broker or topic."""
     config = {
         "bootstrap.servers": brokers,
@@ -187,4 +187,4 @@ def open_reader(brokers: str, topic: str, since_ms: int, settings: Mapping[str, 
     except (KafkaException, ConnectionError) as error:
         consumer.close()
         raise ConnectionError(str(error)) from error
-    return Reader(consumer, ends, positions)
+    return TopicReader(consumer, ends, positions)

@@ -23,7 +23,7 @@ FRAME_BYTES: Final = _HEADER.size + KEY_BYTES
 """What a frame takes beside its value."""
 
 
-class Record(NamedTuple):
+class OutgoingRecord(NamedTuple):
     """One record on its way to Kafka. `topic` is the index of a topic in `topics.SOURCES`."""
 
     offset: int
@@ -80,7 +80,7 @@ class Segment:
         self.taken += 1
         return True
 
-    def read(self) -> Record | None:
+    def read(self) -> OutgoingRecord | None:
         """The next record that is not settled, and step past it; None at the end."""
         while self.handed_over < self.taken:
             offset = self._read_at
@@ -89,7 +89,7 @@ class Segment:
             self._read_at = end = offset + _HEADER.size + size
             self.handed_over += 1
             if state == _WAITING:
-                return Record(offset, topic, self._buffer[middle - KEY_BYTES : middle], self._buffer[middle:end])
+                return OutgoingRecord(offset, topic, self._buffer[middle - KEY_BYTES : middle], self._buffer[middle:end])
         return None
 
     def rewind(self) -> None:
@@ -98,7 +98,7 @@ class Segment:
         self.handed_over = 0
         self.in_flight = 0
 
-    def unread(self, record: Record) -> None:
+    def unread(self, record: OutgoingRecord) -> None:
         """Step back before the record that `read` gave last."""
         self._read_at = record.offset
         self.handed_over -= 1

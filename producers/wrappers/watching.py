@@ -66,7 +66,7 @@ def watched(client: Keeprate, function: Callable[..., Any], shape: Shape, cost: 
 
         @functools.wraps(function)
         async def call_async(*args: Any, **kwargs: Any) -> Any:
-            watch = Watch(client, shape, kwargs, cost)
+            watch = WatchedCall(client, shape, kwargs, cost)
             with watch:
                 return watch.take(await function(*args, **kwargs))
 
@@ -74,14 +74,14 @@ def watched(client: Keeprate, function: Callable[..., Any], shape: Shape, cost: 
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        watch = Watch(client, shape, kwargs, cost)
+        watch = WatchedCall(client, shape, kwargs, cost)
         with watch:
             return watch.take(function(*args, **kwargs))
 
     return call
 
 
-class Watch:
+class WatchedCall:
     """One call. As a context manager around the provider's call; a stream goes on after it, and ends it itself."""
 
     def __init__(self, client: Keeprate, shape: Shape, kwargs: Mapping[str, Any], cost: Cost | None) -> None:
@@ -155,7 +155,7 @@ class Watch:
 class _Streamed:
     """A stream that the app reads as it would the provider's own; whatever else it asks of it, that one answers."""
 
-    def __init__(self, stream: Any, watch: Watch) -> None:
+    def __init__(self, stream: Any, watch: WatchedCall) -> None:
         self._stream = stream
         self._watch = watch
         self._reading = watch.reading()

@@ -23,7 +23,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from keeprate.deploy.alerting.listener import Listener, Message, ToldAlert
+from keeprate.deploy.alerting.listener import Listener, Notification, ToldAlert
 from keeprate.deploy.demo.simulate import HOUR_MS, simulate
 from keeprate.deploy.demo.story import AGENT, BAD, DAY_MS, EDITOR, SUPPORT, Episode, World
 from keeprate.deploy.local.broker import KafkaBroker
@@ -101,7 +101,7 @@ class Stack:
 
     brokers: str
     prometheus: int
-    messages: list[Message]
+    messages: list[Notification]
 
     def emit(self, events: list[Event]) -> None:
         """Send them as the apps would, and return once they are joined and landed."""
@@ -141,7 +141,7 @@ def stack(
 ) -> Iterator[Stack]:
     """Everything that `keeprate up` starts but the page. (`kafka` is asked for its reason to skip alone.)"""
     directory = tmp_path_factory.mktemp("bad-release")
-    messages: list[Message] = []
+    messages: list[Notification] = []
     with ExitStack() as opened:
         listener = opened.enter_context(Listener(0, messages.append))
         broker = opened.enter_context(KafkaBroker(directory / "kafka"))

@@ -20,7 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from keeprate.deploy.local.process import accepts, free_port
-from keeprate.producers.collector.batches import Record
+from keeprate.producers.collector.batches import AcceptedEvent
 from keeprate.producers.collector.errors import UNAVAILABLE, RequestError
 from keeprate.producers.collector.gate.keys import Keys
 from keeprate.producers.collector.publisher import Publisher
@@ -60,7 +60,7 @@ class ListedPublisher:
         self.mood: Mood = "well"
         self.events: list[dict[str, Any]] = []
 
-    async def publish(self, records: Sequence[Record]) -> list[tuple[int, str]]:
+    async def publish(self, records: Sequence[AcceptedEvent]) -> list[tuple[int, str]]:
         mood = random.choice(("well", "slow", "lost answers", "away")) if self.mood == "moody" else self.mood
         if mood == "slow":
             await asyncio.sleep(random.uniform(0.02, 0.3))

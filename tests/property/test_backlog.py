@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from keeprate.producers.sending.backlog import Backlog
-from keeprate.producers.sending.segments import Record, Segment, in_memory
+from keeprate.producers.sending.segments import OutgoingRecord, Segment, in_memory
 from tests.examples import examples
 
 SIZE = 512
@@ -20,7 +20,7 @@ class BacklogMachine(RuleBasedStateMachine):
         self.backlog = Backlog(segment_bytes=SIZE, limit_bytes=6 * SIZE, memory_bytes=6 * SIZE)
         self.number = 0
         self.waiting: list[bytes] = []
-        self.sent: list[tuple[Segment, Record]] = []
+        self.sent: list[tuple[Segment, OutgoingRecord]] = []
         self.last_sent = -1
 
     @rule(size=st.integers(0, 300))

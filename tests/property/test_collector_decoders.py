@@ -17,7 +17,7 @@ from keeprate.producers.collector.errors import RequestError
 from keeprate.producers.collector.gate.bodies import ENCODINGS, Body
 from keeprate.producers.collector.otel import logs, otlp, otlp_json, semconv, spans
 from keeprate.producers.collector.otel.identity import Aliases
-from keeprate.producers.collector.otel.spans import Mapped, Source
+from keeprate.producers.collector.otel.spans import Mapped, RequestSource
 from keeprate.schemas import decode
 from tests.strategies import BASE_MS, events
 
@@ -177,8 +177,8 @@ def refusal_of(read: Callable[[], Any]) -> RequestError | None:
     return None
 
 
-def source() -> Source:
-    return Source("demo", 1_764_000_000_000, Aliases(), b"pepper")
+def source() -> RequestSource:
+    return RequestSource("demo", 1_764_000_000_000, Aliases(), b"pepper")
 
 
 def assert_accounted(mapped: Mapped, count: int) -> None:

@@ -93,9 +93,9 @@ def receive(
     ] = settings.ALERTS_PORT,
 ) -> None:
     """Receive webhooks of an Alertmanager and print each alert when it comes, until Ctrl-C. `keeprate up` runs it."""
-    from keeprate.deploy.alerting.listener import Listener, Message
+    from keeprate.deploy.alerting.listener import Listener, Notification
 
-    def show(message: Message) -> None:
+    def show(message: Notification) -> None:
         for alert in message.alerts:
             if alert.labels.get("alertname") != "Watchdog":
                 typer.echo(printable(_told(alert, message.receiver)))

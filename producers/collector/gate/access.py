@@ -11,7 +11,7 @@ from typing import Final
 from starlette.requests import Request
 
 from keeprate.producers.collector.errors import FORBIDDEN, RequestError
-from keeprate.producers.collector.gate.addresses import LOOPBACK_NAMES, Addresses, host_of
+from keeprate.producers.collector.gate.addresses import LOOPBACK_NAMES, ClientAddresses, host_of
 from keeprate.producers.collector.gate.keys import ANY_ORIGIN, Key, Keys
 
 KEYLESS: Final = "keyless"
@@ -46,7 +46,7 @@ class Access:
     """Decides who may send. keys: None takes whatever is sent from this machine, and from no foreign page."""
 
     keys: Keys | None
-    addresses: Addresses
+    addresses: ClientAddresses
 
     def caller(self, request: Request) -> Caller:
         """Who sends a request. Raises RequestError 401 or 403."""

@@ -26,7 +26,7 @@ def networks(texts: Sequence[str]) -> tuple[Network, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class ClientAddresses:
     """Who is behind a connection. proxies: whose X-Forwarded-For is believed."""
 
     proxies: tuple[Network, ...] = ()

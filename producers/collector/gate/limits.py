@@ -157,7 +157,7 @@ class MemoryBudget:
             self._of[tenant] = held
 
 
-class Turns:
+class TenantTurns:
     """One at a time, and the tenants that wait take turns: whoever sends much waits for itself."""
 
     def __init__(self) -> None:

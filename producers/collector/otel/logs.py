@@ -15,7 +15,7 @@ from keeprate.producers.collector.otel.evaluations import FeedbackError
 from keeprate.producers.collector.otel.generations import Event
 from keeprate.producers.collector.otel.identity import has_ids, named_event_id, resolve
 from keeprate.producers.collector.otel.signals import LogRecord, Span
-from keeprate.producers.collector.otel.spans import Mapped, Source, app_of, event_messages
+from keeprate.producers.collector.otel.spans import Mapped, RequestSource, app_of, event_messages
 from keeprate.schemas.events import SCHEMA_VERSION
 
 LOG_REVISION: Final = 0
@@ -26,7 +26,7 @@ _FEEDBACK: Final[Mapping[str, Callable[[LogRecord], Event | None]]] = {
 }
 
 
-def map_logs(records: Sequence[LogRecord], source: Source) -> Mapped:
+def map_logs(records: Sequence[LogRecord], source: RequestSource) -> Mapped:
     """Feedback of the records that are any, then one partial generation for the messages of each span among them."""
     mapped = Mapped(source.received_ms)
     conversations: dict[tuple[str, str, str], list[int]] = {}
@@ -48,7 +48,7 @@ def map_logs(records: Sequence[LogRecord], source: Source) -> Mapped:
     return mapped
 
 
-def map_span_events(spans: Sequence[Span], source: Source) -> Mapped:
+def map_span_events(spans: Sequence[Span], source: RequestSource) -> Mapped:
     """Evaluations that were recorded on the span they judge, as the conventions did before there were log events."""
     records = [
         LogRecord(span.trace_id, span.span_id, event.name, event.at_ms, None, event.attributes, span.resource)
@@ -59,7 +59,7 @@ def map_span_events(spans: Sequence[Span], source: Source) -> Mapped:
     return map_logs(records, source)
 
 
-def _add_feedback(mapped: Mapped, index: int, record: LogRecord, source: Source) -> None:
+def _add_feedback(mapped: Mapped, index: int, record: LogRecord, source: RequestSource) -> None:
     try:
         said = _FEEDBACK[record.event_name](record)
     except FeedbackError as error:
@@ -76,7 +76,7 @@ def _add_feedback(mapped: Mapped, index: int, record: LogRecord, source: Source)
         mapped.add(index, event)
 
 
-def _add_details(mapped: Mapped, index: int, record: LogRecord, source: Source) -> None:
+def _add_details(mapped: Mapped, index: int, record: LogRecord, source: RequestSource) -> None:
     """The event that says all of a call apart from its span: a generation of its own if no span ever comes."""
     said = generations.describe(record.attributes, record.resource, source.salt)
     said["operation"] = generations.operation_of(record.attributes) or "chat"
@@ -91,7 +91,7 @@ def _add_details(mapped: Mapped, index: int, record: LogRecord, source: Source) 
         mapped.add(index, event)
 
 
-def _add_conversation(mapped: Mapped, indexes: Sequence[int], records: Sequence[LogRecord], source: Source) -> None:
+def _add_conversation(mapped: Mapped, indexes: Sequence[int], records: Sequence[LogRecord], source: RequestSource) -> None:
     """What the log records of one span captured of its messages, as a generation that says no more than that."""
     record = records[indexes[0]]
     inputs, outputs = event_messages((records[index].event_name, _content(records[index])) for index in indexes)
@@ -105,7 +105,7 @@ def _content(record: LogRecord) -> Any:
     return {**record.attributes, **record.body} if isinstance(record.body, Mapping) else record.attributes
 
 
-def _envelope(record: LogRecord, source: Source, said: Event, *parts: str) -> Event | None:
+def _envelope(record: LogRecord, source: RequestSource, said: Event, *parts: str) -> Event | None:
     """The event with what every event carries; None when nothing says which generation it speaks of."""
     app = app_of(source, record.resource)
     event = {**generations.whose(record.attributes, record.resource, source.salt), **said}
@@ -124,7 +124,7 @@ def _envelope(record: LogRecord, source: Source, said: Event, *parts: str) -> Ev
     return event
 
 
-def _generation_of(record: LogRecord, event: Event, source: Source) -> str | None:
+def _generation_of(record: LogRecord, event: Event, source: RequestSource) -> str | None:
     """The generation that a record names itself, was emitted in, or speaks of."""
     if given := record.attributes.get("keeprate.generation_id"):
         return str(given)

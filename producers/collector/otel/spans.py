@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from keeprate.producers.collector.batches import Record
+from keeprate.producers.collector.batches import AcceptedEvent
 from keeprate.producers.collector.errors import Refusal, item_refusal, refusal
 from keeprate.producers.collector.otel import generations, messages, semconv
 from keeprate.producers.collector.otel.generations import Event
@@ -27,7 +27,7 @@ SPAN_REVISION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RequestSource:
     """Who exported a request, and when.
 
     app: of the key; None without keys, and `service.name` then names it. salt: hashes the ids of users.
@@ -47,7 +47,7 @@ class Mapped:
     """
 
     received_ms: int
-    records: list[Record] = field(default_factory=list)
+    records: list[AcceptedEvent] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class Mapped:
         except decode.ContractError as error:
             self.refusals.append(refusal(index, error))
         else:
-            self.records.append(Record(index, checked["type"], checked["generation_id"], value))
+            self.records.append(AcceptedEvent(index, checked["type"], checked["generation_id"], value))
 
 
 def _fit(event: Event) -> None:
@@ -77,12 +77,12 @@ def _fit(event: Event) -> None:
             event["attributes"] = {**(event.get("attributes") or {}), "keeprate.left_out": ",".join(left_out)}
 
 
-def app_of(source: Source, resource: Mapping[str, Any]) -> str:
+def app_of(source: RequestSource, resource: Mapping[str, Any]) -> str:
     """The app that a span or record belongs to: the key's, or without keys the service's name."""
     return source.app or name_of(resource.get("service.name")) or ""
 
 
-def map_spans(spans: Sequence[Span], source: Source) -> Mapped:
+def map_spans(spans: Sequence[Span], source: RequestSource) -> Mapped:
     """Generations of the spans that are any, in order of the spans."""
     mapped = Mapped(source.received_ms)
     ancestry = Ancestry(spans)
@@ -99,7 +99,7 @@ def map_spans(spans: Sequence[Span], source: Source) -> Mapped:
     return mapped
 
 
-def _generation(span: Span, operation: str, parent: Span | str | None, source: Source) -> Event:
+def _generation(span: Span, operation: str, parent: Span | str | None, source: RequestSource) -> Event:
     app = app_of(source, span.resource)
     parent_id = parent.span_id if isinstance(parent, Span) else parent
     event = generations.describe(span.attributes, span.resource, source.salt) | {

@@ -4,15 +4,15 @@ from typing import Any
 
 from keeprate.producers.collector.otel.identity import Aliases
 from keeprate.producers.collector.otel.signals import LogRecord, Span, SpanEvent
-from keeprate.producers.collector.otel.spans import Mapped, Source
+from keeprate.producers.collector.otel.spans import Mapped, RequestSource
 from keeprate.schemas import decode
 
 TRACE, SPAN, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "00f067aa0ba902b7"
 STARTED_MS = 1_764_000_000_000
 
 
-def source(**known: Any) -> Source:
-    return Source(**{"app": "demo", "received_ms": STARTED_MS + 5000, "aliases": Aliases(), "salt": b"pepper", **known})
+def source(**known: Any) -> RequestSource:
+    return RequestSource(**{"app": "demo", "received_ms": STARTED_MS + 5000, "aliases": Aliases(), "salt": b"pepper", **known})
 
 
 def span(attributes: dict[str, Any], span_id: str = SPAN, parent: str = "", **fields: Any) -> Span:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keeprate.producers.collector.batches import Origin, Record, accept, read_items
+from keeprate.producers.collector.batches import Origin, AcceptedEvent, accept, read_items
 from keeprate.producers.collector.errors import Refusal, RequestError
 from keeprate.producers.collector.gate.weight import MAX_ITEMS
 from keeprate.producers.collector.otel.identity import Aliases, span_generation_id
@@ -26,7 +26,7 @@ def vote(**fields: Any) -> dict[str, Any]:
     return {"type": "vote", "value": 1, "generation_id": GENERATION, **fields}
 
 
-def accepted(*items: Any, **known: Any) -> tuple[list[Record], list[Refusal]]:
+def accepted(*items: Any, **known: Any) -> tuple[list[AcceptedEvent], list[Refusal]]:
     return accept(read_items(json.dumps(items).encode(), "application/json"), origin(**known))
 
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from keeprate.deploy.commands.tree import app as commands
 from keeprate.producers.collector.errors import RequestError
-from keeprate.producers.collector.gate.addresses import Addresses, networks, one_client
+from keeprate.producers.collector.gate.addresses import ClientAddresses, networks, one_client
 from keeprate.producers.collector.gate.keys import FILE_NAME, Key, Keys, Quotas, UnknownKeyError
-from keeprate.producers.collector.gate.limits import MemoryBudget, RateLimit, Spending, Turns
+from keeprate.producers.collector.gate.limits import MemoryBudget, RateLimit, Spending, TenantTurns
 from keeprate.producers.collector.publisher import Publisher
 from keeprate.producers.collector.server import assemble
 from keeprate.producers.collector.settings import CollectorSettings
@@ -115,7 +115,7 @@ def test_tenants_take_turns() -> None:
     """Whoever asked ten times before waits for one that asks once, and a client that left is passed over."""
 
     async def run() -> list[str]:
-        turns, done = Turns(), []
+        turns, done = TenantTurns(), []
 
         async def work(tenant: str) -> None:
             async with turns.turn(tenant):
@@ -261,7 +261,7 @@ def test_an_address_speaks_for_so_many_users_an_hour() -> None:
 )
 def test_a_client_is_who_a_trusted_proxy_says(peer: str, forwarded: str, client: str) -> None:
     """Nobody else is believed, and what a client wrote into the header itself comes before what the proxy added."""
-    assert Addresses(networks(["10.0.0.0/8"])).client(peer, forwarded) == client
+    assert ClientAddresses(networks(["10.0.0.0/8"])).client(peer, forwarded) == client
     assert one_client(client) == client
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from keeprate.producers.sdk.journal import Check, Journal
 from keeprate.producers.sending.backlog import Backlog
-from keeprate.producers.sending.segments import FRAME_BYTES, Record, Segment, in_memory
+from keeprate.producers.sending.segments import FRAME_BYTES, OutgoingRecord, Segment, in_memory
 from keeprate.producers.sending.spool import CHECKS, Orphan, Spool
 from keeprate.producers.sending.supply import Supply
 
@@ -21,7 +21,7 @@ def fill(segment: Segment, values: list[bytes]) -> None:
     assert all(segment.append(number % 2, KEY, value) for number, value in enumerate(values))
 
 
-def read_all(segment: Segment) -> list[Record]:
+def read_all(segment: Segment) -> list[OutgoingRecord]:
     """What is not settled, from the beginning."""
     segment.rewind()
     return list(iter(segment.read, None))
