@@ -65,7 +65,9 @@ def plan(existing: Mapping[str, int], partitions: int | None, topics: Sequence[T
     )
 
 
-def create_topics(brokers: str, partitions: int | None = None, replication: int = 1, insync: int | None = None) -> TopicsPlan:
+def create_topics(
+    brokers: str, partitions: int | None = None, replication: int = 1, insync: int | None = None
+) -> TopicsPlan:
     """Create what is missing and return what was done. Safe to run by many at once. Raises TopicsError.
 
     replication: copies of each partition. insync: how many of them must have a record before it is acknowledged; by

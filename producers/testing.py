@@ -91,7 +91,7 @@ class RecordingKeeprate(Keeprate):
         clock = Clock(lambda: self._passed_s, lambda: BEGINS_AT_MS + round(self._passed_s * 1000))
         super().__init__(app, strict=strict, clock=clock, **settings)
         # It holds nothing that the exit of the process would have to save.
-        lifetime.forget(self)
+        lifetime.detach(self)
 
     @property
     def events(self) -> list[Event]:

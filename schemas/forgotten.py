@@ -163,7 +163,9 @@ class Forgotten:
         register = outcome.get("generation")
         return self._traces(app, register[_USER], register[_SESSION], generation_id) if register else iter(())
 
-    def _traces(self, app: str, user: str | None, session: str | None, generation_id: str | None) -> Iterator[PersonTrace]:
+    def _traces(
+        self, app: str, user: str | None, session: str | None, generation_id: str | None
+    ) -> Iterator[PersonTrace]:
         pseudonym = self.user(app, user)
         if pseudonym is None or user is None:
             return

@@ -112,7 +112,7 @@ def build(
         **(FAUST_SETTINGS | {"datadir": data_dir or Path(".")} | settings),
     )
     delivery = WorkerDelivery(bootstrap)
-    table = _table(app, delivery, data_dir, lambda: pipeline.forget(), lambda: pipeline.recovered(), observer)
+    table = _table(app, delivery, data_dir, lambda: pipeline.release(), lambda: pipeline.recovered(), observer)
     pipeline = Pipeline(
         delivery,
         table.partition,

@@ -1,28 +1,15 @@
 """The worker's runtime metrics: each name once, with its meaning and what to do when it looks wrong."""
 
 import time
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from keeprate.schemas.dead_letters import QUARANTINED as QUARANTINED_TYPE
 from keeprate.schemas.refusal_alarm import Alarm
+from keeprate.schemas.telemetry.metric import Metric
 from keeprate.schemas.topics import SOURCES
 from keeprate.streams.join.pipeline import Done, Place
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric of the worker. remedy: what an operator does about it."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    labels: tuple[str, ...]
-    meaning: str
-    remedy: str
-    buckets: tuple[float, ...] = ()
-
 
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _RECORDS: Final = (1, 10, 100, 1_000, 2_500, 5_000, 10_000, 20_000)

@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, cast
 
-from keeprate.deploy.demo.story import USERS_PER_APP, SimulatedApp, Model, User, Version, World, newer_share, user_of, version_of
+from keeprate.deploy.demo.story import (
+    USERS_PER_APP,
+    Model,
+    SimulatedApp,
+    User,
+    Version,
+    World,
+    newer_share,
+    user_of,
+    version_of,
+)
 from keeprate.producers.text import length, line_count
 from keeprate.schemas.events import SCHEMA_VERSION, Event
 

@@ -1,19 +1,8 @@
 """Every metric of the monitor, once: its name, kind, labels, meaning, and what to do when it looks wrong."""
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric. remedy: what an operator does about it; docs/runbook.md says more where an alert watches it."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    labels: tuple[str, ...]
-    meaning: str
-    remedy: str
-
+from keeprate.schemas.telemetry.metric import Metric
 
 PROMPT: Final = ("app", "prompt", "prompt_version", "model")
 

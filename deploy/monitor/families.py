@@ -11,8 +11,8 @@ from prometheus_client.core import (
 from prometheus_client.core import Metric as Family
 
 from keeprate.deploy.monitor import catalogue
-from keeprate.deploy.monitor.catalogue import Metric
 from keeprate.deploy.monitor.totals import Total, Totals, Values
+from keeprate.schemas.telemetry.metric import Metric
 from keeprate.sinks.closed.batches import LATENCY_BOUNDS_S, RATIO_BOUNDS, RETENTION, Labels
 
 STATUSES: Final = ("ok", "error", "timeout", "refused", "cancelled")

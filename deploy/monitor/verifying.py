@@ -22,7 +22,7 @@ from keeprate.deploy.monitor.families import gauge
 from keeprate.schemas.topics import JOIN_GROUP
 from keeprate.sinks.checks.backwards import GroupPartition, committed_of
 from keeprate.sinks.checks.finding import CHECKS
-from keeprate.sinks.checks.verification import Kafka, VerifyReport, CheckScope, verify
+from keeprate.sinks.checks.verification import CheckScope, Kafka, VerifyReport, verify
 from keeprate.sinks.kafka.errors import BrokerError
 from keeprate.sinks.kafka.positions import KafkaPositions
 from keeprate.sinks.kafka.reader import Reader

@@ -11,7 +11,7 @@ from keeprate.deploy.page.definitions import METRICS, VARIANTS, ShownRate
 from keeprate.deploy.page.reads import ENDINGS, REQUESTS, Reads
 from keeprate.deploy.page.selection import Selection, Span
 from keeprate.sinks.reading.counting import Counts
-from keeprate.sinks.reading.queries import Rate, RetentionRate, CohortSegment
+from keeprate.sinks.reading.queries import CohortSegment, Rate, RetentionRate
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import to_ms
 

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from keeprate.deploy.report.gathering import Report
 from keeprate.deploy.report.names import horizon_name
 from keeprate.deploy.terminal import printable
-from keeprate.sinks.reading.queries import Rate, RetentionRate, CohortSegment
+from keeprate.sinks.reading.queries import CohortSegment, Rate, RetentionRate
 
 CURVE_METRIC: Final = "fuzzy_persistence_observed"
 NOT_KNOWN: Final = "(not known)"

@@ -28,9 +28,9 @@ from starlette.types import Receive, Scope, Send
 from keeprate.deploy.store.codec import Coder, decoder, encoder
 from keeprate.deploy.store.engine import Engine, EngineError, Session, Summary
 from keeprate.deploy.store.request import (
+    DoorError,
     Insert,
     Options,
-    DoorError,
     Tokens,
     content_type,
     form_fields,

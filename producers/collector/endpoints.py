@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from keeprate.producers.collector import answers, batches, metrics
-from keeprate.producers.collector.batches import Origin, AcceptedEvent
+from keeprate.producers.collector.batches import AcceptedEvent, Origin
 from keeprate.producers.collector.errors import TOO_LARGE, Refusal, RequestError, item_refusal
 from keeprate.producers.collector.gate.access import Access, Caller, check_scope
 from keeprate.producers.collector.gate.bodies import Body

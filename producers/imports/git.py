@@ -23,7 +23,7 @@ from typing import IO, Any, cast
 
 from keeprate.producers.imports.authors import author_of
 from keeprate.producers.imports.patches import FileChange, read_comparisons
-from keeprate.producers.imports.survival import HORIZONS_S, StandingCheck, Commit, Fact, LandedSuggestion, HistoryWalk
+from keeprate.producers.imports.survival import HORIZONS_S, Commit, Fact, HistoryWalk, LandedSuggestion, StandingCheck
 from keeprate.schemas.events import SCHEMA_VERSION, Event
 from keeprate.schemas.ids import foreign_id
 

@@ -136,7 +136,9 @@ class HistoryWalk:
             if not self._children[parent]:
                 self._trees.pop(parent, None)
 
-    def _advance(self, commit: Commit, before: Tree, tree: Tree, comparisons: Sequence[list[FileChange]]) -> Iterator[Fact]:
+    def _advance(
+        self, commit: Commit, before: Tree, tree: Tree, comparisons: Sequence[list[FileChange]]
+    ) -> Iterator[Fact]:
         # Clocks differ between committers; on the branch time does not run backwards.
         self._now_ms = max(self._now_ms, commit.at_ms)
         yield from self._checks(self._now_ms)

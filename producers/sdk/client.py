@@ -197,7 +197,7 @@ class Keeprate:
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
         """Take no more events, and deliver those taken for at most `timeout_s`; the rest stays in the spool."""
-        lifetime.forget(self)
+        lifetime.detach(self)
         self._tracker.close()
         limit_s = self._seconds(timeout_s, CLOSE_S)
         self._delivery.close(CLOSE_S if limit_s is None else limit_s)

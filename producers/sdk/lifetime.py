@@ -31,7 +31,7 @@ def remember(client: Closable) -> None:
     _open[id(client)] = client
 
 
-def forget(client: Closable) -> None:
+def detach(client: Closable) -> None:
     """The client is closed."""
     _open.pop(id(client), None)
 

@@ -139,7 +139,7 @@ class Delivery:
     def abandon(self) -> None:
         """In a forked child: let the parent's thread, producer and files be. This one is of no use after."""
         self._exchange.abandon()
-        self._supply.forget()
+        self._supply.detach()
 
     def _take(self, topic: int, key: bytes, body: bytes, wait_s: float | None) -> DropReason | None:
         if self._thread is None and self._closes_at is None:

@@ -89,7 +89,9 @@ class Segment:
             self._read_at = end = offset + _HEADER.size + size
             self.handed_over += 1
             if state == _WAITING:
-                return OutgoingRecord(offset, topic, self._buffer[middle - KEY_BYTES : middle], self._buffer[middle:end])
+                return OutgoingRecord(
+                    offset, topic, self._buffer[middle - KEY_BYTES : middle], self._buffer[middle:end]
+                )
         return None
 
     def rewind(self) -> None:

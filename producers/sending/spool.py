@@ -161,7 +161,7 @@ class Spool:
         self._locks.clear()
         return kept
 
-    def forget(self) -> None:
+    def detach(self) -> None:
         """In a forked child: let the parent's directory alone. Closing a copy of the lock does not release it."""
         for descriptor in self._locks.values():
             os.close(descriptor)

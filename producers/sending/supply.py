@@ -99,7 +99,7 @@ class Supply:
         self._spool.ledger.count = 0
         return self._spool.close(kept), lost
 
-    def forget(self) -> None:
+    def detach(self) -> None:
         """In a forked child: leave the parent's files alone."""
         if self._spool:
-            self._spool.forget()
+            self._spool.detach()

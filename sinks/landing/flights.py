@@ -73,15 +73,15 @@ class Flights:
         else:
             time.sleep(timeout_s)
 
-    def forget(self, at: TopicPartition) -> None:
+    def release(self, at: TopicPartition) -> None:
         """Give up a partition's flush: nothing is committed for it, and nothing is inserted that was not begun."""
         if at in self._running:
             self._running.pop(at)[1].cancel()
 
     def close(self) -> None:
-        """Forget all, and let the threads end."""
+        """Release all, and let the threads end."""
         for at in list(self._running):
-            self.forget(at)
+            self.release(at)
         self._threads.shutdown(wait=False)
 
     def _commit(

@@ -46,8 +46,8 @@ from keeprate.sinks.landing.landed import Asks, is_in_ledger, is_under_way, land
 from keeprate.sinks.landing.rows import (
     FEEDBACK_TABLE,
     GENERATIONS_TABLE,
-    SortedBatch,
     Rows,
+    SortedBatch,
     Table,
     letter_of,
     set_aside,

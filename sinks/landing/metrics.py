@@ -2,30 +2,18 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from keeprate.schemas.refusal_alarm import Alarm
+from keeprate.schemas.telemetry.metric import Metric
 from keeprate.schemas.topics import ALL
 from keeprate.sinks.kafka.client import Consumer
 from keeprate.sinks.kafka.errors import BrokerError
 from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.landing.flush import Flush, Store
 from keeprate.sinks.store.clickhouse import Row, Settings
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric of the sink. remedy: what an operator does about it."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    labels: tuple[str, ...]
-    meaning: str
-    remedy: str
-
 
 EVENTS: Final = Metric(
     "keeprate_member_records_total",

@@ -216,7 +216,9 @@ def _add(rows: Rows, record: Record, row: bytes) -> None:
     rows.encoded.append(row)
 
 
-def _read_outcome(forgotten: Forgotten, traces: set[PersonTrace], generations: set[tuple[str, str]], value: bytes) -> bytes:
+def _read_outcome(
+    forgotten: Forgotten, traces: set[PersonTrace], generations: set[tuple[str, str]], value: bytes
+) -> bytes:
     try:
         key, outcome = read_row(value)
     except ValueError as error:

@@ -363,7 +363,7 @@ class Sink:
         self._buffers.pop(at, None)
         self._waiting.pop(at, None)
         self._resting.pop(at, None)
-        self._flights.forget(at)
+        self._flights.release(at)
         self._observer.dropped(at, reason)
 
 

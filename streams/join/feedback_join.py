@@ -125,7 +125,9 @@ def set_aside(record: SourceRecord, error: Exception) -> RefusedRecord:
     return RefusedRecord(record, quarantine(error, "join", *where, tuple(record.headers), app_of(record.value)))
 
 
-def refuse_overflow(records: Iterable[SourceRecord], refusals: Iterable[RefusedRecord], keys: Set[str]) -> list[RefusedRecord]:
+def refuse_overflow(
+    records: Iterable[SourceRecord], refusals: Iterable[RefusedRecord], keys: Set[str]
+) -> list[RefusedRecord]:
     """The refusals of the records that speak of suggestions whose outcomes would become too large.
 
     refusals: those of the same records that were refused before.

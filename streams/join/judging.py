@@ -15,7 +15,7 @@ from keeprate.schemas.decode import ContractError
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import Outcome, encode_outcome, merge
 from keeprate.schemas.structs.reading import read
-from keeprate.streams.join.feedback_join import SourceRecord, Sifted, Step, join, refuse, set_aside, sift
+from keeprate.streams.join.feedback_join import Sifted, SourceRecord, Step, join, refuse, set_aside, sift
 
 logger = logging.getLogger(__name__)
 

@@ -78,7 +78,9 @@ class JoinObserver(Protocol):
 class Writer(Protocol):
     """What `delivery.WorkerDelivery` offers."""
 
-    def write(self, partition: int, outcomes: Changes, refusals: Iterable[RefusedRecord]) -> "asyncio.Future[Offsets]": ...
+    def write(
+        self, partition: int, outcomes: Changes, refusals: Iterable[RefusedRecord]
+    ) -> "asyncio.Future[Offsets]": ...
 
 
 class Pipeline:
@@ -144,7 +146,7 @@ class Pipeline:
         await self._until_waiting(0)
         self._stopped.set()
 
-    def forget(self) -> None:
+    def release(self) -> None:
         """Partitions may have changed hands: leave what was taken, and take nothing before they are recovered."""
         self._rebalances += 1
         self._recovering = True

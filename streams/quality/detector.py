@@ -102,11 +102,6 @@ def changed_at(evidence: Evidence) -> int:
     return evidence.since[max(range(len(ODDS_RATIOS)), key=lambda k: evidence.log_r[k])]
 
 
-def forget(state: State) -> State:
-    """The state without its evidence, after an alarm was dealt with: what was scored stays scored."""
-    return State(state.last_batch)
-
-
 def _update(evidence: Evidence, side: Side, batch: int, strata: Sequence[Stratum], policy: Policy) -> Evidence:
     gains = log_likelihood_ratios(side, strata)
     log_r, cusum, since = [], [], []

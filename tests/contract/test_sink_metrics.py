@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.sinks.landing.metrics import METRICS, Metric
+from keeprate.schemas.telemetry.metric import Metric
+from keeprate.sinks.landing.metrics import METRICS
 
 DOCS = Path(__file__).parents[2] / "docs" / "delivery.md"
 

@@ -26,7 +26,7 @@ from keeprate.deploy.local.stack import keeprate
 from keeprate.deploy.monitor.catalogue import METRICS
 from keeprate.deploy.monitor.configure import write_configuration
 from keeprate.deploy.monitor.exporter import KafkaSource
-from keeprate.deploy.offsets import Offsets, OffsetsError, GroupProgress
+from keeprate.deploy.offsets import GroupProgress, Offsets, OffsetsError
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.topics import JOIN_GROUP, SINK_GROUP
 from keeprate.sinks.store.clickhouse import connect

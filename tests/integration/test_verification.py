@@ -20,7 +20,7 @@ from keeprate.sinks.checks.accounting import check_accounting
 from keeprate.sinks.checks.agreement import judge, suspects
 from keeprate.sinks.checks.backwards import check_history, check_offsets, committed_of, offset_findings
 from keeprate.sinks.checks.settling import settled_partitions
-from keeprate.sinks.checks.verification import STAGES, Kafka, CheckScope, verify
+from keeprate.sinks.checks.verification import STAGES, CheckScope, Kafka, verify
 from keeprate.sinks.kafka.positions import Offsets
 from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.landing.flush import INSERT_SETTINGS
@@ -243,7 +243,10 @@ def test_times_that_no_clock_shows_end_no_pass(client: Client, values: list[byte
     alone = fold([cast(Event, json.loads(text) | {"generation_id": "fffffffe-ffff-7fff-bfff-000000000000"})])
     land(client, [encode_outcome(*item) for item in alone.items()], OUTCOMES.name)
     told: list[str] = []
-    for scope, orphans in ((CheckScope(settled_s=0), 1), (CheckScope(settled_s=0, since=datetime(2020, 1, 1, tzinfo=UTC)), 0)):
+    for scope, orphans in (
+        (CheckScope(settled_s=0), 1),
+        (CheckScope(settled_s=0, since=datetime(2020, 1, 1, tzinfo=UTC)), 0),
+    ):
         report = verify(client, None, scope, on_stage=lambda stage, done, total: told.append(stage))
         assert {finding.check for finding in report.findings} <= {"I4", "I7"}
         assert sum(line.orphans for line in report.agreements) == orphans

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_core import PydanticSerializationError, to_json
 
-from keeprate.producers.collector.batches import Origin, AcceptedEvent, accept, read_items
+from keeprate.producers.collector.batches import AcceptedEvent, Origin, accept, read_items
 from keeprate.producers.collector.errors import RequestError
 from keeprate.producers.collector.otel.identity import Aliases
 from keeprate.schemas.decode import NIL_ID, ContractError, decode, encode, validate, validate_all

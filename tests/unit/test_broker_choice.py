@@ -20,7 +20,9 @@ _WHY_NOT = "Apache Kafka needs Java."
         ("[::1]:9092", None, Address("[::1]:9092")),
     ],
 )
-def test_a_word_means_one_broker(choice: str, kafka_missing: str | None, meaning: LocalKafka | Memory | Address) -> None:
+def test_a_word_means_one_broker(
+    choice: str, kafka_missing: str | None, meaning: LocalKafka | Memory | Address
+) -> None:
     """Only `auto` falls back, and it says why."""
     assert resolve(choice, kafka_missing) == meaning
 

@@ -9,13 +9,11 @@ from hypothesis import strategies as st
 from keeprate.streams.quality.baseline import DAY_S, HOUR_S, Baseline, Window, fit, inherit
 from keeprate.streams.quality.detector import (
     CAP,
-    Evidence,
     Policy,
     State,
     Stratum,
     changed_at,
     evidence_ratio,
-    forget,
     score,
 )
 from keeprate.streams.quality.strata import REST
@@ -107,7 +105,6 @@ def test_a_change_is_dated() -> None:
         state = score(state, batch, [Stratum(20, 6 if batch <= 200 else 3, P0)], POLICY)
     assert evidence_ratio(state.fell, POLICY) >= 1
     assert changed_at(state.fell) == 201
-    assert forget(state) == State(250, Evidence(), Evidence())
 
 
 def reference(days: int, rate_at: dict[int, tuple[int, int]] | None = None) -> list[Window]:

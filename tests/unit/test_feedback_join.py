@@ -154,7 +154,7 @@ def test_what_was_on_its_way_does_not_land_on_what_was_recovered() -> None:
         late, state = Late(), MemoryState()
         pipeline = late.pipeline(state)
         await pipeline.take(batch([vote(1)]))
-        pipeline.forget()
+        pipeline.release()
         recovered = {key: stamp(b"what the other worker wrote", NOW_MS) for key in late.written}
         state.write(recovered, 7)
         opening = asyncio.ensure_future(pipeline.recovered())
@@ -177,7 +177,7 @@ def test_nothing_is_joined_with_a_state_that_is_recovered_in_part() -> None:
         await asyncio.sleep(0.01)
         assert not third.done()
         before = dict(late.written)
-        pipeline.forget()
+        pipeline.release()
         await late.arrive()
         await third
         await pipeline.take(batch([vote(4)], start=3))
@@ -199,10 +199,10 @@ def test_a_recovery_that_was_overtaken_opens_nothing() -> None:
         late, state = Late(), MemoryState()
         pipeline = late.pipeline(state)
         await pipeline.take(batch([vote(1)]))
-        pipeline.forget()
+        pipeline.release()
         opening = asyncio.ensure_future(pipeline.recovered())
         await asyncio.sleep(0.01)
-        pipeline.forget()
+        pipeline.release()
         await late.arrive()
         await opening
         late.written.clear()

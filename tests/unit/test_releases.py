@@ -151,7 +151,9 @@ def test_a_ramp_is_no_difference() -> None:
 
 def test_users_who_stay_with_a_version_cost_evidence_and_those_who_have_both_do_not() -> None:
     """Ten people who always accept and ten who never do, assigned; and the same ones, alternating."""
-    assigned = [UserTrials(40, 40 * (n % 2), 0, 0) for n in range(10)] + [UserTrials(0, 0, 40, 40 * (n % 2)) for n in range(10)]
+    assigned = [UserTrials(40, 40 * (n % 2), 0, 0) for n in range(10)] + [
+        UserTrials(0, 0, 40, 40 * (n % 2)) for n in range(10)
+    ]
     alternating = [UserTrials(20, 20 * (n % 2), 20, 20 * (n % 2)) for n in range(20)]
     strangers = [UserTrials(1, n % 2, 0, 0) for n in range(400)] + [UserTrials(0, 0, 1, n % 2) for n in range(400)]
     assert design_effect(assigned) == pytest.approx(40)

@@ -5,9 +5,9 @@ import base64
 import pytest
 
 from keeprate.deploy.store.request import (
+    DoorError,
     Insert,
     Options,
-    DoorError,
     Tokens,
     content_type,
     form_fields,

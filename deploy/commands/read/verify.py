@@ -19,7 +19,7 @@ from keeprate.schemas.topics import JOIN_GROUP
 
 if TYPE_CHECKING:
     from keeprate.sinks.checks.agreement import Agreement
-    from keeprate.sinks.checks.verification import OnStage, VerifyReport, CheckScope
+    from keeprate.sinks.checks.verification import CheckScope, OnStage, VerifyReport
 
 _WIDTH: Final = 80
 _SHOWN: Final = 5

@@ -19,7 +19,9 @@ class StatePlace(StrEnum):
 
 
 def worker(
-    state: Annotated[StatePlace, typer.Option(help="memory is recovered from the changelog at each start")] = StatePlace.ROCKSDB,
+    state: Annotated[
+        StatePlace, typer.Option(help="memory is recovered from the changelog at each start")
+    ] = StatePlace.ROCKSDB,
     data_dir: Annotated[
         Path | None, typer.Option(help="of the state; each worker needs its own [default: KEEPRATE_DATA_DIR/worker]")
     ] = None,

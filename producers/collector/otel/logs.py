@@ -91,7 +91,9 @@ def _add_details(mapped: Mapped, index: int, record: LogRecord, source: RequestS
         mapped.add(index, event)
 
 
-def _add_conversation(mapped: Mapped, indexes: Sequence[int], records: Sequence[LogRecord], source: RequestSource) -> None:
+def _add_conversation(
+    mapped: Mapped, indexes: Sequence[int], records: Sequence[LogRecord], source: RequestSource
+) -> None:
     """What the log records of one span captured of its messages, as a generation that says no more than that."""
     record = records[indexes[0]]
     inputs, outputs = event_messages((records[index].event_name, _content(records[index])) for index in indexes)

@@ -13,7 +13,7 @@ import keeprate.producers.collector.server
 import keeprate.sinks.landing.run
 import keeprate.streams.worker
 from keeprate.deploy import cli
-from keeprate.sinks.checks.verification import Kafka, CheckScope, verify
+from keeprate.sinks.checks.verification import CheckScope, Kafka, verify
 from keeprate.sinks.kafka.positions import KafkaPositions
 from keeprate.sinks.kafka.reader import Reader
 from keeprate.sinks.store.clickhouse import connect

@@ -12,7 +12,9 @@ STARTED_MS = 1_764_000_000_000
 
 
 def source(**known: Any) -> RequestSource:
-    return RequestSource(**{"app": "demo", "received_ms": STARTED_MS + 5000, "aliases": Aliases(), "salt": b"pepper", **known})
+    return RequestSource(
+        **{"app": "demo", "received_ms": STARTED_MS + 5000, "aliases": Aliases(), "salt": b"pepper", **known}
+    )
 
 
 def span(attributes: dict[str, Any], span_id: str = SPAN, parent: str = "", **fields: Any) -> Span:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keeprate.producers.collector.batches import Origin, AcceptedEvent, accept, read_items
+from keeprate.producers.collector.batches import AcceptedEvent, Origin, accept, read_items
 from keeprate.producers.collector.errors import Refusal, RequestError
 from keeprate.producers.collector.gate.weight import MAX_ITEMS
 from keeprate.producers.collector.otel.identity import Aliases, span_generation_id

@@ -115,7 +115,9 @@ def test_the_rhythm_averages_to_one() -> None:
     assert min(week) < 0.3 < 1.5 < max(week)
 
 
-def test_the_new_completion_prompt_is_accepted_more_and_kept_less(month: list[Departure], versions: dict[str, str]) -> None:
+def test_the_new_completion_prompt_is_accepted_more_and_kept_less(
+    month: list[Departure], versions: dict[str, str]
+) -> None:
     """The story of the editor."""
     old, new = _events(month, versions, "v3"), _events(month, versions, "v4")
     assert _acceptance(new) > _acceptance(old) + 0.05

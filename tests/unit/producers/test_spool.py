@@ -32,7 +32,7 @@ def abandoned(home: Path, name: str, values: list[bytes]) -> Path:
     spool = Spool(home, name, SIZE)
     segment = spool.make()
     fill(segment, values)
-    spool.forget()
+    spool.detach()
     assert segment.path is not None
     return segment.path
 
@@ -124,10 +124,10 @@ def test_what_was_in_memory_only_is_known_to_the_adopter_once(tmp_path: Path) ->
     fill(spool.make(), [b"kept"])
     spool.ledger.count = 7
     (spool.directory / CHECKS).write_text("checks")
-    spool.forget()
+    spool.detach()
     first = Spool(tmp_path, "first", SIZE)
     assert [(orphan.lost, orphan.checks) for orphan in first.adopt()] == [(7, "checks")]
-    first.forget()
+    first.detach()
     assert [(orphan.lost, orphan.checks) for orphan in Spool(tmp_path, "second", SIZE).adopt()] == [(0, ""), (0, "")]
 
 

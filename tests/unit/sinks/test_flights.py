@@ -127,7 +127,7 @@ def test_nothing_is_committed_for_a_flush_that_was_forgotten() -> None:
         flights.begin(flushes)
         assert doubles.arrived.acquire(timeout=60)
         inserting = flights._running[ONE][1]
-        flights.forget(ONE)
+        flights.release(ONE)
         doubles.gate.set()
         inserting.result(60)
         assert not flights
@@ -144,7 +144,7 @@ def test_a_flush_that_is_forgotten_before_a_thread_has_it_writes_nothing() -> No
     with _flights(to) as flights:
         flights.begin(flushes)
         queued = flights._running[places[-1]][1]
-        flights.forget(places[-1])
+        flights.release(places[-1])
         assert queued.cancelled()
         doubles.gate.set()
         assert set(_all(flights)) == set(places[:-1])
