@@ -1,5 +1,6 @@
 """What the commands that emit share: a client that is known to reach its brokers, a bar, and an end that is checked."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,6 +41,27 @@ def emitting(app: str, brokers: str) -> Iterator[Keeprate]:
         raise EmitError(
             f"{brokers} took nothing for {error.waited_s:.0f} s; run this again: nothing doubles"
         ) from error
+    except ProducerError as error:
+        raise EmitError(str(error)) from error
+
+
+@contextmanager
+def reaching(app: str, brokers: str = "") -> Iterator[Keeprate]:
+    """The same by the way that this process has: a collector where KEEPRATE_URL names one, and no brokers are given.
+
+    Raises EmitError.
+    """
+    url = "" if brokers else os.environ.get("KEEPRATE_URL", "")
+    if not url:
+        with emitting(app, from_environment(brokers).brokers) as client:
+            yield client
+        return
+    try:
+        with Keeprate(app) as client:
+            yield client
+            settle(client, url)
+    except FullError as error:
+        raise EmitError(f"{url} took nothing for {error.waited_s:.0f} s; run this again: nothing doubles") from error
     except ProducerError as error:
         raise EmitError(str(error)) from error
 

@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from keeprate.deploy.commands.cases.export import export as export_cases
+from keeprate.deploy.commands.cases.gate import gate as gate_cases
+from keeprate.deploy.commands.cases.run import run as run_cases
 from keeprate.deploy.commands.importing.exports import import_langfuse, import_otel
 from keeprate.deploy.commands.importing.imports import imports
 from keeprate.deploy.commands.read.dead_letters import dead_letters
@@ -80,7 +83,13 @@ def _process(command: Callable[..., None]) -> None:
     app.command(name, context_settings={"auto_envvar_prefix": f"KEEPRATE_{name.upper()}"})(command)
 
 
+cases = typer.Typer(help="Suggestions as regression tests: export, run, gate.", no_args_is_help=True)
+cases.command("export")(export_cases)
+cases.command("run")(run_cases)
+cases.command("gate")(gate_cases)
+
 app.add_typer(alerts, name="alerts")
+app.add_typer(cases, name="cases")
 _process(collector)
 app.add_typer(dead_letters, name="dead-letters")
 app.command()(compare)

@@ -23,9 +23,9 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keeprate.deploy.page import answers, documents, happenings
-from keeprate.deploy.page.exploring import addresses, listed, sheet
+from keeprate.deploy.page.exploring import addresses, listed, sheet, suites
 from keeprate.deploy.page.files import Files, charts, charts_name
-from keeprate.deploy.page.parts import health, more, verdicts, versions, why
+from keeprate.deploy.page.parts import cases, health, more, verdicts, versions, why
 from keeprate.deploy.page.parts.arrival import arrival
 from keeprate.deploy.page.parts.released import releases
 from keeprate.deploy.page.reads import Reads
@@ -35,7 +35,7 @@ from keeprate.deploy.page.runbook import runbook
 from keeprate.deploy.page.selection import Selection, SelectionError, collected, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.page.turns import RETRY_AFTER_S, BusyError, Turns
-from keeprate.sinks.reading.lists.listing import Page, Place
+from keeprate.sinks.reading.lists.listing import Page, Place, Suggestion
 from keeprate.sinks.store.clickhouse import StoreError, StoreUnavailableError
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -80,6 +80,7 @@ PARTS: Final[Mapping[str, Question]] = {
     "accounts": health.accounts,
     "drift": health.drift,
     "arrival": arrival,
+    "cases": cases.cases,
 }
 """What can be asked of a selection, each by itself."""
 
@@ -91,6 +92,7 @@ SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
     "explore": ("status", "suggestions"),
     "versions_screen": ("status", "versions"),
     "health": ("accounts", "drift"),
+    "stories": ("status", "cases"),
 }
 """What a page asks for at once: parts as of one time, which share the rows that they need."""
 
@@ -106,6 +108,7 @@ OWN: Final[Mapping[str, Sequence[str]]] = {
     "explanation": why.OWN,
     "suggestions": listed.OWN,
     "explore": listed.OWN,
+    "cases.jsonl": suites.OWN,
     "versions": versions.OWN,
     "versions_screen": versions.OWN,
 }
@@ -138,6 +141,8 @@ def page(source: Source, hosts: Sequence[str] = LOOPBACK, now: Callable[[], date
         Route("/healthz", _healthy),
         Route("/api/meta", api.meta),
         Route("/api/generations/{app}/{generation_id}", api.generation),
+        Route("/api/generations/{app}/{generation_id}/cases.jsonl", api.case),
+        Route("/api/cases.jsonl", api.suite),
         Route("/api/suggestions.csv", api.sheet),
         *(Route(f"/api/{name}", partial(api.answer, name=name)) for name in QUESTIONS),
         Route(f"/{charts_name()}", charts),
@@ -218,6 +223,27 @@ class _Api:
             raise HTTPException(404, "the store holds no event of this generation")
         _content.info("content of %s %s was read by %s", app, generation_id, addresses.reader(request))
         return _json(found)
+
+    async def suite(self, request: Request) -> Response:
+        """A list as a suite of test cases. It reads the content of each suggestion, and each is logged."""
+        selection = await self._selection(request, "cases.jsonl")
+        form = suites.form_of(selection)
+        return await self._cases(request, form, lambda reads: listed.rows_of(reads, suites.bounded(selection)).rows)
+
+    async def case(self, request: Request) -> Response:
+        """One suggestion as a suite."""
+        app, generation_id = request.path_params["app"], request.path_params["generation_id"].lower()
+        if not addresses.is_one(app, generation_id):
+            raise HTTPException(404, "no such generation: an address is /api/generations/APP/UUID/cases.jsonl")
+        form = suites.form_named(request.query_params.get("format", ""))
+        return await self._cases(request, form, lambda reads: suites.rows_of_one(reads, app, generation_id))
+
+    async def _cases(self, request: Request, form: str, rows: Callable[[Reads], Sequence[Suggestion]]) -> Response:
+        base, seen = str(request.base_url), list[tuple[str, str]]()
+        found = await self._ask(self._counting, object(), lambda reads: suites.gathered(reads, rows(reads), base, seen))
+        for app, generation_id in seen:
+            _content.info("content of %s %s was read by %s", app, generation_id, addresses.reader(request))
+        return suites.answer(found, form)
 
     async def _ask(self, lane: Turns, key: Hashable, question: Callable[[Reads], Answer]) -> Answer:
         return await lane.ask(key, lambda: question(self._reads()))

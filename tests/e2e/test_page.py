@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from keeprate.deploy.page import files, happenings
 from keeprate.deploy.page.answers import Json, name_of
 from keeprate.deploy.page.app import QUESTIONS, screen
+from keeprate.deploy.page.exploring import listed, suites
 from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import Selection, parse
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.events import Event
@@ -20,6 +23,7 @@ from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import migrate
+from tests import desk
 from tests.devtools import Browser
 from tests.pages import NOW, NOW_MS, history, land, serving
 
@@ -451,6 +455,38 @@ def test_from_a_list_to_what_users_changed(browser: Browser, address: str) -> No
     browser.wait_for("document.querySelectorAll('#listed tbody tr').length === 50")
     browser.evaluate("document.getElementById('listed-more').click()")
     browser.wait_for("document.querySelectorAll('#listed tbody tr').length > 50")
+
+
+def test_from_red_to_green_and_to_a_test_case(browser: Browser, store: StoreProcess) -> None:
+    """The story of a suite leads to the suggestion that it began with, which is made a test case by a press."""
+    url = f"{store.url}/page_cases"
+    land(url, [*desk.happened(), *desk.hidden()])
+    with connect(url) as client:
+        reads = Reads(client, NOW, Recent(time.monotonic))
+        selection = parse({"app": desk.APP, "period": "24h"})
+        rows = listed.rows_of(reads, suites.bounded(selection)).rows
+        cases = suites.gathered(reads, rows, "http://page", []).cases
+    (flagged,) = [case for case in cases if case.expected_from == "correction"]
+    land(url, [*desk.ran(cases, "v4", 3, flagged.identity), *desk.ran(cases, "v5", 1)])
+    with visited(browser, url) as address:
+        browser.open(f"{address}cases?period=24h&app={desk.APP}&horizon=300")
+        browser.wait_for("!!document.querySelector('.story')")
+        told = browser.text(".story")
+        assert all(each in told for each in ("green", "wrong", "v4, ", "1 case failed", "v5, ", "80% differs", "+83.3"))
+        assert browser.evaluate("document.querySelectorAll('.runs tbody tr').length") == 2
+        browser.resize(390, 1400, mobile=True)
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+        browser.evaluate("document.querySelector('.story li a').click()")
+        browser.wait_for("!!document.querySelector('.test-case button')")
+        assert browser.text(".drawer header code") == flagged.generation_id
+        browser.evaluate("document.querySelector('.test-case button').click()")
+        browser.wait_for("document.querySelector('.test-case').textContent.includes('1 case downloaded')")
+        browser.open(f"{address}suggestions?period=24h&signal=flagged")
+        browser.wait_for("document.querySelectorAll('#listed tbody tr').length === 2")
+        browser.evaluate("document.getElementById('suggestions-cases').click()")
+        said = "document.getElementById('suggestions-said').textContent"
+        browser.wait_for(f"{said}.includes('1 suggestion is left out')")
+        assert "content='full'" in browser.evaluate(said)
 
 
 def test_an_empty_store_says_what_to_do_and_fills_by_itself(browser: Browser, store: StoreProcess) -> None:

@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -11,6 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 from keeprate.deploy.local import stack
 from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.schemas.decode import ContractError, decode
+from keeprate.schemas.events import Evaluation
 from keeprate.schemas.topics import SOURCES
 from tests.repositories import Repository
 
@@ -100,6 +103,26 @@ def test_the_demo_tells_its_history_once(own_broker: KafkaBroker, tmp_path: Path
     later = records(own_broker)
     assert len(later) - len(landed) < len(landed) / 10
     assert ids <= {decode(value)["event_id"] for value in later if _is_event(value)}
+
+
+def test_results_of_cases_land_once(own_broker: KafkaBroker, tmp_path: Path) -> None:
+    """As evaluations of the suggestion, and sending them again adds no identity."""
+    source = {"generation_id": "0197c0de-0000-7000-8000-000000000001", "choice_index": 1}
+    case = {"case": "c1", "app": "desk", "source": source, "checks": [{"check": "contains", "text": "14"}]}
+    suite = tmp_path / "s.jsonl"
+    suite.write_text(json.dumps(case))
+    command = f"{sys.executable} -c print(30)"
+    done = keeprate(own_broker, tmp_path, "cases", "run", str(suite), "--command", command, "--version", "v4", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["failed"], told["sent"]) == (1, 1)
+    (event,) = (cast(Evaluation, decode(value)) for value in records(own_broker))
+    assert (event["app"], event["generation_id"], event["choice_index"]) == ("desk", source["generation_id"], 1)
+    assert (event["type"], event["name"], event["label"], event["value"]) == ("evaluation", "case", "failed", 0)
+    assert event["attributes"] == {"case": "c1", "suite": "s", "run": told["run"], "version": "v4"}
+    again = keeprate(own_broker, tmp_path, "cases", "run", str(suite), "--send-only")
+    assert again.returncode == 0, again.stderr
+    assert [decode(value)["event_id"] for value in records(own_broker)] == [event["event_id"]] * 2
 
 
 def _is_event(value: bytes) -> bool:

@@ -87,6 +87,16 @@ def test_emitting_imports_nothing_beyond_the_base_install() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_generated_file_of_tests_imports_nothing_beyond_the_base_install() -> None:
+    """What `keeprate cases export --format pytest` writes runs where an app is installed, beside the app."""
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({(*EXTRAS, 'jsonschema', 'urllib3', 'platformdirs')!r})); "
+        "import keeprate.deploy.cases.checks, keeprate.deploy.cases.subjects, keeprate.deploy.cases.suite"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_base_install_has_few_dependencies() -> None:
     """Whatever is added to the base is installed in every app: extras exist for the rest."""
     names = {requirement.split(">")[0] for requirement in PROJECT["dependencies"]}

@@ -9,6 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from keeprate.deploy.commands.read.asking import opened, refuse
+from keeprate.deploy.commands.read.filters import (
+    Apps,
+    Fate,
+    Horizon,
+    Limit,
+    Only,
+    Signals,
+    Since,
+    Store,
+    Text,
+    Until,
+    Worst,
+)
 from keeprate.deploy.commands.read.report import read_scope
 from keeprate.deploy.terminal import printable
 
@@ -18,29 +31,24 @@ if TYPE_CHECKING:
     from keeprate.sinks.reading.lists.listing import Listing, Suggestion
     from keeprate.sinks.store.clickhouse import Client
 
-_AT_ONCE: Final = 1000
+AT_ONCE: Final = 1000
+"""Rows of a page of the list."""
 
 
 def suggestions(
-    app: Annotated[list[str] | None, typer.Option(help="Only this app. Repeatable.")] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(help="Only this value of a dimension, like prompt_version=v4. Repeatable.")
-    ] = None,
-    since: Annotated[str, typer.Option(help="From when: 90min, 24h, 7d, 4w ago, or a date like 2026-03-01.")] = "7d",
-    until: Annotated[str, typer.Option(help="Until when, not included; the same forms. Default: now.")] = "",
-    fate: Annotated[
-        str, typer.Option(help="accepted, rejected, ignored, undone, …; at --horizon: kept, changed, removed, …")
-    ] = "",
-    horizon: Annotated[int, typer.Option(help="Seconds after the accept, for fates that a check tells.", min=1)] = 300,
-    signal: Annotated[
-        list[str] | None, typer.Option(help="flagged, upvoted, downvoted, corrected, judged, disputed, … Repeatable.")
-    ] = None,
-    text: Annotated[str, typer.Option(help="An id or its beginning, or a part of a name or label.")] = "",
-    worst: Annotated[bool, typer.Option("--worst", help="The worst first, rather than the newest.")] = False,
-    limit: Annotated[int, typer.Option(help="How many at most; 0 for all.", min=0)] = 20,
+    app: Apps = None,
+    only: Only = None,
+    since: Since = "7d",
+    until: Until = "",
+    fate: Fate = "",
+    horizon: Horizon = 300,
+    signal: Signals = None,
+    text: Text = "",
+    worst: Worst = False,
+    limit: Limit = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print each as a line of JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print each as a line of CSV, safe for spreadsheets.")] = False,
-    store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
+    store: Store = "",
 ) -> None:
     """List the suggestions behind a number: which ones, what became of them, and what was said.
 
@@ -56,13 +64,14 @@ def suggestions(
         refuse("suggestions", "--json and --csv: choose one", 2)
     with opened("suggestions", store) as client:
         scope = read_scope(datetime.now(UTC), "", app or [], only or [], since, until)
-        size = min(limit or _AT_ONCE, _AT_ONCE)
+        size = min(limit or AT_ONCE, AT_ONCE)
         order = "worst" if worst else "newest"
         asked = Listing(scope, fate, horizon, signal or [], text, order, limit=size)  # type: ignore[arg-type]
-        _print(_rows(client, asked, limit or None), as_json, as_csv)
+        _print(rows_of(client, asked, limit or None), as_json, as_csv)
 
 
-def _rows(client: "Client", asked: "Listing", limit: int | None) -> "Iterator[Suggestion]":
+def rows_of(client: "Client", asked: "Listing", limit: int | None) -> "Iterator[Suggestion]":
+    """The rows of a list, page after page; all where there is no limit."""
     from keeprate.sinks.reading.lists.listing import page
 
     given = 0

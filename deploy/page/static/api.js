@@ -1,4 +1,4 @@
-// The page's only way to the server: GET, JSON, and one class of error that says whether waiting helps.
+// The page's only way to the server: GET, JSON or a file, and one class of error that says whether waiting helps.
 
 /** status 0: the server did not answer at all. code: of the API's closed set. */
 export class ApiError extends Error {
@@ -11,6 +11,17 @@ export class ApiError extends Error {
 
 /** The JSON at a path under /api/. parameters: [name, value]; empty ones are left out. Throws ApiError, or AbortError. */
 export async function get(path, parameters, signal) {
+  const response = await ask(path, parameters, signal);
+  return response.json().catch(() => ({}));
+}
+
+/** The text of a file at a path under /api/. Throws ApiError. */
+export async function getText(path, parameters) {
+  const response = await ask(path, parameters);
+  return response.text();
+}
+
+async function ask(path, parameters, signal) {
   const query = new URLSearchParams(parameters.filter(([, value]) => value !== ""));
   let response;
   try {
@@ -19,8 +30,8 @@ export async function get(path, parameters, signal) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "page_unreachable", "The page's own server does not answer. Is `keeprate page` still running?");
   }
+  if (response.ok) return response;
   const body = await response.json().catch(() => ({}));
-  if (response.ok) return body;
   const { code = "failed", message = `HTTP ${response.status}` } = body.error ?? {};
   throw new ApiError(response.status, code, message);
 }

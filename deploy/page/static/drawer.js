@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { byId, h } from "./dom.js";
 import { count, duration, iso, percent, time } from "./format.js";
+import { downloadCases } from "./suite.js";
 
 const MOST_SHOWN = 200_000;
 // What is not seen, or turns the reading direction of all that follows, is shown as what it is.
@@ -46,6 +47,7 @@ function content({ generation, events, more, changes, chain }) {
     generation ? facts(generation) : h("p", { class: "warning", text: "The generation itself has not arrived: this feedback is an orphan. It is counted, and joined if the generation comes." }),
     generation ? messages("Input", generation.input, generation.content_mode) : null,
     generation ? messages("Output", generation.output, generation.content_mode) : null,
+    generation ? testCase(generation) : null,
     ...changes.map(change),
     ...events.filter((event) => event.type === "edit" && event.corrected_text).map(correction),
     chain.length > 1 ? stages(chain, generation) : null,
@@ -77,6 +79,14 @@ function messages(title, all, mode) {
   const reason = mode === "hashed" ? "Captured as hashes only." : mode === "off" ? "Content capture is off for this app." : "Nothing was captured.";
   const shown = (all ?? []).map((message) => h("div", { class: "message" }, h("span", { class: "role", text: message.role }), h("pre", { dir: "auto", text: visible(textOf(message.content)) })));
   return h("section", {}, h("h3", { text: title }), ...(shown.length ? shown : [h("p", { class: "soft", text: reason })]));
+}
+
+/** Makes a regression test of it, or says why that cannot be. */
+function testCase({ app, generation_id: id }) {
+  const said = h("span", { class: "soft", role: "status" });
+  const say = (text) => (said.textContent = text);
+  const press = () => downloadCases(`generations/${app}/${id}/cases.jsonl`, [], say);
+  return h("p", { class: "test-case" }, h("button", { type: "button", class: "apply", onclick: press, text: "Make it a test case" }), said);
 }
 
 const textOf = (content) => (typeof content === "string" ? content : JSON.stringify(content, null, 2));

@@ -8,6 +8,7 @@ const OWN = {
   versions: { component: "prompt_version", split: "language", metric: "" },
   why: { metric: "", release: "" },
   suggestions: { fate: "", signal: "", text: "", order: "newest", open: "" },
+  cases: {},
   operations: {},
 };
 /** How numbers are drawn is nothing to ask the server. */

@@ -6,6 +6,7 @@ import { openDrawer } from "./drawer.js";
 import { count, horizon, iso, percent, plural, time } from "./format.js";
 import { run } from "./loop.js";
 import { parametersOf } from "./selection.js";
+import { downloadCases } from "./suite.js";
 import { drawVitals } from "./vitals.js";
 
 const FATES = {
@@ -50,6 +51,7 @@ function drawControls(answer, chosen, choose) {
   };
   const query = new URLSearchParams(parametersOf(chosen).filter(([, value]) => value !== ""));
   byId("suggestions-csv").setAttribute("href", `api/suggestions.csv?${query}`);
+  byId("suggestions-cases").onclick = () => downloadCases("cases.jsonl", parametersOf(chosen), (said) => setText(byId("suggestions-said"), said));
 }
 
 function pick(name, all, chosen, onChange) {

@@ -1,0 +1,83 @@
+"""Reads what a list of suggestions needs to become cases: of each, its chain and its corrections."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from keeprate.deploy.cases.making import LeftOut, distinct, make
+from keeprate.deploy.cases.suite import Case, Json
+from keeprate.deploy.page.exploring.listed import fate_of
+from keeprate.sinks.facts.chain import chain
+from keeprate.sinks.facts.corrections import corrections
+from keeprate.sinks.reading.lists.listing import Suggestion
+from keeprate.sinks.store.clickhouse import Client
+
+MOST_BYTES: Final = 64 << 20
+"""Of content in one suite: what is beyond is left out, and said."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """suggestions: how many were read. full: whether the content of more than these would have been too much."""
+
+    cases: Sequence[Case]
+    left_out: Sequence[LeftOut]
+    suggestions: int
+    full: bool = False
+
+    @property
+    def same(self) -> int:
+        """Suggestions that are in the case of another."""
+        return self.suggestions - len(self.cases) - len(self.left_out)
+
+    @property
+    def left_out_json(self) -> list[Json]:
+        return [each.as_json() for each in self.left_out]
+
+
+def gather(
+    client: Client,
+    rows: Iterable[Suggestion],
+    page_url: str,
+    on_read: Callable[[str, str], object] = lambda app, generation_id: None,
+) -> Gathered:
+    """The cases of suggestions. It reads content.
+
+    page_url: of the page, for links. on_read: told the app and the id of each generation whose content was read.
+    """
+    made: list[Case] = []
+    left: list[LeftOut] = []
+    count, size = 0, 0
+    for row in rows:
+        if size > MOST_BYTES:
+            return Gathered(distinct(made), left, count, full=True)
+        app, generation_id, _ = row.identity
+        stages = chain(client, app, generation_id)
+        edits = corrections(client, app, generation_id)
+        on_read(app, generation_id)
+        link = f"{page_url.rstrip('/')}/suggestions/{app}/{generation_id}"
+        found = make(row.values, fate_of(row.values), stages, edits, link)
+        count += 1
+        if isinstance(found, LeftOut):
+            left.append(found)
+        else:
+            made.append(found)
+            size += len(json.dumps(found.as_json()))
+    return Gathered(distinct(made), left, count)
+
+
+def told(found: Gathered) -> list[str]:
+    """What was left out and why, in words, with what would do; nothing where all is in."""
+    by_reason: dict[tuple[str, str], int] = {}
+    for each in found.left_out:
+        by_reason[each.reason, each.app] = by_reason.get((each.reason, each.app), 0) + 1
+    lines = []
+    for (reason, app), count in by_reason.items():
+        words = LeftOut(reason, app, "").as_json()
+        lines.append(f"{count} of {app}: {words['why']}.\n  Remedy: {words['remedy']}.")
+    if found.full:
+        lines.append(
+            f"the content of more than {found.suggestions} suggestions is too much for one suite: narrow the list."
+        )
+    return lines

@@ -1,0 +1,1 @@
+"""`keeprate cases`: suggestions that become tests, and what came of them."""

@@ -1,0 +1,69 @@
+"""A list of suggestions, or one, as a suite of test cases to download."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from keeprate.deploy.cases.formats import FORMS
+from keeprate.deploy.cases.gathering import Gathered, gather, told
+from keeprate.deploy.page.exploring import listed
+from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.selection import Selection, SelectionError
+from keeprate.sinks.reading.lists.listing import Listing, Suggestion, page
+from keeprate.sinks.reading.scope import Scope
+
+OWN: Final = (*listed.OWN, "format")
+MOST: Final = 200
+"""Suggestions in one download; keeprate cases export takes as many as one likes."""
+_EVER: Final = timedelta(days=7000)
+_HORIZON_S: Final = 300
+
+
+def form_of(selection: Selection) -> str:
+    """The form that is asked for. Raises SelectionError."""
+    return form_named(selection.own("format"))
+
+
+def form_named(name: str) -> str:
+    """The form of a name; a suite where there is none. Raises SelectionError."""
+    if name and name not in FORMS:
+        raise SelectionError(f"format: {name[:60]!r} is not offered; choose from {', '.join(FORMS)}")
+    return name or "jsonl"
+
+
+def bounded(selection: Selection) -> Selection:
+    """The selection with no more suggestions than one download has."""
+    given = selection.own("limit") or str(MOST)
+    limit = str(min(int(given), MOST)) if given.isascii() and given.isdigit() and len(given) < 5 else given
+    own = {name: value for name, value in selection.more if name != "format"}
+    return replace(selection, more=tuple((own | {"limit": limit}).items()))
+
+
+def rows_of_one(reads: Reads, app: str, generation_id: str) -> Sequence[Suggestion]:
+    """The suggestions of one generation, however old it is."""
+    scope = Scope(reads.now - _EVER, reads.now + timedelta(days=1), reads.now, only={"app": [app]})
+    return page(reads.client, Listing(scope, horizon_s=_HORIZON_S, text=generation_id)).rows
+
+
+def gathered(reads: Reads, rows: Sequence[Suggestion], base: str, seen: list[tuple[str, str]]) -> Gathered:
+    """Their cases. seen: gets the app and the id of each whose content is read."""
+    return gather(reads.client, rows, base, lambda app, generation_id: seen.append((app, generation_id)))
+
+
+def answer(found: Gathered, form: str) -> Response:
+    """The file; where there is no case, why not and what would do. Raises HTTPException."""
+    if not found.cases:
+        reasons = " ".join(told(found)) or "No suggestion is like that in this selection."
+        raise HTTPException(404, f"There is no test case in it. {reasons}")
+    how = FORMS[form]
+    name = "test_cases" if form == "pytest" else "cases" if form == "jsonl" else f"cases-{form}"
+    headers = {
+        "cache-control": "no-store",
+        "content-disposition": f'attachment; filename="{name}.{how.ending}"',
+        "x-keeprate-left-out": str(len(found.left_out)),
+    }
+    return Response("".join(how.write(found.cases, found.left_out_json)), headers=headers, media_type=how.media_type)

@@ -1,0 +1,165 @@
+"""Suggestions to test cases and back, over a real store: exported, run red and green, told on the page."""
+
+import json
+import logging
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from keeprate.deploy.cases.making import REASONS
+from keeprate.deploy.cases.suite import Suite, read_lines
+from keeprate.deploy.commands.tree import app as commands
+from keeprate.deploy.page.app import page
+from keeprate.deploy.page.source import Source
+from keeprate.deploy.store import StoreProcess
+from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import connect
+from tests.desk import APP, happened, hidden, ran
+from tests.pages import NOW, land
+
+SPAN = ("--since", "2026-01-01", "--until", "2027-01-01")
+
+
+@pytest.fixture(scope="module")
+def url(store: StoreProcess) -> str:
+    """A database with the desk, and with an app that hides its content."""
+    url = f"{store.url}/cases"
+    land(url, [*happened(), *hidden()])
+    return url
+
+
+@pytest.fixture(scope="module")
+def api(url: str) -> Iterator[TestClient]:
+    """The page over it, at a fixed time."""
+    with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW)) as client:
+        yield client
+
+
+def export(url: str, out: Path, *arguments: str, code: int = 0) -> tuple[Suite | None, str]:
+    """The suite that the command writes, and what it says."""
+    asked = ["cases", "export", *arguments, "--store", url, "-o", str(out)]
+    done = CliRunner().invoke(commands, asked)
+    assert done.exit_code == code, done.output
+    return (read_lines(out.read_text("utf-8").splitlines()) if out.exists() else None), done.output
+
+
+def test_a_flagged_suggestion_becomes_a_case(url: str, tmp_path: Path) -> None:
+    """With its chain, its correction, and where it came from; nothing of a user."""
+    suite, said = export(url, tmp_path / "s.jsonl", "--app", APP, "--signal", "flagged", *SPAN)
+    assert suite is not None
+    (case,) = suite.cases
+    assert (case.expected, case.expected_from) == ("Only within 14 days.", "correction")
+    assert [stage["step"] for stage in case.stages] == ["plan", "answer"]
+    assert case.stages[0]["output"][0]["content"] == "look it up"
+    assert case.input[1]["content"] == "Refund after a month?"
+    source = case.source
+    assert (source["prompt_version"], source["model"], source["flag_labels"]) == ("v4", "small", ["wrong"])
+    assert source["link"] == f"http://127.0.0.1:8770/suggestions/{APP}/{case.generation_id}"
+    assert "u1" not in json.dumps(case.as_json())
+    assert "cases: 1, of 1 suggestions" in said
+    one, _ = export(url, tmp_path / "one.jsonl", case.generation_id)
+    assert one is not None
+    assert [each.as_json() for each in one.cases] == [case.as_json()]
+
+
+def test_a_list_becomes_a_suite_of_distinct_cases(url: str, tmp_path: Path) -> None:
+    """The same question under two versions is one case: of what was kept, where one of them was."""
+    suite, said = export(url, tmp_path / "s.jsonl", "--app", APP, "--limit", "0", *SPAN)
+    assert suite is not None
+    questions = [case.input[-1]["content"] for case in suite.cases]
+    assert len(questions) == len(set(questions)) == 12 + 2
+    assert "cases: 14, of 26 suggestions; 12 ask the same as another" in said
+    kept = [case for case in suite.cases if case.expected_from == "kept"]
+    assert {case.source["prompt_version"] for case in kept} == {"v5"}
+    assert len(kept) == 12
+
+
+def test_hidden_content_is_said_with_its_remedy(url: str, api: TestClient, tmp_path: Path) -> None:
+    """By the command, at the end of a suite that has other cases, and by the page."""
+    why, remedy = REASONS["hashed"]
+    nothing, said = export(url, tmp_path / "no.jsonl", "--app", "private", *SPAN, code=1)
+    assert nothing is None
+    assert why in said
+    assert remedy in said
+    suite, _ = export(url, tmp_path / "s.jsonl", "--signal", "flagged", *SPAN)
+    assert suite is not None
+    assert [(each["left_out"], each["app"]) for each in suite.left_out] == [("hashed", "private")]
+    answer = api.get("/api/cases.jsonl", params={"app": "private", "period": "24h"})
+    assert answer.status_code == 404
+    assert remedy in answer.json()["error"]["message"]
+
+
+def test_the_page_gives_the_same_suite_and_logs_who_reads(
+    url: str, api: TestClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a file; a list and one suggestion; in the form that is asked for."""
+    suite, _ = export(
+        url, tmp_path / "s.jsonl", "--app", APP, "--signal", "flagged", *SPAN, "--page", "http://testserver"
+    )
+    assert suite is not None
+    (case,) = suite.cases
+    chosen: dict[str, Any] = {"app": APP, "period": "24h", "signal": "flagged"}
+    with caplog.at_level(logging.INFO, logger="keeprate.content"):
+        answer = api.get("/api/cases.jsonl", params=chosen)
+    assert answer.status_code == 200, answer.text
+    assert [each.as_json() for each in read_lines(answer.text.splitlines()).cases] == [case.as_json()]
+    assert answer.headers["content-disposition"] == 'attachment; filename="cases.jsonl"'
+    assert [f"content of {APP} {case.generation_id}" in line for line in caplog.messages] == [True]
+    assert api.get(f"/api/generations/{APP}/{case.generation_id}/cases.jsonl").text == answer.text
+    assert "def test_case" in api.get("/api/cases.jsonl", params=chosen | {"format": "pytest"}).text
+    wrong = api.get("/api/cases.jsonl", params=chosen | {"format": "csv"})
+    assert (wrong.status_code, "choose from jsonl" in wrong.text) == (400, True)
+
+
+def test_red_then_green_is_one_story(url: str, api: TestClient, tmp_path: Path) -> None:
+    """What users said, the run that went red, the version that mended it, what users keep since; and no rate moves."""
+    suite, _ = export(url, tmp_path / "s.jsonl", "--app", APP, "--limit", "0", *SPAN)
+    assert suite is not None
+    (flagged,) = [case for case in suite.cases if case.expected_from == "correction"]
+    scope = Scope(NOW.replace(year=2025), NOW, NOW, ("app",))
+    with connect(url) as client:
+        before = queries.rates(client, scope), queries.feedback_rates(client, scope)
+    assert api.get("/api/cases", params={"app": APP, "period": "1h"}).json() == {"stories": []}
+    land(url, [*ran(suite.cases, "v4", 3, flagged.identity), *ran(suite.cases, "v5", 1)])
+    with connect(url) as client:
+        assert (queries.rates(client, scope), queries.feedback_rates(client, scope)) == before
+    (story,) = api.get("/api/cases", params={"app": APP, "period": "24h", "horizon": 300}).json()["stories"]
+    assert (story["suite"], story["state"], story["count"]) == ("refunds", "green", len(suite.cases))
+    assert (story["red"]["version"], story["red"]["failed"]) == ("v4", 1)
+    assert (story["fixed"]["version"], story["fixed"]["repairs"]) == ("v5", [flagged.identity])
+    (case,) = story["cases"]
+    assert (case["generation_id"], case["flag_labels"], case["why"]) == (
+        flagged.generation_id,
+        ["wrong"],
+        "distance: 80% differs",
+    )
+    kept = story["retention"]
+    assert [
+        (kept[side]["version"], kept[side]["numerator"], kept[side]["denominator"]) for side in ("before", "after")
+    ] == [
+        ("v4", 2, 12),
+        ("v5", 12, 12),
+    ]
+    assert kept["change"]["clear"]
+    story_of_it = api.get(f"/api/generations/{APP}/{flagged.generation_id}").json()
+    assert [each["label"] for each in story_of_it["events"] if each["type"] == "evaluation"] == ["failed", "passed"]
+
+
+def test_an_exported_suite_runs_and_gates(url: str, tmp_path: Path) -> None:
+    """Red with the old answer, green with the corrected one: by the commands, on what the store gave."""
+    file = tmp_path / "refunds.jsonl"
+    export(url, file, "--app", APP, "--signal", "corrected", *SPAN)
+    runner = CliRunner()
+    codes = []
+    for answer in ("Yes, within 30 days, at our cost.", "Only within 14 days."):
+        command = shlex.join([sys.executable, "-c", f"print({answer!r})"])
+        assert runner.invoke(commands, ["cases", "run", str(file), "--command", command, "--no-send"]).exit_code == 0
+        codes.append(runner.invoke(commands, ["cases", "gate", str(file)]).exit_code)
+    assert codes == [1, 0]
