@@ -1,10 +1,13 @@
 """What a digest has to say, from what the monitor keeps in the store. Reads only."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from keeprate.deploy.monitor.drifting import evidence_of
+from keeprate.deploy.why import words
+from keeprate.deploy.why.drifted import Explanations, SeriesAlarm
 from keeprate.sinks.closed import drift_states, release_verdicts, watched
 from keeprate.sinks.closed.drift_states import Kept, Level, Series
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
@@ -20,7 +23,10 @@ _SILENT: Final = timedelta(days=2)
 
 @dataclass(frozen=True)
 class Change:
-    """A series that has changed. e: its e-value. alarm: its evidence against the page's threshold, 1 is an alarm."""
+    """A series that has changed. e: its e-value. alarm: its evidence against the page's threshold, 1 is an alarm.
+
+    why: which cut explains most of it and of what changed with it; '' where none does for certain, or another one says.
+    """
 
     series: Series
     side: Side
@@ -28,6 +34,7 @@ class Change:
     e: float
     alarm: float
     level: Level
+    why: str = ""
 
     @property
     def is_harm(self) -> bool:
@@ -74,7 +81,27 @@ def gather(client: Client, since: datetime, now: datetime, alpha: float = ALPHA)
         _change(kept[series], side, e_values[series, side], levels[series])
         for series, side in discoveries(e_values, alpha)
     ]
-    return Digest(since, now, alpha, len(kept), changes, release_verdicts.kept(client, since))
+    told = _with_reasons(client, changes, kept)
+    return Digest(since, now, alpha, len(kept), told, release_verdicts.kept(client, since))
+
+
+def _with_reasons(client: Client, changes: Sequence[Change], kept: Mapping[Series, Kept]) -> list[Change]:
+    """The changes, of which the strongest of each cause says what explains it."""
+    harms = {
+        each.series: SeriesAlarm(
+            each.series, kept[each.series].cause or each.series[1], each.e, each.since, kept[each.series].last_batch_at
+        )
+        for each in changes
+        if each.is_harm
+    }
+    explanations = Explanations()
+    explanations.refresh(client, harms.values())
+    said = {cause: words.leading(found) for cause, found in explanations.found.items()}
+    told = []
+    for each in changes:
+        why = said.pop(harms[each.series].told_as, "") if each.series in harms else ""
+        told.append(replace(each, why=why))
+    return told
 
 
 def _change(state: Kept, side: Side, e: float, level: Level) -> Change:

@@ -182,6 +182,22 @@ DRIFT_CHANGED_AT: Final = Metric(
     "When a change probably began, while it is in alarm.",
     "Look for what was released then.",
 )
+DRIFT_ALARM: Final = Metric(
+    "keeprate_drift_alarm_since_timestamp_seconds",
+    "gauge",
+    (*PROMPT, "metric", "concern", "cause"),
+    "There for each series that got worse and is in use: since when, probably. cause: the prompt under which all that "
+    "fell together is told; it stays while one of them is in alarm.",
+    "docs/runbook.md, by the concern: quality, harm, latency or cost.",
+)
+DRIFT_CAUSE: Final = Metric(
+    "keeprate_drift_cause_share_ratio",
+    "gauge",
+    ("app", "cause", "concern", "cut", "value", "by"),
+    "Which cut explains most of a cause, and how much of the difference would be gone without it. by: rate where that "
+    "value moved more than the rest, mix where there is another share of it.",
+    "keeprate why, or the alert's page_url: all cuts with all values.",
+)
 DRIFT_DETECTABLE: Final = Metric(
     "keeprate_drift_detectable_ratio",
     "gauge",
@@ -309,7 +325,7 @@ METRICS: Final = (
     *(BATCHES, ORPHANS),
     *(LAST_SUCCESS, LABEL_OVERFLOW, BASELINE_RATIO, BASELINE_EVENTS),
     *(DRIFT_EVIDENCE, DRIFT_STATE, DRIFT_DISPERSION, DRIFT_CHANGED_AT, DRIFT_UPDATED_AT),
-    *(DRIFT_DETECTABLE, DRIFT_CURRENT, DRIFT_SERIES),
+    *(DRIFT_ALARM, DRIFT_CAUSE, DRIFT_DETECTABLE, DRIFT_CURRENT, DRIFT_SERIES),
     *(RELEASE_EVIDENCE, RELEASE_DIFFERENCE, RELEASE_VERDICT, RELEASED_AT),
     *(VERIFY_FINDINGS, VERIFY_CHECKED, VERIFY_WAITING, VERIFY_NOTED, VERIFY_SHARES),
     *(VERIFY_DURATION, VERIFY_INTERVAL, VERIFY_SUCCESS),

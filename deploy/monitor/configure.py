@@ -11,6 +11,8 @@ from keeprate.deploy.settings import ALERTMANAGER_PORT, HOST, PAGE_URL, RUNBOOK_
 
 _WEBHOOK: Final = re.compile(r"^    # (webhook_configs:)\n    # (  - url:) .*$", re.MULTILINE)
 
+_TO_PAGE: Final = re.compile(rf"{re.escape(PAGE_URL)}/(?!runbook#)")
+
 
 @dataclass(frozen=True)
 class Addresses:
@@ -49,7 +51,7 @@ def write_configuration(directory: Path, targets: Mapping[str, str], addresses: 
         shipped = (source / "alertmanager.yml").read_text("utf-8")
         alerting.write_text(with_webhook(shipped, addresses.webhook_url), "utf-8")
     rules = (source / "rules.yml").read_text("utf-8").replace(f"{RUNBOOK_URL}#", f"{addresses.runbook_url}#")
-    (directory / "rules.yml").write_text(rules.replace(f"{PAGE_URL}/?", f"{addresses.page_url}/?"), "utf-8")
+    (directory / "rules.yml").write_text(_TO_PAGE.sub(f"{addresses.page_url}/", rules), "utf-8")
     path = directory / "prometheus.yml"
     path.write_text(text.replace(f"{HOST}:{ALERTMANAGER_PORT}", addresses.alertmanager), "utf-8")
     return path

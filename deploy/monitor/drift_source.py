@@ -1,7 +1,7 @@
 """The drift detector's gauges."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final, get_args
@@ -12,6 +12,9 @@ from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.monitor.drifting import Detector, Stage, Watched
 from keeprate.deploy.monitor.expected import metric_label
 from keeprate.deploy.monitor.families import gauge
+from keeprate.deploy.why import words
+from keeprate.deploy.why.drifted import Cause, Explanations
+from keeprate.deploy.why.explaining import Explained
 from keeprate.sinks.closed.drift_states import Series
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.streams.quality.detector import SIDES, Side, changed_at
@@ -25,18 +28,20 @@ MAX_EXPORTED: Final = 1000
 
 @dataclass
 class DriftSource:
-    """Scores what has closed, and exports every series' evidence and standing."""
+    """Scores what has closed, and exports every series' evidence and standing, and what explains what got worse."""
 
     connect: Callable[[], Client]
     name: str = "drift"
     detector: Detector = field(default_factory=Detector)
+    explanations: Explanations = field(default_factory=Explanations)
     _client: Client | None = None
 
     def read(self) -> list[Family]:
         """Raises StoreError where the store cannot be read now."""
         self._client = self._client or self.connect()
         self.detector.refresh(self._client)
-        return gauges(self.detector)
+        self.explanations.refresh(self._client, self.detector.alarms())
+        return [*gauges(self.detector), cause_gauge(self.explanations.found)]
 
 
 def _exported(detector: Detector) -> list[tuple[Series, Watched]]:
@@ -80,7 +85,26 @@ def gauges(detector: Detector) -> list[Family]:
         gauge(catalogue.DRIFT_DISPERSION, dispersion),
         gauge(catalogue.DRIFT_CHANGED_AT, changed),
         gauge(catalogue.DRIFT_UPDATED_AT, updated),
+        gauge(catalogue.DRIFT_ALARM, _alarms(detector)),
         gauge(catalogue.DRIFT_DETECTABLE, detectable),
         gauge(catalogue.DRIFT_CURRENT, current),
         gauge(catalogue.DRIFT_SERIES, {("yes",): len(exported), ("no",): len(detector.watched) - len(exported)}),
     ]
+
+
+def _alarms(detector: Detector) -> dict[tuple[str, ...], float]:
+    return {
+        (*each.series[:4], metric_label(each.series[4]), each.told_as[2], each.cause): each.since.timestamp()
+        for each in detector.alarms()
+    }
+
+
+def cause_gauge(found: Mapping[Cause, Explained]) -> Family:
+    """What explains most of each cause; nothing of one that no cut explains for certain. Pure."""
+    samples: dict[tuple[str, ...], float] = {}
+    for cause, each in found.items():
+        if each.reasons:
+            first = each.reasons[0]
+            by = "rate" if first.value else "mix"
+            samples[*cause, first.cut, first.value or words.grown(first, each), by] = first.share
+    return gauge(catalogue.DRIFT_CAUSE, samples)

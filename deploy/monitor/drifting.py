@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
+from keeprate.deploy.why.drifted import SeriesAlarm
 from keeprate.sinks.closed import batches, drift_states, watched
 from keeprate.sinks.closed.drift_states import Kept, Series, Standing, Tallies, Windows
 from keeprate.sinks.closed.watched import NONE, Counted, Success
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.streams.quality import detectable
 from keeprate.streams.quality.baseline import DAY_S, HOUR_S, Baseline, fit, inherit
-from keeprate.streams.quality.detector import Evidence, Policy, Side, State, evidence_ratio, score
+from keeprate.streams.quality.causes import DriftAlarm, cause_of
+from keeprate.streams.quality.detector import Evidence, Policy, Side, State, changed_at, evidence_ratio, score_all
 from keeprate.streams.quality.odds import rate_of
 
 DAY: Final = timedelta(days=1)
@@ -37,7 +39,8 @@ Stage = Literal["warming", "inherited", "own", "frozen", "alarm"]
 class Watched:
     """One series as it stands: its state, and the baseline in use, None while it is warming.
 
-    success: what counts as one in that baseline. last_day: the windows of the day up to the last one.
+    success: what counts as one in that baseline. last_day: the windows of the day up to the last one. cause: the prompt
+    under which its alarm is told; '' where it has not got worse.
     """
 
     state: State
@@ -46,6 +49,7 @@ class Watched:
     inherited: bool
     success: Success = NONE
     last_day: tuple[Counted, ...] = ()
+    cause: str = ""
 
     def ratio(self, side: Side, policy: Policy) -> float:
         """The evidence of one side: an alarm from 1 on."""
@@ -59,6 +63,10 @@ class Watched:
         if highest >= 1:
             return "alarm"
         return "frozen" if highest > FROZEN_ABOVE else "inherited" if self.inherited else "own"
+
+    def since(self, metric: str) -> int:
+        """When the change for the worse probably began, in seconds since the epoch."""
+        return changed_at(getattr(self.state, watched.named(metric).bad))
 
     def standing(self, metric: str, policy: Policy) -> Standing:
         """Where it stands, in the numbers that are shown."""
@@ -135,7 +143,7 @@ class Detector:
             closed, app = watched.closed_as(series[4]), series[0]
             state = State(int(each.last_batch_at.timestamp()), evidence_of(each.fell), evidence_of(each.rose))
             prepared = self._reference_of(client, closed, app, each.baseline_day).watched(series, state)
-            self.watched[series] = prepared
+            self.watched[series] = replace(prepared, cause=each.cause)
             # From the series that is behind: the others skip what they have scored.
             behind = self._scored_until.get((closed, app), each.last_batch_at)
             self._scored_until[closed, app] = min(behind, each.last_batch_at)
@@ -163,6 +171,7 @@ class Detector:
                 windows = watched.counted(found, before.success)
                 state = _scored(before, windows, self.policy)
                 after = replace(before, state=state, last_day=_last_day((*before.last_day, *windows)))
+                after = replace(after, cause=self._cause(series, after))
                 self.watched[series] = after
                 if windows and state.last_batch < windows[-1][0]:
                     # While it is warming nothing is scored; that it was seen is kept all the same.
@@ -178,6 +187,29 @@ class Detector:
             return before
         fresh = self._reference_of(client, closed, series[0], day).watched(series, before.state if before else State())
         return replace(fresh, last_day=before.last_day if before else ())
+
+    def _cause(self, series: Series, now: Watched) -> str:
+        app, prompt, *_, metric = series
+        if now.baseline is None or now.ratio(watched.named(metric).bad, self.policy) < 1:
+            return ""
+        others = (
+            DriftAlarm(each.series[1], int(each.since.timestamp()), each.cause)
+            for each in self.alarms()
+            if each.series[0] == app
+        )
+        return now.cause or cause_of(prompt, now.since(metric), now.state.last_batch, others)
+
+    def alarms(self) -> Iterator[SeriesAlarm]:
+        """The series that got worse and are in use: of one that has closed nothing for a day, it is over."""
+        for series, each in self.watched.items():
+            if not each.cause:
+                continue
+            last = datetime.fromtimestamp(each.state.last_batch, UTC)
+            until = self._scored_until.get((watched.closed_as(series[4]), series[0]), last)
+            if until - last <= DAY:
+                since = datetime.fromtimestamp(each.since(series[4]), UTC)
+                evidence = each.ratio(watched.named(series[4]).bad, self.policy)
+                yield SeriesAlarm(series, each.cause, evidence, since, until)
 
     def _remember(self, found: Tallies) -> None:
         """Take up the day before a restart: what a series can see depends on its traffic."""
@@ -218,12 +250,9 @@ class Reference:
 
 
 def _scored(watched: Watched, found: Iterable[Counted], policy: Policy) -> State:
-    state = watched.state
     if watched.baseline is None:
-        return state
-    for window in found:
-        state = score(state, window[0], watched.baseline.scored(window), policy)
-    return state
+        return watched.state
+    return score_all(watched.state, ((window[0], watched.baseline.scored(window)) for window in found), policy)
 
 
 def _last_day(windows: Sequence[Counted]) -> tuple[Counted, ...]:
@@ -251,4 +280,4 @@ def _kept(series: Series, watched: Watched, policy: Policy) -> Kept:
     state = watched.state
     at = datetime.fromtimestamp(state.last_batch, UTC)
     standing = watched.standing(series[4], policy)
-    return Kept(series, at, watched.baseline_day, parts(state.fell), parts(state.rose), standing)
+    return Kept(series, at, watched.baseline_day, parts(state.fell), parts(state.rose), standing, watched.cause)

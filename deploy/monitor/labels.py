@@ -9,11 +9,9 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, field, fields, replace
 from typing import Final
 
-from keeprate.sinks.closed.batches import Count, Labels
+from keeprate.sinks.closed.batches import UNKNOWN, Count, Labels
 from keeprate.sinks.closed.signals import JUDGE
 
-UNKNOWN: Final = "unknown"
-"""Prometheus takes an empty label for an absent one."""
 OTHER: Final = "other"
 
 

@@ -5,12 +5,14 @@ one is compared with what its predecessor did before.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from keeprate.sinks.closed import released
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
+from keeprate.sinks.closed.released import Successes
 from keeprate.sinks.reading import versions
 from keeprate.sinks.reading.versions import HOUR_S, Component, ReleaseMetric, VersionCount, Versions
 from keeprate.sinks.store.clickhouse import Client
@@ -30,7 +32,12 @@ SHARED: Final = 0.1
 """From this share on of both versions' traffic since the release, the predecessor counts as going on beside it."""
 LOOK_BACK: Final = timedelta(days=63)
 """How far back versions to compare are looked for."""
+METRICS: Final[tuple[ReleaseMetric, ...]] = (*versions.METRICS, *released.METRICS)
+"""What releases are judged in, in the order in which it is told."""
 COMPONENTS: Final[tuple[Component, ...]] = ("prompt_version", "model", "context_strategy")
+
+Key = tuple[ReleaseMetric, int]
+"""A metric, and its horizon in seconds; 0 where it has none."""
 
 
 @dataclass(frozen=True)
@@ -149,25 +156,67 @@ def findings(client: Client, release: Release, as_of: datetime, promise: Promise
     until = min(as_of, release.released_at + JUDGED_FOR)
     if until <= hour:
         return []
-    found = versions.by_hour(client, release.versions, hour - BEFORE, until, as_of)
+    found, successes = _by_hour(client, release, hour, until, as_of)
     after = [each for each in found if each.at_s >= hour.timestamp()]
-    parts = _by_metric(after)
-    before = _by_metric(each for each in found if each.at_s < hour.timestamp() and each.version == release.predecessor)
+    before = [each for each in found if each.at_s < hour.timestamp() and each.version == release.predecessor]
     together = goes_on(after, release)
-    people = _by_metric(versions.by_user(client, release.versions, hour, until, as_of)) if together else {}
-    promise = Promise(**{**vars(promise or Promise()), "metrics": max(1, len(parts))})
-    result = []
-    for key, counts in sorted(parts.items(), key=lambda item: (versions.METRICS.index(item[0][0]), item[0][1])):
-        bad: Side = "fell" if key[0].more_is_better else "rose"
+    people = _by_user(client, release, hour, until, as_of, successes) if together else []
+    compared = _compared(release, after, before, people, together)
+    days = max((until - hour).total_seconds(), HOUR_S) / 86_400
+    promise = Promise(**{**vars(promise or Promise()), "metrics": max(1, len(compared))})
+    return [
+        Judgement(
+            release,
+            *key,
+            "concurrent" if together else "successor",
+            each,
+            judge(each, promise, _bad(key[0])),
+            each.new_trials / days,
+            promise.log_threshold,
+            as_of,
+        )
+        for key, each in compared.items()
+    ]
+
+
+def _by_hour(
+    client: Client, release: Release, since: datetime, until: datetime, as_of: datetime
+) -> tuple[list[VersionCount], Successes]:
+    """The counts of both versions, also of before they were compared, and what was a success of a call."""
+    calls = released.tallied(client, release.versions, since - BEFORE, until)
+    successes = released.successes(calls, release.predecessor, since)
+    rated = versions.by_hour(client, release.versions, since - BEFORE, until, as_of)
+    return [*rated, *released.by_hour(calls, successes)], successes
+
+
+def _by_user(
+    client: Client, release: Release, since: datetime, until: datetime, as_of: datetime, known: Successes
+) -> list[VersionCount]:
+    rated = versions.by_user(client, release.versions, since, until, as_of)
+    return [*rated, *released.by_user(client, release.versions, since, until, known)]
+
+
+def _compared(
+    release: Release,
+    after: Sequence[VersionCount],
+    before: Sequence[VersionCount],
+    people: Sequence[VersionCount],
+    together: bool,
+) -> dict[Key, Comparison]:
+    """Each metric and horizon, in the order in which they are told. Pure."""
+    parts, old, persons = _by_metric(after), _by_metric(before), _by_metric(people)
+    compared = {}
+    for key in sorted(parts, key=lambda each: (METRICS.index(each[0]), each[1])):
         if together:
-            compared = _side_by_side(counts, people.get(key, []), release, bad)
+            compared[key] = _side_by_side(parts[key], persons.get(key, ()), release, _bad(key[0]))
         else:
-            compared = successor.compare(_windows(before.get(key, ())), _windows(_of(counts, release)), HOUR_S, bad)
-        days = max((until - hour).total_seconds(), HOUR_S) / 86_400
-        method = "concurrent" if together else "successor"
-        judgement, per_day = judge(compared, promise, bad), compared.new_trials / days
-        result.append(Judgement(release, *key, method, compared, judgement, per_day, promise.log_threshold, as_of))
-    return result
+            own = _of(parts[key], release)
+            compared[key] = successor.compare(_windows(old.get(key, ())), _windows(own), HOUR_S, _bad(key[0]))
+    return compared
+
+
+def _bad(metric: ReleaseMetric) -> Side:
+    return "fell" if metric.more_is_better else "rose"
 
 
 def users(client: Client, release: Release, as_of: datetime) -> tuple[int, int]:
@@ -184,9 +233,6 @@ def goes_on(after: Iterable[VersionCount], release: Release) -> bool:
     for each in after:
         trials[each.version] += each.trials
     return trials[release.predecessor] >= SHARED * sum(trials.values()) > 0
-
-
-Key = tuple[ReleaseMetric, int]
 
 
 def _by_metric(counts: Iterable[VersionCount]) -> dict[Key, list[VersionCount]]:

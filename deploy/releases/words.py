@@ -10,12 +10,22 @@ VERDICT: Final = {"worse": "worse", "better": "better", "same": "the same", "not
 _YEAR: Final = 365
 _HOURS_UP_TO: Final = 2
 """Days; what takes longer is told in days."""
-_DONE: Final = {"acceptance": "accepted", "flag": "flagged", "correction": "corrected"}
+_NAMES: Final = {
+    "acceptance": "accepted",
+    "flag": "flagged",
+    "correction": "corrected",
+    "negative": "negative",
+    "generation_error": "failed",
+    "latency_over_p95": "slow",
+    "ttft_over_p95": "late to begin",
+    "cost_over_p95": "dear",
+}
+_VERBS: Final = {"negative": "gets negative feedback", "generation_error": "fails"}
 
 
 def metric_name(found: KeptVerdict) -> str:
     """The metric: `kept 10 min`, `accepted`."""
-    return _DONE[found.metric] if found.metric in _DONE else f"kept {horizon_name(found.horizon_s)}"
+    return _NAMES[found.metric] if found.metric in _NAMES else f"kept {horizon_name(found.horizon_s)}"
 
 
 def difference(found: KeptVerdict) -> str:
@@ -35,9 +45,10 @@ def sentence(found: KeptVerdict) -> str:
     """`v4 keeps 30 pp less than v3 after 10 min (−35 to −25)`; '' where nothing is known."""
     if found.difference is None or found.low is None or found.high is None:
         return ""
-    verb = f"is {_DONE[found.metric]}" if found.metric in _DONE else "keeps"
+    is_kept = found.metric not in _NAMES
+    verb = "keeps" if is_kept else _VERBS.get(found.metric, f"is {_NAMES.get(found.metric)}")
     more = "less" if found.difference < 0 else "more"
-    after = "" if found.metric in _DONE else f" after {horizon_name(found.horizon_s)}"
+    after = f" after {horizon_name(found.horizon_s)}" if is_kept else ""
     size = points(abs(found.difference)).removeprefix("+")
     interval = f"({points(found.low)} to {points(found.high)})"
     return f"{found.version} {verb} {size} pp {more} than {found.predecessor}{after} {interval}"

@@ -48,6 +48,18 @@ def reason(why: Reason, found: Explained) -> str:
     return f"{why.value or NOT_SET} moved by {moved} pp; had it moved as the rest, {left} of the {whole} pp were left"
 
 
+def leading(found: Explained) -> str:
+    """What explains most of a difference: `92 % of it in language typescript`; '' where nothing does for certain."""
+    if not found.reasons:
+        return ""
+    first = found.reasons[0]
+    part = f"{first.share:.0%}".replace("%", " %")
+    if first.value:
+        return f"{part} of it in {first.cut.replace('_', ' ')} {first.value}"
+    most = grown(first, found)
+    return f"{part} of it by other shares of {plural(first.cut)}" + (f" ({most})" if most else "")
+
+
 def grown(why: Reason, found: Explained) -> str:
     """Of a mix, the value that there is more of and that did most; '' where none did."""
     sign = 1 if found.difference.value > 0 else -1

@@ -35,6 +35,8 @@ RATIO_BOUNDS: Final = (0.0, 0.05, 0.1, 0.2, 0.33, 0.5, 0.75, 1)
 EDIT_DISTANCE_HORIZON_S: Final = 600
 SIGNAL: Final = "signal"
 """As what closes what people and judges said."""
+UNKNOWN: Final = "unknown"
+"""Prometheus takes an empty label for an absent one."""
 RETENTION: Final = "retention_"
 """The kind of a horizon's checks is this and the horizon in seconds."""
 # What is counted in passing, and closes with another kind.
@@ -48,7 +50,7 @@ _QUARANTINED: Final = {"quarantined": QUARANTINED}
 
 @dataclass(frozen=True)
 class Labels:
-    """Where a count belongs in Prometheus. '' is not known."""
+    """Where a count belongs in Prometheus. '' is not known, and kept as `UNKNOWN`."""
 
     app: str
     prompt: str

@@ -38,7 +38,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class Kept:
-    """One series' state as it is stored. fell, rose: log R, CUSUM and since when, each by odds ratio."""
+    """One series' state as it is stored. fell, rose: log R, CUSUM and since when, each by odds ratio.
+
+    cause: the prompt under which its alarm is told; '' where it is in none.
+    """
 
     series: Series
     last_batch_at: datetime
@@ -46,6 +49,7 @@ class Kept:
     fell: list[list[float]]
     rose: list[list[float]]
     standing: Standing = Standing()
+    cause: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ class Level:
     successes_before: int
 
 
+STRATUM: Final = ("surface", "language", "context_strategy")
+"""The dimensions whose combinations are the strata of a series."""
+_BETWEEN: Final = "\x1f"
+_STRATUM: Final = f"concat({', char(31), '.join(STRATUM)})"
 # -1e308 stands for the logarithm of nothing, which JSON and some clients cannot say.
 _NOTHING: Final = -1e308
 _TRIAL: Final = "outcome NOT IN ('closed', 'unknown', 'cancelled')"
@@ -87,6 +95,11 @@ def levels(client: Client, now: datetime) -> dict[Series, Level]:
     }
 
 
+def parts_of(stratum: str) -> dict[str, str]:
+    """The dimensions of a stratum and their values, '' where one is not known."""
+    return dict(zip(STRATUM, stratum.split(_BETWEEN), strict=True))
+
+
 def _level(metric: str, outcomes: Mapping[str, int]) -> tuple[int, int]:
     successes = watched.named(metric).outcomes
     return (sum(outcomes.values()), sum(outcomes.get(each, 0) for each in successes)) if successes else (0, 0)
@@ -97,12 +110,12 @@ def tallies(
 ) -> Tallies:
     """The watched batches of one app that close as one kind, from `since` up to and without `until`. Raises StoreError.
 
-    every: how long a window is; batches of one are added up. A stratum is a surface, a language and a context strategy.
+    every: how long a window is; batches of one are added up. A stratum is a value of each of `STRATUM`: `parts_of`.
     """
     query = f"""
     SELECT app, prompt, prompt_version, model, kind,
         toUnixTimestamp(toStartOfInterval(batch_at, INTERVAL {{every_s:UInt32}} SECOND, 'UTC')) AS at_s,
-        concat(surface, '|', language, '|', context_strategy) AS stratum, outcome, sum(count)
+        {_STRATUM} AS stratum, outcome, sum(count)
     FROM quality_batches FINAL
     WHERE (kind IN {{kinds:Array(String)}} OR ({{judges:Bool}} AND startsWith(kind, '{JUDGE}')))
         AND source_app = {{app:String}} AND app = source_app AND {_TRIAL}
@@ -128,7 +141,7 @@ def tallies(
 
 _COLUMNS: Final = (
     *("app", "prompt", "prompt_version", "model", "metric", "last_batch_at", "baseline_day", "fell", "rose"),
-    *("standing", "expected", "trials", "successes", "detectable"),
+    *("cause", "standing", "expected", "trials", "successes", "detectable"),
 )
 
 
@@ -143,8 +156,9 @@ def kept(client: Client) -> dict[Series, Kept]:
             list(fell),
             list(rose),
             Standing(*standing),
+            cause,
         )
-        for app, prompt, version, model, metric, at, day, fell, rose, *standing in client.query(query)
+        for app, prompt, version, model, metric, at, day, fell, rose, cause, *standing in client.query(query)
     }
 
 
@@ -155,7 +169,7 @@ def keep(client: Client, states: Iterable[Kept]) -> None:
         now = each.standing
         standing = (now.name, now.expected, now.trials, now.successes, now.detectable)
         where = (*each.series, each.last_batch_at, each.baseline_day)
-        rows.append((*where, _finite(each.fell), _finite(each.rose), *standing))
+        rows.append((*where, _finite(each.fell), _finite(each.rose), each.cause, *standing))
     client.insert("drift_states", _COLUMNS, rows)
 
 

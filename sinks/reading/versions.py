@@ -27,23 +27,33 @@ FEEDBACK_SETTLES_S: Final = 3600
 """How long feedback is waited for: what comes later is counted when it is judged again."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReleaseMetric:
-    """A metric that releases are judged in: the rate that it is, what that is made of, and where it gets worse."""
+    """A metric that releases are judged in, and where it gets worse."""
 
     name: str
-    rate: Rate
-    counts: frozenset[str]
     more_is_better: bool
-    settle_s: int = SETTLE_S
     at_horizons: bool = False
 
 
-def _metric(
-    name: str, rates: Mapping[str, Rate], rate: str, *, better: bool, settle_s: int = SETTLE_S
-) -> ReleaseMetric:
-    counts = frozenset(counts_of(rates, (rate,)))
-    return ReleaseMetric(name, rates[rate], counts, better, settle_s, rates is RETENTION)
+@dataclass(frozen=True, kw_only=True)
+class RatedMetric(ReleaseMetric):
+    """One that page and report show too: the rate that it is, what that is made of, and how long it takes to settle."""
+
+    rate: Rate
+    counts: frozenset[str]
+    settle_s: int
+
+
+def _metric(name: str, rates: Mapping[str, Rate], rate: str, *, better: bool, settle_s: int = SETTLE_S) -> RatedMetric:
+    return RatedMetric(
+        name=name,
+        more_is_better=better,
+        at_horizons=rates is RETENTION,
+        rate=rates[rate],
+        counts=frozenset(counts_of(rates, (rate,))),
+        settle_s=settle_s,
+    )
 
 
 METRICS: Final = (
@@ -51,6 +61,7 @@ METRICS: Final = (
     _metric("retention", RETENTION, "fuzzy_persistence_observed", better=True),
     _metric("flag", FEEDBACK, "flag_rate", better=False, settle_s=FEEDBACK_SETTLES_S),
     _metric("correction", FEEDBACK, "correction_rate", better=False, settle_s=FEEDBACK_SETTLES_S),
+    _metric("negative", FEEDBACK, "negative_feedback_rate", better=False, settle_s=FEEDBACK_SETTLES_S),
 )
 
 
@@ -131,7 +142,7 @@ def _counts(client: Client, scope: Scope, versions: Versions) -> Iterator[Versio
 
 
 def _of_rows(
-    metric: ReleaseMetric, rows: Sequence[counting.Counts], versions: Versions, last_era: int = 0
+    metric: RatedMetric, rows: Sequence[counting.Counts], versions: Versions, last_era: int = 0
 ) -> Iterator[VersionCount]:
     sums: dict[tuple[int, str, int, str], list[float]] = defaultdict(lambda: [0, 0])
     for row in rows:

@@ -10,6 +10,7 @@ evidence     what windows of counts say for a fall or a rise, and the promise th
 successor    a version that took over, against its predecessor's baseline
 concurrent   two versions that share the traffic, against each other
 verdict      worse, better, the same within a margin, or not yet; and how long that takes
+causes       which series that have drifted are told together
 discoveries  which of many series to report, so that few of the reports are false
 
 **Invariant:** no clock, no store, no random number: the same counts give the same answer.

@@ -11,9 +11,9 @@ CUSUM (the odds ratio against a rate of its own for each stratum).
 was scored already changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import exp, inf, log, log1p
 from typing import Final, Literal, NamedTuple
 
@@ -56,6 +56,10 @@ class Evidence(NamedTuple):
     since: tuple[int, ...] = (0,) * len(ODDS_RATIOS)
 
 
+_Parts = tuple[Sequence[float], Sequence[float], Sequence[int]]
+"""An `Evidence`, or the lists that become one."""
+
+
 class State(NamedTuple):
     """A series' state: the last batch that was scored (its number, or its time in any unit), and both sides."""
 
@@ -83,13 +87,25 @@ class Policy:
 
 def score(state: State, batch: int, strata: Sequence[Stratum], policy: Policy) -> State:
     """The state after a batch. One that is not later than the last changes nothing, nor does one of no trials."""
-    if batch <= state.last_batch or not sum([each.trials for each in strata]):
-        return state
-    return State(
-        batch,
-        _update(state.fell, "fell", batch, strata, policy),
-        _update(state.rose, "rose", batch, strata, policy),
-    )
+    return score_all(state, [(batch, strata)], policy)
+
+
+def score_all(state: State, batches: Iterable[tuple[int, Sequence[Stratum]]], policy: Policy) -> State:
+    """The state after batches in their order, each with its strata: `score` of one after the other, and faster."""
+    last: int = state.last_batch
+    fell: _Parts = state.fell
+    rose: _Parts = state.rose
+    log_cap = policy.log_cap
+    for batch, strata in batches:
+        if batch > last and any(each.trials for each in strata):
+            fells, roses = _gains(strata)
+            last, fell, rose = batch, _updated(fell, fells, batch, log_cap), _updated(rose, roses, batch, log_cap)
+    return State(last, _evidence(fell), _evidence(rose))
+
+
+def _evidence(parts: _Parts) -> Evidence:
+    log_r, cusum, since = parts
+    return Evidence(tuple(log_r), tuple(cusum), tuple(since))
 
 
 def evidence_ratio(evidence: Evidence, policy: Policy) -> float:
@@ -102,29 +118,58 @@ def changed_at(evidence: Evidence) -> int:
     return evidence.since[max(range(len(ODDS_RATIOS)), key=lambda k: evidence.log_r[k])]
 
 
-def _update(evidence: Evidence, side: Side, batch: int, strata: Sequence[Stratum], policy: Policy) -> Evidence:
-    gains = log_likelihood_ratios(side, strata)
-    log_r, cusum, since = [], [], []
-    for before, kept, at, gain in zip(*evidence, gains, strict=True):
-        # log(1 + R) without overflow.
-        log_r.append((before + log1p(exp(-before)) if before > 0 else log1p(exp(before))) + gain)
-        cusum.append(kept + gain if kept + gain > 0 else 0.0)
-        since.append(at if kept else batch)
+def _updated(evidence: _Parts, gains: Sequence[float], batch: int, log_cap: float) -> _Parts:
+    log_r, cusum, since = evidence
+    # log(1 + R) without overflow.
+    grown = [
+        (before + log1p(exp(-before)) if before > 0 else log1p(exp(before))) + gain
+        for before, gain in zip(log_r, gains, strict=True)
+    ]
     # A mixture is no larger than its largest part, which is far below the cap on nearly every day.
-    if max(log_r) > policy.log_cap and (excess := log_mixture(log_r) - policy.log_cap) > 0:
-        log_r = [each - excess for each in log_r]
-    return Evidence(tuple(log_r), tuple(cusum), tuple(since))
+    if max(grown) > log_cap and (excess := log_mixture(grown) - log_cap) > 0:
+        grown = [each - excess for each in grown]
+    begun = [at if kept else batch for at, kept in zip(since, cusum, strict=True)]
+    sums = [kept + gain if kept + gain > 0 else 0.0 for kept, gain in zip(cusum, gains, strict=True)]
+    return grown, sums, begun
 
 
 def log_likelihood_ratios(side: Side, strata: Sequence[Stratum]) -> list[float]:
     """Of a batch, by odds ratio: how much more likely it is with the odds so changed. Those of its strata add up."""
-    sign, gains = _GAINS[side]
-    parts = []
-    for trials, successes, log_odds, margin, dispersion in strata:
+    return _gains(strata)[SIDES.index(side)]
+
+
+def _gains(strata: Sequence[Stratum]) -> tuple[list[float], list[float]]:
+    """The log likelihood ratios of both sides."""
+    fell, rose = _of_stratum(strata[0])
+    for each in strata[1:]:
+        fells, roses = _of_stratum(each)
+        fell = [a + b for a, b in zip(fell, fells, strict=True)]
+        rose = [a + b for a, b in zip(rose, roses, strict=True)]
+    return fell, rose
+
+
+def _of_stratum(stratum: Stratum) -> tuple[list[float], list[float]]:
+    trials, successes, log_odds, margin, dispersion = stratum
+    fells, roses = _weights(log_odds, margin, dispersion)
+    return (
+        [successes * gain - trials * cost for gain, cost in fells],
+        [successes * gain - trials * cost for gain, cost in roses],
+    )
+
+
+_Weights = list[tuple[float, float]]
+
+
+# The windows of an hour share them, and so do those of the same hour of every week.
+@lru_cache(maxsize=1024)
+def _weights(log_odds: float, margin: float, dispersion: float) -> tuple[_Weights, _Weights]:
+    """By side and odds ratio: what a success adds, and what a trial costs."""
+    found: list[_Weights] = []
+    for sign, gains in (_GAINS[side] for side in SIDES):
         # The margin moves the null rate towards the change, so that an uncertain baseline is no evidence.
         rate = 1 / (1 + exp(sign * margin - log_odds))
-        parts.append([(successes * gain - trials * log1p(rate * growth)) / dispersion for gain, growth in gains])
-    return parts[0] if len(parts) == 1 else [sum(each) for each in zip(*parts, strict=True)]
+        found.append([(gain / dispersion, log1p(rate * growth) / dispersion) for gain, growth in gains])
+    return found[0], found[1]
 
 
 def log_mixture(log_r: Sequence[float]) -> float:

@@ -6,6 +6,7 @@ The baseline expects a rate of each hour of the week, so a release on a Friday i
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import log, sqrt
+from statistics import NormalDist
 from typing import Final
 
 from keeprate.streams.quality.baseline import DAY_S, Baseline, Window, calibrated, fit
@@ -23,6 +24,9 @@ from keeprate.streams.quality.odds import rate_of, variance_at
 
 _SHORT_DAYS: Final = 4
 _PRIOR_DISPERSION: Final = 1.5
+_TENTH_PERCENTILE: Final = NormalDist().inv_cdf(0.9)
+_FEWEST_DAYS: Final = 7.0
+"""Fewer are too few to say anything of days: the prior speaks for them."""
 TENTH: Final = 0.1
 
 
@@ -42,15 +46,28 @@ def compare(before: Sequence[Window], after: Sequence[Window], length_s: int, ba
 
 
 def known(before: Sequence[Window]) -> Baseline | None:
-    """The predecessor's baseline, whose margin is only what its days wander: the level's own error is in D."""
+    """The predecessor's baseline, whose margin is only what its days wander: the level's own error is in D.
+
+    How much whole days vary is known from few of them. A promise that holds for ever, and not for so many alarms a day,
+    may not rest on a lucky estimate: dispersion is taken at the upper end of its error.
+    """
     baseline = fit(before)
     if baseline is None:
         return None
     margin = max(0.0, baseline.margin - sqrt(1 / baseline.information))
-    short = before[-1].at_s - before[0].at_s < _SHORT_DAYS * DAY_S
+    days = (before[-1].at_s - before[0].at_s) / DAY_S
     # A short history cannot tell how much a series wanders: assume some.
-    dispersion = max(baseline.dispersion, _PRIOR_DISPERSION) if short else baseline.dispersion
-    return replace(baseline, margin=margin, dispersion=dispersion)
+    dispersion = max(baseline.dispersion, _PRIOR_DISPERSION) if days < _SHORT_DAYS else baseline.dispersion
+    return replace(baseline, margin=margin, dispersion=dispersion * underestimated(days))
+
+
+def underestimated(days: float) -> float:
+    """By how much a variance that so many days gave may be too small: of ten estimates, one is too small by more.
+
+    The reciprocal of chi-squared's tenth percentile per degree of freedom (Wilson and Hilferty's approximation).
+    """
+    part = 2 / (9 * max(days, _FEWEST_DAYS))
+    return float((1 - part - _TENTH_PERCENTILE * sqrt(part)) ** -3)
 
 
 def _weigh(baseline: Baseline, after: Iterable[Window], length_s: int) -> Iterable[Weighed]:

@@ -62,6 +62,20 @@ def test_every_alert_is_tested_firing_and_silent() -> None:
     assert silent == names - {"Watchdog"}
 
 
+def test_every_alert_is_tested_to_its_end() -> None:
+    """In one of its tests it fires, and later does so no more; except the Watchdog, which never ends."""
+    ended = set()
+    for test in yaml.safe_load(RULE_TESTS.read_text())["tests"]:
+        firing: dict[str, int] = {}
+        for each in test.get("alert_rule_test", ()):
+            at, name = int(each["eval_time"].removesuffix("m")), each["alertname"]
+            if each["exp_alerts"]:
+                firing[name] = at
+            elif at > firing.get(name, at):
+                ended.add(name)
+    assert ended == {rule["alert"] for rule in alerts()} - {"Watchdog"}
+
+
 @pytest.mark.prometheus
 def test_amtool_accepts_alertmanagers_configuration(require: Callable[[str], str]) -> None:
     """As Alertmanager itself would load it."""
@@ -128,6 +142,17 @@ def test_every_alert_says_what_and_where_to_read_on() -> None:
         assert {"summary", "description", "runbook_url"} <= set(rule["annotations"])
         assert rule["annotations"]["runbook_url"] == f"{RUNBOOK_URL}#{rule['alert'].lower()}"
     assert sections == {rule["annotations"]["runbook_url"] for rule in alerts()}
+
+
+def test_every_section_says_what_it_means_what_to_ask_and_what_to_do() -> None:
+    """Whoever is woken up finds a reason, a query or a command to drill down by, and a remedy."""
+    text = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        name = section.splitlines()[0]
+        if name != "Watchdog":
+            said = re.search(r"\*\*Means:\*\*.+\*\*Look:\*\*(.+)\*\*Do:\*\*", section, re.DOTALL)
+            assert said, name
+            assert re.search(r"`[^`]*(keeprate[ _]|SELECT|up\{)", said[1]), name
 
 
 def test_rules_use_metrics_that_exist() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from keeprate.deploy.monitor.drifting import chosen
 from keeprate.streams.quality.baseline import fit
-from keeprate.streams.quality.detector import Policy, State, Stratum, evidence_ratio, score
+from keeprate.streams.quality.detector import Policy, State, Stratum, evidence_ratio, score, score_all
 from tests.drift import rivals
 from tests.drift.ours import REFERENCE_DAYS, SERIES, Fleet, at_day, counted, hourly
 from tests.drift.worlds import LEVEL, PER_DAY, PER_HOUR, WORLDS, Counts, Reals, Traffic
@@ -177,8 +177,8 @@ def cost(series: int, seed: int) -> Cost:
             baseline, _ = chosen(SERIES, reference, at_day(day))
             fitted = time.process_time()
             assert baseline is not None
-            for found in windows[each % 10][day * PER_DAY : (day + 1) * PER_DAY]:
-                state = score(state, found[0], baseline.scored(found), POLICY)
+            day_of = windows[each % 10][day * PER_DAY : (day + 1) * PER_DAY]
+            state = score_all(state, ((found[0], baseline.scored(found)) for found in day_of), POLICY)
             refit_s += fitted - started
             score_s += time.process_time() - fitted
     return Cost(series, refit_s, score_s, 1e6 * score_s / (series * SCORED_DAYS * PER_DAY))

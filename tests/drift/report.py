@@ -10,7 +10,7 @@ from rich.table import Table
 from tests.bench import machine
 from tests.drift import plot
 from tests.drift.measures import VOLUMES, Delay
-from tests.drift.plan import Found, delay, places
+from tests.drift.plan import IID_TIMES, Found, delay, places
 from tests.drift.rivals import TOLD
 from tests.drift.targets import Row
 
@@ -92,8 +92,9 @@ def _made(found: Found) -> str:
     described = machine.describe()
     return (
         f"50 / 200 / 1000 trials an hour; of each world and volume {size.alarms * 28:,} series-days without a change "
-        f"and {size.delays} changes. `make drift-bench`, seed {run['seed']}, {run['seconds']} s in {run['jobs']} "
-        f"processes on {described['cpu']}, {described['cores']} cores, Python {described['python']}."
+        f"and {size.delays} changes (iid: {IID_TIMES * size.delays}). `make drift-bench`, seed {run['seed']}, "
+        f"{run['seconds']} s in {run['jobs']} processes on {described['cpu']}, {described['cores']} cores, "
+        f"Python {described['python']}."
     )
 
 

@@ -253,4 +253,4 @@ def _says_what_when_and_where(v5: ToldAlert | None, story: Story) -> None:
     meant = datetime.fromtimestamp(story.trouble_at / 1000, UTC).replace(year=2024)
     assert timedelta() <= began - meant.replace(second=0, microsecond=0) < timedelta(hours=1)
     assert v5.annotations["runbook_url"].endswith("/runbook#keepratereleaseworse")
-    assert v5.annotations["page_url"].endswith(f"/?app=editor&prompt_name={EDITOR.prompt}&by=prompt_version")
+    assert f"/why?app=editor&release=editor%2Fprompt_version%2F{EDITOR.prompt}%2Fv5" in v5.annotations["page_url"]

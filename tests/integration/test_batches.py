@@ -8,11 +8,11 @@ import pytest
 
 from keeprate.deploy.monitor.closing import close
 from keeprate.deploy.monitor.expected import Expected
-from keeprate.deploy.monitor.labels import OTHER, UNKNOWN, Admission, LabelLimits, fold
+from keeprate.deploy.monitor.labels import OTHER, Admission, LabelLimits, fold
 from keeprate.deploy.monitor.totals import Totals
 from keeprate.schemas.events import Event
 from keeprate.sinks.closed import baselines, batches
-from keeprate.sinks.closed.batches import BATCH, Labels, closable_until, delay_of
+from keeprate.sinks.closed.batches import BATCH, UNKNOWN, Labels, closable_until, delay_of
 from keeprate.sinks.closed.watermarks import Progress, progress
 from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.rates import FEEDBACK, counts_of

@@ -1,6 +1,7 @@
 """`keeprate digest`: what changed is listed, what did not is not, and it arrives where it is sent."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.clickhouse
 START_AT = datetime(2026, 3, 2, tzinfo=UTC)
 FALL_AT = START_AT + timedelta(days=30)
 NOW = FALL_AT + timedelta(hours=6)
+EVERY = 6
+"""Batches: in one of so many there is something."""
 HOSTILE = "<b>&|v2"
 PAGE = "https://keeprate.example.com/"
 
@@ -35,12 +38,13 @@ def digest() -> Iterator[Digest]:
     with reading() as client:
         for n in range(6):
             counts = []
-            for at in range((NOW - START_AT) // BATCH):
+            for at in range(0, (NOW - START_AT) // BATCH, EVERY):
                 fallen = n == 0 and START_AT + at * BATCH >= FALL_AT
-                accepted = 3 if fallen else 5 + at % 3
-                labels = Labels(f"app{n}", "answer", HOSTILE, "m", "s")
-                counts.append(Count("acceptance", START_AT + at * BATCH, labels, "accepted", accepted))
-                counts.append(Count("acceptance", START_AT + at * BATCH, labels, "ignored", 20 - accepted))
+                accepted = 3 if fallen else 5 + at // EVERY % 3
+                for language, taken in (("go", 3), ("sql", accepted - 3)):
+                    labels = Labels(f"app{n}", "answer", HOSTILE, "m", "s", language)
+                    counts.append(Count("acceptance", START_AT + at * BATCH, labels, "accepted", EVERY * taken))
+                    counts.append(Count("acceptance", START_AT + at * BATCH, labels, "ignored", EVERY * (10 - taken)))
             batches.store(client, "acceptance", f"app{n}", START_AT, NOW, counts)
         Detector().refresh(client)
         release_verdicts.keep(client, [_verdict("retention", 600, "worse", -0.3), _verdict("flag", 0, "not_yet", None)])
@@ -67,6 +71,12 @@ def test_what_changed_is_listed_with_its_size_and_time(digest: Digest) -> None:
     assert change.is_harm
 
 
+def test_a_change_says_which_cut_explains_it(digest: Digest) -> None:
+    """Only one of the two languages fell."""
+    (change,) = digest.changes
+    assert re.search(r"since .* UTC; (9\d|10\d) % of it in language sql$", words.change(change)), words.change(change)
+
+
 def test_what_to_look_at_is_what_got_worse(digest: Digest) -> None:
     """A release that is worse, and a fall."""
     assert [type(each).__name__ for each in digest.to_look_at] == ["KeptVerdict", "Change"]
@@ -78,7 +88,8 @@ def test_text_says_each_finding_with_a_link(digest: Digest) -> None:
     text = rendering.as_text(digest, PAGE)
     assert "Worse: v4 keeps 30 pp less than v3 after 10 min (\N{MINUS SIGN}35 to \N{MINUS SIGN}25)" in text
     assert "Not known yet: flagged\n" in text
-    assert f"{PAGE}?app=app1&prompt_name=answer&by=prompt_version" in text
+    assert f"{PAGE}why?app=app1&release=app1%2Fprompt_version%2Fanswer%2Fv4&metric=retention&horizon=600" in text
+    assert f"{PAGE}why?app=app0&only=prompt_name%3Danswer&only=prompt_version%3D" in text
 
 
 def test_html_is_whole_and_names_are_text(digest: Digest) -> None:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keeprate.deploy.monitor.drift_source import gauges
+from keeprate.deploy.monitor.drift_source import cause_gauge, gauges
 from keeprate.deploy.monitor.drifting import Detector, Watched
+from keeprate.deploy.why.drifted import Explanations
 from keeprate.sinks.closed import batches
 from keeprate.sinks.closed.batches import BATCH, Count, Labels
 from keeprate.sinks.closed.drift_states import Series
@@ -84,7 +85,7 @@ def test_another_mix_of_surfaces_is_no_fall(client: Client) -> None:
     watched = detected(client, detector)
     assert watched.stage(detector.policy) == "own"
     assert watched.baseline is not None
-    assert set(watched.baseline.strata) == {"chat||", "editor||"}
+    assert set(watched.baseline.strata) == {"chat\x1f\x1f", "editor\x1f\x1f"}
     assert max(watched.ratio("fell", detector.policy), watched.ratio("rose", detector.policy)) < 0.1
 
 
@@ -143,3 +144,62 @@ def test_a_young_version_inherits_and_an_unknown_prompt_waits(client: Client) ->
     standings = {series[1:3]: each.stage(detector.policy) for series, each in detector.watched.items()}
     assert standings[("p", "2")] == "inherited"
     assert standings[("q", "1")] == "warming"
+
+
+def close_languages(client: Client, since: datetime, until: datetime, accepted: int, prompts: tuple[str, ...]) -> None:
+    """Batches of ten suggestions in go, of which three are accepted, and of ten in typescript, of which so many are."""
+    counts = [
+        Count("acceptance", since + n * BATCH, Labels("app", prompt, "1", "m", "s", language), outcome, number)
+        for n in range((until - since) // BATCH)
+        for prompt in prompts
+        for language, kept in (("go", 3), ("typescript", accepted))
+        for outcome, number in (("accepted", kept), ("ignored", 10 - kept))
+    ]
+    batches.store(client, "acceptance", "app", since, until, counts)
+
+
+def test_prompts_that_fall_together_are_one_cause_whose_cut_is_named(client: Client) -> None:
+    """Typescript falls in two prompts of an app at once: both are told under one name, also after a restart."""
+    close_languages(client, START_AT, FALL_AT, 4, ("p", "q"))
+    end = FALL_AT + timedelta(hours=4)
+    detector = Detector()
+    detector.refresh(client)
+    close_languages(client, FALL_AT, end, 0, ("p", "q"))
+    detector.refresh(client)
+    found = {each.series[1]: each for each in detector.alarms()}
+    assert set(found) == {"p", "q"}
+    (cause,) = {each.cause for each in found.values()}
+    explanations = Explanations()
+    explanations.refresh(client, detector.alarms())
+    (sample,) = cause_gauge(explanations.found).samples
+    assert sample.labels == {
+        "app": "app", "cause": cause, "concern": "quality", "cut": "language", "value": "typescript", "by": "rate"
+    }  # fmt: skip
+    assert 0.9 < sample.value < 1.1
+    again = Detector()
+    again.refresh(client)
+    assert {each.series: each.cause for each in again.alarms()} == {each.series: cause for each in found.values()}
+    alarms = {family.name: family for family in gauges(again)}["keeprate_drift_alarm_since_timestamp_seconds"]
+    assert {(each.labels["prompt"], each.labels["cause"], each.value) for each in alarms.samples} == {
+        (prompt, cause, FALL_AT.timestamp()) for prompt in ("p", "q")
+    }
+
+
+def test_a_version_that_is_used_no_more_is_in_no_alarm(client: Client) -> None:
+    """A day after it was taken back: what it ended with would else be told for ever."""
+    close(client, START_AT, FALL_AT, 6)
+    detector = Detector()
+    detected(client, detector)
+    close(client, FALL_AT, FALL_AT + timedelta(hours=3), 3)
+    detected(client, detector)
+    assert [each.series for each in detector.alarms()] == [SERIES]
+    back = FALL_AT + timedelta(hours=3)
+    counts = [
+        Count("acceptance", back + n * BATCH, NEW, outcome, number)
+        for n in range(25 * 12)
+        for outcome, number in (("accepted", 6), ("ignored", 14))
+    ]
+    batches.store(client, "acceptance", "app", back, back + timedelta(hours=25), counts)
+    detector.refresh(client)
+    assert detector.watched[SERIES].stage(detector.policy) == "alarm"
+    assert list(detector.alarms()) == []

@@ -7,10 +7,13 @@ import pytest
 
 from keeprate.deploy.demo.simulate import simulate
 from keeprate.deploy.demo.story import DAY_MS, World
+from keeprate.deploy.monitor.labels import Admission, fold
 from keeprate.deploy.monitor.release_source import gauges
 from keeprate.deploy.monitor.releasing import Releases
 from keeprate.deploy.releases.judging import Judgement, Release, find, findings
 from keeprate.sinks.closed import batches, release_verdicts
+from keeprate.sinks.closed.batches import Count, Labels
+from keeprate.sinks.closed.released import by_hour, by_user, successes, tallied
 from keeprate.sinks.store.clickhouse import Client
 from tests.reading import load, reading
 
@@ -31,7 +34,8 @@ def client() -> Iterator[Client]:
     with reading() as client:
         load(client, [each.event for each in simulate(world, start_ms, end_ms, EVENTS * 1000 / (DAYS * DAY_MS))])
         for app in ("editor", "support", "repo-agent"):
-            batches.store(client, "generation", app, START_AT, END_AT, [])
+            counts = fold(batches.count(client, "generation", app, START_AT, END_AT), Admission())
+            batches.store(client, "generation", app, START_AT, END_AT, counts)
         yield client
 
 
@@ -137,3 +141,63 @@ def test_nothing_is_judged_again_while_nothing_closes(client: Client) -> None:
     releases.refresh(client, END_AT)
     assert releases.found == found
     assert release_verdicts.kept(client, START_AT) == []
+
+
+def test_calls_are_counted_alike_by_hour_and_by_user(client: Client, released: dict[tuple[str, str], Release]) -> None:
+    """From closed batches and from suggestions: failures, what is slow, slow to begin and dear."""
+    release = released["editor", "v4"]
+    calls = tallied(client, release.versions, START_AT, END_AT)
+    known = successes(calls, "v3", release.released_at)
+    assert {metric.name for metric in known} == {
+        "generation_error", "latency_over_p95", "ttft_over_p95", "cost_over_p95"
+    }  # fmt: skip
+    hours, users = by_hour(calls, known), by_user(client, release.versions, START_AT, END_AT, known)
+    sums = [
+        {
+            (metric.name, version): [sum(numbers) for numbers in zip(*found, strict=True)]
+            for metric in known
+            for version in ("v3", "v4")
+            if (found := [(c.trials, c.successes) for c in counts if (c.metric, c.version) == (metric, version)])
+        }
+        for counts in (list(hours), list(users))
+    ]
+    assert len(sums[0]) == 8
+    assert sums[0] == sums[1]
+    assert all(0 < hits < 0.2 * trials for (trials, hits) in sums[0].values())
+
+
+CALLS = 40
+"""Of each version, in every hour."""
+SLOWER_AT = START_AT + timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "usual", "unusual", "metric"),
+    [
+        ("latency", "3", "21", "latency_over_p95"),
+        ("first_token", "1", "5", "ttft_over_p95"),
+        ("cost", "0.01", "0.1", "cost_over_p95"),
+        ("generation", "ok", "timeout", "generation_error"),
+    ],
+)
+def test_a_release_that_is_slow_dear_or_fails_is_worse_in_that(
+    client: Client, kind: str, usual: str, unusual: str, metric: str
+) -> None:
+    """One in twenty calls of the old version, and one in five of the new one, which took over."""
+    app = f"calls-{kind}"
+    counts = []
+    for hour in range(8 * 24):
+        at = START_AT + timedelta(hours=hour)
+        labels = Labels(app, "p", "1" if at < SLOWER_AT else "2", "m", "s")
+        few = CALLS // 20 if at < SLOWER_AT else CALLS // 5
+        counts += [Count(kind, at, labels, usual, CALLS - few), Count(kind, at, labels, unusual, few)]
+    end = SLOWER_AT + timedelta(days=1)
+    batches.store(client, kind, app, START_AT, end, counts)
+    release = Release("prompt_version", (app, "p"), "2", "1", SLOWER_AT, end)
+    (found,) = findings(client, release, end)
+    assert (found.metric.name, found.judgement.verdict, found.method) == (metric, "worse", "successor")
+    difference = found.comparison.difference
+    assert difference is not None
+    assert difference.low < 0.15 < difference.high
+    early = findings(client, release, SLOWER_AT + timedelta(hours=1))
+    assert [each.judgement.verdict for each in early] == ["not_yet"]

@@ -37,7 +37,7 @@ def together(new: tuple[int, int], old: tuple[int, int], hours: int) -> Comparis
 
 @pytest.mark.parametrize(
     ("successes", "verdict", "found_after"),
-    [(11, "worse", 2), (15, "worse", 10), (17, "not_yet", None), (20, "better", 4)],
+    [(11, "worse", 3), (15, "worse", 19), (17, "not_yet", None), (20, "better", 7)],
 )
 def test_golden_values_of_a_successor(successes: int, verdict: str, found_after: int | None) -> None:
     """85 % of 6,720 before; twenty an hour after, for a day."""

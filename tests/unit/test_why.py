@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from keeprate.deploy.why import words
+from keeprate.deploy.why import links, words
+from keeprate.deploy.why.drifted import Drifted, SeriesAlarm, together
 from keeprate.deploy.why.explaining import Explained, Sides, explained
+from keeprate.sinks.closed.drift_states import Series
 from keeprate.sinks.reading.cuts import CUTS, CutCount
 from keeprate.sinks.reading.scope import Scope
 
@@ -41,6 +43,7 @@ def test_the_value_that_fell_alone_comes_first_and_is_named() -> None:
     assert (first.cut, first.value) == ("language", "typescript")
     assert 0.9 < first.share < 1.0
     assert words.where(found) == "in 1 of 2 languages for certain; most in typescript"
+    assert words.leading(found) == "92 % of it in language typescript"
     said = f"typescript moved by {MINUS}50 pp; had it moved as the rest, {MINUS}2 of the {MINUS}26 pp were left"
     assert words.reason(first, found) == said
 
@@ -50,6 +53,7 @@ def test_a_fall_that_is_the_same_everywhere_has_no_reason() -> None:
     kept = {"v3": 350, "v4": 200}
     found = of(RELEASE, *(count(version, name, 400, kept[version]) for version in kept for name in ("go", "sql")))
     assert found.reasons == ()
+    assert words.leading(found) == ""
     assert words.where(found) == "in every language"
 
 
@@ -65,6 +69,7 @@ def test_versions_are_no_reason_for_their_own_difference() -> None:
     )
     assert (found.reasons[0].cut, found.reasons[0].value) == ("prompt_version", "")
     assert words.grown(found.reasons[0], found) == "v4"
+    assert words.leading(found) == "100 % of it by other shares of prompt versions (v4)"
     said = f"Other shares of prompt versions (v4: 0 % to 60 %) are {MINUS}18 of the {MINUS}18 pp"
     assert words.reason(found.reasons[0], found) == said
 
@@ -90,3 +95,29 @@ def test_small_values_are_one_and_nothing_is_left_out() -> None:
 def test_one_side_alone_explains_nothing() -> None:
     """There is no difference yet."""
     assert explained([count("v4", "go", 10, 5)], RELEASE) is None
+
+
+def alarm(prompt: str, metric: str, evidence: float, since: datetime = AT) -> SeriesAlarm:
+    return SeriesAlarm(("editor", prompt, "v3", "m", metric), "inline", evidence, since, AT + timedelta(hours=3))
+
+
+def test_a_cause_is_explained_by_its_strongest_metric_in_all_its_prompts() -> None:
+    """Each kind of alert by one of its own: what is slow explains no fall."""
+    later = AT + timedelta(hours=1)
+    found = together(
+        [alarm("inline", "acceptance", 2.0), alarm("chat", "retention_600", 9.0, later), alarm("chat", "flag", 99.0)]
+    )
+    until = AT + timedelta(hours=3)
+    prompts = frozenset({"inline", "chat"})
+    assert found == {
+        ("editor", "inline", "quality"): Drifted("editor", prompts, "retention_600", later, until),
+        ("editor", "inline", "harm"): Drifted("editor", frozenset({"chat"}), "flag", AT, until),
+    }
+
+
+def test_a_series_leads_to_what_explains_it() -> None:
+    """The last day against the one before; where the page explains no such metric, to the models side by side."""
+    kept: Series = ("editor", "in line", "v3", "unknown", "retention_600")
+    only = "app=editor&only=prompt_name%3Din+line&only=prompt_version%3Dv3"
+    assert links.of_series(kept) == f"why?{only}&metric=retention&horizon=600&release=periods&period=24h"
+    assert links.of_series((*kept[:4], "latency_over_p95")) == f"?{only}&by=model"

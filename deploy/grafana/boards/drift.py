@@ -91,6 +91,23 @@ _STATES: Final = (
         width=12,
     ),
     rows(
+        "What got worse together",
+        "Series of one cause are one alert of their concern, under the prompt that was found first.",
+        Ask(moment_ms(monitor.DRIFT_ALARM, (*_BY, "concern", "cause"))),
+        {**_HEADINGS, "concern": "concern", "cause": "cause", "Value": "since"},
+        unit="dateTimeAsIso",
+        width=12,
+    ),
+    rows(
+        "Which cut explains it",
+        "How much of the difference would be gone without it. Empty where nothing is in alarm, or no cut explains it.",
+        Ask(largest(monitor.DRIFT_CAUSE, ("app", "cause", "concern", "cut", "value", "by"))),
+        {"app": "app", "cause": "cause", "concern": "concern", "cut": "cut", "value": "value", "by": "by"}
+        | {"Value": "share"},
+        unit="percentunit",
+        width=12,
+    ),
+    rows(
         "What each baseline rests on",
         "Below 300 events there is none of its own.",
         Ask(largest(monitor.BASELINE_EVENTS, _BY)),

@@ -9,6 +9,7 @@ from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection
 from keeprate.deploy.releases import words
+from keeprate.deploy.why.links import release_key
 from keeprate.sinks.closed import release_verdicts
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.store.clickhouse import to_ms
@@ -18,6 +19,8 @@ KEPT_S: Final = 15.0
 MOST: Final = 4
 """The newest ones: a screen is no archive, and `keeprate releases` has them all."""
 _SAID: Final = ("worse", "better")
+key: Final = release_key
+"""The name of a release in an address."""
 
 
 def releases(reads: Reads, selection: Selection) -> Json:
@@ -42,11 +45,6 @@ def told(reads: Reads, selection: Selection) -> dict[str, list[KeptVerdict]]:
     """What is said of each of the newest releases, by its name."""
     groups = groupby(verdicts(reads, selection), key=key)
     return {name: _told(list(group), selection.horizon_s) for name, group in islice(groups, MOST)}
-
-
-def key(kept: KeptVerdict) -> str:
-    """The name of a release in an address."""
-    return "/".join((kept.app, kept.component, kept.family, kept.version))
 
 
 def rows(kept: Iterable[KeptVerdict], horizon_s: int) -> list[Json]:

@@ -11,6 +11,7 @@ from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection
 from keeprate.deploy.why import words
 from keeprate.deploy.why.explaining import explain, of_release
+from keeprate.deploy.why.links import EXPLAINED
 from keeprate.sinks.closed import drift_states, watched
 from keeprate.sinks.closed.batches import RETENTION
 from keeprate.sinks.closed.drift_states import Kept, Series
@@ -19,8 +20,6 @@ from keeprate.sinks.store.clickhouse import to_ms
 from keeprate.streams.quality.detector import SIDES, Policy, Side, changed_at, evidence_ratio
 
 KEPT_S: Final = 60.0
-EXPLAINED: Final = {"acceptance": "acceptance_rate", "retention": "retention", "correction": "correction_rate"}
-"""The metrics of releases that the page explains, by their names there."""
 _BEHIND: Final = {"acceptance": "accepted", "generation_error": "failed"}
 
 

@@ -8,7 +8,7 @@ import { term } from "./tip.js";
 const MARKS = { worse: "▼", better: "▲", same: "=", not_yet: "…" };
 const CHIPS = { worse: "worse", better: "better", same: "the same", not_yet: "not yet" };
 const NOTHING = { same: "the same as before in every metric", not_yet: "no difference is certain yet" };
-const EXPLAINED = { acceptance: "acceptance_rate", retention: "retention", correction: "correction_rate" };
+const EXPLAINED = { acceptance: "acceptance_rate", retention: "retention", correction: "correction_rate", negative: "negative_feedback_rate" };
 
 let shown = [];
 let places = {};

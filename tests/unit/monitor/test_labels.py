@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeprate.deploy.monitor.labels import OTHER, UNKNOWN, Admission, LabelLimits, fold
-from keeprate.sinks.closed.batches import Count, Labels
+from keeprate.deploy.monitor.labels import OTHER, Admission, LabelLimits, fold
+from keeprate.sinks.closed.batches import UNKNOWN, Count, Labels
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 
