@@ -32,6 +32,9 @@ _GAINS: Final[dict[Side, tuple[float, list[tuple[float, float]]]]] = {
     "rose": (-1.0, [(-log(each), 1 / each - 1) for each in ODDS_RATIOS]),
 }
 """By side: its sign, and of each odds ratio the logarithm and what a success's odds grow by."""
+_SIZES: Final = len(ODDS_RATIOS)
+_PARTS: Final = (slice(None, _SIZES), slice(_SIZES, None))
+"""Of a list that has both sides: that of each."""
 
 
 class Stratum(NamedTuple):
@@ -54,10 +57,6 @@ class Evidence(NamedTuple):
     log_r: tuple[float, ...] = (-inf,) * len(ODDS_RATIOS)
     cusum: tuple[float, ...] = (0.0,) * len(ODDS_RATIOS)
     since: tuple[int, ...] = (0,) * len(ODDS_RATIOS)
-
-
-_Parts = tuple[Sequence[float], Sequence[float], Sequence[int]]
-"""An `Evidence`, or the lists that become one."""
 
 
 class State(NamedTuple):
@@ -92,20 +91,32 @@ def score(state: State, batch: int, strata: Sequence[Stratum], policy: Policy) -
 
 def score_all(state: State, batches: Iterable[tuple[int, Sequence[Stratum]]], policy: Policy) -> State:
     """The state after batches in their order, each with its strata: `score` of one after the other, and faster."""
-    last: int = state.last_batch
-    fell: _Parts = state.fell
-    rose: _Parts = state.rose
-    log_cap = policy.log_cap
+    last = state.last_batch
+    # Both sides in one list: of a window there is little to do, and much of it would be calling functions.
+    log_r = [*state.fell.log_r, *state.rose.log_r]
+    cusum, since = [*state.fell.cusum, *state.rose.cusum], [*state.fell.since, *state.rose.since]
     for batch, strata in batches:
-        if batch > last and any(each.trials for each in strata):
-            fells, roses = _gains(strata)
-            last, fell, rose = batch, _updated(fell, fells, batch, log_cap), _updated(rose, roses, batch, log_cap)
-    return State(last, _evidence(fell), _evidence(rose))
+        if batch <= last or not any(each.trials for each in strata):
+            continue
+        last = batch
+        for at, gain in enumerate(_gains(strata)):
+            before, kept = log_r[at], cusum[at]
+            # log(1 + R) without overflow.
+            log_r[at] = (before + log1p(exp(-before)) if before > 0 else log1p(exp(before))) + gain
+            if not kept:
+                since[at] = batch
+            kept += gain
+            cusum[at] = kept if kept > 0 else 0.0
+        # A mixture is no larger than its largest part, which is far below the cap on nearly every day.
+        if max(log_r) > policy.log_cap:
+            log_r = [*_capped(log_r[:_SIZES], policy), *_capped(log_r[_SIZES:], policy)]
+    sides = (Evidence(tuple(log_r[part]), tuple(cusum[part]), tuple(since[part])) for part in _PARTS)
+    return State(last, *sides)
 
 
-def _evidence(parts: _Parts) -> Evidence:
-    log_r, cusum, since = parts
-    return Evidence(tuple(log_r), tuple(cusum), tuple(since))
+def _capped(log_r: Sequence[float], policy: Policy) -> Sequence[float]:
+    excess = log_mixture(log_r) - policy.log_cap
+    return [each - excess for each in log_r] if excess > 0 else log_r
 
 
 def evidence_ratio(evidence: Evidence, policy: Policy) -> float:
@@ -118,58 +129,30 @@ def changed_at(evidence: Evidence) -> int:
     return evidence.since[max(range(len(ODDS_RATIOS)), key=lambda k: evidence.log_r[k])]
 
 
-def _updated(evidence: _Parts, gains: Sequence[float], batch: int, log_cap: float) -> _Parts:
-    log_r, cusum, since = evidence
-    # log(1 + R) without overflow.
-    grown = [
-        (before + log1p(exp(-before)) if before > 0 else log1p(exp(before))) + gain
-        for before, gain in zip(log_r, gains, strict=True)
-    ]
-    # A mixture is no larger than its largest part, which is far below the cap on nearly every day.
-    if max(grown) > log_cap and (excess := log_mixture(grown) - log_cap) > 0:
-        grown = [each - excess for each in grown]
-    begun = [at if kept else batch for at, kept in zip(since, cusum, strict=True)]
-    sums = [kept + gain if kept + gain > 0 else 0.0 for kept, gain in zip(cusum, gains, strict=True)]
-    return grown, sums, begun
-
-
 def log_likelihood_ratios(side: Side, strata: Sequence[Stratum]) -> list[float]:
     """Of a batch, by odds ratio: how much more likely it is with the odds so changed. Those of its strata add up."""
-    return _gains(strata)[SIDES.index(side)]
+    return list(_gains(strata)[_PARTS[SIDES.index(side)]])
 
 
-def _gains(strata: Sequence[Stratum]) -> tuple[list[float], list[float]]:
-    """The log likelihood ratios of both sides."""
-    fell, rose = _of_stratum(strata[0])
-    for each in strata[1:]:
-        fells, roses = _of_stratum(each)
-        fell = [a + b for a, b in zip(fell, fells, strict=True)]
-        rose = [a + b for a, b in zip(rose, roses, strict=True)]
-    return fell, rose
-
-
-def _of_stratum(stratum: Stratum) -> tuple[list[float], list[float]]:
-    trials, successes, log_odds, margin, dispersion = stratum
-    fells, roses = _weights(log_odds, margin, dispersion)
-    return (
-        [successes * gain - trials * cost for gain, cost in fells],
-        [successes * gain - trials * cost for gain, cost in roses],
-    )
-
-
-_Weights = list[tuple[float, float]]
+def _gains(strata: Sequence[Stratum]) -> Sequence[float]:
+    """The log likelihood ratios of both sides, one after the other."""
+    parts = []
+    for trials, successes, log_odds, margin, dispersion in strata:
+        weights = _weights(log_odds, margin, dispersion)
+        parts.append([successes * gain - trials * cost for gain, cost in weights])
+    return parts[0] if len(parts) == 1 else [sum(each) for each in zip(*parts, strict=True)]
 
 
 # The windows of an hour share them, and so do those of the same hour of every week.
 @lru_cache(maxsize=1024)
-def _weights(log_odds: float, margin: float, dispersion: float) -> tuple[_Weights, _Weights]:
+def _weights(log_odds: float, margin: float, dispersion: float) -> list[tuple[float, float]]:
     """By side and odds ratio: what a success adds, and what a trial costs."""
-    found: list[_Weights] = []
+    found = []
     for sign, gains in (_GAINS[side] for side in SIDES):
         # The margin moves the null rate towards the change, so that an uncertain baseline is no evidence.
         rate = 1 / (1 + exp(sign * margin - log_odds))
-        found.append([(gain / dispersion, log1p(rate * growth) / dispersion) for gain, growth in gains])
-    return found[0], found[1]
+        found += [(gain / dispersion, log1p(rate * growth) / dispersion) for gain, growth in gains]
+    return found
 
 
 def log_mixture(log_r: Sequence[float]) -> float:
