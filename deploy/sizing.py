@@ -69,6 +69,11 @@ class Size:
     first_limit: str
 
 
+def stored_per_s(cores: int) -> float:
+    """Events a second that so many cores of ClickHouse land and derive suggestions from, and do nothing else."""
+    return cores / 2 / (1 / SINK_ROWS_PER_S + 1 / DERIVED_PER_S)
+
+
 def size(load: Load, store_node_cores: int = 32) -> Size:
     """What a load takes. store_node_cores: of the largest ClickHouse node that you would run."""
     mean = load.suggestions_per_day * load.events_each / _DAY_S
@@ -76,7 +81,7 @@ def size(load: Load, store_node_cores: int = 32) -> Size:
     workers = max(1, ceil(peak / (JOIN_EVENTS_PER_S * load.headroom)))
     # Every event is a row, and at most as many outcomes land: those of one moment are one.
     sinks = max(1, ceil(2 * peak / (SINK_ROWS_PER_S * load.headroom)))
-    needed_cores = 2 * peak / load.headroom * (1 / SINK_ROWS_PER_S + 1 / DERIVED_PER_S)
+    needed_cores = peak / load.headroom / stored_per_s(1)
     store_cores = max(2, ceil(needed_cores))
     pending = load.suggestions_per_day * PENDING_DAYS
     facts = load.suggestions_per_day * load.events_each * load.event_bytes

@@ -1,11 +1,14 @@
 """`keeprate size`: how large an installation has to be."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
+from random import Random
 from typing import Annotated
 
 import typer
 
+from keeprate.deploy.simulated_day import SAMPLE, Waited, first_to_bend, simulate
 from keeprate.deploy.sizing import Load, size
 
 _WORDS = {
@@ -37,12 +40,16 @@ def compute_size(
     store_replicas: Annotated[int, typer.Option(help="Copies in ClickHouse.", min=1)] = _DEFAULTS.store_replicas,
     core_hour: Annotated[float, typer.Option(help="What a core costs an hour.", min=0)] = _DEFAULTS.core_hour,
     gib_month: Annotated[float, typer.Option(help="What a GiB of disk costs a month.", min=0)] = _DEFAULTS.gib_month,
+    simulated: Annotated[
+        bool, typer.Option("--simulate", help="Then let a day of a sample go through it: which stage bends first?")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print an object, with what was assumed.")] = False,
 ) -> None:
     """Say how many partitions, workers, sinks, cores and disks a number of suggestions a day takes.
 
     From what `make bench` measured on two cores, planned with half of it: `keeprate size 1000000`. What is assumed of
-    the traffic are the options; docs/operations.md says what was measured and what was not.
+    the traffic are the options; docs/operations.md says what was measured and what was not. `--simulate` lets a day go
+    through what it plans, minute by minute, and says which stage cannot keep up first.
     """
     load = Load(
         suggestions_per_day=suggestions_per_day,
@@ -57,9 +64,29 @@ def compute_size(
         gib_month=gib_month,
     )
     found = size(load)
+    day = simulate(load, Random(1)) if simulated else []
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "assumed": asdict(load)}))
+        more = {"day": [asdict(each) for each in day]} if simulated else {}
+        typer.echo(json.dumps({**asdict(found), "assumed": asdict(load), **more}))
         return
     for field, words in _WORDS.items():
         typer.echo(f"{getattr(found, field):>12,}  {words}")
     typer.echo(f"first to divide: {found.first_limit}")
+    for line in _as_table(day):
+        typer.echo(line)
+
+
+def _as_table(day: list[Waited]) -> Iterator[str]:
+    if not day:
+        return
+    yield f"\na day of it, by {SAMPLE:,} of them, with no headroom left:"
+    yield f"{'':12} {'busiest':>8} {'longest wait':>13} {'behind':>12} {'bends at, a day':>18}"
+    for each in day:
+        behind = "never" if each.behind_from is None else f"{_clock(each.behind_from)}-{_clock(each.behind_until)}"
+        yield f"{each.name:12} {each.busiest:8.0%} {each.longest_s:11,.0f} s {behind:>12} {each.bends_at:18,}"
+    first = first_to_bend(day)
+    yield f"bends first: {first.name}, at {first.bends_at:,} suggestions a day"
+
+
+def _clock(minute: int | None) -> str:
+    return "" if minute is None else f"{minute // 60:02}:{minute % 60:02}"
