@@ -24,6 +24,7 @@ from keeprate.deploy.doctor import surroundings
 ROOT: Final = Path(__file__).parents[2]
 COMPOSE: Final = ROOT / "deploy" / "compose"
 IMAGE: Final = ROOT / "deploy" / "images"
+POM: Final = ROOT / "deploy" / "local" / "kafka" / "pom.xml"
 SERVICES: Final[dict[str, dict[str, Any]]] = yaml.safe_load((COMPOSE / "compose.yaml").read_text("utf-8"))["services"]
 OURS: Final = sorted(name for name, service in SERVICES.items() if service["image"].startswith("keeprate:"))
 COMMANDS: Final = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -114,6 +115,18 @@ def test_health_is_asked_for_where_it_is_served(name: str) -> None:
     assert int(port) in _ports(name)
     published = {int(each.rpartition(":")[2]) for each in SERVICES[name].get("ports", ())}
     assert published <= _ports(name)
+
+
+def test_what_others_made_is_pinned() -> None:
+    """Images and Grafana's plugin by their versions: what was looked at is what comes up in a year."""
+    images = [service["image"] for name, service in SERVICES.items() if name not in OURS]
+    assert len(images) == 5
+    for image in images:
+        assert re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[a-z/-]+:v?\d+\.\d+(\.\d+)?\}", image), image
+    assert re.fullmatch(r"[a-z-]+ \d+\.\d+\.\d+", SERVICES["grafana"]["environment"]["GF_INSTALL_PLUGINS"])
+    # The broker is the very one that tests run on.
+    (tested,) = re.findall(r"<artifactId>kafka_2.13</artifactId>\s*<version>([^<]+)", POM.read_text("utf-8"))
+    assert SERVICES["kafka"]["image"].endswith(f":{tested}}}")
 
 
 def test_files_that_are_mounted_are_there() -> None:
