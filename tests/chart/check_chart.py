@@ -3,12 +3,6 @@
 `make chart` runs this: it needs helm, which is built from its module, and so it is not among the tests of `make test`.
 """
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
-from typing import Any, Final
-
 import kubernetes_validate
 import pytest
 import typer.main
@@ -16,47 +10,7 @@ import yaml
 
 from keeprate.deploy.commands.tree import app
 from keeprate.deploy.doctor import surroundings
-
-ROOT: Final = Path(__file__).parents[2]
-CHART: Final = ROOT / "deploy" / "helm" / "keeprate"
-CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keeprate" / "tools"
-HELM: Final = shutil.which("helm") or str(CACHE / "helm")
-LEAST: Final = {
-    "kafka.brokers": "k-0:9093,k-1:9094",
-    "store.url": "https://c/keeprate",
-    "secrets.existing": "secret",
-    "collector.keysSecret": "keys",
-}
-ALL: Final = LEAST | {
-    "scaling.enabled": "true",
-    "monitoring.enabled": "true",
-    "monitoring.dashboards": "true",
-    "monitoring.runbookUrl": "https://runbook",
-    "secrets.keys.kafkaCa": "ca.pem",
-    "secrets.keys.storeCa": "ca.pem",
-}
-OTHERS: Final = ("monitoring.coreos.com", "keda.sh")
-"""Whose schemas Kubernetes does not have."""
-PROBES: Final = ("startupProbe", "livenessProbe", "readinessProbe")
-OPERATORS: Final = ("kafka.strimzi.io/v1beta2", "clickhouse.altinity.com/v1")
-
-
-def _helm(values: dict[str, str], *arguments: str, kubernetes: str = "1.31.0") -> subprocess.CompletedProcess[str]:
-    said = [word for name, value in values.items() for word in ("--set", f"{name}={value.replace(',', chr(92) + ',')}")]
-    argv = [HELM, "template", "x", str(CHART), "--kube-version", kubernetes, *said, *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
-
-
-def rendered(values: dict[str, str], *arguments: str, kubernetes: str = "1.31.0") -> list[dict[str, Any]]:
-    """The objects, of which each is one."""
-    run = _helm(values, *arguments, kubernetes=kubernetes)
-    assert run.returncode == 0, run.stderr
-    return [each for each in yaml.safe_load_all(run.stdout) if each]
-
-
-def _pods(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    kinds = ("Deployment", "StatefulSet", "Job")
-    return {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in objects if each["kind"] in kinds}
+from tests.chart.rendering import ALL, LEAST, ROOT, pods, rendered, template, with_engines
 
 
 @pytest.mark.parametrize("version", ["1.27", "1.31", "1.37"])
@@ -76,21 +30,21 @@ def test_kubernetes_takes_every_object(version: str) -> None:
 @pytest.mark.parametrize("name", ["worker", "sink", "monitor", "page", "collector", "topics", "migrate"])
 def test_each_process_is_told_what_it_understands(name: str) -> None:
     """Its command and options exist, and every variable is one that is read."""
-    (container,) = _pods(rendered(ALL))[f"x-{name}"]["containers"]
+    (container,) = pods(rendered(ALL))[f"x-{name}"]["containers"]
     command, *arguments = container["args"]
     typer.main.get_command(app).commands[command].make_context(command, arguments)  # type: ignore[attr-defined]
     environ = {each["name"]: "x" for each in container["env"]}
     assert [each.said for each in surroundings.check(environ) if each.state != "ok"] == []
     # What a variable says is in a file is mounted there.
     files = {each["value"] for each in container["env"] if each["name"].endswith("_FILE")}
-    (secrets,) = (each for each in _pods(rendered(ALL))[f"x-{name}"]["volumes"] if each["name"] == "secrets")
+    (secrets,) = (each for each in pods(rendered(ALL))[f"x-{name}"]["volumes"] if each["name"] == "secrets")
     paths = {item["path"] for source in secrets["projected"]["sources"] for item in source["secret"]["items"]}
     assert files <= {f"/run/secrets/keeprate/{path}" for path in paths}
 
 
 def test_what_is_asked_for_health_is_what_the_process_serves() -> None:
     """A probe's port is one that the container names, and the one that its arguments say."""
-    for name, pod in _pods(rendered(ALL)).items():
+    for name, pod in pods(rendered(ALL)).items():
         (container,) = pod["containers"]
         named = {port["name"]: port["containerPort"] for port in container.get("ports") or ()}
         probes = [
@@ -104,7 +58,7 @@ def test_what_is_asked_for_health_is_what_the_process_serves() -> None:
 
 def test_no_process_may_more_than_it_needs() -> None:
     """Not root, no privilege, nothing to write to but its own directories, no token of the cluster."""
-    for pod in _pods(rendered(ALL)).values():
+    for pod in pods(rendered(ALL)).values():
         (container,) = pod["containers"]
         assert pod["securityContext"]["runAsNonRoot"]
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -165,7 +119,7 @@ def test_scaling_goes_by_seconds_and_never_beyond_the_partitions() -> None:
     assert set(scaled) == {"x-worker", "x-sink"}
     assert all("seconds" in each["triggers"][0]["metadata"]["query"] for each in scaled.values())
     assert all("replicas" not in each["spec"] for each in rendered(ALL) if each["kind"] == "StatefulSet")
-    run = _helm(ALL | {"scaling.maxReplicas": "13"})
+    run = template(ALL | {"scaling.maxReplicas": "13"})
     assert run.returncode != 0
     assert "more than the 12 partitions" in run.stderr
 
@@ -186,24 +140,37 @@ def test_scaling_goes_by_seconds_and_never_beyond_the_partitions() -> None:
 )
 def test_a_value_that_cannot_be_meant_is_refused(values: dict[str, str], named: str) -> None:
     """Before anything is made, with what to do."""
-    run = _helm(LEAST | values)
+    run = template(LEAST | values)
     assert run.returncode != 0
     assert named in run.stderr
 
 
 def test_operators_make_the_engines_where_they_are_asked_to() -> None:
     """And processes find them by their names."""
-    known = [word for each in OPERATORS for word in ("--api-versions", each)]
-    values = {
-        "secrets.existing": "secret",
-        "collector.keysSecret": "keys",
-        "kafka.mode": "strimzi",
-        "store.mode": "altinity",
-    }
-    objects = rendered(values, *known)
+    objects = with_engines()
     assert {"Kafka", "KafkaNodePool", "KafkaUser", "ClickHouseInstallation"} <= {each["kind"] for each in objects}
-    (container,) = _pods(objects)["x-sink"]["containers"]
+    (container,) = pods(objects)["x-sink"]["containers"]
     told = {each["name"]: each.get("value") for each in container["env"]}
     assert told["KEEPRATE_BROKERS"] == "x-kafka-bootstrap:9093"
     assert told["KEEPRATE_KAFKA_CA_FILE"] == "/run/secrets/keeprate/kafka-ca.pem"
     assert told["KEEPRATE_STORE_URL"] == "http://clickhouse-x:8123/keeprate"
+
+
+@pytest.mark.parametrize("served", ["v1", "v1beta2"])
+def test_strimzi_is_spoken_to_in_a_version_that_it_serves(served: str) -> None:
+    """From 1.0 on it serves v1 alone; before 0.49 there was no v1."""
+    objects = with_engines(f"kafka.strimzi.io/{served}", "clickhouse.altinity.com/v1")
+    versions = {each["apiVersion"] for each in objects if each["kind"].startswith("Kafka")}
+    assert versions == {f"kafka.strimzi.io/{served}"}
+
+
+def test_strimzi_makes_the_user_that_processes_log_in_as() -> None:
+    """Its user operator does, which runs only where a Kafka asks for it."""
+    objects = {each["kind"]: each for each in with_engines()}
+    assert objects["Kafka"]["spec"]["entityOperator"] == {"userOperator": {}}
+    name = objects["KafkaUser"]["metadata"]["name"]
+    (sink,) = pods([each for each in with_engines() if each["metadata"]["name"] == "x-sink"]).values()
+    sources = next(each for each in sink["volumes"] if each["name"] == "secrets")["projected"]["sources"]
+    assert {"name": name, "items": [{"key": "password", "path": "kafka-password"}]} in [
+        each["secret"] for each in sources
+    ]
