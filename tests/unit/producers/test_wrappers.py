@@ -313,6 +313,31 @@ def test_litellm_says_what_a_call_cost(client: RecordingKeeprate) -> None:
     ] * 2
 
 
+def test_a_stream_that_can_be_read_in_both_ways_is_read_as_it_was_asked_for(client: RecordingKeeprate) -> None:
+    """As LiteLLM's are, plain ones too."""
+    pieces = [openai.types.chat.ChatCompletionChunk.model_validate(piece) for piece in chat_pieces()]
+
+    class Both:
+        def __init__(self) -> None:
+            self._left = iter(pieces)
+
+        def __iter__(self) -> "Both":
+            return self
+
+        def __next__(self) -> Any:
+            return next(self._left)
+
+        async def __anext__(self) -> Any:
+            return next(self._left)
+
+    class Streaming:
+        def completion(self, **asked: Any) -> Any:
+            return Both()
+
+    assert list(wrap_litellm(Streaming(), client).completion(messages=ASKED)) == pieces
+    assert only(client)["output"][0]["content"] == "Like this."
+
+
 class Model(BaseChatModel):
     """A chat model of LangChain's with nothing behind it."""
 
