@@ -43,3 +43,8 @@ def test_the_types_are_those_of_the_schema() -> None:
 def test_the_pairs_of_texts_have_pythons_numbers() -> None:
     """JavaScript is tested by the same file, so both say the same; `python -m tests.javascript.vectors` writes it."""
     assert json.loads(vectors.PATH.read_text("utf-8")) == vectors.vectors()
+
+
+def test_what_leaves_of_content_is_what_leaves_of_it_in_python() -> None:
+    """The same fingerprints with the same salt, and nothing more; JavaScript is tested by the same file."""
+    assert json.loads(vectors.CONTENT_PATH.read_text("utf-8")) == vectors.content_vectors()

@@ -1,7 +1,7 @@
-"""Pairs of texts with what Python says of them: `python -m tests.javascript.vectors` writes them.
+"""What Python says of texts, and makes of content: `python -m tests.javascript.vectors` writes it.
 
-JavaScript must say the same. The pairs are those that edits make: words typed on, lines moved, replaced and taken out,
-in ASCII and beyond, and those at which definitions differ.
+JavaScript must say the same. The pairs of texts are those that edits make: words typed on, lines moved, replaced and
+taken out, in ASCII and beyond, and those at which definitions differ.
 """
 
 import json
@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from keeprate.producers import text
+from keeprate.producers.sdk.content import ContentPolicy
 from keeprate.producers.text import EditedRange
 
-PATH: Final = Path(__file__).parents[1] / "data" / "text_vectors.json"
+_DATA: Final = Path(__file__).parents[1] / "data"
+PATH: Final = _DATA / "text_vectors.json"
+CONTENT_PATH: Final = _DATA / "content_vectors.json"
+SALT: Final = "salt"
 _CHOSEN: Final = (
     ("", ""),
     ("", "a"),
@@ -54,6 +58,37 @@ _WORDS: Final = (
 )
 
 
+_CALLED: Final = {"id": "t1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+_EVENTS: Final[tuple[dict[str, Any], ...]] = (
+    {
+        "type": "generation",
+        "model": "m",
+        "input": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Été 😀?", "name": "ada"}],
+        "output": [{"role": "assistant", "content": "return a + b"}, {"role": "assistant", "content": "return b + a"}],
+        "prompt_variables": {"name": "ada", "more": {"role": "x", "list": ["a", 1, None, True]}},
+        "context_sources": ["a.py", "b.py"],
+        "parameters": {"temperature": 0.2, "stream": True, "stop": ["\n", "é"], "user": "ada"},
+        "attributes": {"plan": "pro", "note": ""},
+        "error_message": "no",
+    },
+    {
+        "type": "generation",
+        "input": [{"role": "user", "content": [{"type": "text", "text": "How?"}]}],
+        "output": [{"role": "assistant", "content": None, "tool_calls": [_CALLED]}],
+        "parameters": {"stop": "."},
+    },
+    {"type": "edit", "corrected_text": "return a - b", "distance": 1, "comment": "a comment"},
+    {"type": "retention_check", "status": "present", "current_text": "", "elapsed_ms": 1},
+    {"type": "vote", "value": 1, "comment": "good", "attributes": {"plan": "pro"}},
+)
+
+
+def content_vectors() -> list[dict[str, Any]]:
+    """Events, and what of them leaves in each mode."""
+    hashed, off = (ContentPolicy(mode, SALT.encode()) for mode in ("hashed", "off"))
+    return [{"event": event, "hashed": hashed.apply(event), "off": off.apply(event)} for event in _EVENTS]
+
+
 def vectors() -> list[dict[str, Any]]:
     """The pairs, with the numbers of a retention check and the no-revert of an edit from one to the other."""
     rng = random.Random(20_600)
@@ -83,4 +118,5 @@ def _said(original: str, current: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    PATH.write_text("[\n" + ",\n".join(json.dumps(each) for each in vectors()) + "\n]\n", "utf-8")
+    for path, made in ((PATH, vectors()), (CONTENT_PATH, content_vectors())):
+        path.write_text("[\n" + ",\n".join(map(json.dumps, made)) + "\n]\n", "utf-8")

@@ -77,7 +77,8 @@ export class Keeprate implements Emitter {
     let reason = "redaction";
     try {
       const full = { ...base, ...event } as Record<string, unknown> & Event;
-      if (content === "off") for (const name of ["corrected_text", "current_text"]) delete full[name];
+      // A mode that is not known here, as of another language, sends no texts either.
+      if (content && content !== "full") for (const name of ["corrected_text", "current_text"]) delete full[name];
       const sent = before ? before(full) : full;
       if (!sent) throw reason;
       reason = "invalid";

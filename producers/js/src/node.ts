@@ -10,8 +10,7 @@ import { appendFileSync, closeSync, mkdirSync, openSync, readdirSync, readFileSy
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { type Accounts, accounts, sum } from "./accounts.ts";
-import type { Settings } from "./client.ts";
-import { Keeprate as Server } from "./server.ts";
+import { Keeprate as Server, type ServerSettings } from "./server.ts";
 import type { Entry, Spool } from "./spool.ts";
 
 export { Generation as Handle } from "./generation.ts";
@@ -20,8 +19,12 @@ export type { Settings } from "./client.ts";
 const ADOPT_MS = 60_000;
 const COMPACT_LINES = 5_000;
 
-/** `Settings`, of which the address and the key may come from KEEPRATE_URL and KEEPRATE_KEY. */
-export type NodeSettings = Partial<Settings> & {
+/** `ServerSettings`, of which the address and the key may come from KEEPRATE_URL and KEEPRATE_KEY. */
+export type NodeSettings = Partial<Omit<ServerSettings, "content">> & {
+  /** What of texts leaves the process: all, keyed fingerprints, or only their lengths and distances. */
+  content?: "full" | "hashed" | "off";
+  /** Of fingerprints: a secret, the same in every process of the app. KEEPRATE_USER_SALT when left out. */
+  salt?: string;
   /** KEEPRATE_SPOOL_DIR, else ~/.local/state/keeprate/spool-js; on a disk that outlives the process. */
   directory?: string;
 };
@@ -29,11 +32,15 @@ export type NodeSettings = Partial<Settings> & {
 /** A server's client: events outlive the process in files. */
 export class Keeprate extends Server {
   constructor(app: string, settings: NodeSettings = {}) {
-    const { KEEPRATE_URL = "", KEEPRATE_KEY = "", KEEPRATE_SPOOL_DIR } = process.env;
-    const { url = KEEPRATE_URL, key = KEEPRATE_KEY, directory = KEEPRATE_SPOOL_DIR ?? home(), ...rest } = settings;
+    const { KEEPRATE_URL = "", KEEPRATE_KEY = "", KEEPRATE_SPOOL_DIR, KEEPRATE_USER_SALT } = process.env;
+    const { url = KEEPRATE_URL, key = KEEPRATE_KEY, directory = KEEPRATE_SPOOL_DIR ?? home(), ...given } = settings;
+    const { content, salt = KEEPRATE_USER_SALT, ...rest } = given;
+    const isHashed = content === "hashed";
+    if (isHashed && !salt) throw new TypeError("salt: content hashed needs one, or KEEPRATE_USER_SALT");
     const name = `${app}-${url}`.replace(/[^\w.-]+/g, "_");
     const spool = rest.spool === undefined ? fileSpool(join(directory, name)) : rest.spool;
-    super(app, { batchBytes: 1 << 19, maxStored: 100_000, ...rest, url, key, spool });
+    const all = { batchBytes: 1 << 19, maxStored: 100_000, ...rest, ...(content && !isHashed && { content }), url, key, spool };
+    super(app, all, isHashed ? (text) => keyed(text, salt!) : undefined);
   }
 }
 
@@ -41,8 +48,10 @@ const home = (): string => join(homedir(), ".local", "state", "keeprate", "spool
 
 /** The pseudonym of a user, the same as the Python SDK's with the same salt, which is a secret. */
 export function userHash(user: string, salt: string): string {
-  return createHmac("sha256", salt).update(`user:${user}`).digest("hex").slice(0, 32);
+  return keyed(`user:${user}`, salt);
 }
+
+const keyed = (text: string, salt: string): string => createHmac("sha256", salt).update(text).digest("hex").slice(0, 32);
 
 type Line = { add: Entry[] } | { retire: number[]; change: Accounts };
 

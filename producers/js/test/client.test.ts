@@ -204,9 +204,31 @@ test("nothing that an app gives is thrown back at it, and what is withheld is co
   await shop.close();
 });
 
-test("with content off no text leaves, and lengths and distances do", async () => {
+test("in development it says so where an event is made", async () => {
+  const shop = fresh(new FakeCollector(), undefined, { strict: true, before: () => null });
+  assert.throws(() => shop.feedback(ID).vote(1), /not taken/);
+  assert.match(warn.mock.calls[0]!.arguments[0], /redaction/);
+  assert.deepEqual((await balanced(shop)).dropped, { redaction: 1 });
+  await shop.close();
+});
+
+test("a collector that fails for ever holds up what is behind, up to a bound, counted", async () => {
   const collector = new FakeCollector();
-  const shop = fresh(collector, undefined, { content: "off" });
+  collector.answer = () => ({ status: 500, body: { error_type: "internal", field: "", reason: "a fault" } });
+  const shop = fresh(collector, undefined, { maxStored: 20, lingerMs: 1 });
+  for (let at = 0; at < 50; at++) shop.feedback(ID).vote(1), await null;
+  await until(async () => (await balanced(shop)).lost === 30);
+  for (let at = 0; at < 50; at++) shop.feedback(ID).vote(0), await null;
+  await until(async () => (await balanced(shop)).lost === 80);
+  const { delivered, dropped, spooled, last_error } = await balanced(shop);
+  assert.deepEqual([delivered, dropped, spooled, last_error], [0, { evicted: 80 }, 20, "internal: a fault"]);
+  await shop.close(0);
+});
+
+// A page knows no secret for fingerprints, and whoever asks for them there shall not have texts sent as they are.
+for (const content of ["off", "hashed" as "off"] as const) test(`with content ${content} no text leaves, and lengths and distances do`, async () => {
+  const collector = new FakeCollector();
+  const shop = fresh(collector, undefined, { content });
   const made = shop.generation({ input: "how?", output: "return a + b", model: "m" });
   made.accept().edit("return a - b");
   assert.equal(await shop.close(), 0);

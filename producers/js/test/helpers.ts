@@ -1,8 +1,7 @@
 /** What tests share: a collector that answers as it is told, and clients that wait for nothing. */
 
 import assert from "node:assert/strict";
-import type { Settings } from "../src/client.ts";
-import { Keeprate } from "../src/server.ts";
+import { Keeprate, type ServerSettings } from "../src/server.ts";
 
 export interface Sent {
   url: string;
@@ -39,7 +38,7 @@ export const taken = (events: unknown[]): Answer => ({
 
 export const ID = "0197c0de-0000-7000-8000-000000000001";
 
-export function client(collector: FakeCollector, more: Partial<Settings> = {}): Keeprate {
+export function client(collector: FakeCollector, more: Partial<ServerSettings> = {}): Keeprate {
   const fetch = collector.fetch as typeof globalThis.fetch;
   return new Keeprate("shop", { url: "https://collector.example/", key: "kr_1_2", lingerMs: 0, retryMs: 1, fetch, ...more });
 }

@@ -2,18 +2,19 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { appendFileSync, mkdtempSync, readdirSync, statSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileSpool, Keeprate, userHash } from "../src/node.ts";
+import type { Event } from "../src/events.ts";
+import { fileSpool, Keeprate, type NodeSettings, userHash } from "../src/node.ts";
 import { balanced, FakeCollector, ID, until } from "./helpers.ts";
 
 const place = () => mkdtempSync(join(tmpdir(), "keeprate-spool-"));
 
-function server(collector: FakeCollector, directory: string): Keeprate {
+function server(collector: FakeCollector, directory: string, more: NodeSettings = {}): Keeprate {
   const fetch = collector.fetch as typeof globalThis.fetch;
-  return new Keeprate("shop", { url: "http://collector", key: "kr_1_2", directory, lingerMs: 0, retryMs: 1, fetch });
+  return new Keeprate("shop", { url: "http://collector", key: "kr_1_2", directory, lingerMs: 0, retryMs: 1, fetch, ...more });
 }
 
 /** A process that emits votes towards a collector that is not there, says how many it has stored, and is killed. */
@@ -87,4 +88,32 @@ test("a process ends although a client was not closed", () => {
 test("users have the Python SDK's pseudonyms", () => {
   // keeprate.producers.sdk.content: ContentPolicy("full", b"salt").user_hash(…).
   assert.equal(userHash("alice@example.org", "salt"), "16aad46830ef89b8c267f3517e3c3842");
+});
+
+test("what leaves of content is what the Python SDK would send with the same salt", async () => {
+  const vectors = JSON.parse(readFileSync(new URL("../../../tests/data/content_vectors.json", import.meta.url), "utf8"));
+  assert.ok(vectors.length > 3);
+  for (const content of ["hashed", "off"] as const) {
+    const collector = new FakeCollector();
+    const client = server(collector, place(), { content, salt: "salt" });
+    for (const { event } of vectors) client.emit({ ...event, generation_id: ID } as Event);
+    assert.equal(await client.close(), 0);
+    const left = collector.events.map(({ generation_id, event_id, occurred_at, app, ...rest }) => rest);
+    assert.deepEqual(left, vectors.map((each: Record<string, unknown>) => each[content]));
+  }
+});
+
+test("what an app takes out is taken out before the rest becomes a fingerprint", async () => {
+  const collector = new FakeCollector();
+  const before = (event: Event): Event => ({ ...event, corrected_text: "***" }) as Event;
+  const client = server(collector, place(), { content: "hashed", salt: "salt", before });
+  client.feedback(ID).edit("a name").edit("another");
+  assert.equal(await client.close(), 0);
+  const [one, other] = collector.events.map(({ corrected_text }) => corrected_text);
+  assert.match(String(one), /^[0-9a-f]{32}$/);
+  assert.equal(one, other);
+});
+
+test("fingerprints that anybody could make are refused at the start", () => {
+  assert.throws(() => server(new FakeCollector(), place(), { content: "hashed" }), /salt/);
 });
