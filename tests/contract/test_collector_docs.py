@@ -2,10 +2,14 @@
 
 import json
 import re
+import shlex
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import typer.main
+from packaging.requirements import Requirement
 
 from keeprate.deploy.commands.tree import app
 from keeprate.producers.collector import metrics
@@ -76,3 +80,18 @@ def test_votes_of_langfuse_are_described() -> None:
     text = (DOCS / "importing.md").read_text("utf-8")
     assert all(name.replace("_", "-") in text for name in langfuse.VOTE_NAMES)
     assert all(kind in text for kind in langfuse.OPERATIONS)
+
+
+def test_the_tests_of_the_opentelemetry_route_run_with_what_its_install_line_installs() -> None:
+    """The same packages under the same upper bounds, so a call of an app that copies the line arrives."""
+    section = TEXT.partition("## From OpenTelemetry")[2]
+    command = section.partition("$ pip install ")[2].partition("    #")[0].replace("\\\n", " ")
+    asked = {each.name: each.specifier for each in map(Requirement, shlex.split(command))}
+    groups = tomllib.loads((DOCS.parent / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    needed = map(Requirement, groups["dev"])
+    own = {each.name: each.specifier for each in needed if each.name.startswith("opentelemetry")}
+    assert asked.keys() == own.keys()
+    for name, specifier in asked.items():
+        assert specifier.contains(version(name), prereleases=True), name
+        bounds = [str(each) for each in own[name] if each.operator in ("<", "<=", "==")]
+        assert [str(each) for each in specifier] == bounds

@@ -8,9 +8,11 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from keeprate.producers import Keeprate, Stats
@@ -113,6 +115,19 @@ def balanced(stats: Stats) -> Stats:
     """The same accounts, once they add up."""
     assert stats.accepted == stats.delivered + stats.pending + stats.spooled + stats.lost
     return stats
+
+
+@contextmanager
+def small_disk(mount: str, directory: Path) -> Iterator[Path]:
+    """A file system of ten megabytes; skips the test where none can be mounted."""
+    path = directory / "disk"
+    path.mkdir()
+    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=10m", "none", str(path)], check=False).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
 
 
 def files_in(spool: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 import random
 import shutil
-import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from tests.fault.sdk_lab import (
     events_of,
     files_in,
     landed,
+    small_disk,
     start_app,
 )
 from tests.streaming import remove_records
@@ -172,20 +172,15 @@ def test_events_are_held_in_memory_while_no_file_can_be_made(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path, require: Callable[[str], str]) -> Iterator[Path]:
+def disk(tmp_path: Path, require: Callable[[str], str]) -> Iterator[Path]:
     """A file system of ten megabytes."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mount = subprocess.run([require("mount"), "-t", "tmpfs", "-o", "size=10m", "none", str(path)], check=False)
-    if mount.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
+    with small_disk(require("mount"), tmp_path) as path:
+        yield path
 
 
-def test_a_full_disk_drops_only_what_memory_cannot_hold(own_broker: KafkaBroker, app: str, small_disk: Path) -> None:
+def test_a_full_disk_drops_only_what_memory_cannot_hold(own_broker: KafkaBroker, app: str, disk: Path) -> None:
     """With brokers away and the disk full, each event is kept or counted; after the heal the kept ones arrive."""
-    client = Keeprate(app, brokers=own_broker.bootstrap, spool_dir=small_disk)
+    client = Keeprate(app, brokers=own_broker.bootstrap, spool_dir=disk)
     own_broker.kill()
     pad = {"pad": "x" * 2_000}
     event = {"type": "action", "action": "shown", "generation_id": uuid7(), "attributes": pad}

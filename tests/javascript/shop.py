@@ -22,12 +22,13 @@ from starlette.applications import Starlette
 from keeprate.deploy.local.process import accepts, free_port
 from keeprate.producers.collector.batches import AcceptedEvent
 from keeprate.producers.collector.errors import UNAVAILABLE, RequestError
-from keeprate.producers.collector.gate.keys import Keys
+from keeprate.producers.collector.gate.keys import Keys, Scope
 from keeprate.producers.collector.publisher import Publisher
 from keeprate.producers.collector.server import assemble, build
 from keeprate.producers.collector.settings import CollectorSettings
 
 DIST: Final = Path(__file__).parents[2] / "producers" / "js" / "dist"
+HOST: Final = "127.0.0.1"
 PAGE: Final = """<!doctype html><link rel="icon" href="data:,"><title>shop</title><textarea id="text"></textarea>
 <script type="module">
 import { Keeprate, indexedDbSpool } from "/esm/index.js";
@@ -42,7 +43,7 @@ spool.add = async (bodies) => {
   return keys;
 };
 window.client = new Keeprate("shop", { url, key, spool, lingerMs: 5, retryMs: 20 });
-window.handle = client.feedback("0197c0de-0000-7000-8000-000000000001", { user: "h4sh" });
+window.handle = client.feedback("0197c0de-0000-7000-8000-000000000001", { user: "h4sh", session: location.hostname });
 window.busy = (everyMs) => setInterval(() => {
   for (let many = 1 + Math.floor(Math.random() * 3); many; many--, emitted++) {
     handle.vote(1, { comment: "x".repeat(Math.floor(Math.random() ** 4 * 3000)) });
@@ -74,14 +75,24 @@ class ListedPublisher:
 class Shop:
     """url: of the shop's page, with the key that it sends with. publisher: what arrived."""
 
-    def __init__(self, url: str, publisher: ListedPublisher) -> None:
-        self.url = url
+    def __init__(self, port: int, way: dict[str, str], publisher: ListedPublisher) -> None:
+        self._port = port
+        self._way = way
+        self.url = self.page(HOST)
         self.publisher = publisher
+
+    def page(self, host: str) -> str:
+        """The page's address in another origin, with a storage of its own."""
+        return f"{_origin(host, self._port)}/#{json.dumps(self._way)}"
 
     @property
     def ids(self) -> list[str]:
         """Of what arrived, in its order, with what arrived twice."""
-        return [event["event_id"] for event in list(self.publisher.events)]
+        return self.ids_of(None)
+
+    def ids_of(self, host: str | None) -> list[str]:
+        """The same of one origin's pages."""
+        return [event["event_id"] for event in list(self.publisher.events) if host in (None, event.get("session"))]
 
 
 class _Page(SimpleHTTPRequestHandler):
@@ -98,16 +109,21 @@ class _Page(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+def _origin(host: str, port: int) -> str:
+    return f"http://{host}:{port}"
+
+
 @contextmanager
-def open_shop(directory: Path) -> Iterator[Shop]:
-    """A shop whose pages are of one origin and whose collector is of another."""
+def open_shop(directory: Path, *hosts: str) -> Iterator[Shop]:
+    """A shop whose pages are of one origin, and of one more for each host, and whose collector is of another."""
     site = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Page, directory=str(DIST)))
     thread = threading.Thread(target=site.serve_forever)
     thread.start()
-    origin = f"http://127.0.0.1:{site.server_address[1]}"
+    port = int(site.server_address[1])
     try:
-        with _collecting(directory, origin) as (url, key, publisher):
-            yield Shop(f"{origin}/#{json.dumps({'url': url, 'key': key})}", publisher)
+        origins = [_origin(host, port) for host in (HOST, *hosts)]
+        with collecting(directory, "shop", "feedback", *origins) as (url, key, publisher):
+            yield Shop(port, {"url": url, "key": key}, publisher)
     finally:
         site.shutdown()
         site.server_close()
@@ -115,20 +131,23 @@ def open_shop(directory: Path) -> Iterator[Shop]:
 
 
 @contextmanager
-def _collecting(directory: Path, origin: str) -> Iterator[tuple[str, str, ListedPublisher]]:
+def collecting(directory: Path, app: str, scope: Scope, *origins: str) -> Iterator[tuple[str, str, ListedPublisher]]:
+    """A collector's address, a key of it for pages of these origins, and what arrives."""
     port = free_port()
     settings = CollectorSettings("", directory / "keys.json", port=port, follow_hours=0, rate_per_s=0)
-    _, key = Keys(settings.keys_path).create("shop", scope="feedback", origins=(origin,))
+    _, key = Keys(settings.keys_path).create(app, scope=scope, origins=origins)
     publisher = ListedPublisher()
-    app = build(settings)
+    application = build(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.collector = assemble(settings, cast("Publisher", publisher))
         yield
 
-    app.router.lifespan_context = lifespan
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", ws="none", timeout_graceful_shutdown=2))
+    application.router.lifespan_context = lifespan
+    server = uvicorn.Server(
+        uvicorn.Config(application, port=port, log_level="error", ws="none", timeout_graceful_shutdown=2)
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
