@@ -7,6 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { follow } from "../src/editor/index.ts";
+import type { Event } from "../src/events.ts";
+import { Generation } from "../src/generation.ts";
+import { Desk, ROOT as FOLDER, TEXT } from "./desk.ts";
+import { ID } from "./helpers.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PAGE = read("javascript.md");
@@ -59,15 +64,37 @@ test("the code of the events' reference runs, and has every type", () => {
   for (const name of types) assert.ok(sent.includes(name), sent.join());
 });
 
+test("the code of an editor's extension runs, and what is accepted is followed", async () => {
+  const [block] = [...PAGE.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code!);
+  const desk = new Desk();
+  const context = { storageUri: "file:///storage", globalStorageUri: "file:///global", subscriptions: [] };
+  const client = { emit: (event: Event) => !!desk.events.push(event) };
+  const names = {
+    follow: (...given: Parameters<typeof follow>) => follow(given[0], given[1], given[2], desk),
+    vscode: desk.code,
+    context,
+    client,
+    suggestion: new Generation({ emit: () => true }, { generation_id: ID }).accept(TEXT),
+    document: desk.open(`${FOLDER}/add.py`, TEXT),
+    offset: 0,
+    text: TEXT,
+    replaced: "",
+  };
+  const code = new Function(...Object.keys(names), `return (async () => {${block}})()`);
+  await code(...Object.values(names));
+  await desk.pass(30);
+  assert.deepEqual(desk.checks, [[30, TEXT]]);
+});
+
 test("every setting is described", () => {
   const table = PAGE.split("## Settings")[1]!.split("\n## ")[0]!;
   const described = [...table.matchAll(/^\| ((?:`\w+`(?:, )?)+) \|/gm)].flatMap(([, names]) => names!.match(/\w+/g)!);
-  const source = ["client.ts", "outbox.ts", "node.ts"].map((name) => readFileSync(new URL(`../src/${name}`, import.meta.url), "utf8"));
+  const source = ["client.ts", "outbox.ts", "server.ts", "node.ts"].map((name) => readFileSync(new URL(`../src/${name}`, import.meta.url), "utf8"));
   const declared = source.flatMap((text) =>
-    [...text.matchAll(/(?:interface (?:Settings|Pace) |type NodeSettings )[^{]*\{(.*?)^\}/gms)].flatMap(([, body]) =>
+    [...text.matchAll(/(?:interface (?:Settings|ServerSettings|Pace) |type NodeSettings )[^{]*\{(.*?)^\}/gms)].flatMap(([, body]) =>
       [...body!.matchAll(/^  (\w+)\??:/gm)].map(([, name]) => name!),
     ),
   );
   assert.ok(declared.length > 10);
-  assert.deepEqual(described.sort(), declared.sort());
+  assert.deepEqual(described.sort(), [...new Set(declared)].sort());
 });

@@ -120,7 +120,7 @@ test("a commit and a branch switch are looked at when they happen, and what foll
   const ledger = accepted();
   const [commit] = ledger.committed("file:///work/shop", at(10));
   assert.deepEqual([commit!.moment, commit!.horizon_s, commit!.elapsed_ms, commit!.retained_length], ["commit", undefined, 10_000, 12]);
-  assert.deepEqual(ledger.committed("file:///work/other", at(10)), []);
+  for (const other of ["file:///work/other", "file:///work/sh"]) assert.deepEqual(ledger.committed(other, at(10)), []);
   const [switched] = ledger.branchChanged("file:///work/shop", at(20));
   assert.deepEqual([switched!.moment, switched!.branch_changed], ["branch_change", true]);
   assert.equal(ledger.due(at(30))[0]!.branch_changed, true);

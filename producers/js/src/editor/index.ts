@@ -126,8 +126,10 @@ export async function follow(
     if (next !== undefined) cancel = clock.at(next, () => void look());
   }
 
-  async function look(): Promise<void> {
-    const unopened = ledger.wanted(clock.now());
+  const look = (): Promise<void> => reading(ledger.wanted(clock.now()), () => ledger.due(clock.now()));
+
+  /** Make checks, for which documents that are not open are read. */
+  async function reading(unopened: string[], check: () => Check[]): Promise<void> {
     for (const uri of unopened) {
       try {
         ledger.opened(uri, new TextDecoder().decode(await workspace.fs.readFile(Uri.parse(uri))));
@@ -136,7 +138,7 @@ export async function follow(
         if ((error as { code?: string }).code === "FileNotFound") ledger.deleted(uri);
       }
     }
-    emit(ledger.due(clock.now()));
+    emit(check());
     const isOpen = new Set(workspace.textDocuments.map(({ uri }) => String(uri)));
     for (const uri of unopened) if (!isOpen.has(uri)) ledger.closed(uri);
     changed();
@@ -158,6 +160,8 @@ export async function follow(
     workspace.onDidChangeTextDocument(edited),
     workspace.onDidRenameFiles(({ files }) => {
       for (const { oldUri, newUri } of files) ledger.renamed(String(oldUri), String(newUri));
+      // The editor has closed the document and opened another before it says so, and that was nobody's yet.
+      workspace.textDocuments.forEach(open);
       changed();
     }),
     workspace.onDidDeleteFiles(({ files }) => {
@@ -166,8 +170,8 @@ export async function follow(
     }),
   ];
   await watchGit(code, listeners, {
-    committed: (root) => emit(ledger.committed(root, clock.now())),
-    branchChanged: (root) => (emit(ledger.branchChanged(root, clock.now())), changed()),
+    committed: (root) => void reading(ledger.unopened(root), () => ledger.committed(root, clock.now())),
+    branchChanged: (root) => void reading(ledger.unopened(root), () => ledger.branchChanged(root, clock.now())),
   });
   workspace.textDocuments.forEach(open);
   changed();

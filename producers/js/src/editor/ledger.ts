@@ -76,8 +76,12 @@ export class Ledger {
 
   /** The documents of the checks that are due, of those that are not open: to be read, and given to `opened`. */
   wanted(nowMs: number): string[] {
-    const due = this.#followed.filter((each) => isDue(each, nowMs) && !this.#open.has(each.uri));
-    return [...new Set(due.map(({ uri }) => uri))];
+    return this.#unopened(this.#followed.filter((each) => isDue(each, nowMs)));
+  }
+
+  /** The documents below a folder that are not open: to be read before its checks. */
+  unopened(folder: string): string[] {
+    return this.#unopened(this.#below(folder));
   }
 
   /** A text was accepted, and stands in its document already. An empty one is left out of retention. */
@@ -195,12 +199,17 @@ export class Ledger {
     return { ...each.origin, type: "retention_check", accept_seq: each.accept_seq, ...when, elapsed_ms, ...changed };
   }
 
+  #unopened(some: readonly Followed[]): string[] {
+    return [...new Set(some.map(({ uri }) => uri))].filter((uri) => !this.#open.has(uri));
+  }
+
   #of(uri: string): Followed[] {
     return this.#followed.filter((each) => each.uri === uri);
   }
 
   #below(folder: string): Followed[] {
-    return this.#followed.filter(({ uri }) => uri.startsWith(folder));
+    const within = folder.replace(/\/*$/, "/");
+    return this.#followed.filter(({ uri }) => uri.startsWith(within));
   }
 
   #forget(isOver: (each: Followed) => boolean): void {
