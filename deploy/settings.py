@@ -26,6 +26,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from keeprate.deploy.page.access.settings import AccessSettings
 from keeprate.producers import environment
 from keeprate.producers.errors import SettingsError
 from keeprate.schemas.access.brokers import Brokers, KafkaAccess
@@ -93,7 +94,12 @@ class TopicSettings(BaseModel):
     )
 
 
-SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"kafka": KafkaAccess, "store": StoreAccess, "topics": TopicSettings}
+SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "kafka": KafkaAccess,
+    "store": StoreAccess,
+    "topics": TopicSettings,
+    "access": AccessSettings,
+}
 _WORDS: Final = ("brokers",)
 
 
@@ -103,7 +109,7 @@ class Settings:
 
     brokers: Kafka's bootstrap servers with what it takes to be let in, `KEEPRATE_BROKERS` and `KEEPRATE_KAFKA_…`.
     store_url: ClickHouse over HTTP with user and password, `KEEPRATE_STORE_…`. reader_url: as who may only read.
-    topics: how topics are made, `KEEPRATE_TOPICS_…`.
+    topics: how topics are made, `KEEPRATE_TOPICS_…`. access: whom the page lets in, `KEEPRATE_ACCESS_…`.
     data_dir: what survives a restart of the local stack, `KEEPRATE_DATA_DIR`.
     cache_dir: what can be fetched again, `KEEPRATE_CACHE_DIR`.
     """
@@ -112,6 +118,7 @@ class Settings:
     store_url: str
     reader_url: str
     topics: TopicSettings
+    access: AccessSettings
     data_dir: Path
     cache_dir: Path
 
@@ -129,6 +136,7 @@ def from_environment(brokers: str | None = None, store: str | None = None) -> Se
         store_url=access.address(store),
         reader_url=access.address(store, reads=True),
         topics=environment.section(TopicSettings, "topics", file.get("topics")),
+        access=environment.section(AccessSettings, "access", file.get("access")),
         data_dir=data_dir(),
         cache_dir=Path(os.environ.get("KEEPRATE_CACHE_DIR") or user_cache_path("keeprate")),
     )

@@ -33,6 +33,7 @@ from keeprate.deploy.commands.run.sink import sink
 from keeprate.deploy.commands.run.store import store
 from keeprate.deploy.commands.run.up import up
 from keeprate.deploy.commands.run.worker import worker
+from keeprate.deploy.commands.upkeep.access import access
 from keeprate.deploy.commands.upkeep.alerts import alerts
 from keeprate.deploy.commands.upkeep.forget import forget
 from keeprate.deploy.commands.upkeep.keys import keys
@@ -88,6 +89,7 @@ cases.command("export")(export_cases)
 cases.command("run")(run_cases)
 cases.command("gate")(gate_cases)
 
+app.add_typer(access, name="access")
 app.add_typer(alerts, name="alerts")
 app.add_typer(cases, name="cases")
 _process(collector)

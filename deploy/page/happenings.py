@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
 from keeprate.deploy.page.exploring.changes import changes
+from keeprate.deploy.page.exploring.withheld import without_texts
 from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
@@ -18,7 +19,7 @@ from keeprate.sinks.facts.chain import chain
 from keeprate.sinks.facts.evidence import FEEDBACK_KINDS, Remark
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.scope import Scope
-from keeprate.sinks.store.clickhouse import Client, to_ms
+from keeprate.sinks.store.clickhouse import to_ms
 
 USUAL_HORIZONS_S: Final = (30, 120, 300, 600)
 PREFERRED_HORIZON_S: Final = 300
@@ -68,20 +69,22 @@ def _existing(reads: Reads, name: str, values: tuple[str, ...]) -> tuple[str, ..
 
 def _names(reads: Reads, name: str) -> frozenset[str]:
     if name == "app":
-        return evidence.apps(reads.client)
-    scope = Scope(reads.now - PERIODS["90d"].length, reads.now, reads.now)
+        return frozenset(filter(reads.sight.may, evidence.apps(reads.client)))
+    scope = Scope(reads.now - PERIODS["90d"].length, reads.now, reads.now, only=reads.sight.only)
     return frozenset(queries.dimension_values(reads.client, scope, name, MAX_NAMES))
 
 
 def meta(reads: Reads) -> Json:
     """What can be chosen, and what each term means. The names are those of the last 90 days."""
-    return reads.fact("meta", None, lambda: _meta(reads.client, reads.now), NAMES_FOR_S)
+    return reads.fact("meta", None, lambda: _meta(reads), NAMES_FOR_S)
 
 
-def _meta(client: Client, now: datetime) -> Json:
-    since = now - PERIODS["90d"].length
-    named = queries.counted(client, Scope(since, now, now, ("app", "environment")), ("opportunities",))
-    by_app = evidence.horizons(client, since, now)
+def _meta(reads: Reads) -> Json:
+    client, now, since = reads.client, reads.now, reads.now - PERIODS["90d"].length
+    named = queries.counted(
+        client, Scope(since, now, now, ("app", "environment"), reads.sight.only), ("opportunities",)
+    )
+    by_app = {app: found for app, found in evidence.horizons(client, since, now).items() if reads.sight.may(app)}
     horizons_s, default_s = _horizons(by_app, [])
     return {
         "apps": sorted({row["app"] for row in named}),
@@ -101,7 +104,10 @@ def _meta(client: Client, now: datetime) -> Json:
 
 def status(reads: Reads, selection: Selection) -> Json:
     """The header: is it alive, and is anything lost in the period."""
-    now, pulse = reads.now, reads.fact("pulse", None, lambda: evidence.pulse(reads.client, reads.now))
+    now, pulse = (
+        reads.now,
+        reads.fact("pulse", None, lambda: evidence.pulse(reads.client, reads.now, reads.sight.apps or ())),
+    )
     lags, newest = [each.p50_s for each in _lag(reads)], pulse.newest_event_at
     return {
         "now": to_ms(now),
@@ -115,7 +121,7 @@ def status(reads: Reads, selection: Selection) -> Json:
 
 
 def _lag(reads: Reads) -> list[evidence.Lag]:
-    return reads.fact("lag", None, lambda: evidence.lag(reads.client, reads.now))
+    return reads.fact("lag", None, lambda: evidence.lag(reads.client, reads.now, reads.sight.apps or ()))
 
 
 def _orphans(reads: Reads, selection: Selection) -> list[evidence.Orphans]:
@@ -126,7 +132,8 @@ def _orphans(reads: Reads, selection: Selection) -> list[evidence.Orphans]:
 
 def _refusals(reads: Reads, selection: Selection) -> list[evidence.Refusals]:
     since = reads.now - selection.span.length
-    return reads.fact("refusals", selection.period, lambda: evidence.refusals(reads.client, since, reads.now))
+    ask = partial(evidence.refusals, reads.client, since, reads.now, apps=reads.sight.apps or ())
+    return reads.fact("refusals", selection.period, ask)
 
 
 def intake(reads: Reads, selection: Selection) -> Json:
@@ -174,10 +181,10 @@ def feedback(reads: Reads, selection: Selection) -> Json:
     key = (selection.core("now"), selection.kind)
     ask = partial(evidence.remarks, reads.client, since, until, kinds, selection.only)
     found = reads.fact("remarks", key, ask)
-    return {"rows": [_remark(each) for each in found]}
+    return {"rows": [_remark(each, reads.sight.may_read(each.event["app"])) for each in found]}
 
 
-def _remark(remark: Remark) -> Json:
+def _remark(remark: Remark, with_text: bool) -> Json:
     event = remark.event
     return {
         "event_id": event["event_id"],
@@ -190,7 +197,7 @@ def _remark(remark: Remark) -> Json:
         "prompt_version": remark.prompt_version,
         "model": remark.model,
         "valence": _valence(event),
-        "comment": event.get("comment") or "",
+        "comment": (event.get("comment") or "") if with_text else "",
         "label": event.get("label"),
         "status": event.get("status"),
         "severity": event.get("severity"),
@@ -223,18 +230,21 @@ def _changed_share(event: dict[str, Any]) -> float | None:
     return float(event["distance"] / max(event["original_length"], event["corrected_length"], 1))
 
 
-def generation(client: Client, app: str, generation_id: str) -> Json | None:
-    """One generation and every event about it, in order; None when there is no event of it."""
+def generation(reads: Reads, app: str, generation_id: str) -> Json | None:
+    """One generation and every event about it, in order, with texts where they may be read; None without an event."""
+    client = reads.client
     events = evidence.story(client, app, generation_id, MAX_EVENTS + 1)
     if not events:
         return None
     # Of two reports of one generation, the higher revision and then the later one holds.
     reports = [event for event in events if event["type"] == "generation"]
     latest = max(reports, key=lambda event: (event.get("revision") or 0, event["occurred_at"]), default=None)
-    return {
+    found = {
         "generation": latest,
         "events": events[:MAX_EVENTS],
         "more": len(events) > MAX_EVENTS,
         "changes": changes(latest, events[:MAX_EVENTS]),
         "chain": chain(client, app, generation_id),
+        "withheld": False,
     }
+    return found if reads.sight.may_read(app) else without_texts(found)

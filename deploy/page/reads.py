@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from keeprate.deploy.page.access.viewer import Sight
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
 from keeprate.deploy.page.recent import Recent, Value
 from keeprate.deploy.page.selection import ERAS_OF, Selection, Span
@@ -31,11 +32,12 @@ _COUNTS_AT_HORIZONS: Final = counts_of(RETENTION, _OF_RETENTION)
 
 @dataclass(frozen=True)
 class Reads:
-    """What one request may read, at one time."""
+    """What one request may read, at one time. What has no selection is narrowed by its `sight`."""
 
     client: Client
     now: datetime
     recent: Recent
+    sight: Sight = field(default_factory=Sight)
     summed: dict[Hashable, Known] = field(default_factory=dict)
 
     def rates(self, view: View, selection: Selection, span: Span) -> list[Rate]:
@@ -68,7 +70,7 @@ class Reads:
 
     def fact(self, name: str, key: Hashable, ask: Callable[[], Value], keep_s: float = BRIEFLY_S) -> Value:
         """A read of single facts, shared for a moment."""
-        return self.recent.get((name, key), ask, keep_s)
+        return self.recent.get((self.sight, name, key), ask, keep_s)
 
     def _summed(self, scope: Scope) -> Known:
         """What is summed of the span, asked once a request."""
@@ -80,7 +82,7 @@ class Reads:
     def _kept(self, name: str, selection: Selection, ask: Callable[[], list[Counts]]) -> list[Counts]:
         if selection.of_nobody:
             return []
-        return self.recent.get((name, selection.core("grouped")), ask, selection.keep_s)
+        return self.recent.get((self.sight, name, selection.core("grouped")), ask, selection.keep_s)
 
     def _of(self, span: Span, selection: Selection, rows: Iterable[Counts]) -> list[Counts]:
         """The counts of a span, of those of all: whatever the page counts is a sum over suggestions."""

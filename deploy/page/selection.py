@@ -1,7 +1,7 @@
 """What a request asks for: which suggestions, which period, cut by what. Pure; the time is an argument."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -85,6 +85,15 @@ class Selection:
     metric: str = ""
     kind: str = ""
     more: tuple[tuple[str, str], ...] = ()
+
+    def within(self, apps: Collection[str] | None) -> "Selection":
+        """The same of no other apps than these; None for every app. So that all apps are all that somebody may see."""
+        if apps is None:
+            return self
+        chosen = self.only.get("app")
+        kept = tuple(sorted(apps)) if chosen is None else tuple(app for app in chosen if app in apps)
+        others = tuple(each for each in self.filters if each[0] != "app")
+        return replace(self, filters=(("app", kept or (NOBODY,)), *others))
 
     def own(self, name: str) -> str:
         """A parameter that only one question has; '' where it is not there."""

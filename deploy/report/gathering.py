@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
+from keeprate.deploy.page.exploring.sheet import safe
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.queries import FeedbackRate, Funnel, JudgeRate, Rate, Retention, RetentionRate
 from keeprate.sinks.reading.scope import Scope
@@ -52,7 +53,7 @@ def as_json(report: Report) -> str:
 
 
 def as_csv(report: Report) -> str:
-    """Every rate as one line of a table: segment, metric, what it is of, and its seven numbers."""
+    """Every rate as a line of a table: segment, metric, what it is of, its seven numbers; safe for spreadsheets."""
     own = ("metric", "horizon_s", "label", "evaluation", "annotator", "numerator", "denominator", "value", "coverage")
     out = io.StringIO()
     writer = csv.DictWriter(
@@ -61,7 +62,8 @@ def as_csv(report: Report) -> str:
     writer.writeheader()
     for row in (*report.rates, *report.retention_rates, *report.feedback_rates, *report.judge_rates):
         values = asdict(row)
-        writer.writerow(values.pop("dimensions") | values | {"bucket_at": row.bucket_at.isoformat()})
+        cells = values.pop("dimensions") | values | {"bucket_at": row.bucket_at.isoformat()}
+        writer.writerow({name: safe(cell) if isinstance(cell, str) else cell for name, cell in cells.items()})
     return out.getvalue()
 
 

@@ -1,6 +1,7 @@
 """Reads of single facts, beside the numbers of `queries`: what users said last, one generation's story, what got lost.
 
-Every function takes a client and plain values, and returns rows with aware UTC times. It writes nothing. A fact that
+Every function takes a client and plain values, and returns rows with aware UTC times. It writes nothing. `apps` are
+those of which it reads, empty for all. A fact that
 was delivered twice is one row here too, without the cost of FINAL over the whole table.
 """
 
@@ -22,9 +23,10 @@ FEEDBACK_KINDS: Final = ("flag", "vote", "edit")
 _RATE_OVER = timedelta(minutes=1)
 _LAG_OVER = timedelta(minutes=15)
 _DAY_S: Final = 86_400
+_OF_APPS: Final = "(empty({apps:Array(String)}) OR app IN {apps:Array(String)})"
+"""Of rows of some apps, of which there may be none for all."""
 _WHERE_KEPT: Final = (
-    "(empty({apps:Array(String)}) OR app IN {apps:Array(String)}) "
-    "AND (empty({environments:Array(String)}) OR environment IN {environments:Array(String)})"
+    f"{_OF_APPS} AND (empty({{environments:Array(String)}}) OR environment IN {{environments:Array(String)}})"
 )
 _SPAN: Final = "{0} >= {{since:DateTime64(3, 'UTC')}} AND {0} < {{until:DateTime64(3, 'UTC')}}"
 """[since, until), of a column."""
@@ -95,14 +97,14 @@ class Landed:
     fate: str
 
 
-def newest_landed(client: Client, since: datetime) -> Landed | None:
-    """The event that landed last since then, of any app; None where none has."""
+def newest_landed(client: Client, since: datetime, apps: Sequence[str] = ()) -> Landed | None:
+    """The event that landed last since then; None where none has."""
     parts = (
-        f"SELECT event, stored_at FROM {table} WHERE stored_at >= {{since:DateTime64(3, 'UTC')}}"
+        f"SELECT event, stored_at FROM {table} WHERE stored_at >= {{since:DateTime64(3, 'UTC')}} AND {_OF_APPS}"
         for table in ("generations", "feedback")
     )
     query = f"SELECT event, stored_at FROM ({' UNION ALL '.join(parts)}) ORDER BY stored_at DESC LIMIT 1"
-    for text, stored_at in client.query(query, {"since": _moment(since)}):
+    for text, stored_at in client.query(query, {"since": _moment(since), "apps": list(apps)}):
         event = json.loads(text)
         found = client.query(
             "SELECT min(orphan), count() FROM suggestions FINAL "
@@ -115,47 +117,54 @@ def newest_landed(client: Client, since: datetime) -> Landed | None:
     return None
 
 
-def newest_refused(client: Client, since: datetime) -> dict[str, Any] | None:
+def newest_refused(client: Client, since: datetime, apps: Sequence[str] = ()) -> dict[str, Any] | None:
     """The record that was refused last since then: its app, why and when; None where none was."""
     rows = client.query_dicts(
         "SELECT toString(app) AS app, toString(error_type) AS error_type, field, reason, refused_at FROM dead_letters "
-        "WHERE refused_at >= {since:DateTime64(3, 'UTC')} ORDER BY refused_at DESC LIMIT 1",
-        {"since": _moment(since)},
+        f"WHERE refused_at >= {{since:DateTime64(3, 'UTC')}} AND {_OF_APPS} ORDER BY refused_at DESC LIMIT 1",
+        {"since": _moment(since), "apps": list(apps)},
     )
     return rows[0] if rows else None
 
 
-def pulse(client: Client, at: datetime) -> Pulse:
+def pulse(client: Client, at: datetime, apps: Sequence[str] = ()) -> Pulse:
     """Whether events arrive, as of `at`."""
     # The near past first: an index prunes it to a few granules, while a maximum over all time reads the whole column.
-    newest = _newest(client, at - timedelta(hours=1), at) or _newest(client, None, at)
-    query = (
-        "SELECT sum(rows) FROM ledger WHERE topic IN ('keeprate.generations', 'keeprate.feedback') "
+    newest = _newest(client, at - timedelta(hours=1), at, apps) or _newest(client, None, at, apps)
+    # The ledger knows no apps, so what landed of some of them is counted.
+    of_apps = " UNION ALL ".join(
+        f"SELECT count() AS rows FROM {table} WHERE stored_at > {{since:DateTime64(3, 'UTC')}} AND {_OF_APPS}"
+        for table in ("generations", "feedback")
+    )
+    of_all = (
+        "SELECT rows FROM ledger WHERE topic IN ('keeprate.generations', 'keeprate.feedback') "
         "AND stored_at > {since:DateTime64(3, 'UTC')}"
     )
-    landed = client.query(query, {"since": _moment(at - _RATE_OVER)})[0][0]
+    parameters = {"since": _moment(at - _RATE_OVER), "apps": list(apps)}
+    landed = client.query(f"SELECT sum(rows) FROM ({of_apps if apps else of_all})", parameters)[0][0]
     return Pulse(newest, int(landed))
 
 
-def _newest(client: Client, since: datetime | None, at: datetime) -> datetime | None:
+def _newest(client: Client, since: datetime | None, at: datetime, apps: Sequence[str]) -> datetime | None:
     floor = "AND occurred_at > {since:DateTime64(3, 'UTC')}" if since else ""
     parts = (
-        f"SELECT occurred_at FROM {table} WHERE occurred_at <= {{at:DateTime64(3, 'UTC')}} {floor}"
+        f"SELECT occurred_at FROM {table} WHERE occurred_at <= {{at:DateTime64(3, 'UTC')}} {floor} AND {_OF_APPS}"
         for table in ("generations", "feedback")
     )
-    parameters = {"at": _moment(at), "since": _moment(since or at)}
+    parameters = {"at": _moment(at), "since": _moment(since or at), "apps": list(apps)}
     query = f"SELECT max(occurred_at), count() FROM ({' UNION ALL '.join(parts)})"
     newest, count = client.query(query, parameters)[0]
     return newest if count else None
 
 
-def lag(client: Client, at: datetime) -> list[Lag]:
+def lag(client: Client, at: datetime, apps: Sequence[str] = ()) -> list[Lag]:
     """How far landing is behind Kafka, per topic of events.
 
     Only events that occurred within the last hour count: importing history is not lag.
     """
     parts = (
-        f"SELECT topic, recorded_at, stored_at FROM {table} WHERE occurred_at > {{hour:DateTime64(3, 'UTC')}} "
+        f"SELECT topic, recorded_at, stored_at FROM {table} "
+        f"WHERE {_OF_APPS} AND occurred_at > {{hour:DateTime64(3, 'UTC')}} "
         "AND stored_at > {since:DateTime64(3, 'UTC')} AND recorded_at > {since:DateTime64(3, 'UTC')}"
         for table in ("generations", "feedback")
     )
@@ -164,7 +173,7 @@ def lag(client: Client, at: datetime) -> list[Lag]:
         "SELECT toString(topic), count(), quantile(0.5)(took_s), quantile(0.99)(took_s), max(stored_at) "
         f"FROM ({' UNION ALL '.join(parts)}) GROUP BY topic ORDER BY topic"
     )
-    parameters = {"hour": _moment(at - timedelta(hours=1)), "since": _moment(at - _LAG_OVER)}
+    parameters = {"hour": _moment(at - timedelta(hours=1)), "since": _moment(at - _LAG_OVER), "apps": list(apps)}
     return [Lag(*row) for row in client.query(query, parameters)]
 
 
@@ -204,15 +213,21 @@ def _oldest_orphans(client: Client, scope: Scope, days_ms: Mapping[str, int]) ->
     return {str(app): at for app, at in client.query(query, parameters, FINAL)}
 
 
-def refusals(client: Client, since: datetime, until: datetime, limit: int = 1000) -> list[Refusals]:
-    """Records refused last in [since, until), by kind, the most frequent first: each once, whoever refused it."""
+def refusals(
+    client: Client, since: datetime, until: datetime, limit: int = 1000, apps: Sequence[str] = ()
+) -> list[Refusals]:
+    """Records refused last in [since, until), by kind, the most frequent first: each once, whoever refused it.
+
+    Of a record that is too broken to say its app, only who reads of all apps is told.
+    """
     query = (
         "SELECT topic, arrayStringConcat(stages, '+') AS stage, toString(error_type), field, count() AS letters, "
         f"max(refused_at), argMax(reason, refused_at) FROM ({ENTRIES}) "
-        f"WHERE {_SPAN.format('refused_at')} GROUP BY topic, stage, error_type, field "
+        f"WHERE {_SPAN.format('refused_at')} AND {_OF_APPS} GROUP BY topic, stage, error_type, field "
         "ORDER BY letters DESC, error_type, field, topic, stage LIMIT {limit:UInt32}"
     )
-    return [Refusals(*row) for row in client.query(query, {**_span(since, until), "limit": limit})]
+    parameters = {**_span(since, until), "limit": limit, "apps": list(apps)}
+    return [Refusals(*row) for row in client.query(query, parameters)]
 
 
 def remarks(

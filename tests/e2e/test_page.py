@@ -21,7 +21,7 @@ from keeprate.schemas.events import Event
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.scope import Scope
-from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.clickhouse import connect
 from keeprate.sinks.tables.migrate import migrate
 from tests import desk
 from tests.devtools import Browser
@@ -309,13 +309,13 @@ def test_a_late_generation_is_not_shown_over_another(
     """The drawer holds what was opened last, in whatever order the answers come."""
     begun, go, answered, asked = threading.Event(), threading.Event(), threading.Event(), happenings.generation
 
-    def slow(client: Client, app: str, generation_id: str) -> Json | None:
+    def slow(reads: Reads, app: str, generation_id: str) -> Json | None:
         if begun.is_set():
-            return asked(client, app, generation_id)
+            return asked(reads, app, generation_id)
         begun.set()
         assert go.wait(60)
         answered.set()
-        return asked(client, app, generation_id)
+        return asked(reads, app, generation_id)
 
     monkeypatch.setattr(happenings, "generation", slow)
     browser.open(f"{address}?period=7d&kind=edit")

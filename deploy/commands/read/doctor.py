@@ -41,16 +41,17 @@ def doctor(
     """Check Kafka, the store and the settings by which they are reached, and say what to do about what is wrong.
 
     It asks and changes nothing: whether both answer and let in whom the settings name; topics with their partitions,
-    copies, retention and compaction; the version of the tables; rights; clocks. Exits with 1 when there is a fault.
-    `keeprate doctor --process sink` asks as a sink would.
+    copies, retention and compaction; the version of the tables; rights; clocks; who may see which app on the page.
+    Exits with 1 when there is a fault. `keeprate doctor --process sink` asks as a sink would.
     """
-    from keeprate.deploy.doctor import kafka, surroundings
+    from keeprate.deploy.doctor import kafka, page, surroundings
     from keeprate.deploy.doctor import store as clickhouse
 
     env = from_environment(brokers, store)
     found = list(surroundings.check(os.environ))
     found += kafka.check(env.brokers, env.topics, process)
     found += clickhouse.check(env.store_url, env.reader_url)
+    found += page.check(env.access, env.data_dir)
     for line in (json.dumps(asdict(each)) for each in found) if as_json else _as_text(found):
         typer.echo(printable(line))
     if any(each.state == "fault" for each in found):

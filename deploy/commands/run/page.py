@@ -2,7 +2,8 @@
 
 import ipaddress
 import logging
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -11,7 +12,7 @@ from keeprate.deploy.commands import logs
 
 
 def page(
-    host: Annotated[str, typer.Option(help="Address to listen at. The page has no login: see below.")] = settings.HOST,
+    host: Annotated[str, typer.Option(help="Address to listen at: see below.")] = settings.HOST,
     port: Annotated[int, typer.Option(help="Port to listen at.", min=1, max=65_535)] = settings.PAGE_PORT,
     store_url: Annotated[
         str | None, typer.Option(help="ClickHouse over HTTP; KEEPRATE_STORE_URL by default.", show_default=False)
@@ -20,39 +21,50 @@ def page(
         list[str] | None,
         typer.Option(help="Another name under which browsers reach the page, for example behind a proxy. Repeatable."),
     ] = None,
+    trace_url: Annotated[
+        str, typer.Option(help="Where traces are shown, such as https://traces.example/trace/{trace_id}.")
+    ] = "",
 ) -> None:
     """Serve the page: what users keep of what the model wrote, live.
 
-    It only reads, and it has no login: whoever reaches the port reads what users and models wrote. It therefore listens
-    on loopback; elsewhere, put a proxy with a login before it and name that proxy's host with --allow-host.
-    The same numbers are JSON under /api/: see docs/page.md.
+    By default it asks nobody who they are: whoever reaches the port reads what users and models wrote. It therefore
+    listens on loopback. Elsewhere, say by KEEPRATE_ACCESS_BY how people are known, and in a file who may see what:
+    docs/access.md. The same numbers are JSON under /api/: docs/page.md.
     """
     # Loaded here, so that `keeprate --help` needs neither a web server nor a ClickHouse driver.
     import uvicorn
 
+    from keeprate.deploy.page.access.login import access
     from keeprate.deploy.page.app import LOOPBACK
     from keeprate.deploy.page.app import page as application
+    from keeprate.deploy.page.exploring.addresses import checked_template
     from keeprate.deploy.page.source import Source
 
     logs.start("WARNING")
-    url = settings.from_environment(store=store_url).reader_url
-    if not _is_loopback(host):
-        typer.secho(f"keeprate page: {host} is not loopback, and the page has no login", fg="yellow", err=True)
-    hosts = [*LOOPBACK, *(allow_host or ()), *([] if _is_any(host) else [host])]
+    env = settings.from_environment(store=store_url)
+    if not _is_loopback(host) and not env.access.doors:
+        said = f"keeprate page: {host} is not loopback, and the page asks nobody who they are: see KEEPRATE_ACCESS_BY"
+        typer.secho(said, fg="yellow", err=True)
+    named = urlsplit(env.access.url or "").hostname
+    hosts = [*LOOPBACK, *(allow_host or ()), *([] if _is_any(host) else [host]), *([named] if named else [])]
     _log_readings()
     typer.echo(f"the page is at http://{f'[{host}]' if ':' in host else host}:{port}", err=True)
-    app = application(Source(url), hosts)
-    # No websockets: nothing here speaks them, and a library for them need not be loaded.
-    uvicorn.run(app, host=host, port=port, log_level="warning", log_config=None, server_header=False, ws="none")
+    traces = checked_template(trace_url) if trace_url else ""
+    app = application(Source(env.reader_url), hosts, access=access(env.access, env.data_dir), trace_url=traces)
+    quiet: dict[str, Any] = {"log_level": "warning", "log_config": None, "server_header": False}
+    # No websockets: nothing here speaks them, and a library for them need not be loaded. And no address but that of
+    # who is connected: by it a proxy is believed.
+    uvicorn.run(app, host=host, port=port, ws="none", proxy_headers=False, **quiet)
 
 
 def _log_readings() -> None:
-    """Who read what users and models wrote, on standard error: a line with its time for each generation opened."""
+    """Who logged in and read what users and models wrote, on standard error: a line with its time for each."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    readings = logging.getLogger("keeprate.content")
-    readings.setLevel(logging.INFO)
-    readings.handlers = [handler]
+    for name in ("keeprate.content", "keeprate.access"):
+        readings = logging.getLogger(name)
+        readings.setLevel(logging.INFO)
+        readings.handlers = [handler]
 
 
 def _is_loopback(host: str) -> bool:

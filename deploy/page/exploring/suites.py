@@ -50,7 +50,12 @@ def rows_of_one(reads: Reads, app: str, generation_id: str) -> Sequence[Suggesti
 
 
 def gathered(reads: Reads, rows: Sequence[Suggestion], base: str, seen: list[tuple[str, str]]) -> Gathered:
-    """Their cases. seen: gets the app and the id of each whose content is read."""
+    """Their cases. seen: gets the app and the id of each whose content is read.
+
+    Raises HTTPException where texts are kept from the role of who asks: a case is nothing else.
+    """
+    if hidden := sorted({row.values["app"] for row in rows if not reads.sight.may_read(row.values["app"])}):
+        raise HTTPException(403, f"What users and models wrote in {hidden[0]!r} is hidden from your role there.")
     return gather(reads.client, rows, base, lambda app, generation_id: seen.append((app, generation_id)))
 
 

@@ -16,10 +16,10 @@ _COLLECTOR_PORT: Final = 4318
 
 
 def arrival(reads: Reads, selection: Selection) -> Json:
-    """Of the last hour, of all apps: whoever waits for a first event looks for it wherever it is."""
-    since = reads.now - _WITHIN
-    newest = evidence.newest_landed(reads.client, since)
-    refused = evidence.newest_refused(reads.client, since)
+    """Of the last hour, of every app that may be seen: whoever waits for a first event looks for it wherever it is."""
+    since, apps = reads.now - _WITHIN, reads.sight.apps or ()
+    newest = evidence.newest_landed(reads.client, since, apps)
+    refused = evidence.newest_refused(reads.client, since, apps)
     return {
         "newest": newest and _shown(newest),
         "refused": refused and {**refused, "refused_at": to_ms(refused["refused_at"])},

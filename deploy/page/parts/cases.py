@@ -41,7 +41,7 @@ def _story(reads: Reads, selection: Selection, story: SuiteStory, known: Known) 
         "state": "red" if last.is_red else "error" if last.count("error") else "green",
         "red": None if story.red is None else _run(story.red),
         "fixed": None if story.fixed is None else _run(story.fixed),
-        "cases": [_case(each, known) for each in story.cases[:MOST_CASES]],
+        "cases": [_case(each, known, reads.sight.may_read(each.app)) for each in story.cases[:MOST_CASES]],
         "cases_count": len(story.cases),
         "runs": [_run(each) for each in story.chapters[-MOST_RUNS:]],
         "retention": _retention(reads, selection, story, known),
@@ -54,9 +54,10 @@ def _run(chapter: Chapter) -> Json:
     return {"run": chapter.run, "version": chapter.version, "at": chapter.at_ms} | counts | since
 
 
-def _case(told: case_results.Told, known: Known) -> Json:
+def _case(told: case_results.Told, known: Known, with_text: bool) -> Json:
     row = known.get((told.app, told.generation_id, told.choice_index), {})
-    own = {"case": told.case, "generation_id": told.generation_id, "choice_index": told.choice_index, "why": told.why}
+    own = {"case": told.case, "generation_id": told.generation_id, "choice_index": told.choice_index}
+    own["why"] = told.why if with_text else ""
     said = {name: row.get(name, "") for name in ("prompt_version", "model")}
     return (
         own

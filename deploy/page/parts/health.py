@@ -23,8 +23,13 @@ _ORDER: Final = ("alarm", "suspected", "watching", "silent", "warming")
 Standing = Literal["alarm", "suspected", "watching", "silent", "warming"]
 
 
-def accounts(reads: Reads, selection: Selection) -> Json:
-    """What became of every record that a sink landed, and whether the last day's ranges add up."""
+def accounts(reads: Reads, selection: Selection) -> Json | None:
+    """What became of every record that a sink landed, and whether the last day's ranges add up.
+
+    The ledger knows no apps: it is for those who may see all of them, and None for the others.
+    """
+    if reads.sight.apps is not None:
+        return None
     return reads.fact("accounts", None, lambda: _accounts(reads.client, reads.now), KEPT_S)
 
 

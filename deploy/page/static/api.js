@@ -33,5 +33,7 @@ async function ask(path, parameters, signal) {
   if (response.ok) return response;
   const body = await response.json().catch(() => ({}));
   const { code = "failed", message = `HTTP ${response.status}` } = body.error ?? {};
+  // The session is over: whoever logs in again comes back to where they were.
+  if (response.status === 401) location.assign(`login?next=${encodeURIComponent(`/${location.pathname.split("/").at(-1)}${location.search}`)}`);
   throw new ApiError(response.status, code, message);
 }

@@ -1,7 +1,7 @@
 // The first event: how to send one, with this installation's addresses, and whether it arrived.
 
 import { get } from "./api.js";
-import { h } from "./dom.js";
+import { h, setText } from "./dom.js";
 import { time } from "./format.js";
 
 const EVERY_MS = 2000;
@@ -79,7 +79,7 @@ function tell(line, { newest, refused }) {
     }[newest.fate];
   } else if (refused !== null) {
     line.className = "arrival bad";
-    line.textContent = `A record ${refused.app ? `of ${refused.app} ` : ""}was refused: ${refused.field ? `${refused.field}: ` : ""}${refused.reason}`;
+    setText(line, `A record ${refused.app ? `of ${refused.app} ` : ""}was refused: ${refused.field ? `${refused.field}: ` : ""}${refused.reason}`);
   }
 }
 

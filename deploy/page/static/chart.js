@@ -1,6 +1,6 @@
 // What all charts share: the theme, taken from the page's own style sheet, and a redraw that keeps zoom and hover.
 
-import { h, reconcile } from "./dom.js";
+import { h, reconcile, seen } from "./dom.js";
 import { named } from "./format.js";
 import { styleOf, swatch } from "./palette.js";
 
@@ -25,7 +25,7 @@ export function loadPlotly(address) {
 
 /** Plotly reads a little markup in text, so what users wrote is escaped before it gets there. */
 export function plain(text) {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("%{", "%&#123;");
+  return seen(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("%{", "%&#123;");
 }
 
 function theme() {
@@ -57,6 +57,16 @@ export async function draw(element, traces, layout) {
   const merged = { ...shared, ...own };
   for (const name of Object.keys(own)) if (/^[xy]axis/.test(name)) merged[name] = { ...axis, ...own[name] };
   await window.Plotly.react(element, traces, merged, CONFIG);
+}
+
+/** Saves a chart as it stands there, in png or svg, with its title and, where it has several lines, their names. */
+export async function picture(element, format, title, filename) {
+  await library;
+  const { panel } = theme();
+  const data = element.data.map((trace) => ({ ...trace, showlegend: trace.name !== undefined }));
+  const named = data.filter((trace) => trace.showlegend).length > 1;
+  const layout = { ...element.layout, title: { text: plain(title), x: 0.02, xanchor: "left" }, showlegend: named, legend: { orientation: "h", y: -0.15 }, paper_bgcolor: panel, plot_bgcolor: panel, margin: { l: 56, r: 24, t: 48, b: 48 } };
+  await window.Plotly.downloadImage({ data, layout }, { format, filename, width: element.clientWidth, height: 420, scale: format === "png" ? 2 : 1 });
 }
 
 /**

@@ -1,5 +1,13 @@
 // Building elements from data. Text is always set as text: nothing on this page is ever parsed as HTML.
 
+// What is not seen, or turns the reading direction of all that follows, is shown as what it is.
+const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+/** A text as it can be read: whoever wrote it hides nothing in it and turns nothing around. */
+export function seen(text) {
+  return String(text).replace(UNSEEN, (sign) => (sign < " " ? String.fromCharCode(0x2400 + sign.charCodeAt(0)) : `⟨U+${sign.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`));
+}
+
 /** The element with an id that the document holds. */
 export const byId = (id) => document.getElementById(id);
 
@@ -13,11 +21,12 @@ export function h(tag, attributes = {}, ...children) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "class") element.className = value;
-    else if (name === "text") element.textContent = value;
+    else if (name === "text") element.textContent = seen(value);
     else if (name === "vars") for (const [key, each] of Object.entries(value)) element.style.setProperty(key, each);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  const there = children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  element.append(...there.map((child) => (child instanceof Node ? child : seen(child))));
   return element;
 }
 
@@ -62,7 +71,8 @@ function refocus(element) {
 
 /** Sets the text only when it differs, so that a screen reader does not announce what it already said. */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const shown = seen(text);
+  if (element.textContent !== shown) element.textContent = shown;
 }
 
 /**

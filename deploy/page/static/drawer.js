@@ -6,8 +6,6 @@ import { count, duration, iso, percent, time } from "./format.js";
 import { downloadCases } from "./suite.js";
 
 const MOST_SHOWN = 200_000;
-// What is not seen, or turns the reading direction of all that follows, is shown as what it is.
-const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
 
 /**
  * Opens the drawer for a row of feedback or of a list. Escape or the button closes it, and focus returns to the row.
@@ -41,23 +39,24 @@ function fill(drawer, row, beside, ...parts) {
   drawer.replaceChildren(head, h("div", { class: "drawer-body" }, ...parts));
 }
 
-function content({ generation, events, more, changes, chain }) {
+function content({ generation, events, more, changes, chain, withheld, trace_url: traceUrl }) {
   const origin = events[0]?.occurred_at;
   return [
-    generation ? facts(generation) : h("p", { class: "warning", text: "The generation itself has not arrived: this feedback is an orphan. It is counted, and joined if the generation comes." }),
-    generation ? messages("Input", generation.input, generation.content_mode) : null,
-    generation ? messages("Output", generation.output, generation.content_mode) : null,
-    generation ? testCase(generation) : null,
+    withheld ? h("p", { class: "warning", text: "What users and models wrote is hidden from your role in this app." }) : null,
+    generation ? facts(generation, traceUrl) : h("p", { class: "warning", text: "The generation itself has not arrived: this feedback is an orphan. It is counted, and joined if the generation comes." }),
+    generation && !withheld ? messages("Input", generation.input, generation.content_mode) : null,
+    generation && !withheld ? messages("Output", generation.output, generation.content_mode) : null,
+    generation && !withheld ? testCase(generation) : null,
     ...changes.map(change),
     ...events.filter((event) => event.type === "edit" && event.corrected_text).map(correction),
-    chain.length > 1 ? stages(chain, generation) : null,
+    chain.length > 1 && !withheld ? stages(chain, generation) : null,
     h("h3", { text: "What happened" }),
     h("ol", { class: "timeline" }, ...events.map((event) => moment(event, origin))),
     more ? h("p", { class: "soft", text: `Only the first ${count(events.length)} events are shown.` }) : null,
   ].filter(Boolean);
 }
 
-function facts(generation) {
+function facts(generation, traceUrl) {
   const tokens = generation.input_tokens == null ? null : `${count(generation.input_tokens)} in, ${count(generation.output_tokens)} out`;
   const pairs = [
     ["Model", [generation.provider, generation.model].filter(Boolean).join(" / ")],
@@ -70,9 +69,9 @@ function facts(generation) {
     ["Cost", generation.cost_usd == null ? null : `$${generation.cost_usd.toPrecision(3)}`],
     ["Error", [generation.error_type, generation.error_message].filter(Boolean).join(": ")],
     ["Environment", generation.environment],
-    ["Trace", generation.trace_id],
+    ["Trace", generation.trace_id && traceUrl ? h("a", { href: traceUrl, rel: "noreferrer", target: "_blank", text: generation.trace_id }) : generation.trace_id],
   ].filter(([, value]) => value);
-  return h("dl", { class: "facts" }, ...pairs.flatMap(([name, value]) => [h("dt", { text: name }), h("dd", { text: value })]));
+  return h("dl", { class: "facts" }, ...pairs.flatMap(([name, value]) => [h("dt", { text: name }), h("dd", {}, value)]));
 }
 
 function messages(title, all, mode) {
@@ -114,9 +113,9 @@ function stageOf(stage, isOpened) {
   return h("details", { class: "stage" }, h("summary", { text: title }), messages("Input", stage.input, stage.content_mode), messages("Output", stage.output, stage.content_mode));
 }
 
+/** Not all of a giant text: a browser would stand still. */
 function visible(text) {
-  const shown = text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}\n… ${count(text.length - MOST_SHOWN)} more characters` : text;
-  return shown.replace(UNSEEN, (sign) => (sign < " " ? String.fromCharCode(0x2400 + sign.charCodeAt(0)) : `⟨U+${sign.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`));
+  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}\n… ${count(text.length - MOST_SHOWN)} more characters` : text;
 }
 
 function moment(event, origin) {

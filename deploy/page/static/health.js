@@ -6,9 +6,15 @@ import { term } from "./tip.js";
 
 const TONES = { alarm: "negative", suspected: "negative", watching: "positive", silent: "neutral", warming: "neutral" };
 
-/** Draws /api/accounts: `hops` by topic, what was set aside, and the last day's ledger. */
-export function drawAccounts({ hops, quarantined, ledger }) {
+/** Draws /api/accounts: `hops` by topic, what was set aside, and the last day's ledger. null: they are of all apps. */
+export function drawAccounts(accounts) {
   if (!byId("accounts-title").firstChild) byId("accounts-title").replaceChildren(term("accounts"));
+  byId("accounts").hidden = accounts === null;
+  if (accounts === null) {
+    byId("ledger").className = "nothing";
+    return setText(byId("ledger"), "The accounts are of all apps together: they are shown to who may see every app.");
+  }
+  const { hops, quarantined, ledger } = accounts;
   reconcile(byId("accounts").tBodies[0], hops, (each) => each.topic, (each) => h("tr", {}, h("th", { scope: "row", text: each.topic }), ...["ok", "dead_letter", "filtered"].map((name) => h("td", { text: count(each[name]) }))));
   const aside = quarantined.map((each) => `${count(each.count)} of ${each.topic} by the ${each.stage}`).join(", ");
   const sound = ledger.findings.length === 0;

@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { loadPlotly } from "./chart.js";
 import { byId, setText } from "./dom.js";
+import { drawDownloads } from "./downloads.js";
 import { openDrawer } from "./drawer.js";
 import { drawFilters } from "./filters.js";
 import { first } from "./first.js";
@@ -10,6 +11,7 @@ import { drawNav } from "./nav.js";
 import { parametersOf, readAddress, writeAddress } from "./selection.js";
 import { define } from "./tip.js";
 import { showBanner, tickVitals } from "./vitals.js";
+import { drawWho } from "./who.js";
 
 const POLL_MS = 4000;
 const SLOWEST_POLL_MS = 30_000;
@@ -26,6 +28,7 @@ let page;
 export function run(pages) {
   page = pages;
   poll(first);
+  drawWho();
 }
 
 /** What the server is asked, as text: it is the same for selections that differ only in how numbers are drawn. */
@@ -94,6 +97,7 @@ function dim() {
 function draw() {
   const { chosen } = state;
   drawNav(chosen);
+  drawDownloads(chosen);
   drawFilters(meta(), chosen, choose);
   for (const [name, parts] of Object.entries(page.questions)) {
     for (const [part, drawPart] of Object.entries(state.answers[name] ? parts : {})) {

@@ -124,11 +124,17 @@ function show(key, chosen, choose) {
   const [app, generation_id] = key.split("~");
   const at = list.rows.findIndex((row) => keyOf(row) === key);
   const beside = (step) => (at < 0 || !list.rows[at + step] ? null : () => choose({ open: keyOf(list.rows[at + step]) }));
+  // Beyond the rows that are loaded the list goes on: they are fetched first.
+  const further = async () => {
+    await add(chosen, choose);
+    if (list.open === key && list.rows[at + 1]) choose({ open: keyOf(list.rows[at + 1]) });
+  };
+  const next = beside(1) ?? (at >= 0 && list.next !== null ? further : null);
   const closed = () => {
     list.open = "";
     choose({ open: "" });
   };
-  openDrawer({ app, generation_id }, { previous: beside(-1), next: beside(1), closed });
+  openDrawer({ app, generation_id }, { previous: beside(-1), next, closed });
 }
 
 run({ questions: { explore: { status: drawVitals, suggestions: drawList } } });
