@@ -31,15 +31,17 @@ def stamp(value: bytes, at_ms: int) -> bytes:
     return _STAMP.pack(at_ms) + value
 
 
-def stamp_all(values: Mapping[bytes, bytes], stamps_ms: Iterable[int]) -> dict[bytes, bytes | None]:
-    """Values as they are kept in the state, with a stamp each."""
+def stamp_all(values: Mapping[bytes, bytes | None], stamps_ms: Iterable[int]) -> dict[bytes, bytes | None]:
+    """Values as they are kept in the state, with a stamp each; None, which removes, stays."""
     pack = _STAMP.pack
-    return {key: pack(at_ms) + value for (key, value), at_ms in zip(values.items(), stamps_ms, strict=True)}
+    pairs = zip(values.items(), stamps_ms, strict=True)
+    return {key: None if value is None else pack(at_ms) + value for (key, value), at_ms in pairs}
 
 
-def stamp_of_record(timestamp_ms: int | None, now_ms: int) -> int:
-    """The stamp of what a recovery reads. A record's time is whatever its producer said; now where it said none."""
-    return min(timestamp_ms, now_ms + SKEW_MS) if timestamp_ms is not None and timestamp_ms > 0 else now_ms
+def stamps_of_records(timestamps_ms: Iterable[int | None], now_ms: int) -> list[int]:
+    """The stamps of what a recovery reads. A record's time is whatever its producer said; now where it said none."""
+    limit_ms = now_ms + SKEW_MS
+    return [now_ms if at_ms is None or at_ms <= 0 else min(at_ms, limit_ms) for at_ms in timestamps_ms]
 
 
 def value_of(stamped: bytes) -> bytes:

@@ -38,7 +38,8 @@ def replay(held: Mapping[bytes, bytes | None], records: Iterable[tuple[bytes | N
             replayed.unreadable.append(f"{key!r} is no key of an outcome")
             continue
         known = values[key] if key in values else held.get(key)
-        behind.discard(key)
+        if behind:
+            behind.discard(key)
         values[key] = arriving
         if known is not None and arriving is not None and known != arriving:
             values[key] = merged = _merge(key.decode(), known, arriving, replayed.unreadable)

@@ -14,7 +14,7 @@ import faust
 from faust.stores.base import Store
 from faust.types import TP
 
-from keeprate.streams.join.expiry import stamp, stamp_of_record, value_of
+from keeprate.streams.join.expiry import stamp_all, stamps_of_records, value_of
 from keeprate.streams.join.pipeline import Place
 from keeprate.streams.state.changelog import replay
 from keeprate.streams.state.partition import MemoryState, NotOursError, PartitionState, RocksState, reached
@@ -102,9 +102,9 @@ class OutcomeStore(Store[bytes, bytes]):
         self._behind[number].difference_update(keys)
         self._behind[number].update(replayed.behind)
         now_ms = time.time_ns() // 1_000_000
-        written_at_ms = {record.key: stamp_of_record(record.timestamp, now_ms) for record in records}
-        values = replayed.values.items()
-        stamped = {key: None if value is None else stamp(value, written_at_ms[key]) for key, value in values}
+        written_at_ms = {record.key: record.timestamp for record in records}
+        stamps_ms = stamps_of_records(map(written_at_ms.__getitem__, replayed.values), now_ms)
+        stamped = stamp_all(replayed.values, stamps_ms)
         state.write(stamped, records[-1].offset)
 
     async def on_rebalance(

@@ -5,7 +5,7 @@ import pytest
 from keeprate.schemas.decode import decode
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
-from keeprate.streams.join.expiry import SKEW_MS, stamp, stamp_of_record, stamped_at_ms
+from keeprate.streams.join.expiry import SKEW_MS, stamp, stamped_at_ms, stamps_of_records
 from keeprate.streams.state.changelog import replay
 from tests.unit.test_feedback_join import GENERATION, NOW_MS, vote
 from tests.unit.test_judging import NO_OUTCOME, NOT_MERGEABLE
@@ -55,6 +55,7 @@ def test_what_has_no_key_of_an_outcome_is_left_out(key: bytes | None) -> None:
 @pytest.mark.parametrize("timestamp_ms", [None, -1, -(2**62), 0, NOW_MS, 2**62])
 def test_a_record_of_any_time_has_a_stamp(timestamp_ms: int | None) -> None:
     """Its own where it has one, and never so late that it would not expire."""
-    at_ms = stamped_at_ms(stamp(b"", stamp_of_record(timestamp_ms, NOW_MS)))
+    (of_record,) = stamps_of_records([timestamp_ms], NOW_MS)
+    at_ms = stamped_at_ms(stamp(b"", of_record))
     assert NOW_MS <= at_ms <= NOW_MS + SKEW_MS
-    assert stamp_of_record(NOW_MS - 1, NOW_MS) == NOW_MS - 1
+    assert stamps_of_records([NOW_MS - 1], NOW_MS) == [NOW_MS - 1]
