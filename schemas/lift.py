@@ -5,10 +5,12 @@ never again; a dictionary is made into one first.
 """
 
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from math import isfinite
 from typing import Any, Final
 
 from keeprate.schemas.events import Event
+from keeprate.schemas.kinds import MAX_NAME
 from keeprate.schemas.outcome import SEPARATOR, Outcome, absorb, key_of
 from keeprate.schemas.registers import (
     ACCEPT,
@@ -17,6 +19,7 @@ from keeprate.schemas.registers import (
     FLAG,
     GENERATION,
     RETENTION,
+    TOOLS,
     UNKNOWN,
     VOTE,
 )
@@ -59,9 +62,25 @@ def _who(event: Any) -> str:
     return event.user or event.session or ""
 
 
+def toolset(names: Iterable[str]) -> str:
+    """The name of a set of functions: its members in order, however often and in whatever order they were listed.
+
+    A set whose members do not fit into a name is known by their number and a hash.
+    """
+    members = sorted(set(names))
+    text = ", ".join(members)
+    if len(text) <= MAX_NAME:
+        return text
+    return f"{len(members)} tools, {sha256(SEPARATOR.join(members).encode()).hexdigest()[:12]}"
+
+
 def _lift_generation(event: Any) -> Outcome:
-    offered, called = len(event.tools_offered or ()), len(event.tools_called or ())
-    return {"generation": GENERATION.of(event, tools_offered=offered, tools_called=called)}
+    offered, called = event.tools_offered or (), len(event.tools_called or ())
+    outcome: Outcome = {"generation": GENERATION.of(event, tools_offered=len(offered), tools_called=called)}
+    # A worker's state is spared the register where there is nothing to say.
+    if offered:
+        outcome["tools"] = TOOLS.of(event, toolset=toolset(offered))
+    return outcome
 
 
 def _lift_action(event: Any) -> Outcome:

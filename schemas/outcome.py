@@ -27,6 +27,7 @@ from keeprate.schemas.registers import (
     FLAG,
     GENERATION,
     RETENTION,
+    TOOLS,
     UNKNOWN,
     VOTE,
 )
@@ -80,6 +81,8 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("retention", "max_map", RETENTION.type),
     # By name, kind of annotator and annotator.
     Field("evaluations", "max_map", EVALUATION.type),
+    # The set of functions that the model could call. It holds for the generation with its event's id.
+    Field("tools", "max", TOOLS.type),
 )
 KEY_COLUMNS: Final = ("app String", "generation_id UUID", "choice_index UInt16")
 

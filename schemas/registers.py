@@ -115,6 +115,7 @@ GENERATION: Final = Register(
     Column("tools_called", "Int64", given=True),
     Column("trace_id", "String", forget="erase"),
 )
+TOOLS: Final = Register(*_LATEST, Column("toolset", "String", given=True))
 RETENTION: Final = Register(
     _SEQUENCE,
     *_LATEST,

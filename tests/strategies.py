@@ -42,6 +42,7 @@ def _bodies() -> st.SearchStrategy[dict[str, Any]]:
                 "choice_count": st.sampled_from([None, 1, 2]),
                 "cost_usd": st.sampled_from([None, 0.1, 1.0]),
                 "latency_ms": st.sampled_from([None, 0, 250]),
+                "tools_offered": st.sampled_from([None, ["search"], ["search", "edit"], ["edit", "search", "edit"]]),
             }
         ),
         st.fixed_dictionaries(

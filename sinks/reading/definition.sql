@@ -86,6 +86,8 @@ SELECT
     o.generation.parent_generation_id AS parent_generation_id,
     o.generation.experiment AS experiment,
     o.generation.variant AS variant,
+    -- An older revision's tools are none of this one's.
+    if(o.tools.event_id = o.generation.event_id, o.tools.toolset, '') AS toolset,
     o.generation.outcome AS outcome,
     o.generation.finish_reason AS finish_reason,
     o.generation.error_type AS error_type,

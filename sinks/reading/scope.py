@@ -22,6 +22,7 @@ DIMENSIONS: Final = (
     "step",
     "experiment",
     "variant",
+    "toolset",
 )
 """What numbers can be cut and filtered by."""
 

@@ -37,6 +37,7 @@ SELECT
         if(unit(cityHash64(number, 11)) < x.2 / 2, 'removed', 'present'), '', toInt64(x.1 * 1000 + 7), len,
         if(unit(cityHash64(number, 11)) < x.2 / 2, 0, len), if(unit(cityHash64(number, 11)) < x.2 / 2, len, if(unit(cityHash64(number, 11)) < x.2, intDiv(len, 2), if(unit(cityHash64(number, 11)) < x.2 * 2, intDiv(len, 10), 0))),
         toInt64(12), toInt64(h1 % 13), unit(h2), -1., toInt64(-1), toInt64(-1), toUInt8(0), toUInt8(0)), seen))::{retention} AS retention,
-    map()::{evaluations} AS evaluations
+    map()::{evaluations} AS evaluations,
+    if(h2 % 3 = 0, tuple(toUInt32(0), at, eid, 'edit, search'), tuple(toUInt32(0), toInt64(0), '', ''))::{tools} AS tools
 FROM numbers({first}, {count})
 )

@@ -31,8 +31,16 @@ def _statement(table: str) -> str:
 def test_the_outcomes_table_is_the_declared_semilattice() -> None:
     """The columns are KEY_COLUMNS and FIELDS, in order and in full, so that the engine merges as Python does."""
     body = _statement("outcomes").split("(\n", 1)[1].rsplit("\n)\nENGINE", 1)[0]
+    first = [line.strip().rstrip(",") for line in body.splitlines()]
     expected = [*KEY_COLUMNS, *(field.column() for field in FIELDS)]
-    assert [line.strip().rstrip(",") for line in body.splitlines()] == expected
+    assert [*first, *_added("outcomes")] == expected
+
+
+def _added(table: str) -> list[str]:
+    """The columns that later migrations add, each in a statement of its own."""
+    pattern = rf"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS\s+(.*)"
+    found = [re.fullmatch(pattern, text, re.DOTALL) for script in scripts() for text in script.statements]
+    return [match[1] for match in found if match]
 
 
 @pytest.mark.parametrize("table", ["generations", "feedback"])

@@ -76,6 +76,21 @@ def test_an_accept_without_a_shown_implies_shown(engine: Client, facts: Facts) -
     assert (row.shown, row.shown_read, row.accepted, row.orphan_accept) == (1, 1, 1, 1)
 
 
+def test_a_suggestion_counts_for_the_tools_of_its_latest_revision(engine: Client, facts: Facts) -> None:
+    """Also where the latest offers none: what an older one offered is none of its."""
+    log = [
+        facts.generation("a", tools_offered=["search", "edit"]),
+        facts.generation("b", tools_offered=["search"]),
+        facts.generation("b", revision=1),
+        facts.generation("c"),
+        facts.generation("c", revision=1, tools_offered=["edit", "search"]),
+    ]
+    load_facts(engine, log)
+    rows = queries.funnel(engine, replace(SCOPE, by=["toolset"]))
+    assert {row.dimensions["toolset"]: row.opportunities for row in rows} == {"": 1, "edit, search": 2}
+    assert queries.dimension_values(engine, SCOPE, "toolset") == ["edit, search"]
+
+
 def test_a_partial_accept_is_accepted_but_not_in_full(engine: Client, facts: Facts) -> None:
     """Cumulative lengths are not added up: the longest counts, and a later reject changes nothing."""
     log = [

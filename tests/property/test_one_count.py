@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.clickhouse, pytest.mark.slow, pytest.mark.timeout(600)
 
 HOUR_MS = 3_600_000
 START_AT = datetime.fromtimestamp(BASE_MS // HOUR_MS * HOUR_MS / 1000, UTC)
+SEARCHERS = {"toolset": ["search", "edit, search"]}
 _READERS = ("funnel", "rates", "retention", "retention_rates", "feedback_rates", "judge_rates")
 
 
@@ -49,8 +50,8 @@ def spread(log: list[Event], seed: int, over_hours: int = 6) -> list[Event]:
 def scopes(draw: st.DrawFn) -> Scope:
     since = START_AT + draw(st.sampled_from([timedelta(), timedelta(hours=1), timedelta(minutes=90)]))
     until = since + draw(st.sampled_from([timedelta(hours=2), timedelta(hours=7), timedelta(minutes=200)]))
-    by = draw(st.lists(st.sampled_from(["app", "model", "user"]), unique=True))
-    only = draw(st.sampled_from([{}, {}, {"app": ["chat"]}, {"model": ["m1", ""]}, {"user": ["u1"]}]))
+    by = draw(st.lists(st.sampled_from(["app", "model", "user", "toolset"]), unique=True))
+    only = draw(st.sampled_from([{}, {}, {"app": ["chat"]}, {"model": ["m1", ""]}, {"user": ["u1"]}, SEARCHERS]))
     as_of = START_AT + timedelta(milliseconds=draw(st.integers(0, 8 * HOUR_MS)))
     bucket_s = draw(st.sampled_from([0, 3600, 7200, 600]))
     return Scope(since, until, as_of, by, only, bucket_s, horizons=draw(st.sampled_from([(), (), (120, 7200)])))
@@ -166,7 +167,7 @@ def scopes_of_days(draw: st.DrawFn) -> Scope:
     since = START_AT.replace(hour=0) + timedelta(hours=draw(st.sampled_from([0, 0, 5])))
     until = since + timedelta(hours=draw(st.sampled_from([96, 80])))
     as_of = START_AT + timedelta(minutes=draw(st.integers(0, 6 * 24 * 60)))
-    by = draw(st.sampled_from([(), ("app",), ("model",)]))
+    by = draw(st.sampled_from([(), ("app",), ("model", "toolset")]))
     bucket_s = draw(st.sampled_from([0, 0, 86_400, 2 * 86_400, 3600]))
     eras = [since + timedelta(hours=draw(st.integers(1, 70)))] if draw(st.booleans()) else []
     return Scope(since, until, as_of, by, {}, bucket_s, horizons=draw(st.sampled_from([(), (120, 86_400)])), eras=eras)

@@ -53,6 +53,7 @@ SELECT
     o.generation.parent_generation_id AS parent_generation_id,
     o.generation.experiment AS experiment,
     o.generation.variant AS variant,
+    if(o.tools.event_id = o.generation.event_id, o.tools.toolset, '') AS toolset,
     o.generation.outcome AS outcome,
     o.generation.finish_reason AS finish_reason,
     o.generation.error_type AS error_type,

@@ -7,7 +7,7 @@ WITH
     toInt64({bucket_s:UInt32}) * 1000 AS bucket_ms
 SELECT
     s.* EXCEPT (app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-        context_strategy, step, experiment, variant),
+        context_strategy, step, experiment, variant, toolset, toolset),
     s.app AS source_app,
     s.user AS source_user,
     if(bucket_ms = 0, {since:DateTime64(3, 'UTC')}, fromUnixTimestamp64Milli(
@@ -25,7 +25,8 @@ SELECT
     if(has(dimensions, 'context_strategy'), s.context_strategy, '*') AS context_strategy,
     if(has(dimensions, 'step'), s.step, '*') AS step,
     if(has(dimensions, 'experiment'), s.experiment, '*') AS experiment,
-    if(has(dimensions, 'variant'), s.variant, '*') AS variant
+    if(has(dimensions, 'variant'), s.variant, '*') AS variant,
+    if(has(dimensions, 'toolset'), s.toolset, '*') AS toolset
 FROM reference_suggestions AS s
 WHERE s.cohort_at >= {since:DateTime64(3, 'UTC')} AND s.cohort_at < {until:DateTime64(3, 'UTC')}
     AND (NOT mapContains(chosen, 'app') OR has(chosen['app'], s.app))
@@ -42,3 +43,4 @@ WHERE s.cohort_at >= {since:DateTime64(3, 'UTC')} AND s.cohort_at < {until:DateT
     AND (NOT mapContains(chosen, 'step') OR has(chosen['step'], s.step))
     AND (NOT mapContains(chosen, 'experiment') OR has(chosen['experiment'], s.experiment))
     AND (NOT mapContains(chosen, 'variant') OR has(chosen['variant'], s.variant))
+    AND (NOT mapContains(chosen, 'toolset') OR has(chosen['toolset'], s.toolset))

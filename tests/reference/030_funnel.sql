@@ -15,7 +15,7 @@ WITH
     joined AND c.choice_index = 0 AS is_opportunity
 SELECT
     bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-    context_strategy, step, experiment, variant,
+    context_strategy, step, experiment, variant, toolset,
     -- Every generation has a choice 0, so that counting those counts generations.
     countIf(is_opportunity) AS opportunities,
     countIf(is_opportunity AND c.generated_at <= settled_before) AS opportunities_settled,

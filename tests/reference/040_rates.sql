@@ -16,7 +16,7 @@ WITH
         * sqrt(value * (1 - value) / trials + 0.960364705173531 / pow(trials, 2)) AS half_width
 SELECT
     bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-    context_strategy, step, experiment, variant,
+    context_strategy, step, experiment, variant, toolset,
     metric, numerator, denominator, value, coverage,
     -- The bounds are held around the value, because rounding may push them past 0 or 1.
     if(trials IS NULL, NULL, least(value, greatest(0, centre - half_width))) AS interval_low,
@@ -25,7 +25,7 @@ FROM
 (
     SELECT
         bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-        context_strategy, step, experiment, variant,
+        context_strategy, step, experiment, variant, toolset,
         term.1 AS metric,
         term.2 AS numerator,
         term.3 AS denominator,
@@ -37,7 +37,7 @@ FROM
     (
         SELECT
             bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name,
-            prompt_version, context_strategy, step, experiment, variant,
+            prompt_version, context_strategy, step, experiment, variant, toolset,
             arrayJoin([
                 share('shown_rate', shown, opportunities, opportunities_settled, opportunities),
                 share('acceptance_rate', accepted, shown, shown_settled, shown),

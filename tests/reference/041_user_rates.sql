@@ -3,13 +3,13 @@
 CREATE OR REPLACE VIEW reference_user_rates AS
 SELECT
     bucket_at, app, environment, operation, surface, language, provider, model, prompt_name, prompt_version,
-    context_strategy, step, experiment, variant,
+    context_strategy, step, experiment, variant, toolset,
     statistic.1 AS metric, statistic.2 AS value, users
 FROM
 (
     SELECT
         bucket_at, app, environment, operation, surface, language, provider, model, prompt_name, prompt_version,
-        context_strategy, step, experiment, variant,
+        context_strategy, step, experiment, variant, toolset,
         metric AS rate, count(value) AS users,
         arrayJoin([
             (concat(rate, '_user_mean'), avg(value)),

@@ -15,7 +15,7 @@ WITH
     toUnixTimestamp64Milli({as_of:DateTime64(3, 'UTC')}) AS as_of_ms
 SELECT
     bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-    context_strategy, step, experiment, variant,
+    context_strategy, step, experiment, variant, toolset,
     horizon_s,
     countIf(s.choice_index = 0 AND s.generation_matured) AS opportunities,
     uniqExactArrayIf(

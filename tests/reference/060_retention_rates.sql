@@ -13,7 +13,7 @@ WITH
         * sqrt(value * (1 - value) / trials + 0.960364705173531 / pow(trials, 2)) AS half_width
 SELECT
     bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-    context_strategy, step, experiment, variant,
+    context_strategy, step, experiment, variant, toolset,
     horizon_s, metric, numerator, denominator, value, coverage,
     -- The bounds are held around the value, because rounding may push them past 0 or 1.
     if(trials IS NULL, NULL, least(value, greatest(0, centre - half_width))) AS interval_low,
@@ -22,7 +22,7 @@ FROM
 (
     SELECT
         bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-        context_strategy, step, experiment, variant,
+        context_strategy, step, experiment, variant, toolset,
         horizon_s, term.1 AS metric,
         term.2 AS numerator,
         term.3 AS denominator,
@@ -34,7 +34,7 @@ FROM
     (
         SELECT
             bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name,
-            prompt_version, context_strategy, step, experiment, variant,
+            prompt_version, context_strategy, step, experiment, variant, toolset,
             horizon_s,
             arrayJoin([
                 share('retention_coverage', observed, accepted, observed),

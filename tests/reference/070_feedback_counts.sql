@@ -4,7 +4,7 @@
 CREATE OR REPLACE VIEW reference_feedback_counts AS
 SELECT
     bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-    context_strategy, step, experiment, variant,
+    context_strategy, step, experiment, variant, toolset,
     sum(g.displayed) AS shown,
     sum(g.accepted) AS accepted,
     countIf(notEmpty(g.active_votes)) AS voted,
@@ -22,7 +22,7 @@ FROM
 (
     SELECT
         bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-        context_strategy, step, experiment, variant,
+        context_strategy, step, experiment, variant, toolset,
         c.choice_index = 0 AS is_first, c.displayed AS displayed, c.accepted AS accepted,
         if(is_first, w.active_votes, []) AS active_votes, if(is_first, w.labels, []) AS labels,
         is_first AND w.negative_flag AS negative_flag, if(is_first, w.corrections, 0) AS corrections,

@@ -9,7 +9,7 @@ WITH
         * sqrt(value * (1 - value) / trials + 0.960364705173531 / pow(trials, 2)) AS half_width
 SELECT
     bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-    context_strategy, step, experiment, variant,
+    context_strategy, step, experiment, variant, toolset,
     label, metric, numerator, denominator, value, coverage,
     -- The bounds are held around the value, because rounding may push them past 0 or 1.
     if(trials IS NULL, NULL, least(value, greatest(0, centre - half_width))) AS interval_low,
@@ -18,7 +18,7 @@ FROM
 (
     SELECT
         bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-        context_strategy, step, experiment, variant,
+        context_strategy, step, experiment, variant, toolset,
         term.7 AS label, term.1 AS metric,
         term.2 AS numerator,
         term.3 AS denominator,
@@ -30,7 +30,7 @@ FROM
     (
         SELECT
             bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name,
-            prompt_version, context_strategy, step, experiment, variant,
+            prompt_version, context_strategy, step, experiment, variant, toolset,
             arrayJoin(arrayConcat(
                 [
                     share('vote_rate', '', voted, shown, shown, shown),

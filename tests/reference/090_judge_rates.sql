@@ -10,7 +10,7 @@ WITH
         * sqrt(value * (1 - value) / trials + 0.960364705173531 / pow(trials, 2)) AS half_width
 SELECT
     bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-    context_strategy, step, experiment, variant,
+    context_strategy, step, experiment, variant, toolset,
     evaluation, annotator, label, metric, numerator, denominator, value, coverage,
     -- The bounds are held around the value, because rounding may push them past 0 or 1.
     if(trials IS NULL, NULL, least(value, greatest(0, centre - half_width))) AS interval_low,
@@ -19,7 +19,7 @@ FROM
 (
     SELECT
         bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name, prompt_version,
-        context_strategy, step, experiment, variant,
+        context_strategy, step, experiment, variant, toolset,
         evaluation, annotator, term.7 AS label, term.1 AS metric,
         term.2 AS numerator,
         term.3 AS denominator,
@@ -31,7 +31,7 @@ FROM
     (
         SELECT
             bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name,
-            prompt_version, context_strategy, step, experiment, variant,
+            prompt_version, context_strategy, step, experiment, variant, toolset,
             evaluation, annotator,
             -- Cohen's kappa: (observed - expected agreement) / (1 - expected), both multiplied by pairs².
             arraySum(arrayMap((label, count) -> count * by_human.2[indexOf(by_human.1, label)], by_judge.1, by_judge.2))
@@ -51,7 +51,7 @@ FROM
         (
             SELECT
                 bucket_at, app, environment, user, operation, surface, language, provider, model, prompt_name,
-                prompt_version, context_strategy, step, experiment, variant,
+                prompt_version, context_strategy, step, experiment, variant, toolset,
                 p.pair.1 AS evaluation, p.pair.2 AS annotator,
                 count() AS judged,
                 countIf(p.pair.4 != '') AS pairs,

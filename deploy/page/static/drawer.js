@@ -63,6 +63,7 @@ function facts(generation, traceUrl) {
     ["Prompt", [generation.prompt_name, generation.prompt_version].filter(Boolean).join(" ")],
     ["Surface", [generation.surface, generation.language].filter(Boolean).join(", ")],
     ["Context", [generation.context_strategy, (generation.context_sources ?? []).join(", ")].filter(Boolean).join(": ")],
+    ["Tools offered", (generation.tools_offered ?? []).join(", ")],
     ["Tools called", (generation.tools_called ?? []).join(", ")],
     ["Tokens", tokens],
     ["Latency", generation.latency_ms == null ? null : duration(generation.latency_ms / 1000)],

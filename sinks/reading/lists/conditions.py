@@ -89,7 +89,7 @@ RANKS: Final = ("negative", "removed", "undone", "changed", "corrected", "reject
 
 _NAMES: Final = (
     *("prompt_name", "prompt_version", "model", "provider", "language", "surface", "operation", "step"),
-    *("context_strategy", "error_type", "experiment", "variant", "user", "session"),
+    *("context_strategy", "error_type", "experiment", "variant", "toolset", "user", "session"),
 )
 TEXT: Final = Condition(
     "("
