@@ -195,7 +195,9 @@ def _by_age(client: Client, scope: Scope, measures: Sequence[Measure], edges: Ed
     parts = [_part(scope, measures, f"{_rows(scope)} AND {split.rows} AND NOT orphan", keys, by_row)]
     if split.sums:
         by_hour = f"{_APP}, {edges.age(f'(toInt64(hour) + 1) * {HOUR_MS} - 1')} AS age"
-        parts.append(_summed(scope, measures, f"{sums_table()} WHERE {split.sums}", keys, by_hour))
+        # A segment of nothing but orphans is in no count of retention, and has sums all the same.
+        rows = f"{sums_table()} WHERE {split.sums} AND m_suggestions > m_orphans"
+        parts.append(_summed(scope, measures, rows, keys, by_hour))
     return _ask(client, scope, _united(scope, measures, parts, keys))
 
 

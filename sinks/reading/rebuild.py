@@ -1,10 +1,12 @@
 """All suggestions anew: built beside the table, compared with it, swapped in.
 
 For a definition that changed, and for a store of a version that had none. Sinks may land meanwhile: what they derive
-after the beginning is derived here again, before the swap and once more behind it.
+after the beginning is derived here again, before the swap and once more behind it, when no statement is at work any
+more that began before: it writes into the table that was there when it began.
 """
 
 import hashlib
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from keeprate.sinks.store.clickhouse import Client
 
 ROWS_AT_ONCE: Final = 200_000
 _NOT_COMPARED: Final = ("derived_at",)
+_PAUSE_S: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def rebuild(store: Client, on_page: Callable[[int], None] = lambda rows: None) -
     done = Rebuilt(_number(store, beside), _number(store, TABLE), _compare(store, beside))
     store.command(f"EXCHANGE TABLES {TABLE} AND {beside}")
     # From here on the old table has the name of the new one.
+    _wait_for_writers(store)
     _catch_up(store, began_at, beside, TABLE)
     for table in (TABLE, beside):
         store.command(f"INSERT INTO hour_marks SELECT app, hour, {NOW_NS} FROM {table} GROUP BY app, hour")
@@ -81,6 +85,19 @@ def _catch_up(store: Client, began_at: int, seen_in: str, target: str) -> None:
         {"began_at": began_at},
     )
     derive(store, [(str(app), str(generation_id)) for app, generation_id in rows], target)
+
+
+def _wait_for_writers(store: Client, clock: Callable[[], float] = time.monotonic) -> None:
+    """Return when every derivation that was at work at the call has ended."""
+    began_s = clock()
+    while True:
+        ((longest_s,),) = store.query(
+            "SELECT max(elapsed) FROM system.processes WHERE current_database = currentDatabase() "
+            f"AND startsWith(query, 'INSERT INTO {TABLE} ')"
+        )
+        if longest_s < clock() - began_s:
+            return
+        time.sleep(_PAUSE_S)
 
 
 def _number(store: Client, table: str) -> int:

@@ -19,6 +19,7 @@ from tests.fault.arena import Arena
 from tests.fault.cell import Cell, Outcome, keep_evidence
 from tests.fault.content import cells as content_cells
 from tests.fault.lab import Lab
+from tests.fault.reading import cells as reading_cells
 from tests.fault.trial import Fault, Together, Trial
 from tests.streaming import remove_records
 
@@ -89,5 +90,6 @@ CELLS: Final[dict[str, Cell]] = {
         Cell(APP_KILLED, _app_survives),
         *https_faults.CELLS.values(),
         *content_cells.CELLS.values(),
+        *reading_cells.CELLS.values(),
     )
 }

@@ -23,7 +23,7 @@ from tests.fault.links import Link
 from tests.fault.nest import Nest
 from tests.landing import PARTITIONS
 
-NESTLINGS: Final = ("tests.fault.sink_child", "tests.fault.worker_child")
+NESTLINGS: Final = ("tests.fault.sink_child", "tests.fault.worker_child", "tests.fault.reading.children")
 _LINKS: Final = 4
 _PATIENCE_S: Final = 180.0
 

@@ -4,6 +4,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from keeprate.deploy.commands import logs
@@ -17,7 +18,9 @@ from keeprate.sinks.landing.partition import FlushPolicy
 from keeprate.sinks.landing.rows import Table
 from keeprate.sinks.landing.run import SinkSettings, run
 from keeprate.sinks.landing.sink import Sink, SinkPolicy
+from keeprate.sinks.reading import derive
 from tests.fault.own_topics import rename_topics
+from tests.fault.reading import harm
 
 Missing = Callable[[], list[bytes]] | None
 Offsets = Mapping[TopicPartition, tuple[int, str]]
@@ -29,6 +32,7 @@ def main(options: dict[str, Any]) -> None:
     rename_topics(options["prefix"])
     for name in options.get("sabotage", ()):
         SABOTAGE[name]()
+    _harm_reading(options)
     kafka_settings = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
     if options.get("instance"):
         kafka_settings["group.instance.id"] = options["instance"]
@@ -49,6 +53,17 @@ def main(options: dict[str, Any]) -> None:
         ),
         _signal_at(options.get("at"), options["topic"]),
     )
+
+
+def _harm_reading(options: dict[str, Any]) -> None:
+    """What is done to its derivations."""
+    for name in options.get("reading", ()):
+        harm.SABOTAGE[name]()
+    if options.get("definition"):
+        harm.define_otherwise()
+    if options.get("derive_at"):
+        nth, name = options["derive_at"]
+        harm.signal_at(derive, nth, name, Path(options["marker"]) if "marker" in options else None)
 
 
 def _signal_at(at: tuple[int, int, str] | None, topic: str) -> Callable[[int, TopicPartition], None]:

@@ -15,6 +15,7 @@ from tests.fault.campaign import campaign
 from tests.fault.cell import Cell, Outcome
 from tests.fault.cells import CELLS
 from tests.fault.content import cells as content_cells
+from tests.fault.reading import cells as reading_cells
 from tests.fault.sink_faults import LOAD
 from tests.fault.trial import Skipped
 
@@ -67,7 +68,7 @@ def test_nothing_is_lost_doubled_or_unaccounted(outcome_of: Ask, cell: Cell) -> 
 
 def broken(name: str) -> pytest.MarkDecorator:
     """A test that asks for one broken sink, or one gate taken out."""
-    cells = sabotage.CELLS | content_cells.BROKEN
+    cells = sabotage.CELLS | content_cells.BROKEN | reading_cells.BROKEN
     return pytest.mark.parametrize("cell", [cells[name]], ids=[name])
 
 
@@ -141,3 +142,29 @@ def test_a_record_that_finds_a_fault_of_ours_is_set_aside_alone(outcome_of: Ask,
 def test_without_quarantine_such_a_record_ends_the_worker(outcome_of: Ask, cell: Cell) -> None:
     """The same record, and nothing that sets it aside: the account says ended."""
     assert outcome_of(cell.name).ended
+
+
+@broken(reading_cells.DERIVED_LATER)
+def test_what_is_derived_after_the_commit_may_never_be(outcome_of: Ask, cell: Cell) -> None:
+    """A sink that commits first, derives what it remembers and dies leaves suggestions as they were."""
+    assert outcome_of(cell.name).lost
+
+
+@broken(reading_cells.READ_BEFORE)
+def test_a_derivation_that_is_dated_after_it_read_hides_a_newer_one(outcome_of: Ask, cell: Cell) -> None:
+    """A zombie that read first and dates its suggestions when it writes them puts old ones over new ones."""
+    assert outcome_of(cell.name).lost
+
+
+@broken(reading_cells.MARKED_ONCE)
+def test_without_a_mark_a_stale_sum_is_believed(outcome_of: Ask, cell: Cell) -> None:
+    """The suggestions are right, and the answers are not."""
+    found = outcome_of(cell.name)
+    assert found.changed
+    assert not found.lost
+
+
+@broken(reading_cells.NOT_CAUGHT_UP)
+def test_what_lands_while_all_are_built_anew_must_be_derived_again(outcome_of: Ask, cell: Cell) -> None:
+    """A table that is swapped in without what landed meanwhile has fewer suggestions, or older ones."""
+    assert outcome_of(cell.name).lost

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from confluent_kafka import Consumer, TopicPartition
@@ -50,9 +50,12 @@ class Together:
 class Trial:
     """Its load, its sinks, and what is done to them.
 
-    merged: the account is of the rows as they merge, for faults that may leave a second row of an event. store: of its
-    own, when it is not the lab's. front: what stands before the store. until_end: what is given back at the end.
+    KIND: what its topic is called. merged: the account is of the rows as they merge, for faults that may leave a second
+    row of an event. store: of its own, when it is not the lab's. front: what stands before the store. until_end: what
+    is given back at the end.
     """
+
+    KIND: ClassVar[str] = "records"
 
     def __init__(self, lab: Lab, seed: int, together: Together | None = None) -> None:
         self.lab, self.seed, self.together = lab, seed, together or Together()
@@ -62,7 +65,7 @@ class Trial:
         self.store: StoreProcess | None = None
         self.sinks: list[ChildProcess] = []
         self.name = f"t{seed}-{time.monotonic_ns()}"
-        self.topic, self.dead_letters = f"{self.name}.records", f"{self.name}.{DEAD_LETTERS.name}"
+        self.topic, self.dead_letters = f"{self.name}.{self.KIND}", f"{self.name}.{DEAD_LETTERS.name}"
         self.group, self.database = f"group-{self.name}", f"faults_{self.name.replace('-', '_')}"
         self.until_end = ExitStack()
         self.front = self.until_end.enter_context(FaultyStore(lab.store.port))

@@ -3,11 +3,16 @@
 import random
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+from typing import Any
 
 import pytest
 
 from keeprate.deploy.store import StoreProcess
+from keeprate.schemas.decode import validate
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome, parse_key
 from keeprate.sinks.checks.verify import check_suggestions
@@ -15,16 +20,17 @@ from keeprate.sinks.kafka.records import Record
 from keeprate.sinks.landing.flush import Destination, Flush
 from keeprate.sinks.landing.intent import Intent
 from keeprate.sinks.reading import hours, queries, rebuild
-from keeprate.sinks.reading.derive import derive, derive_each
+from keeprate.sinks.reading.derive import derivation, derive, derive_each, merged
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import derive_anew, migrate
 from keeprate.sinks.upkeep.recompute import write
-from tests.streaming import BASE_MS, story
+from tests.streaming import BASE_MS, story, wait_until
 from tests.unit.sinks.doubles import Doubles
 from tests.unit.sinks.records import FakeRecord
 
 SINCE = datetime.fromtimestamp(BASE_MS / 1000, UTC) - timedelta(days=1)
+REMOVED = {"status": "removed", "original_length": 9}
 SCOPE = Scope(SINCE, SINCE + timedelta(days=40), SINCE + timedelta(days=90), by=["app"])
 
 
@@ -89,6 +95,27 @@ def test_sums_of_hours_change_no_number_behind_the_door(client: Client) -> None:
     assert numbers(client) == both
 
 
+def test_a_segment_of_nothing_but_orphans_is_in_no_answer_about_retention(client: Client) -> None:
+    """Also where its hour is summed: an answer has the same rows with sums and without."""
+    log = [event for event in story(random.Random(12), "editor", 40) if event["type"] == "generation"]
+    orphans = [event for event in story(random.Random(13), "editor", 40) if event["type"] != "generation"]
+    checks = [event | {"type": "retention_check", "horizon_s": 300, "elapsed_ms": 300_000, **REMOVED} for event in log]
+    write(client, fold([*log, *orphans, *(validate(_without_model(each)) for each in checks)]))
+    scope = replace(SCOPE, by=["model"], bucket_s=3600)
+    plain = queries.counted_at_horizons(client, scope)
+    assert {row["model"] for row in plain} == {"m1", "m2"}
+    hours.sum_quiet(client, quiet_s=0)
+    assert _sorted(queries.counted_at_horizons(client, scope)) == _sorted(plain)
+
+
+def _without_model(event: Any) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if name != "model"} | {"event_id": str(uuid.uuid4())}
+
+
+def _sorted(rows: list[dict[str, Any]]) -> list[list[tuple[str, Any]]]:
+    return sorted(sorted(row.items(), key=itemgetter(0)) for row in rows)
+
+
 def test_an_hour_that_was_touched_just_now_is_not_summed(client: Client) -> None:
     """A derivation that is under way must not be half of a sum."""
     write(client, fold(story(random.Random(5), "editor", 5)))
@@ -117,6 +144,30 @@ def test_all_are_built_anew_while_more_lands(client: Client, monkeypatch: pytest
     assert check_suggestions(client, settled_s=0, sleep=lambda _: None) == []
     derive_anew(client, on_page, told.append)
     assert len(told) == 1
+
+
+def test_a_derivation_that_was_at_work_at_the_swap_is_not_lost(store: StoreProcess, client: Client) -> None:
+    """It writes into the table that was there when it began, and ends when the other one has its place."""
+    write(client, fold(story(random.Random(9), "editor", 10)))
+    later = fold(story(random.Random(10), "chat", 10))
+    slowly = f"SELECT * FROM ({derivation(merged('1'))}) WHERE sleepEachRow(0.08) = 0 SETTINGS max_block_size = 8"
+    ((database,),) = client.query("SELECT currentDatabase()")
+    with connect(f"{store.url}/{database}") as another, ThreadPoolExecutor(1) as thread:
+
+        def on_page(rows: int) -> None:
+            write(client, later, "outcomes_later")
+            client.command("INSERT INTO outcomes SELECT * FROM outcomes_later")
+            running.append(thread.submit(another.command, f"INSERT INTO suggestions {slowly}"))
+            wait_until(lambda: client.query(at_work) == [(1,)])
+
+        at_work = (
+            "SELECT count() FROM system.processes WHERE startsWith(query, 'INSERT INTO suggestions SELECT * FROM')"
+        )
+        running: list[Future[None]] = []
+        client.command("CREATE TABLE outcomes_later AS outcomes")
+        rebuild.rebuild(client, on_page)
+        running[0].result()
+    assert check_suggestions(client, settled_s=0, sleep=lambda _: None) == []
 
 
 def test_many_generations_are_derived_in_a_few_statements(client: Client) -> None:

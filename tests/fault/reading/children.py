@@ -1,0 +1,38 @@
+"""The processes that sum hours, and that build all suggestions anew, as children of a nest."""
+
+import os
+import signal
+import time
+from typing import Any
+
+from keeprate.sinks.reading import hours, rebuild
+from keeprate.sinks.store.clickhouse import connect
+from tests.fault.reading.harm import SABOTAGE, signal_at
+
+
+def main(options: dict[str, Any]) -> None:
+    """Do what the options say, until it is done or the process is killed."""
+    for name in options.get("sabotage", ()):
+        SABOTAGE[name]()
+    with connect(options["store_url"]) as client:
+        if options["do"] == "sum":
+            if options.get("killed_at"):
+                signal_at(hours, options["killed_at"], "SIGKILL")
+            hours.sum_quiet(client, quiet_s=0)
+        else:
+            _rebuild(client, options.get("killed_at", 0), options.get("page_s", 0.0))
+
+
+def _rebuild(client: Any, killed_at: int, page_s: float) -> None:
+    """killed_at: after which page; 0 for none. page_s: how long to rest after each."""
+    pages = 0
+
+    def on_page(rows: int) -> None:
+        nonlocal pages
+        pages += 1
+        if pages == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(page_s)
+
+    rebuild.ROWS_AT_ONCE = 60  # type: ignore[misc]
+    rebuild.rebuild(client, on_page)
