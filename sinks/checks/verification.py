@@ -23,6 +23,7 @@ from keeprate.sinks.checks.backwards import (
 from keeprate.sinks.checks.conflicts import Conflict, repeated
 from keeprate.sinks.checks.finding import Finding
 from keeprate.sinks.checks.settling import PATIENCE_S, settled_partitions
+from keeprate.sinks.checks.sums import check_sums
 from keeprate.sinks.checks.verify import Checked, check_outcomes, check_suggestions, look_again
 from keeprate.sinks.kafka.positions import Positions
 from keeprate.sinks.store.clickhouse import Client
@@ -115,8 +116,9 @@ def verify(
     agreements, differing = _agreement(store, kafka, selection, scope.settled_s, on_stage)
     outcomes = _outcomes(store, kafka, selection, scope, conflicts, on_stage)
     # After the outcomes were repaired: suggestions are derived from them.
-    underived = check_suggestions(store, scope.settled_s, scope.repair, selection)
-    findings = sorted([*findings, *differing, *outcomes.findings, *underived], key=lambda finding: finding.check)
+    derived = check_suggestions(store, scope.settled_s, scope.repair, selection)
+    derived += check_sums(store, scope.repair, scope.since, scope.until)
+    findings = sorted([*findings, *differing, *outcomes.findings, *derived], key=lambda finding: finding.check)
     counts = (ranges, offsets, outcomes.checked, selection.shares)
     return VerifyReport(findings, found, agreements, *counts, conflicts, outcomes.unread)
 

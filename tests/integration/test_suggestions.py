@@ -15,6 +15,7 @@ from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import validate
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome, parse_key
+from keeprate.sinks.checks.sums import check_sums
 from keeprate.sinks.checks.verify import check_suggestions
 from keeprate.sinks.kafka.records import Record
 from keeprate.sinks.landing.flush import Destination, Flush
@@ -93,6 +94,23 @@ def test_sums_of_hours_change_no_number_behind_the_door(client: Client) -> None:
     assert both != before
     hours.sum_quiet(client, quiet_s=0)
     assert numbers(client) == both
+
+
+def test_a_sum_that_is_not_its_suggestions_is_found_and_made_again(client: Client) -> None:
+    """What was lost of the cache, or written into it, is told by verify; without a sum there is nothing to tell."""
+    write(client, fold(story(random.Random(11), "editor", 40)))
+    before = numbers(client)
+    assert check_sums(client) == []
+    hours.sum_quiet(client, quiet_s=0)
+    assert check_sums(client) == []
+    for table in (hours.sums_table(), hours.checks_table()):
+        client.command(f"TRUNCATE TABLE {table}")
+    assert {finding.check for finding in check_sums(client)} == {"I4"}
+    assert check_sums(client, repair=True)
+    assert check_sums(client) == []
+    assert hours.sum_quiet(client, quiet_s=0) > 0
+    assert check_sums(client) == []
+    assert numbers(client) == before
 
 
 def test_a_segment_of_nothing_but_orphans_is_in_no_answer_about_retention(client: Client) -> None:

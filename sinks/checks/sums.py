@@ -1,0 +1,62 @@
+"""Are the sums of hours and days what their suggestions come to (I4)? Both are asked the same, and compared.
+
+Only what is summed and untouched is answered by sums, so a pipeline at work changes nothing here; what was touched
+between two questions is asked once more.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from keeprate.sinks.checks.finding import Finding
+from keeprate.sinks.reading import counting, splitting
+from keeprate.sinks.reading.counting import Counts
+from keeprate.sinks.reading.hours import DAY, Known, touch
+from keeprate.sinks.reading.scope import HOUR_MS, Scope
+from keeprate.sinks.store.clickhouse import Client
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_UNSUMMED: Final = Known(0, 0)
+_SPANS_S: Final = (3600, DAY * 3600)
+_MOST: Final = 2000
+
+Place = tuple[str, int]
+"""An app, and an hour, or the first one of a day."""
+
+
+def check_sums(
+    store: Client, repair: bool = False, since: datetime | None = None, until: datetime | None = None
+) -> list[Finding]:
+    """The hours and days of generations in [since, until) whose sums are not those of their suggestions.
+
+    repair: have them summed again.
+    """
+    wrong = _wrong(store, since, until)
+    if wrong:
+        wrong &= _wrong(store, since, until)
+    if repair:
+        touch(store, sorted(wrong))
+    what = (
+        "was not what its suggestions come to, and is made again" if repair else "is not what its suggestions come to"
+    )
+    return [
+        Finding("I4", f"{app} {_EPOCH + timedelta(hours=hour):%F %H:%M}", f"the sum of this hour or day {what}")
+        for app, hour in sorted(wrong)[:_MOST]
+    ]
+
+
+def _wrong(store: Client, since: datetime | None, until: datetime | None) -> set[Place]:
+    ((now_ms,),) = store.query("SELECT toUnixTimestamp64Milli(now64(3))")
+    now = _EPOCH + timedelta(milliseconds=now_ms)
+    found: set[Place] = set()
+    for bucket_s in _SPANS_S:
+        scope = Scope(since or _EPOCH, until or now, now, ("app",), bucket_s=bucket_s)
+        if not (summed := splitting.known(store, scope)).any:
+            break
+        for ask in (counting.suggestions, counting.at_horizons):
+            ours, plain = (_by_place(ask(store, scope, (), each)) for each in (summed, _UNSUMMED))
+            found |= {key[0] for key in ours.keys() | plain.keys() if ours.get(key) != plain.get(key)}
+    return found
+
+
+def _by_place(rows: list[Counts]) -> dict[tuple[Place, int], Counts]:
+    return {((row["app"], row["bucket_ms"] // HOUR_MS), row.get("horizon_s", 0)): row for row in rows}
