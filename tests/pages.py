@@ -1,7 +1,7 @@
 """The page for tests: events landed in a store as the sink would, and the application served at a fixed time."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -19,7 +19,7 @@ from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import topic_of
 from keeprate.sinks.reading.derive import derive_all
-from keeprate.sinks.store.clickhouse import connect
+from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import migrate
 
 START_MS = 20_600 * DAY_MS
@@ -37,16 +37,20 @@ def history() -> tuple[Event, ...]:
 def land(url: str, events: Iterable[Event]) -> None:
     """Bring the store at `url` up to date, and put facts and outcomes of the events into it."""
     migrate(url)
-    log = list(events)
-    columns = ("event", "topic", "partition", "offset", "recorded_at", "stored_at")
     with connect(url) as client:
-        for table in ("generations", "feedback"):
-            of_table = [event for event in log if (event["type"] == "generation") == (table == "generations")]
-            client.insert(table, columns, [_row(event, offset) for offset, event in enumerate(of_table)])
-        rows = [encode_outcome(key, outcome) for key, outcome in fold(log).items()]
-        settings = {"input_format_json_named_tuples_as_objects": 0}
-        client.insert_bytes("outcomes", (), b"\n".join(rows), "JSONEachRow", settings)
-        derive_all(client)
+        land_in(client, list(events))
+
+
+def land_in(client: Client, log: Sequence[Event]) -> None:
+    """Put facts and outcomes of a log into a store."""
+    columns = ("event", "topic", "partition", "offset", "recorded_at", "stored_at")
+    for table in ("generations", "feedback"):
+        of_table = [event for event in log if (event["type"] == "generation") == (table == "generations")]
+        client.insert(table, columns, [_row(event, offset) for offset, event in enumerate(of_table)])
+    rows = [encode_outcome(key, outcome) for key, outcome in fold(log).items()]
+    settings = {"input_format_json_named_tuples_as_objects": 0}
+    client.insert_bytes("outcomes", (), b"\n".join(rows), "JSONEachRow", settings)
+    derive_all(client)
 
 
 def _row(event: Event, offset: int) -> tuple[object, ...]:

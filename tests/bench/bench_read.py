@@ -6,23 +6,32 @@ the same questions to the plain views of `tests/reference`, which count straight
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from keeprate.deploy.demo.simulate import simulate
+from keeprate.deploy.demo.story import World
 from keeprate.deploy.page import answers
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import Selection, Span, parse
+from keeprate.schemas.events import Event
 from keeprate.schemas.outcome import FIELDS
+from keeprate.schemas.topics import SOURCES, topic_of
+from keeprate.sinks.checks.finding import Finding
+from keeprate.sinks.checks.verification import CheckScope, verify
 from keeprate.sinks.reading import hours
 from keeprate.sinks.reading.derive import derive, statement
+from keeprate.sinks.reading.lists import listing
+from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import apply, derive_anew, scripts
 from tests import reference
 from tests.bench.results import Bench, Result, result
+from tests.pages import land_in
 
 NAMES: Final = {
     "read.page_1m": "the page's first screen, the slowest of its periods and cuts, of 1,000,000 suggestions",
@@ -30,6 +39,10 @@ NAMES: Final = {
     "read.views_1m": "the same numbers by plain views over merged outcomes",
     "read.page_10m": "the page's first screen of 10,000,000 suggestions; measured when asked for by name",
     "read.page_100m": "the page's first screen of 100,000,000 suggestions; measured when asked for by name",
+    "read.cuts_1m": "the page's first screen cut by two dimensions at once, the slowest of some pairs, of 1,000,000",
+    "read.explorer_1m": "a list of suggestions, newest or worst first, the slowest of its filters, of 1,000,000",
+    "read.explorer_100m": "the same of 100,000,000; measured when asked for by name, with the page",
+    "read.verify": "keeprate verify of the last hour, of the demo's three weeks, without what it asks of Kafka",
     "read.landing": "deriving the suggestions of 50,000 outcomes that landed, the newest of 1,000,000",
 }
 _END_MS: Final = 1_795_800_000_000
@@ -43,6 +56,17 @@ _LANDED: Final = 50_000
 _SIZES: Final = {"read.page_1m": 1_000_000, "read.page_10m": 10_000_000, "read.page_100m": 100_000_000}
 _PERIODS: Final = ("24h", "7d", "30d", "90d")
 _CUTS: Final = ("prompt_version", "model", "language", "app", "surface", "context_strategy")
+_PAIRS: Final = ("app,prompt_version", "model,language", "surface,toolset")
+_LISTS: Final[Sequence[Mapping[str, Any]]] = (
+    *({"fate": fate} for fate in ("", "kept", "removed", "undone", "orphan")),
+    *({"fate": "removed", "signals": (signal,), "order": "worst"} for signal in ("flagged", "downvoted")),
+    {"text": "typescript"},
+    {"text": "no such text"},
+    {"only": {"model": ["m2"], "toolset": ["edit, search"]}},
+)
+"""What is asked of the list of suggestions: fates, signals, the order, a text, filters, and what is nowhere."""
+_DEMO_EVENTS: Final = 50_000
+_DEMO_DAYS: Final = 21
 _NUMBERS: Final = (answers.summary, answers.series, answers.retention, answers.funnel, answers.compare)
 """The parts of a screen that count suggestions."""
 _INSERT: Final = " SETTINGS max_partitions_per_insert_block = 0, max_insert_block_size = 1000000"
@@ -69,10 +93,13 @@ def _filled(name: str, values: Mapping[str, int]) -> str:
 
 
 def measure(bench: Bench) -> Iterator[Result]:
-    """One store for each number of suggestions."""
+    """One store for each number of suggestions, and one with the demo."""
+    if bench.wants("read.verify"):
+        with _store(bench, 0) as client:
+            yield _verify(bench, client)
     for name, rows in _SIZES.items():
         large = rows > 1_000_000
-        wanted = name in bench.only if large else any(map(bench.wants, NAMES))
+        wanted = name in bench.only if large else any(map(bench.wants, set(NAMES) - {"read.verify"}))
         if wanted:
             with _store(bench, rows) as client:
                 yield from _large(bench, client, name, rows) if large else _million(bench, client, rows)
@@ -98,6 +125,10 @@ def _million(bench: Bench, client: Client, full: int) -> Iterator[Result]:
     _sum_all(bench, client)
     if bench.wants("read.page_1m"):
         yield _page(bench, client, "read.page_1m")
+    if bench.wants("read.cuts_1m"):
+        yield _page(bench, client, "read.cuts_1m", _PAIRS)
+    if bench.wants("read.explorer_1m"):
+        yield _explorer(bench, client, "read.explorer_1m")
     if bench.wants("read.views_1m"):
         reference.create(client)
         yield _timed(bench, client, "read.views_1m", lambda: _views(client, _selected("7d", "prompt_version")))
@@ -123,6 +154,47 @@ def _large(bench: Bench, client: Client, name: str, full: int) -> Iterator[Resul
     client.command("INSERT INTO hour_marks SELECT app, hour, 1 FROM suggestions GROUP BY app, hour")
     _sum_all(bench, client)
     yield _page(bench, client, name)
+    if "read.explorer_100m" in bench.only and name == "read.page_100m":
+        yield _explorer(bench, client, "read.explorer_100m")
+
+
+def _verify(bench: Bench, client: Client) -> Result:
+    """Of an hour of the demo, when what landed within it is all of its history, as on the first day."""
+    bench.say("events of the demo")
+    since_ms = _END_MS - _DEMO_DAYS * _DAY_MS
+    rate = bench.events(_DEMO_EVENTS) * 1000 / (_END_MS - since_ms)
+    sent = simulate(World.over(1, since_ms, _DEMO_DAYS), since_ms, _END_MS, rate)
+    # An event that is sent twice merges with its other row, and is then asked of Kafka.
+    log = list({each.event["event_id"]: each.event for each in sent if each.at <= _END_MS}.values())
+    land_in(client, log)
+    _account(client, log)
+    scope = CheckScope(since=_END_AT - timedelta(hours=1), settled_s=0)
+    found: list[Finding] = []
+    timed = _timed(bench, client, "read.verify", lambda: found.extend(verify(client, None, scope).findings))
+    assert not found, found[:3]
+    return timed
+
+
+def _account(client: Client, log: Sequence[Event]) -> None:
+    """Of each topic one range, as a sink would have noted it."""
+    for topic in SOURCES:
+        count = sum(topic_of(event["type"]) is topic for event in log)
+        ledger = ("sink", "topic", "partition", "first_offset", "last_offset", "rows")
+        client.insert("ledger", ledger, [("bench", topic.name, 0, 0, count - 1, count)])
+
+
+def _explorer(bench: Bench, client: Client, name: str) -> Result:
+    """The slowest first page of a list, of each run."""
+    slowest = []
+    for run in range(bench.runs):
+        bench.say(f"{name}: run {run + 1}")
+        slowest.append(max(_once(client, partial(listing.page, client, _listed(**asked))) for asked in _LISTS))
+    return result(name, "s", slowest)
+
+
+def _listed(only: Mapping[str, Sequence[str]] | None = None, **asked: Any) -> listing.Listing:
+    scope = Scope(_END_AT - timedelta(days=_DAYS), _END_AT, _END_AT, only=only or {})
+    return listing.Listing(scope, horizon_s=300, **asked)
 
 
 def _day(days: int) -> str:
@@ -139,13 +211,13 @@ def _sum_all(bench: Bench, client: Client) -> None:
         bench.say(f"hours summed: {done:,}")
 
 
-def _page(bench: Bench, client: Client, name: str) -> Result:
+def _page(bench: Bench, client: Client, name: str, cuts: Sequence[str] = _CUTS) -> Result:
     """The slowest of the periods and cuts, of each run."""
     slowest = []
     for run in range(bench.runs):
         took = []
         for period in _PERIODS:
-            for cut in _CUTS:
+            for cut in cuts:
                 bench.say(f"{name}: run {run + 1}, {period} by {cut}")
                 took.append(_once(client, partial(_screen, client, _selected(period, cut))))
         slowest.append(max(took))
@@ -157,7 +229,7 @@ def _timed(bench: Bench, client: Client, name: str, ask: Callable[[], None]) -> 
     return result(name, "s", [_once(client, ask) for _ in range(bench.runs)])
 
 
-def _once(client: Client, ask: Callable[[], None]) -> float:
+def _once(client: Client, ask: Callable[[], object]) -> float:
     for cache in ("MARK", "UNCOMPRESSED", "PRIMARY INDEX", "INDEX MARK", "INDEX UNCOMPRESSED"):
         client.command(f"SYSTEM DROP {cache} CACHE")
     began_s = time.perf_counter()
