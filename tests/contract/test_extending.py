@@ -46,6 +46,15 @@ def test_the_types_here_are_all_there_are() -> None:
     assert len(get_args(Event)) == len(classes) == len(TYPES)
 
 
+def test_a_type_of_events_touches_a_dozen_places_at_most_and_each_is_there() -> None:
+    """docs/extending.md: what a new type needs is a list that one can go through."""
+    table = (ROOT / "docs" / "extending.md").read_text("utf-8").split("## A type of events")[1].split("## ")[0]
+    places = re.findall(r"^\| \d+ \| ([^|]+) \|", table, re.MULTILINE)
+    assert 10 < len(places) <= 12
+    named = [name for place in places for name in re.findall(r"`([^`]+)`", place)]
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_a_type_says_something_of_its_suggestion(kind: str) -> None:
     """schemas/lift.py: else its events would be stored and never count."""
