@@ -17,7 +17,7 @@ _POLL_S: Final = 0.25
 
 
 @dataclass(frozen=True)
-class Told:
+class ToldByWay:
     """What was sent in one way while the test alert was on it. Other alerts that were told meanwhile count, too."""
 
     way: str
@@ -36,7 +36,7 @@ class Verdict:
     why: str
     labels: Mapping[str, str]
     receivers: tuple[str, ...]
-    told: tuple[Told, ...]
+    told: tuple[ToldByWay, ...]
     after_s: float
 
 
@@ -136,12 +136,12 @@ class _Trial:
             return f"Told by {', '.join(each.way for each in told)}, and it was taken there."
         return ""
 
-    def _told(self, alert: Firing) -> tuple[Told, ...]:
+    def _told(self, alert: Firing) -> tuple[ToldByWay, ...]:
         after, told = self._alertmanager.sent(), []
         for way in self._ways(alert):
             was, now = self._before.get(way, Sent()), after.get(way, Sent())
             failed = now.failed - was.failed
-            told.append(Told(way, now.requests - was.requests - failed, failed))
+            told.append(ToldByWay(way, now.requests - was.requests - failed, failed))
         return tuple(told)
 
     def _failure(self, alert: Firing, wait_s: float) -> str:

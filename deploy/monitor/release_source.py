@@ -11,7 +11,7 @@ from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.monitor.expected import metric_label
 from keeprate.deploy.monitor.families import gauge
 from keeprate.deploy.monitor.releasing import Releases
-from keeprate.deploy.releases.judging import Judgement, Release
+from keeprate.deploy.releases.judging import Release, ReleaseFinding
 from keeprate.sinks.closed.batches import RETENTION
 from keeprate.sinks.reading.versions import FAMILY
 from keeprate.sinks.store.clickhouse import Client
@@ -68,5 +68,5 @@ def _labels(release: Release) -> tuple[str, ...]:
     return tuple(labels.get(name, "") for name in catalogue.RELEASE)
 
 
-def _metric(found: Judgement) -> str:
+def _metric(found: ReleaseFinding) -> str:
     return metric_label(f"{RETENTION}{found.horizon_s}") if found.metric.at_horizons else found.metric.name

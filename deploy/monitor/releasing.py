@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from keeprate.deploy.releases.judging import JUDGED_FOR, Judgement, Release, find, findings
+from keeprate.deploy.releases.judging import JUDGED_FOR, Release, ReleaseFinding, find, findings
 from keeprate.sinks.closed import batches, release_verdicts
 from keeprate.sinks.store.clickhouse import Client
 
@@ -28,7 +28,7 @@ MAX_EXPORTED: Final = 30
 class Releases:
     """The releases of a store, and what is known of each."""
 
-    found: dict[Release, list[Judgement]] = field(default_factory=dict)
+    found: dict[Release, list[ReleaseFinding]] = field(default_factory=dict)
     _judged_at: dict[tuple[str, ...], datetime] = field(default_factory=dict)
     _as_of: Mapping[str, datetime] = field(default_factory=dict)
     _looked_at: datetime = _NEVER
@@ -59,7 +59,7 @@ class Releases:
         release_verdicts.keep(client, [each.kept for each in self.found[release]])
         self._judged_at[_name(release)] = as_of
 
-    def in_use(self) -> Iterator[tuple[Release, list[Judgement]]]:
+    def in_use(self) -> Iterator[tuple[Release, list[ReleaseFinding]]]:
         """The newest releases that are in use, with what is known of them."""
         newest = sorted(self.found, key=lambda each: each.released_at, reverse=True)
         using = [each for each in newest if self._as_of[each.app] - each.last_at < IN_USE]

@@ -64,7 +64,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ReleaseFinding:
     """One metric of a release: the counts, what they say, and how it was found out.
 
     trials_per_day: of the new version lately, which says how long what is left takes.
@@ -150,7 +150,7 @@ def between(client: Client, app: str, prompt: str, old: str, new: str, as_of: da
     return Release("prompt_version", (app, prompt), new, old, at, last_at)
 
 
-def findings(client: Client, release: Release, as_of: datetime, promise: Promise | None = None) -> list[Judgement]:
+def findings(client: Client, release: Release, as_of: datetime, promise: Promise | None = None) -> list[ReleaseFinding]:
     """What is known of a release as of a time: a finding for each metric and horizon that it has. Raises StoreError."""
     hour = datetime.fromtimestamp(release.released_at.timestamp() // HOUR_S * HOUR_S, UTC)
     until = min(as_of, release.released_at + JUDGED_FOR)
@@ -165,7 +165,7 @@ def findings(client: Client, release: Release, as_of: datetime, promise: Promise
     days = max((until - hour).total_seconds(), HOUR_S) / 86_400
     promise = Promise(**{**vars(promise or Promise()), "metrics": max(1, len(compared))})
     return [
-        Judgement(
+        ReleaseFinding(
             release,
             *key,
             "concurrent" if together else "successor",

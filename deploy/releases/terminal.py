@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keeprate.deploy.releases import words
-from keeprate.deploy.releases.judging import Judgement
+from keeprate.deploy.releases.judging import ReleaseFinding
 from keeprate.deploy.terminal import printable
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.streams.quality.evidence import Weighed
@@ -53,7 +53,7 @@ def show_release(found: Sequence[KeptVerdict], console: Console) -> None:
     console.print(table)
 
 
-def show_evidence(found: Sequence[Judgement], console: Console) -> None:
+def show_evidence(found: Sequence[ReleaseFinding], console: Console) -> None:
     """Print how evidence came over the trials of the new version, in the direction that has more of it."""
     console.print("\n[bold]Evidence over time[/bold]  a full block is enough; [dim]1 is an alarm[/dim]")
     for each in found:

@@ -22,8 +22,8 @@ from keeprate.sinks.reading.checking import differing
 from keeprate.sinks.reading.derive import derive, of_generations
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.sinks.upkeep.recompute import (
-    Difference,
     GenerationFilter,
+    OutcomeDifference,
     Unread,
     compare,
     events,
@@ -55,7 +55,7 @@ def check_outcomes(
     settled_s: int = 60,
     repair: bool = False,
     selection: GenerationFilter | None = None,
-    second_look: Callable[[Sequence[Difference]], list[Difference]] | None = None,
+    second_look: Callable[[Sequence[OutcomeDifference]], list[OutcomeDifference]] | None = None,
     conflicts: Iterable[Conflict] = (),
     on_facts: Callable[[int], None] = lambda facts: None,
 ) -> Checked:
@@ -66,7 +66,7 @@ def check_outcomes(
     conflicts: what else was said under the ids of facts. on_facts: is told how many facts were read so far.
     """
     done, said_too = Checked(), _lifted(conflicts)
-    suspected: list[Difference] = []
+    suspected: list[OutcomeDifference] = []
     for page in pages(store, selection or GenerationFilter()):
         before = len(done.unread)
         said = recomputed(_counted(events(store, page, done.unread.append), done))
@@ -117,10 +117,10 @@ def check_suggestions(
 
 def look_again(
     store: Client,
-    suspected: Sequence[Difference],
+    suspected: Sequence[OutcomeDifference],
     settled: Callable[[], Collection[int]],
     partitions: int = DEFAULT_PARTITIONS,
-) -> list[Difference]:
+) -> list[OutcomeDifference]:
     """The differences that are none of a pipeline at work.
 
     settled: waits, and returns the partitions of which all that was written before its call is landed. What facts said
@@ -135,9 +135,9 @@ def look_again(
         if placed[parse_key(one.key)[1]] not in arrived or now_held == now_said:
             continue
         if canonical(merge(now_held, one.recomputed)) != now_held:
-            lasting.append(Difference(one.key, now_held, one.recomputed))
+            lasting.append(OutcomeDifference(one.key, now_held, one.recomputed))
         elif canonical(merge(now_said, one.stored)) != now_said:
-            lasting.append(Difference(one.key, one.stored, now_said))
+            lasting.append(OutcomeDifference(one.key, one.stored, now_said))
     return lasting
 
 
@@ -152,7 +152,7 @@ def _lifted(conflicts: Iterable[Conflict]) -> Mapping[str, Outcome]:
     return fold(event for one in conflicts if (event := one.event()) is not None)
 
 
-def _is_explained(one: Difference, said_too: Outcome | None) -> bool:
+def _is_explained(one: OutcomeDifference, said_too: Outcome | None) -> bool:
     """Whether an outcome holds its facts, and nothing but them and what was said under their ids."""
     if said_too is None or one.lacks:
         return False
@@ -160,7 +160,7 @@ def _is_explained(one: Difference, said_too: Outcome | None) -> bool:
     return canonical(merge(everything, one.stored)) == everything
 
 
-def _both(store: Client, suspected: Sequence[Difference]) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
+def _both(store: Client, suspected: Sequence[OutcomeDifference]) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
     by_app: dict[str, set[str]] = defaultdict(set)
     for one in suspected:
         app, generation_id, _ = parse_key(one.key)
@@ -177,7 +177,7 @@ def _both(store: Client, suspected: Sequence[Difference]) -> tuple[dict[str, Out
     return held, said
 
 
-def _partitions_of(store: Client, suspected: Sequence[Difference], partitions: int) -> dict[str, int]:
+def _partitions_of(store: Client, suspected: Sequence[OutcomeDifference], partitions: int) -> dict[str, int]:
     """By generation_id, which is the key of its records."""
     ids = sorted({parse_key(one.key)[1] for one in suspected})
     found: dict[str, int] = {}
@@ -190,11 +190,11 @@ def _partitions_of(store: Client, suspected: Sequence[Difference], partitions: i
     return found
 
 
-def _findings(differences: Sequence[Difference]) -> list[Finding]:
+def _findings(differences: Sequence[OutcomeDifference]) -> list[Finding]:
     return [Finding("I4", one.key, _detail(one)) for one in differences]
 
 
-def _detail(one: Difference) -> str:
+def _detail(one: OutcomeDifference) -> str:
     if not one.recomputed:
         return "an outcome without facts"
     return f"{'lacks' if one.lacks else 'has more than'} what the facts say in {', '.join(one.fields)}"

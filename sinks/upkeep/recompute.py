@@ -109,7 +109,7 @@ class Unread:
 
 
 @dataclass(frozen=True)
-class Difference:
+class OutcomeDifference:
     """A stored outcome that is not what its facts say. Either is empty where there is none."""
 
     key: str
@@ -206,10 +206,10 @@ def recomputed(log: Iterator[Event]) -> dict[str, Outcome]:
     return {key: canonical(outcome) for key, outcome in fold(log).items()}
 
 
-def compare(held: Mapping[str, Outcome], said: Mapping[str, Outcome]) -> list[Difference]:
+def compare(held: Mapping[str, Outcome], said: Mapping[str, Outcome]) -> list[OutcomeDifference]:
     """Where stored outcomes are not the recomputed ones, by key."""
     keys = sorted(key for key in held.keys() | said.keys() if held.get(key) != said.get(key))
-    return [Difference(key, held.get(key, {}), said.get(key, {})) for key in keys]
+    return [OutcomeDifference(key, held.get(key, {}), said.get(key, {})) for key in keys]
 
 
 def write(store: Client, outcomes: Mapping[str, Outcome], table: str = OUTCOMES_TABLE.name) -> None:

@@ -15,8 +15,8 @@ from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS
 from keeprate.sinks.landing.rows import OUTCOMES_TABLE
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.sinks.upkeep.recompute import (
-    Difference,
     GenerationFilter,
+    OutcomeDifference,
     Unread,
     compare,
     events,
@@ -48,7 +48,7 @@ class Replayed:
     more: int = 0
     written: int = 0
     fields: Counter[str] = field(default_factory=Counter)
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[OutcomeDifference] = field(default_factory=list)
 
     @property
     def differing(self) -> bool:
@@ -117,7 +117,7 @@ def _counted(log: Iterator[Event], done: Replayed) -> Iterator[Event]:
         yield event
 
 
-def _note(done: Replayed, said: int, keys: int, found: list[Difference], keep: int) -> None:
+def _note(done: Replayed, said: int, keys: int, found: list[OutcomeDifference], keep: int) -> None:
     done.outcomes += said
     done.equal += keys - len(found)
     done.lacking += sum(one.lacks for one in found)
@@ -126,7 +126,7 @@ def _note(done: Replayed, said: int, keys: int, found: list[Difference], keep: i
     done.differences += found[: max(0, keep - len(done.differences))]
 
 
-def explain(one: Difference) -> Iterator[tuple[str, Any, Any]]:
+def explain(one: OutcomeDifference) -> Iterator[tuple[str, Any, Any]]:
     """Field by field: its name, what is stored and what the facts say; of a map, only the keys that differ."""
     for name in one.fields:
         held, said = one.stored.get(name), one.recomputed.get(name)

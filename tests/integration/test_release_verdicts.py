@@ -10,7 +10,7 @@ from keeprate.deploy.demo.story import DAY_MS, World
 from keeprate.deploy.monitor.labels import Admission, fold
 from keeprate.deploy.monitor.release_source import gauges
 from keeprate.deploy.monitor.releasing import Releases
-from keeprate.deploy.releases.judging import Judgement, Release, find, findings
+from keeprate.deploy.releases.judging import Release, ReleaseFinding, find, findings
 from keeprate.sinks.closed import batches, release_verdicts
 from keeprate.sinks.closed.batches import Count, Labels
 from keeprate.sinks.closed.released import by_hour, by_user, successes, tallied
@@ -45,7 +45,7 @@ def released(client: Client) -> dict[tuple[str, str], Release]:
     return {(each.app, each.version): each for each in find(client, START_AT, END_AT)}
 
 
-def by_metric(found: list[Judgement]) -> dict[tuple[str, int], Judgement]:
+def by_metric(found: list[ReleaseFinding]) -> dict[tuple[str, int], ReleaseFinding]:
     return {(each.metric.name, each.horizon_s): each for each in found}
 
 

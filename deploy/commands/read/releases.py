@@ -12,7 +12,7 @@ from keeprate.deploy.commands.read.report import read_moment
 from keeprate.deploy.terminal import printable
 
 if TYPE_CHECKING:
-    from keeprate.deploy.releases.judging import Judgement
+    from keeprate.deploy.releases.judging import ReleaseFinding
 
 _STORE = Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")]
 _JSON = Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")]
@@ -126,7 +126,7 @@ def _split_sentence(users: tuple[int, int], split: float, version: str) -> str:
     return f"the split is as meant: {seen}"
 
 
-def _with_path(found: "Judgement") -> dict[str, Any]:
+def _with_path(found: "ReleaseFinding") -> dict[str, Any]:
     """A verdict with how its evidence came, as ratios to the threshold in natural logarithms."""
     path = [
         {
