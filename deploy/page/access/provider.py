@@ -90,7 +90,7 @@ def said(claims: "Mapping[str, Any]", settings: AccessSettings) -> tuple[str, li
 def _errors() -> tuple[type[Exception], ...]:
     """What goes wrong with a provider: it refuses, it does not answer, or what it says is not right."""
     from authlib.common.errors import AuthlibBaseError
-    from httpx import HTTPError, InvalidURL
+    from httpx2 import HTTPError, InvalidURL
 
     # Of what is no JSON, no key and no signature, the libraries raise errors of their own and ValueError.
     return AuthlibBaseError, HTTPError, InvalidURL, ValueError, KeyError

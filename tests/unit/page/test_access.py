@@ -16,6 +16,7 @@ from keeprate.deploy.page.access.doors import Doors, PageAccess
 from keeprate.deploy.page.access.gate import PUBLIC, require, viewer
 from keeprate.deploy.page.access.login import COOKIE, SECRET_NAME, access, own_path
 from keeprate.deploy.page.access.people import FILE_NAME, People, add_token, hashed
+from keeprate.deploy.page.access.provider import LoginError, said
 from keeprate.deploy.page.access.settings import AccessSettings
 from keeprate.deploy.page.access.viewer import ANYBODY, EVERY, Sight, Viewer
 from keeprate.deploy.page.app import page
@@ -119,7 +120,7 @@ def test_a_file_that_breaks_changes_nothing_and_one_that_is_gone_lets_nobody_in(
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "why"),
     [
         ({"by": "password"}, "KEEPRATE_ACCESS_\\*: by: password is no way"),
         ({"by": "proxy"}, "proxy_peers names none"),
@@ -133,9 +134,9 @@ def test_a_file_that_breaks_changes_nothing_and_one_that_is_gone_lets_nobody_in(
         ({"texts_from": "boss"}, "KEEPRATE_ACCESS_TEXTS_FROM"),
     ],
 )
-def test_settings_that_would_let_in_anybody_are_refused(values: dict[str, str], said: str) -> None:
+def test_settings_that_would_let_in_anybody_are_refused(values: dict[str, str], why: str) -> None:
     """With the field and the remedy."""
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=why):
         section(AccessSettings, "access", values, {})
 
 
@@ -341,3 +342,46 @@ def test_doors_that_are_closed_let_nobody_in(home: Path) -> None:
     doors = Doors(AccessSettings(by="proxy", proxy_peers="10.0.0.1"), People(home / FILE_NAME))
     scope = {"type": "http", "headers": [(b"authorization", f"Bearer {token}".encode())], "client": ("10.0.0.1", 1)}
     assert doors(Request(scope)) is None
+
+
+OIDC = AccessSettings(
+    by="oidc", url="https://k.example", oidc_issuer="https://id.example", oidc_client_id="k", oidc_name_claim="email"
+)
+
+
+def test_a_provider_names_people_and_their_groups() -> None:
+    """One group may come as a text; what is no text is no group."""
+    assert said({"email": "a@x", "groups": ["b", 3, "c"]}, OIDC) == ("a@x", ["b", "c"])
+    assert said({"email": "a@x", "email_verified": True, "groups": "b"}, OIDC) == ("a@x", ["b"])
+    assert said({"email": "a@x"}, OIDC) == ("a@x", [])
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        ({"sub": "1"}, "the claim email is not there"),
+        ({"email": ""}, "the claim email is not there"),
+        ({"email": ["a@x"]}, "the claim email is not there"),
+        ({"email": "a@x", "email_verified": False}, "not verified"),
+        ({"email": "a@x", "groups": [str(each) for each in range(101)]}, "101 groups are more than a session holds"),
+        ({"email": "a@x", "groups": ["g" * 2001]}, "more than a session holds"),
+    ],
+)
+def test_a_provider_that_names_nobody_for_certain_lets_nobody_in(claims: dict[str, Any], why: str) -> None:
+    """And a session that a browser would drop is said, rather than taken for fewer groups."""
+    with pytest.raises(LoginError, match=why):
+        said(claims, OIDC)
+
+
+def test_where_the_provider_is_the_only_way_a_login_goes_there(home: Path) -> None:
+    """Unless there is something to say; where it does not answer, that is said, and nobody is let in."""
+    with client_of(OIDC, home) as client:
+        assert (
+            client.get("/login?next=/why%3Fperiod%3D7d").headers["location"] == "./login/oidc?next=%2Fwhy%3Fperiod%3D7d"
+        )
+        assert client.get("/login?said=failed").status_code == 200
+        assert client.post("/api/login", json={"token": "kp_x"}).status_code == 404
+    gone = OIDC.model_copy(update={"oidc_issuer": "http://127.0.0.1:9"})
+    with client_of(gone, home) as client:
+        assert client.get("/login/oidc").headers["location"] == "../login?said=provider"
+        assert "does not answer" in client.get("/login?said=provider").text
