@@ -71,6 +71,15 @@ class Worker(faust.Worker):
         await asyncio.sleep(0)
 
 
+def collect_seldom() -> None:
+    """Look for garbage rarely: what lives from here on dies young or holds no cycles.
+
+    A full collection would walk through all recent outcomes.
+    """
+    gc.freeze()
+    gc.set_threshold(500_000, 20, 100)
+
+
 def run(settings: WorkerSettings, metrics: WorkerMetrics | None = None) -> None:
     """Process records until SIGTERM or SIGINT; then finish the batches in hand, commit and return by SystemExit(0).
 
@@ -94,9 +103,7 @@ def run(settings: WorkerSettings, metrics: WorkerMetrics | None = None) -> None:
         broker_heartbeat_interval=settings.session_timeout_s / 4,
     )
     _Watch(app, metrics)
-    # What lives from here on dies young or holds no cycles; a full collection would walk through all recent outcomes.
-    gc.freeze()
-    gc.set_threshold(500_000, 20, 100)
+    collect_seldom()
     worker: Any = Worker(app, quiet=True, loglevel=settings.log_level, redirect_stdouts=False)
     worker.spinner = None
     worker.execute_from_commandline()

@@ -4,6 +4,7 @@ Each round runs every contender once, so that a machine that slows down slows al
 after a fifth of its events. The slower peers get fewer events, which favours them: their state stays smaller.
 """
 
+import resource
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ NAMES: Final = {
     "join.kafka_streams": "Kafka Streams 4.3.1 in Java, one stream thread, RocksDB",
     "join.quix": "Quix Streams 3.28.1, RocksDB",
     "join.faust_plain": "a plain Faust agent with a table in memory",
+    "join.cpu": "CPU time of `keeprate worker` for an event, all its threads, its start included",
     "join.bytes_per_pending": "state on disk for each pending suggestion, compacted",
     **{f"scaling.{count}": f"`keeprate worker`, {count} partitions and processes" for count in SCALES},
     "join.recovery": f"from an empty disk to the first new outcome, {RECOVERED:,} pending",
@@ -50,7 +52,8 @@ def measure(bench: Bench) -> Iterator[Result]:
 
 
 def _contest(bench: Bench, cluster: Cluster) -> Iterator[Result]:
-    runs = _contenders(bench, cluster)
+    spent_us: list[float] = []
+    runs = _contenders(bench, cluster, spent_us)
     rates: dict[str, list[float]] = defaultdict(list)
     failures: dict[str, Exception] = {}
     for number in range(bench.runs):
@@ -67,6 +70,8 @@ def _contest(bench: Bench, cluster: Cluster) -> Iterator[Result]:
             else:
                 bench.say(f"{name}, run {number + 1} of {bench.runs}: {rates[name][-1]:,.0f} events/s")
     yield from _results(bench, {name: values for name, values in rates.items() if name not in failures})
+    if spent_us and bench.wants("join.cpu"):
+        yield result("join.cpu", "µs", spent_us)
     if failures:
         raise ExceptionGroup("contenders that failed", list(failures.values()))
 
@@ -79,12 +84,12 @@ def _results(bench: Bench, rates: dict[str, list[float]]) -> Iterator[Result]:
         yield result("join.bytes_per_pending", "bytes", [join_state.bytes_per_pending(bench.directory / "keeprate")])
 
 
-def _contenders(bench: Bench, cluster: Cluster) -> dict[str, Callable[[], float]]:
-    """The contenders that are asked for, with their topics filled."""
+def _contenders(bench: Bench, cluster: Cluster, spent_us: list[float]) -> dict[str, Callable[[], float]]:
+    """The contenders that are asked for, with their topics filled. spent_us: takes in what ours spends on an event."""
     runs: dict[str, Callable[[], float]] = {}
     loads: dict[int, Load] = {}
     # The size of the state is that of the last run's.
-    ours = bench.wants("join.keeprate") or bench.wants("join.bytes_per_pending")
+    ours = any(map(bench.wants, ("join.keeprate", "join.bytes_per_pending", "join.cpu")))
     if ours or bench.wants("join.limit"):
         load = loads[EVENTS] = _load(bench, EVENTS)
         _fill(bench, cluster, load, DEFAULT_PARTITIONS)
@@ -92,7 +97,7 @@ def _contenders(bench: Bench, cluster: Cluster) -> dict[str, Callable[[], float]
             runs["limit"] = lambda: contenders.limit(cluster, load)
     if ours:
         bench.say("folding the events, to know what must come of them")
-        runs["keeprate"] = _ours(bench, cluster, load)
+        runs["keeprate"] = _ours(bench, cluster, load, spent_us)
     for name, events in PEER_EVENTS.items():
         if bench.wants(f"join.{name}"):
             bench.say(f"{name}: filling its topics")
@@ -102,9 +107,22 @@ def _contenders(bench: Bench, cluster: Cluster) -> dict[str, Callable[[], float]
     return runs
 
 
-def _ours(bench: Bench, cluster: Cluster, load: Load) -> Callable[[], float]:
+def _ours(bench: Bench, cluster: Cluster, load: Load, spent_us: list[float]) -> Callable[[], float]:
     digest = expected(load)
-    return lambda: contenders.keeprate(cluster, load, digest, bench.directory / "keeprate", bench.say)
+
+    def run() -> float:
+        before_s = _children_s()
+        rate = contenders.keeprate(cluster, load, digest, bench.directory / "keeprate", bench.say)
+        spent_us.append((_children_s() - before_s) / load.events * 1e6)
+        return rate
+
+    return run
+
+
+def _children_s() -> float:
+    """CPU time of the processes that were started here and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _peer(bench: Bench, cluster: Cluster, load: Load, name: str) -> Callable[[], float]:
