@@ -20,17 +20,18 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 from platformdirs import user_cache_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from keeprate.deploy.page.access.settings import AccessSettings
 from keeprate.producers import environment
 from keeprate.producers.errors import SettingsError
 from keeprate.schemas.access.brokers import Brokers, KafkaAccess
 from keeprate.sinks.store.local_store import data_dir
+from keeprate.sinks.store.topology import Topology
 
 HOST = "127.0.0.1"
 BROKER_PORT = 9092
@@ -64,6 +65,30 @@ class StoreAccess(BaseModel):
     ca_file: Path | None = Field(default=None, description="PEM file of who signs the server's certificate")
     certificate_file: Path | None = Field(default=None, description="PEM file of ours, for a server that asks")
     key_file: Path | None = Field(default=None, description="PEM file of its key")
+    shards: str | None = Field(
+        default=None,
+        description="URLs of the databases that share the rows, with commas between them, in the cluster's order",
+    )
+    cluster: str | None = Field(default=None, description="the servers' name together, in ClickHouse's remote_servers")
+    replicated: bool = Field(default=False, description="whether every table has copies, by Keeper")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.shards or self.replicated) and not self.cluster:
+            raise ValueError("shards and copies have a cluster: say its name in KEEPRATE_STORE_CLUSTER")
+        urls = self._shard_urls()
+        if len({urlsplit(url).path for url in urls}) > 1 or self.url.rstrip("/") in urls or len(set(urls)) < len(urls):
+            raise ValueError(
+                "each of the shards is another server's, by a database of one name that is not the store's own"
+            )
+        return self
+
+    def _shard_urls(self) -> tuple[str, ...]:
+        return tuple(url.strip() for url in (self.shards or "").split(",") if url.strip())
+
+    def topology(self) -> Topology:
+        """The servers, with user, password and certificates in the shards' URLs."""
+        return Topology(self.cluster or "", self.replicated, tuple(self.address(url) for url in self._shard_urls()))
 
     def address(self, url: str | None = None, reads: bool = False) -> str:
         """The URL with user, password and certificates in it, as `connect` takes it. url: instead of ours."""
@@ -109,6 +134,7 @@ class Settings:
 
     brokers: Kafka's bootstrap servers with what it takes to be let in, `KEEPRATE_BROKERS` and `KEEPRATE_KAFKA_…`.
     store_url: ClickHouse over HTTP with user and password, `KEEPRATE_STORE_…`. reader_url: as who may only read.
+    topology: the servers that share its rows.
     topics: how topics are made, `KEEPRATE_TOPICS_…`. access: whom the page lets in, `KEEPRATE_ACCESS_…`.
     data_dir: what survives a restart of the local stack, `KEEPRATE_DATA_DIR`.
     cache_dir: what can be fetched again, `KEEPRATE_CACHE_DIR`.
@@ -117,6 +143,7 @@ class Settings:
     brokers: Brokers
     store_url: str
     reader_url: str
+    topology: Topology
     topics: TopicSettings
     access: AccessSettings
     data_dir: Path
@@ -135,6 +162,7 @@ def from_environment(brokers: str | None = None, store: str | None = None) -> Se
         brokers=environment.brokers(addresses, file.get("kafka")),
         store_url=access.address(store),
         reader_url=access.address(store, reads=True),
+        topology=access.topology(),
         topics=environment.section(TopicSettings, "topics", file.get("topics")),
         access=environment.section(AccessSettings, "access", file.get("access")),
         data_dir=data_dir(),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -14,7 +15,7 @@ from keeprate.deploy.local.process import ChildProcess
 from keeprate.schemas.decode import encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.topics import DEAD_LETTERS, FEEDBACK, GENERATIONS, PARTITIONER
-from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.clickhouse import Client, Row, connect
 from tests.offsets import Offsets
 
 BASE_MS = 1_764_000_000_000
@@ -107,14 +108,14 @@ def sink_process(
     return ChildProcess("the sink", command, log, env)
 
 
-def end_offsets(bootstrap: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+def end_offsets(bootstrap: str, topics: Sequence[str], partitions: int = PARTITIONS) -> dict[tuple[str, int], int]:
     """The end of each partition."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader-of-ends"})
     try:
         return {
             (topic, partition): consumer.get_watermark_offsets(TopicPartition(topic, partition), 10)[1]
             for topic in topics
-            for partition in range(PARTITIONS)
+            for partition in range(partitions)
         }
     finally:
         consumer.close()
@@ -157,50 +158,68 @@ SOURCES = (GENERATIONS.name, FEEDBACK.name)
 
 
 def account(
-    store_url: str, bootstrap: str, group: str, topics: Sequence[str] = SOURCES, merged: bool = False, since_ms: int = 0
+    store_url: str | Sequence[str],
+    bootstrap: str,
+    group: str,
+    topics: Sequence[str] = SOURCES,
+    merged: bool = False,
+    since_ms: int = 0,
+    partitions: int = PARTITIONS,
 ) -> Account:
-    """I1 and I2: every offset below the end is a row or a dead letter, once, and the ledger tiles and sums.
+    """I1 and I2: every offset below the end is a row or a dead letter, once, and the ledger tiles and sums. Of shards,
+    over all of them together.
 
     Reads rows without FINAL: stop merges before the test, so that a second row of an event cannot hide. merged: reads
     them with FINAL, as every view does. since_ms: when the topics were made; older dead letters are of others.
     """
     found = Account()
-    ends = end_offsets(bootstrap, topics)
-    with connect(store_url) as store:
-        seen: Counter[tuple[str, int, int]] = Counter()
-        only = {"topics": list(topics), "since_ms": since_ms}
-        final = "FINAL" if merged else ""
-        for table in ("generations", "feedback"):
-            rows = store.query(
-                f"SELECT topic, partition, offset FROM {table} {final} WHERE topic IN {{topics:Array(String)}}",
-                only,
-            )
-            seen.update((str(topic), int(partition), int(offset)) for topic, partition, offset in rows)
-            found.rows += len(rows)
-        letters = store.query(
-            "SELECT topic, partition, offset FROM dead_letters FINAL "
-            "WHERE stage = 'sink' AND topic IN {topics:Array(String)} "
-            "AND recorded_at >= fromUnixTimestamp64Milli({since_ms:Int64})",
-            only,
-        )
-        seen.update((str(topic), int(partition), int(offset)) for topic, partition, offset in letters)
-        found.dead_letters = len(letters)
-        for (topic, partition), end in ends.items():
-            found.lost += [(topic, partition, n) for n in range(end) if not seen[topic, partition, n]]
-        found.duplicated = [where for where, times in seen.items() if times > 1]
-        found.unaccounted = ledger_faults(store, group, ends, merged)
+    ends = end_offsets(bootstrap, topics, partitions)
+    seen: Counter[tuple[str, int, int]] = Counter()
+    ranges: list[Row] = []
+    for url in [store_url] if isinstance(store_url, str) else store_url:
+        with connect(url) as store:
+            _add_seen(found, seen, store, {"topics": list(topics), "since_ms": since_ms}, "FINAL" * merged)
+            ranges += ledger_ranges(store, group, merged)
+    for (topic, partition), end in ends.items():
+        found.lost += [(topic, partition, n) for n in range(end) if not seen[topic, partition, n]]
+    found.duplicated = [where for where, times in seen.items() if times > 1]
+    found.unaccounted = ledger_faults(ranges, ends)
     return found
 
 
-def ledger_faults(store: Client, group: str, ends: dict[tuple[str, int], int], merged: bool = False) -> list[str]:
+def _add_seen(
+    found: Account, seen: Counter[tuple[str, int, int]], store: Client, only: dict[str, Any], final: str
+) -> None:
+    for table in ("generations", "feedback"):
+        rows = store.query(
+            f"SELECT topic, partition, offset FROM {table} {final} WHERE topic IN {{topics:Array(String)}}", only
+        )
+        seen.update((str(topic), int(partition), int(offset)) for topic, partition, offset in rows)
+        found.rows += len(rows)
+    letters = store.query(
+        "SELECT topic, partition, offset FROM dead_letters FINAL "
+        "WHERE stage = 'sink' AND topic IN {topics:Array(String)} "
+        "AND recorded_at >= fromUnixTimestamp64Milli({since_ms:Int64})",
+        only,
+    )
+    seen.update((str(topic), int(partition), int(offset)) for topic, partition, offset in letters)
+    found.dead_letters += len(letters)
+
+
+def ledger_ranges(store: Client, group: str, merged: bool = False) -> list[Row]:
+    """Topic, partition, first and last offset, and counts of each range in a group's ledger."""
+    return store.query(
+        "SELECT topic, partition, first_offset, last_offset, rows, dead_letters, filtered, absent "
+        f"FROM ledger{' FINAL' * merged} WHERE sink = {{sink:String}}",
+        {"sink": group},
+    )
+
+
+def ledger_faults(ranges: Sequence[Row], ends: dict[tuple[str, int], int]) -> list[str]:
     """I2: where the ledger's ranges leave a gap, overlap, or do not sum to their length."""
     faults = []
     expected = dict.fromkeys(ends, 0)
-    for topic, partition, first, last, *counts in store.query(
-        "SELECT topic, partition, first_offset, last_offset, rows, dead_letters, filtered, absent "
-        f"FROM ledger{' FINAL' * merged} WHERE sink = {{sink:String}} ORDER BY topic, partition, first_offset",
-        {"sink": group},
-    ):
+    for topic, partition, first, last, *counts in sorted(ranges, key=lambda row: row[:3]):
         if (topic, partition) not in ends:
             continue
         if first != expected[topic, partition]:

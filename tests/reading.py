@@ -13,6 +13,7 @@ from keeprate.schemas.lift import fold, lift
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.servers import Servers
 from keeprate.sinks.tables.migrate import apply, derive_anew, scripts
 
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -26,7 +27,7 @@ def reading() -> Iterator[Client]:
     client = connect(f"chdb://{directory}", "default")
     try:
         apply(client, scripts())
-        derive_anew(client)
+        derive_anew(Servers([client]))
         yield client
     finally:
         client.close()

@@ -2,12 +2,13 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from keeprate.deploy.doctor.findings import Diagnosis, fault, note, ok
 from keeprate.sinks.store.clickhouse import Client, SchemaMismatchError, StoreError, connect, shown
 from keeprate.sinks.tables.migrate import applied, pending, scripts
+from keeprate.sinks.tables.placing import check_place
 
 CLOCKS_APART_S: Final = 5.0
 TESTED: Final = (26, 9)
@@ -28,6 +29,22 @@ def check(url: str, reader_url: str) -> Iterator[Diagnosis]:
         yield fault("store", f"{shown(url)}: {_line(error)}", "keeprate migrate; is the user right?")
     except StoreError as error:
         yield fault("store", f"{shown(url)}: {_line(error)}", "is KEEPRATE_STORE_URL right, and user, password and CA?")
+
+
+def check_shards(urls: Sequence[str], partitions: int) -> Iterator[Diagnosis]:
+    """Ask each shard whether it is the one that it is taken for, and its tables are this version's."""
+    for number, url in enumerate(urls):
+        try:
+            with connect(url, answer_timeout_s=_TIMEOUT_S) as client:
+                check_place(client, number, len(urls))
+                yield from _tables(client)
+        except SchemaMismatchError as error:
+            yield fault("store shard", f"{shown(url)}: {_line(error)}", "keeprate migrate; or KEEPRATE_STORE_SHARDS")
+        except StoreError as error:
+            yield fault("store shard", f"{shown(url)}: {_line(error)}", "is KEEPRATE_STORE_SHARDS right?")
+    if urls and partitions % len(urls):
+        remedy = "a number of shards that divides the partitions; nothing is lost without it"
+        yield note("store shards", f"{len(urls)} for {partitions} partitions: one that is away holds up more", remedy)
 
 
 def _server(client: Client) -> Iterator[Diagnosis]:

@@ -40,9 +40,9 @@ from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.schemas.topics import DEAD_LETTERS, SOURCES
 from keeprate.sinks.kafka.errors import BrokerError
 from keeprate.sinks.kafka.records import Record, TopicPartition
-from keeprate.sinks.landing.births import Births, StoreDiedError
+from keeprate.sinks.landing.births import StoreDiedError
 from keeprate.sinks.landing.intent import Intent, token
-from keeprate.sinks.landing.landed import Asks, is_in_ledger, is_under_way, landed_offsets
+from keeprate.sinks.landing.landed import is_in_ledger, is_under_way, landed_offsets
 from keeprate.sinks.landing.rows import (
     FEEDBACK_TABLE,
     GENERATIONS_TABLE,
@@ -53,7 +53,7 @@ from keeprate.sinks.landing.rows import (
     set_aside,
     sort,
 )
-from keeprate.sinks.reading.derive import Deriver
+from keeprate.sinks.landing.shards import Shard, Store, shard_of, shard_of_place
 from keeprate.sinks.store.clickhouse import BatchRejectedError, SchemaMismatchError, StoreUnavailableError
 
 # Explicit on every insert, because the defaults moved between releases. A batch is one block, so it lands whole or not
@@ -119,16 +119,6 @@ class Letters(Protocol):
     def write(self, letters: Sequence[tuple[Any, Any, list[tuple[str, bytes | None]]]]) -> None: ...
 
 
-class Store(Asks, Protocol):
-    """Inserts, under a token that nobody has used where the settings name none, and answers: `clickhouse.Client`."""
-
-    def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None: ...
-
-    def insert_bytes(
-        self, table: str, columns: Sequence[str], data: bytes, format_name: str, settings: Mapping[str, str | int]
-    ) -> None: ...
-
-
 @dataclass(frozen=True)
 class Destination:
     """What a flush acts through.
@@ -136,24 +126,22 @@ class Destination:
     sink: the group's name, which is also the ledger's. at_step: called as `(step, topic, partition)` after each step,
     from any thread; it must not raise. forgotten: who is, now; the same object while nobody was added; it may raise
     StoreError, and any thread calls it. learn: notes what records told of them, and returns who is forgotten then.
+    shards: the store, in one part or more (`shards`).
     topic_ids: Kafka's id of each topic as the ledger has it; the sink adds those that it meets.
-    births: when the store was started, as far as it is known.
     refusal_alarm: judges what is refused. on_alarm: is told of an alarm that is raised or cleared, from any thread.
     """
 
     sink: str
     commits: Commits
     letters: Letters
-    store: Store
+    shards: Sequence[Shard]
     schema_revision: int
     at_step: Callable[[int, TopicPartition], None] = lambda step, at: None
     forgotten: Callable[[], Forgotten] = lambda: NOBODY
     topic_ids: dict[str, str] = field(default_factory=dict)
-    births: Births = field(default_factory=Births)
     refusal_alarm: RefusalAlarm = field(default_factory=RefusalAlarm)
     on_alarm: Callable[[Alarm], None] = lambda alarm: None
     learn: Callable[[Iterable[PersonTrace]], Forgotten] = lambda traces: NOBODY
-    deriver: Deriver = field(default_factory=Deriver)
 
 
 @dataclass
@@ -173,7 +161,7 @@ class Flush:
     attempts: int = 0
     began_s: float = 0.0
     retry_at_s: float = 0.0
-    unanswered: Mapping[str, int] | None = None
+    unanswered: tuple[int, Mapping[str, int]] | None = None
     batch: SortedBatch = field(default_factory=SortedBatch)
     refused: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     _tried: set[str] = field(default_factory=set)
@@ -201,7 +189,8 @@ class Flush:
         Raises StoreError or DeliveryError; the class says what to do about it.
         """
         if self.unanswered is not None:
-            if to.births.look(to.store, self.unanswered):
+            number, before = self.unanswered
+            if to.shards[number].births.look(to.shards[number].store, before):
                 raise StoreDiedError("the store died while it took these rows")
             self.unanswered = None
         steps = (self._2_sort, self._3_dead_letter, self._4_insert, self._5_account)
@@ -231,11 +220,12 @@ class Flush:
             # An attempt at a larger range may have landed it before its process ended.
             there = self._before(to)
             left = [record for record in self.records if record.offset() not in there]
-            self.batch = set_aside(*self.at, left, ProcessEndedError(self.intent.attempts - 1))
+            why = ProcessEndedError(self.intent.attempts - 1)
+            self.batch = set_aside(*self.at, left, why, len(to.shards))
             self._there = len(self.records) - len(left)
             return
         with _sorting:
-            self.batch = sort(*self.at, self.records, self._forgotten)
+            self.batch = sort(*self.at, self.records, self._forgotten, len(to.shards))
         if not self.batch.traces:
             return
         # Noted before it lands: afterwards no row says any more whose session it was.
@@ -243,7 +233,7 @@ class Flush:
         if known is not self._forgotten:
             self._forgotten = known
             with _sorting:
-                self.batch = sort(*self.at, self.records, known)
+                self.batch = sort(*self.at, self.records, known, len(to.shards))
 
     def _3_dead_letter(self, to: Destination) -> None:
         letters = [letter for _, letter in self.batch.rejects]
@@ -262,7 +252,8 @@ class Flush:
             if len(rows):
                 self._insert(to, table, rows, 0, len(rows))
         # Behind the insert: a suggestion is what all parts of its outcome merge to.
-        to.deriver.derive(to.store, self.batch.generations)
+        for number, shard in enumerate(to.shards):
+            shard.deriver.derive(shard.store, self._generations(number, len(to.shards)))
 
     def _5_account(self, to: Destination) -> None:
         first, last = self.intent.first, self.intent.last
@@ -270,12 +261,15 @@ class Flush:
         counts = (self.rows, self.dead_letters, self.batch.filtered, absent)
         row = (to.sink, *self.at, first, last, *counts, to.schema_revision, to.topic_ids.get(self.at[0], ""))
         data = json.dumps(dict(zip(LEDGER_COLUMNS, row, strict=True))).encode()
-        there = partial(is_in_ledger, to.store, to.sink, self.at, self.intent)
-        self._put(to, _LEDGER, "ledger", [data], lambda: [] if there() else [data])
+        table = _LEDGER.at(shard_of_place(self.at[1], len(to.shards)))
+        there = partial(is_in_ledger, to.shards[table.shard].store, to.sink, self.at, self.intent)
+        self._put(to, table, "ledger", [data], lambda: [] if there() else [data])
 
     def _insert(self, to: Destination, table: Table, rows: Rows, begin: int, end: int) -> None:
         """Insert rows [begin, end), halving what is refused until the row at fault is alone."""
-        part = f"{table.name}/{begin}-{end}"
+        # A shard knows its own tokens only, and what is asked of one is not known of another.
+        where = f"{table.name}@{table.shard}" if table.shard else table.name
+        part = f"{where}/{begin}-{end}"
         if part in self._inserted:
             return
         missing = partial(self._missing, to, table, rows, begin, end) if table.by_offset else None
@@ -303,7 +297,7 @@ class Flush:
         self._tried.add(part)
         if missing is not None and self.intent.is_suspect:
             # Another cut of the same records, with tokens of its own, may have put them there.
-            self._wait_for_others(to)
+            self._wait_for_others(to.shards[table.shard].store, to.sink)
             encoded = missing()
             if not encoded:
                 return
@@ -323,27 +317,35 @@ class Flush:
         self._send(to, table, left, INSERT_SETTINGS)
 
     def _send(self, to: Destination, table: Table, encoded: list[bytes], settings: Mapping[str, str | int]) -> None:
-        data, every = b"".join(encoded), {**settings, **dict(table.settings), "log_comment": self._whose(to)}
+        data, every = b"".join(encoded), {**settings, **dict(table.settings), "log_comment": self._whose(to.sink)}
+        shard = to.shards[table.shard]
         try:
-            to.store.insert_bytes(table.name, table.columns, data, table.format, every)
+            shard.store.insert_bytes(table.name, table.columns, data, table.format, every)
         except StoreUnavailableError as error:
             if error.was_sent:
-                self.unanswered = to.births.known
+                self.unanswered = table.shard, shard.births.known
             raise
 
     def _before(self, to: Destination) -> set[int]:
         """The offsets of the range that former attempts landed as facts."""
-        self._wait_for_others(to)
-        tables = (GENERATIONS_TABLE, FEEDBACK_TABLE)
-        return set().union(*(landed_offsets(to.store, table.name, self.at, self.intent) for table in tables))
+        there: set[int] = set()
+        for shard in to.shards:
+            self._wait_for_others(shard.store, to.sink)
+            for table in (GENERATIONS_TABLE, FEEDBACK_TABLE):
+                there |= landed_offsets(shard.store, table.name, self.at, self.intent)
+        return there
 
-    def _wait_for_others(self, to: Destination) -> None:
+    def _generations(self, number: int, shards: int) -> set[tuple[str, str]]:
+        """Those of the batch whose suggestions a shard has."""
+        return {each for each in self.batch.generations if shard_of(each[1], shards) == number}
+
+    def _wait_for_others(self, store: Store, sink: str) -> None:
         """Raise while the store works at an insert of this partition: it finishes what the dead have sent."""
-        if is_under_way(to.store, self._whose(to)):
+        if is_under_way(store, self._whose(sink)):
             raise StoreUnavailableError("an insert of this partition is still under way")
 
     def _missing(self, to: Destination, table: Table, rows: Rows, begin: int, end: int) -> list[bytes]:
-        landed = landed_offsets(to.store, table.name, self.at, self.intent)
+        landed = landed_offsets(to.shards[table.shard].store, table.name, self.at, self.intent)
         return [rows.encoded[n] for n in range(begin, end) if rows.records[n].offset() not in landed]
 
     def _refuse(self, to: Destination, record: Record, error: BatchRejectedError) -> None:
@@ -362,5 +364,5 @@ class Flush:
     def _settings(self, to: Destination, part: str) -> dict[str, str | int]:
         return {**INSERT_SETTINGS, "insert_deduplication_token": token(to.sink, *self.at, self.intent, part)}
 
-    def _whose(self, to: Destination) -> str:
-        return "/".join(map(str, ("keeprate", to.sink, *self.at)))
+    def _whose(self, sink: str) -> str:
+        return "/".join(map(str, ("keeprate", sink, *self.at)))

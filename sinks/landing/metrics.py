@@ -12,7 +12,8 @@ from keeprate.schemas.topics import ALL
 from keeprate.sinks.kafka.client import Consumer
 from keeprate.sinks.kafka.errors import BrokerError
 from keeprate.sinks.kafka.records import TopicPartition
-from keeprate.sinks.landing.flush import Flush, Store
+from keeprate.sinks.landing.flush import Flush
+from keeprate.sinks.landing.shards import Store
 from keeprate.sinks.store.clickhouse import Row, Settings
 
 EVENTS: Final = Metric(

@@ -14,9 +14,8 @@ forgotten, what `schemas.forgotten` leaves of a record goes on instead.
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from hashlib import sha256
 from typing import Any, Final, cast
 
@@ -37,6 +36,7 @@ from keeprate.schemas.structs.forms import encode_struct
 from keeprate.schemas.structs.reading import mapping_of, read
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
 from keeprate.sinks.kafka.records import UNREADABLE, Record
+from keeprate.sinks.landing.shards import shard_of, shard_of_place
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Table:
     """Where rows go.
 
     format: of the rows' bytes, as they are joined without anything between them. by_offset: a row says by its topic,
-    partition and offset which record it is; others are only known by what they merge into.
+    partition and offset which record it is; others are only known by what they merge into. shard: whose table it is.
     """
 
     name: str
@@ -52,6 +52,11 @@ class Table:
     format: str
     settings: tuple[tuple[str, str | int], ...] = ()
     by_offset: bool = False
+    shard: int = 0
+
+    def at(self, shard: int) -> "Table":
+        """The same table on another shard."""
+        return replace(self, shard=shard) if shard != self.shard else self
 
 
 _FACT: Final = ("event", "topic", "partition", "offset", "recorded_at")
@@ -106,25 +111,22 @@ class SortedBatch:
         return self.tables.setdefault(table, Rows())
 
 
-def sort(topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten = NOBODY) -> SortedBatch:
+def sort(
+    topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten = NOBODY, shards: int = 1
+) -> SortedBatch:
     """Judge the records of one partition. Deterministic: the same arguments give the same batch in every process."""
     if topic == OUTCOMES.name:
-        traces: set[PersonTrace] = set()
-        generations: set[tuple[str, str]] = set()
-        read = partial(_read_outcome, forgotten, traces, generations)
-        batch = _sort_encoded((topic, partition), records, OUTCOMES_TABLE, read)
-        batch.traces, batch.generations = traces, generations
-        return batch
+        return _sort_outcomes((topic, partition), records, forgotten, shards)
     if topic == DEAD_LETTERS.name:
-        return _sort_dead_letters(partition, records, forgotten)
-    return _sort_facts(topic, partition, records, forgotten)
+        return _sort_dead_letters(partition, records, forgotten, shards)
+    return _sort_facts(topic, partition, records, forgotten, shards)
 
 
-def set_aside(topic: str, partition: int, records: Sequence[Record], error: Exception) -> SortedBatch:
+def set_aside(topic: str, partition: int, records: Sequence[Record], error: Exception, shards: int = 1) -> SortedBatch:
     """The batch of records that are not to be judged: quarantined, or, of dead letters, rows without their bytes."""
     batch = SortedBatch()
     if topic == DEAD_LETTERS.name:
-        rows = batch.rows_of(DEAD_LETTERS_TABLE)
+        rows = batch.rows_of(DEAD_LETTERS_TABLE.at(shard_of_place(partition, shards)))
         for record in records:
             _add(rows, record, _bare_letter_row(partition, record, error))
         batch.bare = len(records)
@@ -156,9 +158,13 @@ _fact_tail = struct.Struct("<Qq").pack
 _letter_tail = struct.Struct("<qHQq").pack
 
 
-def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten) -> SortedBatch:
+def _sort_facts(
+    topic: str, partition: int, records: Sequence[Record], forgotten: Forgotten, shards: int
+) -> SortedBatch:
     batch = SortedBatch()
-    generations, feedback = batch.rows_of(GENERATIONS_TABLE), batch.rows_of(FEEDBACK_TABLE)
+    generations, feedback = (
+        [batch.rows_of(table.at(shard)) for shard in range(shards)] for table in (GENERATIONS_TABLE, FEEDBACK_TABLE)
+    )
     where = _text(topic.encode()) + struct.pack("<H", partition)
     anybody = bool(forgotten)
     apps: list[str] = []
@@ -167,7 +173,7 @@ def _sort_facts(topic: str, partition: int, records: Sequence[Record], forgotten
         try:
             event = read(value, record.timestamp()[1], record.key())
             # By its type, not by its topic: the join takes an event from either, and both must agree.
-            rows = generations if event.type == "generation" else feedback
+            rows = (generations if event.type == "generation" else feedback)[shard_of(event.generation_id, shards)]
             value = _left(forgotten, event, batch.traces) if anybody else encode_struct(event)
             tail = _fact_tail(record.offset(), _time_ms(record))
             row = b"".join((_varint(len(value)), value, where, tail))
@@ -190,12 +196,10 @@ def _left(forgotten: Forgotten, event: Any, traces: set[PersonTrace]) -> bytes:
     return encode(left)
 
 
-def _sort_encoded(
-    at: tuple[str, int], records: Sequence[Record], table: Table, read: Callable[[bytes], bytes]
-) -> SortedBatch:
-    """Records whose bytes are rows. read: judges the bytes, and returns what goes on of them."""
+def _sort_outcomes(at: tuple[str, int], records: Sequence[Record], forgotten: Forgotten, shards: int) -> SortedBatch:
+    """Outcomes, whose bytes are rows."""
     batch = SortedBatch()
-    rows = batch.rows_of(table)
+    tables = [batch.rows_of(OUTCOMES_TABLE.at(shard)) for shard in range(shards)]
     for record in records:
         value = record.value()
         if not value:
@@ -203,10 +207,12 @@ def _sort_encoded(
             batch.filtered += 1
             continue
         try:
-            row = read(value)
+            generation, row = _read_outcome(forgotten, batch.traces, value)
+            rows = tables[shard_of(generation[1], shards)]
         except Exception as error:  # noqa: BLE001 - whatever a record brings about, it is that record's alone
             batch.rejects.append((record, letter_of(at, record, error)))
         else:
+            batch.generations.add(generation)
             _add(rows, record, row + b"\n")
     return batch
 
@@ -216,42 +222,41 @@ def _add(rows: Rows, record: Record, row: bytes) -> None:
     rows.encoded.append(row)
 
 
-def _read_outcome(
-    forgotten: Forgotten, traces: set[PersonTrace], generations: set[tuple[str, str]], value: bytes
-) -> bytes:
+def _read_outcome(forgotten: Forgotten, traces: set[PersonTrace], value: bytes) -> tuple[tuple[str, str], bytes]:
+    """The generation that an outcome is of, and what goes on of its bytes."""
     try:
         key, outcome = read_row(value)
     except ValueError as error:
         raise ContractError("invalid", f"not an outcome: {error}") from error
     app, generation_id, _ = parse_key(key)
-    generations.add((app, generation_id))
     if forgotten and (left := forgotten.outcome(app, generation_id, outcome)) is not outcome:
         traces.update(forgotten.traces_of_outcome(app, generation_id, outcome))
-        return encode_outcome(key, left)
-    return value
+        return (app, generation_id), encode_outcome(key, left)
+    return (app, generation_id), value
 
 
-def _sort_dead_letters(partition: int, records: Sequence[Record], forgotten: Forgotten) -> SortedBatch:
+def _sort_dead_letters(partition: int, records: Sequence[Record], forgotten: Forgotten, shards: int) -> SortedBatch:
     batch = SortedBatch()
-    rows = batch.rows_of(DEAD_LETTERS_TABLE)
+    tables = [batch.rows_of(DEAD_LETTERS_TABLE.at(shard)) for shard in range(shards)]
     for record in records:
         try:
-            row = _letter_row(partition, record, forgotten)
+            refused_in, row = _letter_row(partition, record, forgotten)
         except Exception as error:  # noqa: BLE001 - a dead letter that nothing takes would come back for ever
-            row = _bare_letter_row(partition, record, error)
+            refused_in, row = partition, _bare_letter_row(partition, record, error)
             batch.bare += 1
-        _add(rows, record, row)
+        _add(tables[shard_of_place(refused_in, shards)], record, row)
     return batch
 
 
-def _letter_row(partition: int, record: Record, forgotten: Forgotten) -> bytes:
+def _letter_row(partition: int, record: Record, forgotten: Forgotten) -> tuple[int, bytes]:
+    """The partition that the refused record is of, and the row."""
     letter = _read_letter(partition, record)
     key, value = record.key(), record.value()
     texts = [key or b"", value or b"", *(header or b"" for _, header in letter.headers)]
     if forgotten and forgotten.bytes_hold_person(texts, letter.app):
         key, value = None, refused_stub(value)
         letter = replace(letter, headers=(), reason=ERASED, cut=without_digest(letter.cut))
-    return _encode_letter_row(letter, key, value, partition, record)
+    return letter.partition, _encode_letter_row(letter, key, value, partition, record)
 
 
 def _read_letter(partition: int, record: Record) -> DeadLetter:

@@ -4,6 +4,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -18,12 +19,14 @@ from keeprate.sinks.kafka.errors import BrokerError
 from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.landing.births import Births
 from keeprate.sinks.landing.flush import Destination, Flush
-from keeprate.sinks.landing.identity import ledger_topic_ids
+from keeprate.sinks.landing.identity import learn, ledger_topic_ids
+from keeprate.sinks.landing.shards import Shard, Store
 from keeprate.sinks.landing.sink import TOPICS, Observer, Sink, SinkPolicy
 from keeprate.sinks.landing.starting import ledger_ends
 from keeprate.sinks.store.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
 from keeprate.sinks.store.retry import delay_s
 from keeprate.sinks.tables.migrate import applied, pending, revision, scripts
+from keeprate.sinks.tables.placing import check_place
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +41,13 @@ class NoTopicsError(BrokerError):
 class SinkSettings:
     """What a sink needs.
 
-    kafka: settings of librdkafka for the consumer, on top of the sink's own.
+    kafka: settings of librdkafka for the consumer, on top of the sink's own. shard_urls: where rows go, shard by shard;
+    to `store_url` where there are none. There, in any case, stands who is forgotten.
     """
 
     brokers: str
     store_url: str
+    shard_urls: Sequence[str] = ()
     group: str = SINK_GROUP
     topics: Sequence[str] = TOPICS
     policy: SinkPolicy = field(default_factory=SinkPolicy)
@@ -61,25 +66,24 @@ class NoObserver:
     def alarm(self, alarm: Alarm) -> None: ...
 
 
-def sink_revision() -> str:
-    """What decides how a record lands: the events' version and the tables'."""
-    return f"{SCHEMA_VERSION}.{revision()}"
+def sink_revision(shards: int = 1) -> str:
+    """What decides how a record lands: the events' version, the tables', and how many shards share the rows."""
+    return f"{SCHEMA_VERSION}.{revision()}" + (f".{shards}" if shards > 1 else "")
 
 
 def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] = lambda step, at: None) -> None:
     """Run a sink until SIGTERM or SIGINT, then land what is in hand and return.
 
-    Waits for a store that is not up yet. Raises SchemaMismatchError, BrokerError and TopicsMissingError.
+    Waits for a store that is not up yet. Raises SchemaMismatchError, BrokerError and NoTopicsError.
     """
     stopping = _Stopping()
-    births = Births()
-    store, ends, topic_ids = _store(settings, stopping, births)
-    with store:
+    with ExitStack() as opened:
+        store, parts = _stores(settings, stopping, opened)
         consumer = Consumer(settings.brokers, settings.group, settings.kafka)
         missing = consumer.missing(settings.topics)
         if missing:
             raise NoTopicsError(f"no topic {', '.join(missing)}: create them with: keeprate topics create")
-        observer, inserts = _observed(settings, consumer, store)
+        observer, timed = _observed(settings, consumer)
         watch = Watch(store)
         sink = Sink(
             consumer,
@@ -87,56 +91,95 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
                 settings.group,
                 consumer,
                 DeadLetterProducer(settings.brokers),
-                inserts,
+                [Shard(timed(part.client), part.births) for part in parts],
                 revision(),
                 at_step,
                 watch,
-                topic_ids,
-                births,
+                _topic_ids(parts),
                 on_alarm=observer.alarm,
                 learn=watch.learn,
             ),
-            sink_revision(),
+            sink_revision(len(parts)),
             observer,
             settings.policy,
-            ends,
+            {at: end for part in parts for at, end in part.ledger_ends.items()},
         )
         stopping.call(sink.stop)
-        later = partial(connect, settings.store_url, answer_timeout_s=REWRITE_TIMEOUT_S)
-        Rewriter(later, version("keeprate")).start()
+        if not settings.shard_urls:
+            later = partial(connect, settings.store_url, answer_timeout_s=REWRITE_TIMEOUT_S)
+            Rewriter(later, version("keeprate")).start()
         sink.run(settings.topics)
 
 
-def _observed(settings: SinkSettings, consumer: Consumer, store: Client) -> tuple[Observer, Any]:
+def _observed(settings: SinkSettings, consumer: Consumer) -> tuple[Observer, Callable[[Client], Store]]:
+    """Who is told, and how a store comes to be timed."""
     if settings.metrics_port is None:
-        return NoObserver(), store
+        return NoObserver(), lambda client: client
     # Only who asks for metrics needs their library.
     from keeprate.sinks.landing.metrics import SinkMetrics
 
     metrics = SinkMetrics(settings.group, consumer)
     metrics.serve(settings.metrics_port, settings.metrics_host)
-    return metrics, metrics.timed(store)
+    return metrics, metrics.timed
 
 
-def _store(
-    settings: SinkSettings, stopping: "_Stopping", births: Births
-) -> tuple[Client, dict[TopicPartition, int], dict[str, str]]:
-    """The store once it answers, its tables as this version needs them, where its ledger ends and its topics' ids.
+@dataclass(frozen=True)
+class _Part:
+    """A shard as it was when the sink started."""
 
-    Raises SchemaMismatchError.
+    client: Client
+    births: Births
+    ledger_ends: Mapping[TopicPartition, int]
+    topic_ids: Mapping[str, str]
+
+
+def _stores(settings: SinkSettings, stopping: "_Stopping", opened: ExitStack) -> tuple[Client, list[_Part]]:
+    """The store and its shards once all of them answer, with their tables as this version needs them.
+
+    A sink that does not know what a shard's ledger says would not know where to begin. Raises SchemaMismatchError.
     """
     attempt = 0
     while True:
         attempt += 1
         try:
-            store = connect(settings.store_url, answer_timeout_s=_ANSWER_TIMEOUT_S)
-            _check_tables(store)
-            births.look(store)
-            return store, ledger_ends(store, settings.group), ledger_topic_ids(store, settings.group)
+            with ExitStack() as trying:
+                store = trying.enter_context(_connect(settings.store_url))
+                urls = settings.shard_urls
+                clients = [trying.enter_context(_connect(url)) for url in urls] or [store]
+                if urls:
+                    for number, client in enumerate(clients):
+                        check_place(client, number, len(clients))
+                parts = [_part(client, settings.group) for client in clients]
+                opened.push(trying.pop_all())
+                return store, parts
         except StoreUnavailableError as error:
             pause_s = delay_s(error.code, attempt)
             logger.warning("the store is away, asking again in %.1f s: %s", pause_s, error)
             stopping.sleep(pause_s)
+
+
+def _connect(url: str) -> Client:
+    store = connect(url, answer_timeout_s=_ANSWER_TIMEOUT_S)
+    try:
+        _check_tables(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _part(client: Client, sink: str) -> _Part:
+    births = Births()
+    births.look(client)
+    return _Part(client, births, ledger_ends(client, sink), ledger_topic_ids(client, sink))
+
+
+def _topic_ids(parts: Sequence[_Part]) -> dict[str, str]:
+    """Kafka's id of each topic as the ledgers have it. Raises OffsetLostError where two of them differ."""
+    found: dict[str, str] = {}
+    for part in parts:
+        learn(found, part.topic_ids)
+    return found
 
 
 def _check_tables(store: Client) -> None:

@@ -35,7 +35,7 @@ from keeprate.sinks.landing.flush import LANDED, Destination, Flush
 from keeprate.sinks.landing.identity import learn
 from keeprate.sinks.landing.intent import Intent
 from keeprate.sinks.landing.partition import FlushPolicy, PartitionBuffer, crowding
-from keeprate.sinks.landing.starting import first_held, first_offset
+from keeprate.sinks.landing.starting import check_shards, first_held, first_offset
 from keeprate.sinks.store.clickhouse import StoreError, StoreUnavailableError
 from keeprate.sinks.store.retry import delay_s
 
@@ -324,6 +324,7 @@ class Sink:
                 self._waiting[at] = Flush(at, intent, [], step=LANDED)
                 start, intent = intent.last + 1, intent.following()
             elif intent is not None:
+                check_shards(at, intent, self._revision)
                 intent = intent.again()
             held = first_held(self._consumer, at, start, self._policy.skip_lost)
             if held != start:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from keeprate.sinks.kafka.client import Consumer
 from keeprate.sinks.kafka.errors import OffsetLostError
 from keeprate.sinks.kafka.records import TopicPartition
-from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.landing.intent import Intent
+from keeprate.sinks.store.clickhouse import Client, SchemaMismatchError
 
 
 def first_offset(consumer: Consumer, at: TopicPartition, ledger_ends: Mapping[TopicPartition, int]) -> int:
@@ -30,6 +31,18 @@ def first_held(consumer: Consumer, at: TopicPartition, start: int, skip_lost: bo
             "--skip-lost goes on without them and notes them in the ledger as absent"
         )
     return max(start, first)
+
+
+def check_shards(at: TopicPartition, intent: Intent, revision: str) -> None:
+    """Raise SchemaMismatchError for a range that was begun when the store had another number of shards: some of its
+    rows may be where this sink would not look.
+    """
+    begun, now = (said.split(".")[2:] for said in (intent.revision, revision))
+    if begun != now:
+        raise SchemaMismatchError(
+            f"{at[0]}/{at[1]}: {intent.first} to {intent.last} was begun with {(begun or ['1'])[0]} shard(s), and "
+            f"there are {(now or ['1'])[0]}: let a sink with the former KEEPRATE_STORE_SHARDS land it"
+        )
 
 
 def ledger_ends(store: Client, sink: str) -> dict[TopicPartition, int]:

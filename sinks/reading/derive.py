@@ -18,7 +18,7 @@ from importlib.resources import files
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from keeprate.sinks.reading.hours import NOW_NS
+from keeprate.sinks.reading.hours import marking
 from keeprate.sinks.store.clickhouse import BatchRejectedError
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def _derive(store: RunsStatements, condition: str, parameters: Mapping[str, Any]
     The first mark keeps the hours from being summed meanwhile, also where this ends before the second one: whoever
     landed the outcomes comes back. What left its hour is noted last, when all versions of it are there.
     """
-    mark = f"INSERT INTO hour_marks SELECT app, hour, {NOW_NS} FROM {target} WHERE {condition} GROUP BY app, hour"
+    mark = marking(f"{target} WHERE {condition}")
     _run(store, mark, parameters)
     _run(store, statement(merged(condition), target), parameters)
     _run(store, mark, parameters)

@@ -1,6 +1,6 @@
 """Sums of whole hours and days: a cache of `suggestions`, exact as long as nothing touched an hour of theirs since.
 
-    hour_marks   when an hour of an app was last touched: `derive` says so
+    hour_marks   when an hour of an app was last touched, and on which shard: `derive` says so
     moves        versions of suggestions that left an hour: `derive` says so
     summed_…     which spans of an hour or a day are summed, at which touches, and by which run
     sums_…       by segment: every measure of suggestions
@@ -10,6 +10,9 @@ A sum is believed where its stamp, a hash of the touches of its hours, is still 
 hours, and no two marks need to agree on a clock. The rows of a sum are those of one run, which `summed_…` names once
 they are all there. The tables are named for what is in them: where a definition changes,
 they are other tables, and nothing of the old ones is read.
+
+Where the store has shards, each sums its own rows, by its own clock and marks; what is read is of all of them, and an
+hour or day is believed where every shard that has some of it is believed.
 
 Of a day, accepts within it have its first hour as theirs: days that an edge of age runs through are answered by hours.
 
@@ -27,8 +30,11 @@ from typing import Any, Final
 from keeprate.sinks.reading.measures import ALIASES, CHECKED, SUGGESTIONS, Measure, each_check, state_where
 from keeprate.sinks.reading.scope import DIMENSIONS
 from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.store.servers import Servers
 
 NOW_NS: Final = "toUnixTimestamp64Nano(now64(9))"
+SHARD: Final = "assumeNotNull((SELECT max(number) FROM shard_place))"
+"""The number of the shard that runs a statement; 0 where there are none."""
 QUIET_S: Final = 900
 HOURS_AT_ONCE: Final = 500
 DAY: Final = 24
@@ -111,29 +117,38 @@ def checks_table() -> str:
     return f"checks_{definition_id()}"
 
 
-def create(store: Client) -> None:
+def create(servers: Servers) -> None:
     """Make the tables of sums, and drop those of other definitions."""
     for kind, rest in _tables().items():
-        store.command(f"CREATE TABLE IF NOT EXISTS {kind}_{definition_id()} {rest}")
-    others = store.query(
+        servers.define(f"CREATE TABLE IF NOT EXISTS {kind}_{definition_id()} {rest}")
+    others = servers.clients[0].query(
         "SELECT name FROM system.tables WHERE database = currentDatabase() "
         "AND match(name, '^(summed|sums|checks)_[0-9a-f]{12}$') AND NOT endsWith(name, {ours:String})",
         {"ours": definition_id()},
     )
     for (name,) in others:
-        store.command(f"DROP TABLE IF EXISTS `{name}`")
+        servers.define(f"DROP TABLE IF EXISTS `{name}`")
+
+
+def marking(rows: str) -> str:
+    """The statement that marks the hours in which rows of suggestions are."""
+    return (
+        f"INSERT INTO hour_marks (app, hour, touched_at, shard) SELECT app, hour, {NOW_NS}, {SHARD} FROM {rows} "
+        "GROUP BY app, hour"
+    )
 
 
 def touch(store: Client, touched: Sequence[tuple[str, int]]) -> None:
     """Mark hours of apps, so that sums made of them before are not believed."""
     if touched:
-        ((now_ns,),) = store.query(f"SELECT {NOW_NS}")
-        store.insert("hour_marks", ("app", "hour", "touched_at"), [(*each, now_ns) for each in touched])
+        ((now_ns, shard),) = store.query(f"SELECT {NOW_NS}, {SHARD}")
+        rows = [(*each, now_ns, shard) for each in touched]
+        store.insert("hour_marks", ("app", "hour", "touched_at", "shard"), rows)
 
 
 def sum_quiet(store: Client, quiet_s: int = QUIET_S, limit: int = HOURS_AT_ONCE) -> int:
     """Sum hours that are not summed as they are, and that nothing touched for `quiet_s`; then days of which every hour
-    is. Returns how many hours."""
+    is. Returns how many hours. Of a store with shards, each is summed by itself."""
     (hours, days) = _unsummed(store, quiet_s, limit)
     if hours:
         _sum(store, hours)
@@ -147,7 +162,8 @@ def _unsummed(store: Client, quiet_s: int, limit: int) -> tuple[list[tuple[str, 
     """Hours of apps with their last touch, and days with their stamp."""
     found = store.query(
         f"SELECT app, day, groupArrayIf((hour, touched), NOT good AND touched < quiet) AS open, {_DAY_STAMP}, "
-        f"countIf(NOT good) = 0 AND NOT {_day_good()} AS is_open FROM ({_marks('1')}) GROUP BY app, {_DAY_OF} AS day "
+        f"countIf(NOT good) = 0 AND NOT {_day_good()} AS is_open "
+        f"FROM ({_marks('1', SHARD)}) GROUP BY app, {_DAY_OF} AS day "
         "HAVING notEmpty(open) OR is_open ORDER BY day, app LIMIT {limit:UInt32}",
         {"quiet_s": quiet_s, "limit": limit},
     )
@@ -164,16 +180,16 @@ def known(store: Client, first: int, last: int, apps: Sequence[str], settled_ms:
     rows = store.query(
         f"SELECT app, day, countIf(good), groupArrayIf(hour, NOT good), {_DAY_STAMP}, {_day_good(settled)}, "
         f"(SELECT groupUniqArrayArray(horizons) FROM {summed_table()} WHERE {between}) "
-        f"FROM ({_marks(between, settled)}) GROUP BY app, {_DAY_OF} AS day",
+        f"FROM ({_marks(between, 'shard', settled)}) GROUP BY app, {_DAY_OF} AS day, its_shard",
         {"quiet_s": 0, "apps": list(apps)},
     )
     return Known(
         first,
         last,
         any(good for _, _, good, *_ in rows),
-        [(str(app), int(hour)) for app, _, _, others, *_ in rows for hour in others if first <= hour <= last],
+        sorted({(str(app), int(hour)) for app, _, _, others, *_ in rows for hour in others if first <= hour <= last}),
         any(is_good for *_, is_good, _ in rows),
-        [(str(app), int(day)) for app, day, *_, is_good, _ in rows if not is_good],
+        sorted({(str(app), int(day)) for app, day, *_, is_good, _ in rows if not is_good}),
         sorted({int(horizon_s) for *_, horizons in rows[:1] for horizon_s in horizons}),
     )
 
@@ -181,34 +197,43 @@ def known(store: Client, first: int, last: int, apps: Sequence[str], settled_ms:
 def newest(condition: str) -> str:
     """A condition of a row of sums: it is of the newest sum of spans, by a condition of their app, span and hour.
     Whether these are believed, `known` says."""
-    return f"(hour, app, run) IN (SELECT hour, app, run FROM {summed_table()} FINAL WHERE {condition})"
+    return f"(hour, app, run) GLOBAL IN (SELECT hour, app, run FROM {summed_table()} FINAL WHERE {condition})"
 
 
 def not_moved(between: str) -> str:
     """A condition of a row of suggestions: it did not leave its hour, which is in a range, for another."""
     version = "app, generation_id, choice_index, derived_at"
-    return f"({version}) NOT IN (SELECT {version} FROM moves WHERE {between})"
+    return f"({version}) GLOBAL NOT IN (SELECT {version} FROM moves WHERE {between})"
 
 
 _DAY_OF: Final = f"intDiv(hour, {DAY}) * {DAY}"
 _DAY_STAMP: Final = "groupBitXor(stamp) AS stamp_of_day"
 
 
-def _marks(condition: str, also: str = "1") -> str:
-    """Hours that have a mark, and whether each is summed as it is. also: a condition of the sums."""
+def _marks(condition: str, shard: str, also: str = "1") -> str:
+    """Hours that have a mark, and whether each is summed as it is. also: a condition of the sums.
+
+    shard: the number of the shard that is asked, or the column, where all are and each is judged by itself.
+    """
     summed = f"SELECT app, hour, stamp FROM {summed_table()} FINAL WHERE span = 1 AND {also}"
     return (
-        "SELECT app, hour, max(touched_at) AS touched, cityHash64(hour, touched) AS stamp, "
-        f"(app, hour, stamp) IN ({summed}) AS good, "
+        f"SELECT app, hour, {shard} AS its_shard, max(touched_at) AS touched, "
+        f"{_stamp('touched', 'its_shard')} AS stamp, "
+        f"(app, hour, stamp) GLOBAL IN ({summed}) AS good, "
         "toUnixTimestamp64Nano(now64(9)) - {quiet_s:Int64} * 1000000000 AS quiet "
-        f"FROM hour_marks WHERE {condition} GROUP BY app, hour"
+        f"FROM hour_marks WHERE {condition} GROUP BY app, hour, its_shard"
     )
+
+
+def _stamp(touched: str, shard: str) -> str:
+    """Two shards that were touched at the same time have two stamps."""
+    return f"cityHash64(hour, {touched}) + {shard}"
 
 
 def _day_good(also: str = "1") -> str:
     """Whether a day is summed as its hours are."""
     days = f"SELECT app, hour, stamp FROM {summed_table()} FINAL WHERE span = {DAY} AND {also}"
-    return f"((app, day, stamp_of_day) IN ({days}))"
+    return f"((app, day, stamp_of_day) GLOBAL IN ({days}))"
 
 
 def _sum(store: Client, hours: Sequence[tuple[str, int, int]]) -> None:
@@ -233,7 +258,7 @@ def _sum(store: Client, hours: Sequence[tuple[str, int, int]]) -> None:
     horizons = "groupUniqArrayArray(if(orphan, [], checks.horizon_s))"
     _run(
         store,
-        f"INSERT INTO {summed_table()} SELECT app, 1, hour, cityHash64(hour, any(mark)), {run}, max(settles), "
+        f"INSERT INTO {summed_table()} SELECT app, 1, hour, {_stamp('any(mark)', SHARD)}, {run}, max(settles), "
         f"groupUniqArrayArray(found), {NOW_NS} FROM (SELECT app, hour, any(mark.mark) AS mark, {_SETTLES} AS settles, "
         f"{horizons} AS found FROM {rows} GROUP BY app, hour UNION ALL SELECT app, hour, mark, 0, [] FROM ({marked})) "
         "GROUP BY app, hour",

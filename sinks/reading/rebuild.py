@@ -8,13 +8,15 @@ more that began before: it writes into the table that was there when it began.
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from keeprate.sinks.reading.derive import TABLE, definition, derive, derive_between
-from keeprate.sinks.reading.hours import NOW_NS
+from keeprate.sinks.reading.hours import NOW_NS, marking
 from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.store.servers import Servers
 
 ROWS_AT_ONCE: Final = 200_000
 _NOT_COMPARED: Final = ("derived_at",)
@@ -38,28 +40,46 @@ def checksum() -> str:
     return hashlib.sha256(definition().encode()).hexdigest()[:32]
 
 
-def rebuild(store: Client, on_page: Callable[[int], None] = lambda rows: None) -> Rebuilt:
+def rebuild(servers: Servers, on_page: Callable[[int], None] = lambda rows: None) -> Rebuilt:
     """Derive everything into a table of its own, and put it in the place of `suggestions`. Raises StoreError; doing it
-    again is the remedy, and two at a time do no harm.
+    again is the remedy, and two at a time do no harm. Of shards, the table is changed on all of them at once.
 
     on_page: is told how many outcomes another page had.
     """
     beside = f"suggestions_{uuid.uuid4().hex[:8]}"
-    store.command(f"CREATE TABLE {beside} AS {TABLE}")
+    servers.define(f"CREATE TABLE {beside} AS {TABLE}")
+    began = [_derive_into(store, beside, on_page) for store in servers.clients]
+    done = _added([_compared(store, beside) for store in servers.clients])
+    servers.define(f"EXCHANGE TABLES {TABLE} AND {beside}")
+    for store, began_at in zip(servers.clients, began, strict=True):
+        # From here on the old table has the name of the new one.
+        _wait_for_writers(store)
+        _catch_up(store, began_at, beside, TABLE)
+        for table in (TABLE, beside):
+            store.command(marking(table))
+    servers.define(f"DROP TABLE {beside}")
+    return done
+
+
+def _derive_into(store: Client, beside: str, on_page: Callable[[int], None]) -> int:
+    """Derive all of a server's suggestions; returns when that was begun, by its clock."""
     ((began_at,),) = store.query(f"SELECT {NOW_NS}")
     for app, first, last, rows in _pages(store):
         derive_between(store, app, first, last, beside)
         on_page(rows)
     _catch_up(store, began_at, TABLE, beside)
-    done = Rebuilt(_number(store, beside), _number(store, TABLE), _compare(store, beside))
-    store.command(f"EXCHANGE TABLES {TABLE} AND {beside}")
-    # From here on the old table has the name of the new one.
-    _wait_for_writers(store)
-    _catch_up(store, began_at, beside, TABLE)
-    for table in (TABLE, beside):
-        store.command(f"INSERT INTO hour_marks SELECT app, hour, {NOW_NS} FROM {table} GROUP BY app, hour")
-    store.command(f"DROP TABLE {beside}")
-    return done
+    return int(began_at)
+
+
+def _compared(store: Client, beside: str) -> Rebuilt:
+    return Rebuilt(_number(store, beside), _number(store, TABLE), _compare(store, beside))
+
+
+def _added(parts: Sequence[Rebuilt]) -> Rebuilt:
+    changed: Counter[str] = Counter()
+    for part in parts:
+        changed.update(part.changed)
+    return Rebuilt(sum(part.suggestions for part in parts), sum(part.before for part in parts), dict(changed))
 
 
 def _pages(store: Client) -> Iterator[tuple[str, int, int, int]]:

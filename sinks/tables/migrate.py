@@ -8,6 +8,7 @@ is simply run again.
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
@@ -15,6 +16,9 @@ from typing import Final
 from keeprate.sinks.reading import hours, rebuild
 from keeprate.sinks.reading.rebuild import Rebuilt
 from keeprate.sinks.store.clickhouse import Client, SchemaMismatchError, connect, database_of
+from keeprate.sinks.store.servers import Servers
+from keeprate.sinks.store.topology import ALONE, Topology, is_beside, is_sharded, table_of
+from keeprate.sinks.tables import placing
 
 _VERSIONS: Final = """
 CREATE TABLE IF NOT EXISTS schema_versions (
@@ -50,6 +54,10 @@ class Script:
     def statements(self) -> list[str]:
         """The statements, in order: each ends with a semicolon at the end of a line."""
         return [part.strip() for part in _STATEMENT_END.split(_COMMENT_LINE.sub("", self.text)) if part.strip()]
+
+    def for_(self, topology: Topology, wanted: Callable[[str], bool]) -> list[str]:
+        """The statements that a database needs, as these servers take them."""
+        return [topology.rendered(statement) for statement in self.statements if wanted(statement)]
 
 
 def scripts() -> list[Script]:
@@ -90,52 +98,113 @@ def migrate(
     url: str,
     on_page: Callable[[int], None] = lambda rows: None,
     on_rebuilt: Callable[[Rebuilt], None] = lambda rebuilt: None,
+    topology: Topology = ALONE,
 ) -> list[Script]:
-    """Make the database and bring it up to this version. Returns what was applied. Raises StoreError.
+    """Make the database and its shards' and bring them up to this version. Returns what was applied. Raises StoreError.
 
     on_page, on_rebuilt: see `derive_anew`.
     """
-    database = database_of(url)
+    done: dict[str, Script] = {}
+    with ExitStack() as opened:
+        parts = [opened.enter_context(_made(part, topology)) for part in topology.shard_urls or (url,)]
+        for number, client in enumerate(parts):
+            done |= {script.name: script for script in apply(client, scripts(), topology)}
+            if topology.shard_urls:
+                placing.place(client, number, len(parts))
+        derive_anew(Servers(parts, topology), on_page, on_rebuilt)
+        if topology.shard_urls:
+            client = opened.enter_context(_made(url, topology))
+            done |= {script.name: script for script in apply(client, scripts(), topology, _is_whole)}
+            for statement in _reading(client, parts[0], topology):
+                client.command(statement)
+    return [done[name] for name in sorted(done)]
+
+
+def _made(url: str, topology: Topology) -> Client:
+    """A client of a database, which is made where there is none."""
     with connect(url, "default") as client:
-        client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`")
-    with connect(url) as client:
-        done = apply(client, scripts())
-        derive_anew(client, on_page, on_rebuilt)
-        return done
+        client.command(topology.rendered(f"CREATE DATABASE IF NOT EXISTS `{database_of(url)}`"))
+    return connect(url)
+
+
+def _is_whole(statement: str) -> bool:
+    return not is_sharded(table_of(statement))
+
+
+def _reading(store: Client, shard: Client, topology: Topology) -> list[str]:
+    """The statements that make the store's tables over its shards' anew. Raises SchemaMismatchError where one of them
+    holds rows itself, which would be gone.
+    """
+    if not topology.cluster:
+        return []
+    query = "SELECT name, engine FROM system.tables WHERE database = currentDatabase()"
+    engines = {str(name): str(engine) for name, engine in store.query(query)}
+    divided = [str(name) for (name,) in shard.query(_TABLES) if is_sharded(str(name)) and not is_beside(str(name))]
+    for table in divided:
+        if engines.get(table, "Distributed") != "Distributed":
+            raise SchemaMismatchError(
+                f"{table} holds rows here, and shards are to have them: docs/operations.md, Resharding, says how to "
+                "divide them"
+            )
+    database = database_of(topology.shard_urls[0])
+    return [topology.distributed(table, database) for table in divided]
+
+
+_TABLES: Final = "SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `migrate` would do: make the database, run these scripts, derive all suggestions anew."""
+    """What `migrate` would do at one database: make it, run the statements of these scripts, derive all suggestions
+    anew, and make the tables through which shards are read.
+    """
 
+    database: str
     makes_database: bool
     scripts: list[Script]
     derives_anew: bool
 
 
-def plan(url: str) -> Plan:
-    """What `migrate` would do, without doing it. Raises StoreError."""
+def plan(url: str, topology: Topology = ALONE) -> list[Plan]:
+    """What `migrate` would do, database by database, without doing it. Raises StoreError."""
+    plans = [_plan(part, topology, lambda statement: True) for part in topology.shard_urls]
+    return [*plans, _plan(url, topology, _is_whole if topology.shard_urls else lambda statement: True)]
+
+
+def _plan(url: str, topology: Topology, wanted: Callable[[str], bool]) -> Plan:
+    def of(known: Sequence[Script]) -> list[Script]:
+        return [Script(script.name, ";\n".join(script.for_(topology, wanted))) for script in known]
+
     with connect(url, "default") as client:
-        named = {"database": database_of(url)}
+        named = {"database": (database := database_of(url))}
         if not client.query("SELECT 1 FROM system.databases WHERE name = {database:String}", named):
-            return Plan(True, scripts(), False)
+            return Plan(database, True, of(scripts()), False)
         versions = "SELECT 1 FROM system.tables WHERE database = {database:String} AND name = 'schema_versions'"
         if not client.query(versions, named):
-            return Plan(False, scripts(), False)
+            return Plan(database, False, of(scripts()), False)
     with connect(url) as client:
         there = applied(client)
-        changed = there.get(_DEFINITION) != rebuild.checksum()
-        return Plan(False, pending(scripts(), there), changed and bool(client.query("SELECT 1 FROM outcomes LIMIT 1")))
+        changed = wanted("CREATE TABLE outcomes") and there.get(_DEFINITION) != rebuild.checksum()
+        derives = changed and bool(client.query("SELECT 1 FROM outcomes LIMIT 1"))
+        return Plan(database, False, of(pending(scripts(), there)), derives)
 
 
-def apply(client: Client, known: Sequence[Script]) -> list[Script]:
-    """Apply what is pending of `known` in the client's database. Returns what was applied."""
-    client.command(_VERSIONS)
+def apply(
+    client: Client,
+    known: Sequence[Script],
+    topology: Topology = ALONE,
+    wanted: Callable[[str], bool] = lambda statement: True,
+) -> list[Script]:
+    """Apply what is pending of `known` in the client's database. Returns what was applied.
+
+    wanted: which statements this database needs.
+    """
+    client.command(topology.rendered(_VERSIONS.strip()))
     there = applied(client)
     todo = pending(known, there)
     _retire_views(client, there)
     for script in todo:
-        for statement in script.statements:
+        for statement in script.for_(topology, wanted):
             client.command(statement)
         if there:
             _note(client, (_MIGRATION, script.name, script.checksum))
@@ -146,7 +215,7 @@ def apply(client: Client, known: Sequence[Script]) -> list[Script]:
 
 
 def derive_anew(
-    client: Client,
+    servers: Servers,
     on_page: Callable[[int], None] = lambda rows: None,
     on_rebuilt: Callable[[Rebuilt], None] = lambda rebuilt: None,
 ) -> None:
@@ -154,11 +223,13 @@ def derive_anew(
 
     on_page: is told how many outcomes another page had. on_rebuilt: is told what changed.
     """
-    hours.create(client)
-    if applied(client).get(_DEFINITION) != (checksum := rebuild.checksum()):
-        if client.query("SELECT 1 FROM outcomes LIMIT 1"):
-            on_rebuilt(rebuild.rebuild(client, on_page))
-        _note(client, (*_DEFINITION, checksum))
+    hours.create(servers)
+    checksum = rebuild.checksum()
+    if any(applied(client).get(_DEFINITION) != checksum for client in servers.clients):
+        if any(client.query("SELECT 1 FROM outcomes LIMIT 1") for client in servers.clients):
+            on_rebuilt(rebuild.rebuild(servers, on_page))
+        for client in servers.clients:
+            _note(client, (*_DEFINITION, checksum))
 
 
 def _retire_views(client: Client, there: dict[tuple[str, str], str]) -> None:

@@ -28,6 +28,7 @@ from keeprate.sinks.reading.derive import derive, statement
 from keeprate.sinks.reading.lists import listing
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.servers import Servers
 from keeprate.sinks.tables.migrate import apply, derive_anew, scripts
 from tests import reference
 from tests.bench.results import Bench, Result, result
@@ -108,7 +109,7 @@ def measure(bench: Bench) -> Iterator[Result]:
 def _store(bench: Bench, rows: int) -> Client:
     client = connect(f"chdb://{bench.directory}/{rows}", "default")
     apply(client, scripts())
-    derive_anew(client)
+    derive_anew(Servers([client]))
     return client
 
 
@@ -119,7 +120,9 @@ def _million(bench: Bench, client: Client, full: int) -> Iterator[Result]:
         count = min(_ROWS_AT_ONCE, rows - first)
         client.command(f"INSERT INTO outcomes {outcomes(first, count, rows)}{_INSERT}")
         client.command(statement(outcomes(first, count, rows)) + _INSERT)
-    client.command("INSERT INTO hour_marks SELECT app, hour, 1 FROM suggestions GROUP BY app, hour")
+    client.command(
+        "INSERT INTO hour_marks (app, hour, touched_at) SELECT app, hour, 1 FROM suggestions GROUP BY app, hour"
+    )
     if bench.wants("read.page_1m_rows"):
         yield _page(bench, client, "read.page_1m_rows")
     _sum_all(bench, client)
@@ -151,7 +154,9 @@ def _large(bench: Bench, client: Client, name: str, full: int) -> Iterator[Resul
         for first in range(0, of_day, _ROWS_AT_ONCE):
             count = min(_ROWS_AT_ONCE, of_day - first)
             client.command(statement(outcomes(first, count, of_day, 1, day)) + _INSERT)
-    client.command("INSERT INTO hour_marks SELECT app, hour, 1 FROM suggestions GROUP BY app, hour")
+    client.command(
+        "INSERT INTO hour_marks (app, hour, touched_at) SELECT app, hour, 1 FROM suggestions GROUP BY app, hour"
+    )
     _sum_all(bench, client)
     yield _page(bench, client, name)
     if "read.explorer_100m" in bench.only and name == "read.page_100m":

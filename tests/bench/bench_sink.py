@@ -22,6 +22,7 @@ from keeprate.sinks.landing.flush import INSERT_SETTINGS, Destination, Flush
 from keeprate.sinks.landing.partition import DEFAULT_POLICY
 from keeprate.sinks.landing.rows import FEEDBACK_TABLE, sort
 from keeprate.sinks.landing.run import NoObserver, sink_revision
+from keeprate.sinks.landing.shards import Shard
 from keeprate.sinks.landing.sink import Sink, SinkPolicy
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import migrate, revision
@@ -121,7 +122,7 @@ def _keeprate(client: Client, brokers: str, taken: list[bytes]) -> float:
     watch = _Stopwatch(len(taken))
     group = f"bench-{time.monotonic_ns()}"
     consumer = Consumer(brokers, group)
-    to = Destination(group, consumer, DeadLetterProducer(brokers), client, revision())
+    to = Destination(group, consumer, DeadLetterProducer(brokers), [Shard(client)], revision())
     watch.sink = Sink(consumer, to, sink_revision(), watch, SinkPolicy())
     watch.sink.run((FEEDBACK.name,))
     return len(taken) / watch.took_s

@@ -10,6 +10,7 @@ from tests.fault import (
     https_faults,
     network_faults,
     sdk_lab,
+    shard_faults,
     sink_faults,
     token_faults,
     topic_faults,
@@ -20,16 +21,17 @@ from tests.fault.cell import Cell, Outcome, keep_evidence
 from tests.fault.content import cells as content_cells
 from tests.fault.lab import Lab
 from tests.fault.reading import cells as reading_cells
+from tests.fault.sharded import ShardedTrial
 from tests.fault.trial import Fault, Together, Trial
 from tests.streaming import remove_records
 
 APP_KILLED: Final = "app killed again and again"
 
 
-def _sink_cell(name: str, fault: Fault, alone: bool) -> Cell:
+def _sink_cell(name: str, fault: Fault, alone: bool, kind: type[Trial] = Trial) -> Cell:
     def survive(lab: Lab, seed: int, together: Together) -> Outcome:
         """Load, fault, heal and check."""
-        trial = Trial(lab, seed, together)
+        trial = kind(lab, seed, together)
         try:
             fault(trial)
             trial.front.heal()
@@ -86,6 +88,7 @@ CELLS: Final[dict[str, Cell]] = {
     cell.name: cell
     for cell in (
         *(_sink_cell(name, fault, name in sink_faults.ALONE) for name, fault in _SINK_FAULTS.items()),
+        *(_sink_cell(name, fault, False, ShardedTrial) for name, fault in shard_faults.FAULTS.items()),
         *(_worker_cell(name, fault) for name, fault in worker_faults.FAULTS.items()),
         Cell(APP_KILLED, _app_survives),
         *https_faults.CELLS.values(),
@@ -93,3 +96,7 @@ CELLS: Final[dict[str, Cell]] = {
         *reading_cells.CELLS.values(),
     )
 }
+IN_TEST: Final[dict[str, Cell]] = {
+    name: cell for name, cell in CELLS.items() if name not in shard_faults.FAULTS or name in shard_faults.IN_TEST
+}
+"""Without those that `make fault` makes alone: most of what shards survive is what a single store survives."""

@@ -55,6 +55,8 @@ class Lab:
         self._links = [Link(free_port()) for _ in range(_LINKS)]
         self.broker = LinkedBroker(directory / "kafka", self._links)
         self.store = StoreProcess(directory / "store")
+        self._more_stores = [StoreProcess(directory / f"store-{number}") for number in (2, 3)]
+        self._opening = threading.Lock()
         self.nest = Nest(directory, NESTLINGS)
         self.broker_links: SimpleQueue[Link] = SimpleQueue()
         self.one_app = threading.Lock()
@@ -81,9 +83,18 @@ class Lab:
         """Start it for as long as the lab is there, whichever thread asks for it."""
         self._keeper.submit(child.start, _PATIENCE_S).result()
 
-    def create_topics(self, configs: dict[str, dict[str, str]]) -> None:
+    def doors(self) -> list[StoreProcess]:
+        """Three stores, for trials whose store has shards. The second and third are started for the first of them."""
+        with self._opening:
+            for store in self._more_stores:
+                if store.pid is None:
+                    self.start(store)
+                    self._running.callback(store.stop)
+        return [self.store, *self._more_stores]
+
+    def create_topics(self, configs: dict[str, dict[str, str]], partitions: int = PARTITIONS) -> None:
         """Make topics, by name with their settings."""
-        topics = [NewTopic(name, PARTITIONS, 1, config=config) for name, config in configs.items()]
+        topics = [NewTopic(name, partitions, 1, config=config) for name, config in configs.items()]
         for made in self.admin.create_topics(topics).values():
             made.result(60)
         # The controller has them; the broker hears of them a moment later, and clients must find them.

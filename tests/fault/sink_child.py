@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keeprate.deploy.commands import logs
-from keeprate.schemas.topics import DEAD_LETTERS
+from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
 from keeprate.sinks.kafka import client as kafka
 from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.landing import run as sink_run
@@ -37,13 +37,16 @@ def main(options: dict[str, Any]) -> None:
     if options.get("instance"):
         kafka_settings["group.instance.id"] = options["instance"]
     if "revision" in options:
-        sink_run.sink_revision = lambda: str(options["revision"])
+        older, own = str(options["revision"]), sink_run.sink_revision()
+        revision_of = sink_run.sink_revision
+        sink_run.sink_revision = lambda shards=1: revision_of(shards).replace(own, older, 1)
     run(
         SinkSettings(
             brokers=options["brokers"],
             store_url=options["store_url"],
+            shard_urls=options.get("shard_urls", ()),
             group=options["group"],
-            topics=(options["topic"], DEAD_LETTERS.name),
+            topics=(options["topic"], DEAD_LETTERS.name, *((OUTCOMES.name,) if options.get("outcomes") else ())),
             policy=SinkPolicy(
                 FlushPolicy(linger_s=0.1, max_rows=options.get("max_rows", 200), max_bytes=4 << 20),
                 budget_s=2.0,

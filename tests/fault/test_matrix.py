@@ -13,7 +13,7 @@ from keeprate.deploy.local.broker import KafkaBroker
 from tests.fault import sabotage
 from tests.fault.campaign import campaign
 from tests.fault.cell import Cell, Outcome
-from tests.fault.cells import CELLS
+from tests.fault.cells import IN_TEST
 from tests.fault.content import cells as content_cells
 from tests.fault.reading import cells as reading_cells
 from tests.fault.sink_faults import LOAD
@@ -55,7 +55,7 @@ def _in_turn(cells: list[Cell]) -> list[Cell]:
     return ordered
 
 
-@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+@pytest.mark.parametrize("cell", IN_TEST.values(), ids=IN_TEST)
 def test_nothing_is_lost_doubled_or_unaccounted(outcome_of: Ask, cell: Cell) -> None:
     """Rows, dead letters and the ledger account for each offset once; joined outcomes are a single thread's."""
     try:

@@ -56,6 +56,7 @@ class Trial:
     """
 
     KIND: ClassVar[str] = "records"
+    partitions = PARTITIONS
 
     def __init__(self, lab: Lab, seed: int, together: Together | None = None) -> None:
         self.lab, self.seed, self.together = lab, seed, together or Together()
@@ -69,8 +70,8 @@ class Trial:
         self.group, self.database = f"group-{self.name}", f"faults_{self.name.replace('-', '_')}"
         self.until_end = ExitStack()
         self.front = self.until_end.enter_context(FaultyStore(lab.store.port))
-        lab.create_topics({self.topic: FEEDBACK.config, self.dead_letters: DEAD_LETTERS.config})
-        make_database(self.store_url)
+        self.make_topics({self.topic: FEEDBACK.config, self.dead_letters: DEAD_LETTERS.config})
+        self.make_databases()
         self._source = Source(lab.broker.bootstrap, seed, 40, (self.topic, self.topic))
 
     @property
@@ -93,8 +94,16 @@ class Trial:
         log = self.lab.directory / f"{self.group}-store.log"
         self.store = self.until_end.enter_context(StoreProcess(path, log=log))
         self.front.target_port = self.store.port
-        make_database(self.store_url)
+        self.make_databases()
         return self.store
+
+    def make_topics(self, configs: dict[str, dict[str, str]]) -> None:
+        """Make topics of this trial."""
+        self.lab.create_topics(configs, self.partitions)
+
+    def make_databases(self) -> None:
+        """Make what this trial lands in, where it is not there."""
+        make_database(self.store_url)
 
     def broker_link(self) -> Link:
         """A way to the broker that no other trial uses until this one ends."""
@@ -151,14 +160,14 @@ class Trial:
 
     def remove_unread(self) -> None:
         """Remove all that is in the topic now, as retention does."""
-        ends = end_offsets(self.lab.broker.bootstrap, (self.topic,))
+        ends = end_offsets(self.lab.broker.bootstrap, (self.topic,), self.partitions)
         for removed in self.lab.admin.delete_records([TopicPartition(*at, end) for at, end in ends.items()]).values():
             removed.result(60)
 
     def make_topic_anew(self) -> None:
         """Delete the topic and make it again, empty."""
         self.lab.admin.delete_topics([self.topic])[self.topic].result(60)
-        self.lab.create_topics({self.topic: FEEDBACK.config})
+        self.make_topics({self.topic: FEEDBACK.config})
         self.events, self.since_ms = 0, int(time.time() * 1000)
         # For a moment the broker still takes records into the old one, which nobody will see again.
         with self._offsets() as offsets:
@@ -168,7 +177,7 @@ class Trial:
         """From here on, another group and another database."""
         self.end()
         self.group, self.database = f"{self.group}-2", f"{self.database}_2"
-        make_database(self.store_url)
+        self.make_databases()
 
     def supervise(self, **options: Any) -> None:
         """Start a sink anew whenever it has ended, as its supervisor does, until all is landed."""
@@ -185,7 +194,7 @@ class Trial:
         """The metadata of committed offsets that end so."""
         consumer = Consumer({"bootstrap.servers": self.lab.broker.bootstrap, "group.id": self.group})
         try:
-            at = [TopicPartition(self.topic, partition) for partition in range(PARTITIONS)]
+            at = [TopicPartition(self.topic, partition) for partition in range(self.partitions)]
             found = [each.metadata or "" for each in consumer.committed(at, timeout=30)]
         finally:
             consumer.close()
@@ -202,7 +211,12 @@ class Trial:
             self.wait(offsets.reached)
 
     def _offsets(self) -> Offsets:
-        return Offsets(self.lab.broker.bootstrap, self.group, (self.topic, self.dead_letters), PARTITIONS)
+        return Offsets(self.lab.broker.bootstrap, self.group, self.topics, self.partitions)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What the sinks land."""
+        return self.topic, self.dead_letters
 
     def heal(self) -> None:
         """End what is done to the ways to broker and store, and give back what was borrowed for it."""
@@ -221,12 +235,15 @@ class Trial:
     def close(self) -> None:
         """End everything, and leave nothing that would make the next trial slower."""
         self.end()
-        self.lab.admin.delete_topics([self.topic, self.dead_letters])
-        # A store that a fault left unwell says so in the account.
-        with suppress(Exception), connect(f"{self.lab.store.url}/default") as client:
-            for database in (self.database, self.database.removesuffix("_2")):
-                client.command(f"DROP DATABASE IF EXISTS {database}")
+        self.lab.admin.delete_topics(list(self.topics))
+        self.drop_databases(self.lab.store, self.database, self.database.removesuffix("_2"))
         self.until_end.close()
+
+    def drop_databases(self, store: StoreProcess, *names: str) -> None:
+        """Drop some of a store's. One that a fault left unwell says so in the account."""
+        with suppress(Exception), connect(f"{store.url}/default") as client:
+            for name in names:
+                client.command(f"DROP DATABASE IF EXISTS {name}")
 
     def logs(self, lines: int = 8) -> str:
         """The end of each sink's log."""

@@ -20,10 +20,12 @@ from keeprate.sinks.checks.verify import check_suggestions
 from keeprate.sinks.kafka.records import Record
 from keeprate.sinks.landing.flush import Destination, Flush
 from keeprate.sinks.landing.intent import Intent
+from keeprate.sinks.landing.shards import Shard
 from keeprate.sinks.reading import hours, queries, rebuild
 from keeprate.sinks.reading.derive import derivation, derive, derive_each, merged
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.servers import Servers
 from keeprate.sinks.tables.migrate import derive_anew, migrate
 from keeprate.sinks.upkeep.recompute import write
 from tests.streaming import BASE_MS, story, wait_until
@@ -59,7 +61,7 @@ def test_what_lands_is_derived(client: Client) -> None:
     for _ in range(2):
         flush = Flush(("keeprate.outcomes", 0), Intent(0, len(records) - 1, "1.1"), records, step=1)
         doubles = Doubles()
-        flush.run(Destination("sink", doubles, doubles, client, 3))
+        flush.run(Destination("sink", doubles, doubles, [Shard(client)], 3))
     assert client.query("SELECT count() FROM suggestions FINAL") == [(len(outcomes),)]
     assert check_suggestions(client, settled_s=0, sleep=lambda _: None) == []
 
@@ -154,13 +156,13 @@ def test_all_are_built_anew_while_more_lands(client: Client, monkeypatch: pytest
         pages.append(rows)
 
     monkeypatch.setattr(rebuild, "checksum", lambda: "another")
-    derive_anew(client, on_page, told.append)
+    derive_anew(Servers([client]), on_page, told.append)
     (done,) = told
     assert len(pages) > 3
     assert done.changed == {}
     assert client.query("SELECT count() FROM suggestions FINAL") == [(len(first) + len(later),)]
     assert check_suggestions(client, settled_s=0, sleep=lambda _: None) == []
-    derive_anew(client, on_page, told.append)
+    derive_anew(Servers([client]), on_page, told.append)
     assert len(told) == 1
 
 
@@ -183,7 +185,7 @@ def test_a_derivation_that_was_at_work_at_the_swap_is_not_lost(store: StoreProce
         )
         running: list[Future[None]] = []
         client.command("CREATE TABLE outcomes_later AS outcomes")
-        rebuild.rebuild(client, on_page)
+        rebuild.rebuild(Servers([client]), on_page)
         running[0].result()
     assert check_suggestions(client, settled_s=0, sleep=lambda _: None) == []
 

@@ -31,6 +31,7 @@ from keeprate.sinks.landing.flush import Destination
 from keeprate.sinks.landing.intent import LIVES, Intent
 from keeprate.sinks.landing.partition import FlushPolicy
 from keeprate.sinks.landing.run import NoObserver
+from keeprate.sinks.landing.shards import Shard, shard_of
 from keeprate.sinks.landing.sink import Sink, SinkPolicy
 from keeprate.sinks.store.clickhouse import Row, Settings, StoreUnavailableError
 from tests.examples import examples
@@ -40,8 +41,9 @@ PLACES = [(FEEDBACK.name, number) for number in range(3)]
 POLICY = SinkPolicy(FlushPolicy(linger_s=0.02, max_rows=3, held_rows=8), budget_s=0.05)
 EVENT = (
     '{"event_id":"0190a000-0000-7000-8000-%012d","schema_version":1,"type":"action","action":"shown",'
-    '"occurred_at":1764000000000,"app":"a","generation_id":"0190a000-0000-7000-8000-000000000000"}'
+    '"occurred_at":1764000000000,"app":"a","generation_id":"%s"}'
 )
+GENERATION = "0190a000-0000-7000-9000-%012d"
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class World:
 
     def append(self, at: TopicPartition) -> None:
         number = sum(map(len, self.log.values()))
-        value = (EVENT % number).encode()
+        value = (EVENT % (number, GENERATION % number)).encode()
         self.log[at].append(cast(Record, _Placed(len(self.log[at]), value, number=at[1])))
 
     def ledger_ends(self) -> dict[TopicPartition, int]:
@@ -240,14 +242,19 @@ class _Calm:
         return [("here", self.world.births * 100)]
 
 
-def _start(world: World, clock: Callable[[], float] | None = None) -> tuple[Sink, Member]:
-    """A member as a process of its own would be: it knows nothing but what is committed."""
+def _start(world: World, clock: Callable[[], float] | None = None, stores: Sequence[World] = ()) -> tuple[Sink, Member]:
+    """A member as a process of its own would be: it knows nothing but what is committed.
+
+    stores: instead of the world's.
+    """
     began_s, member = time.monotonic(), Member(world)
-    to = Destination("sink", cast(Consumer, member), world, world, 3)
-    to.births.look(cast(Any, _Calm(world)))
+    to = Destination("sink", cast(Consumer, member), world, [Shard(store) for store in stores or (world,)], 3)
+    for shard, store in zip(to.shards, stores or (world,), strict=True):
+        shard.births.look(cast(Any, _Calm(store)))
     # Ten times as fast as the wall clock, so that what waits is tried soon.
     clock = clock or (lambda: began_s + 10 * (time.monotonic() - began_s))
-    sink = Sink(cast(Consumer, member), to, "1.3", NoObserver(), POLICY, world.ledger_ends(), clock)
+    ends = {at: end for store in stores or (world,) for at, end in store.ledger_ends().items()}
+    sink = Sink(cast(Consumer, member), to, "1.3", NoObserver(), POLICY, ends, clock)
     member.subscribe((), sink._assigned, sink._revoked)
     member.due.append(partial(member.rebalance, False))
     return sink, member
@@ -282,12 +289,69 @@ def test_every_record_lands_once_whatever_fails_and_whenever(seed: int, happenin
                 member.due.append(partial(member.rebalance, happening == "lose"))
     world.trouble = 0.0
     member.due.append(partial(member.rebalance, False))
+    _land(world, sink)
+    _check(world)
+
+
+@settings(max_examples=examples(20))
+@given(st.integers(0, 2**32), st.lists(st.sampled_from(["append", "turn", "turn", "crash", "lose"]), max_size=12))
+def test_each_row_lands_once_on_its_shard_whatever_fails_and_whenever(seed: int, happenings: list[str]) -> None:
+    """Each shard knows its own tokens, rows and ledger alone, and one of them may be away until the end."""
+    world = World(random.Random(seed))
+    stores = [World(world.rng, log=world.log) for _ in PLACES]
+    stores[seed % 4 % 3].trouble = 1.0 if seed % 4 < 3 else 0.3
+    sink, member = _start(world, stores=stores)
+    for happening in happenings:
+        match happening:
+            case "append":
+                for _ in range(world.rng.randrange(1, 9)):
+                    world.append(world.rng.choice(PLACES))
+            case "turn":
+                sink.turn()
+            case "crash":
+                sink, member = _start(world, stores=stores)
+            case _:
+                member.due.append(partial(member.rebalance, True))
+    for store in stores:
+        store.trouble = 0.0
+    member.due.append(partial(member.rebalance, False))
+    _land(world, sink)
+    for number, store in enumerate(stores):
+        assert {shard_of(GENERATION % event, len(stores)) for event in store.events} <= {number}
+        assert {row["partition"] % len(stores) for row in store.ledger} <= {number}
+        world.events += store.events
+        world.ledger += store.ledger
+    _check(world)
+
+
+def test_a_shard_that_is_away_holds_up_its_own_partitions_alone() -> None:
+    """Where producers put records by Kafka's hash, and shards divide the number of partitions."""
+    world = World(random.Random(1), trouble=0.0)
+    stores = [World(world.rng, 0.0, world.log) for _ in PLACES]
+    for number in range(60):
+        world.append(PLACES[shard_of(GENERATION % number, len(PLACES))])
+    stores[1].trouble = 1.0
+    sink, _ = _start(world, stores=stores)
+    deadline_s = time.monotonic() + 60
+    while sum(world.committed.get(at, (0, ""))[0] == len(world.log[at]) for at in PLACES) < 2:
+        sink.turn()
+        assert time.monotonic() < deadline_s, world.committed
+    assert not stores[1].events
+    assert world.committed[PLACES[1]][0] == 0
+    stores[1].trouble = 0.0
+    _land(world, sink)
+    for store in stores:
+        world.events += store.events
+        world.ledger += store.ledger
+    _check(world)
+
+
+def _land(world: World, sink: Sink) -> None:
     deadline_s = time.monotonic() + 60
     while not _landed(world):
         sink.turn()
         time.sleep(0.0005)
-        assert time.monotonic() < deadline_s, (world.committed, member.paused)
-    _check(world)
+        assert time.monotonic() < deadline_s, world.committed
 
 
 def test_while_little_comes_all_partitions_land_together_and_not_often() -> None:

@@ -199,3 +199,35 @@ def test_a_log_line_is_an_object() -> None:
         "logger": "keeprate",
         "message": 'a "x"\nb',
     }
+
+
+def test_shards_are_told_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, each with the user and password of the store."""
+    monkeypatch.setenv("KEEPRATE_STORE_URL", "https://a:8443/keeprate")
+    monkeypatch.setenv("KEEPRATE_STORE_SHARDS", "https://a:8443/rows, https://b:8443/rows")
+    monkeypatch.setenv("KEEPRATE_STORE_CLUSTER", "main")
+    monkeypatch.setenv("KEEPRATE_STORE_USER", "keeprate")
+    monkeypatch.setenv("KEEPRATE_STORE_PASSWORD", "p@ss")
+    topology = settings.from_environment().topology
+    assert topology.shard_urls == ("https://keeprate:p%40ss@a:8443/rows", "https://keeprate:p%40ss@b:8443/rows")
+    assert (topology.cluster, topology.replicated) == ("main", False)
+
+
+@pytest.mark.parametrize(
+    ("shards", "cluster", "says"),
+    [
+        ("https://a/rows,https://b/rows", "", "KEEPRATE_STORE_CLUSTER"),
+        ("https://a/rows,https://a/rows", "main", "another server's"),
+        ("https://a/rows,https://b/lines", "main", "one name"),
+        ("https://a/keeprate,https://b/keeprate", "main", "not the store's own"),
+    ],
+)
+def test_shards_that_cannot_be_are_refused(
+    monkeypatch: pytest.MonkeyPatch, shards: str, cluster: str, says: str
+) -> None:
+    """Before anything lands on them."""
+    monkeypatch.setenv("KEEPRATE_STORE_URL", "https://a/keeprate")
+    monkeypatch.setenv("KEEPRATE_STORE_SHARDS", shards)
+    monkeypatch.setenv("KEEPRATE_STORE_CLUSTER", cluster)
+    with pytest.raises(SettingsError, match=says):
+        settings.from_environment()

@@ -12,6 +12,7 @@ import typer
 
 from keeprate.deploy.settings import from_environment
 from keeprate.deploy.terminal import printable
+from keeprate.schemas.topics import DEFAULT_PARTITIONS
 
 if TYPE_CHECKING:
     from keeprate.deploy.doctor.findings import Diagnosis
@@ -52,6 +53,7 @@ def doctor(
     found += kafka.check(env.brokers, env.topics, process)
     found += clickhouse.check(env.store_url, env.reader_url)
     found += page.check(env.access, env.data_dir)
+    found += clickhouse.check_shards(env.topology.shard_urls, env.topics.partitions or DEFAULT_PARTITIONS)
     for line in (json.dumps(asdict(each)) for each in found) if as_json else _as_text(found):
         typer.echo(printable(line))
     if any(each.state == "fault" for each in found):

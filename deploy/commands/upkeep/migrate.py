@@ -9,7 +9,8 @@ from keeprate.deploy.settings import from_environment
 
 if TYPE_CHECKING:
     from keeprate.sinks.reading.rebuild import Rebuilt
-    from keeprate.sinks.tables.migrate import Script
+    from keeprate.sinks.store.topology import Topology
+    from keeprate.sinks.tables.migrate import Plan, Script
 
 
 def migrate(
@@ -23,7 +24,7 @@ def migrate(
 
     Where this version defines anew what a suggestion comes to, all of them are derived beside the old ones, compared
     and swapped in, while sinks go on landing. Safe to run again. Forward only: a store that a newer Keeprate migrated
-    is refused.
+    is refused. Shards (KEEPRATE_STORE_SHARDS) are made and upgraded with it.
     """
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -31,16 +32,17 @@ def migrate(
     from keeprate.sinks.store.clickhouse import StoreError
     from keeprate.sinks.tables.migrate import migrate as migrate_store
 
-    url = from_environment(store=store).store_url
+    said = from_environment(store=store)
+    url, topology = said.store_url, said.topology
     if show_plan:
-        _show_plan(url, as_json)
+        _show_plan(url, topology, as_json)
         return
     rebuilt: list[Rebuilt] = []
     columns = SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f}"), TimeElapsedColumn()
     try:
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("outcomes derived", total=None)
-            applied = migrate_store(url, lambda rows: progress.advance(task, rows), rebuilt.append)
+            applied = migrate_store(url, lambda rows: progress.advance(task, rows), rebuilt.append, topology)
     except (StoreError, ValueError) as error:
         _end(error)
     if as_json:
@@ -50,27 +52,49 @@ def migrate(
         typer.echo(line)
 
 
-def _show_plan(url: str, as_json: bool) -> None:
-    from keeprate.sinks.store.clickhouse import StoreError, database_of
+def _show_plan(url: str, topology: "Topology", as_json: bool) -> None:
+    from keeprate.sinks.store.clickhouse import StoreError
     from keeprate.sinks.tables.migrate import plan
 
     try:
-        planned = plan(url)
+        plans = plan(url, topology)
     except (StoreError, ValueError) as error:
         _end(error)
-    scripts = {script.name: script.statements for script in planned.scripts}
     if as_json:
-        said = {"database": planned.makes_database, "migrations": scripts, "derives_anew": planned.derives_anew}
-        typer.echo(json.dumps(said))
+        typer.echo(json.dumps(_plans_as_json(plans)))
         return
-    if planned.makes_database:
-        typer.echo(f"CREATE DATABASE IF NOT EXISTS `{database_of(url)}`;\n")
-    for name, statements in scripts.items():
-        typer.echo(f"-- {name}\n" + "".join(f"{statement};\n" for statement in statements))
+    for number, planned in enumerate(plans):
+        if len(plans) > 1:
+            shard = f"shard {number + 1} of {len(plans) - 1}" if number < len(plans) - 1 else "the store"
+            typer.echo(f"-- {shard}, in `{planned.database}`")
+        typer.echo("\n".join(_planned(planned)) or "-- up to date")
+    if len(plans) > 1:
+        typer.echo("-- Then the store's tables over its shards are made anew: CREATE OR REPLACE … ENGINE = Distributed")
+
+
+def _planned(planned: "Plan") -> list[str]:
+    lines = [f"CREATE DATABASE IF NOT EXISTS `{planned.database}`;\n"] if planned.makes_database else []
+    lines += [
+        f"-- {script.name}\n" + "".join(f"{statement};\n" for statement in script.statements)
+        for script in planned.scripts
+        if script.statements
+    ]
     if planned.derives_anew:
-        typer.echo("-- Then all suggestions are derived anew beside the old ones, and exchanged.")
-    if not (scripts or planned.derives_anew):
-        typer.echo("-- up to date")
+        lines.append("-- Then all suggestions are derived anew beside the old ones, and exchanged.")
+    return lines
+
+
+def _plans_as_json(plans: "list[Plan]") -> dict[str, object]:
+    """Of the store, as it always was; with its shards, where it has some."""
+    *shards, whole = (
+        {
+            "database": planned.makes_database,
+            "migrations": {script.name: script.statements for script in planned.scripts},
+            "derives_anew": planned.derives_anew,
+        }
+        for planned in plans
+    )
+    return {**whole, "shards": shards} if shards else whole
 
 
 def _end(error: Exception) -> NoReturn:

@@ -55,7 +55,10 @@ def replay(
         _refuse("--yes writes and --verify only looks: give one of them", 2)
     try:
         selection = _selection(datetime.now(UTC), app or [], generation or [], since, until)
-        with connect(from_environment(store=store).store_url) as client:
+        said = from_environment(store=store)
+        if said.topology.shard_urls and not store:
+            raise ValueError("the store has shards, each with the facts of its outcomes: give --store URL, one by one")
+        with connect(said.store_url) as client:
             if yes and into != _OUTCOMES:
                 make_table(client, into)
             with _progress(not as_json, lambda: count_facts(client, selection)) as advance:

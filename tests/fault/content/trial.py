@@ -29,7 +29,7 @@ from tests.fault.content.renamed import PREFIX
 from tests.fault.content.wire import NotTakenError, Wire, partition_of
 from tests.fault.lab import Lab, make_database
 from tests.fault.nest import Nest
-from tests.landing import PARTITIONS, end_offsets, ledger_faults
+from tests.landing import PARTITIONS, end_offsets, ledger_faults, ledger_ranges
 from tests.offsets import Offsets
 from tests.streaming import produce, read
 
@@ -305,7 +305,7 @@ class ContentTrial:
 
     def _account_ledger(self, store: Client) -> None:
         ends = end_offsets(self.brokers, [self.prefix + topic.name for topic in ALL])
-        self.found.unaccounted += ledger_faults(store, self.sink_group, ends)
+        self.found.unaccounted += ledger_faults(ledger_ranges(store, self.sink_group), ends)
 
     def _compare(self, store: Client) -> None:
         said = everything_said(store, INNOCENT, _BEGAN_MS)

@@ -7,6 +7,7 @@ from typing import Any
 
 from keeprate.sinks.reading import hours, rebuild
 from keeprate.sinks.store.clickhouse import connect
+from keeprate.sinks.store.servers import Servers
 from tests.fault.reading.harm import SABOTAGE, signal_at
 
 
@@ -35,4 +36,4 @@ def _rebuild(client: Any, killed_at: int, page_s: float) -> None:
         time.sleep(page_s)
 
     rebuild.ROWS_AT_ONCE = 60  # type: ignore[misc]
-    rebuild.rebuild(client, on_page)
+    rebuild.rebuild(Servers([client]), on_page)

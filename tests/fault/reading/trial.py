@@ -18,7 +18,7 @@ from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.upkeep.recompute import write
 from tests.fault.lab import Lab
 from tests.fault.trial import Together, Trial
-from tests.landing import end_offsets, ledger_faults
+from tests.landing import end_offsets, ledger_faults, ledger_ranges
 from tests.streaming import BASE_MS, produce, story
 
 SUGGESTIONS: Final = 60
@@ -125,7 +125,7 @@ class ReadingTrial(Trial):
         self.end()
         ends = end_offsets(self.lab.broker.bootstrap, (self.topic,))
         with connect(self.store_url) as client:
-            unaccounted = ledger_faults(client, self.group, ends)
+            unaccounted = ledger_faults(ledger_ranges(client, self.group), ends)
             found, answers = _suggestions(client), [_answers(client, scope) for scope in _SCOPES]
             for table in (*_DERIVED, *_sums()):
                 client.command(f"TRUNCATE TABLE {table}")

@@ -10,6 +10,7 @@ from keeprate.sinks.kafka.records import TopicPartition
 from keeprate.sinks.landing.flights import Flights
 from keeprate.sinks.landing.flush import Destination, Flush
 from keeprate.sinks.landing.intent import Intent
+from keeprate.sinks.landing.shards import Shard
 from keeprate.sinks.store.clickhouse import BatchRejectedError, Row, Settings, StoreUnavailableError
 from tests.unit.sinks.records import FakeRecord
 
@@ -100,7 +101,7 @@ def flush_of(
     """A flush of records with these values, and where it goes."""
     records = [FakeRecord(first + n, value) for n, value in enumerate(values)]
     flush = Flush(at, Intent(first, first + len(values) - 1, "1.3"), records)
-    return flush, Destination("sink", doubles, doubles, doubles, 3)
+    return flush, Destination("sink", doubles, doubles, [Shard(doubles)], 3)
 
 
 def land(flush: Flush, to: Destination) -> None:

@@ -10,6 +10,7 @@ from keeprate.schemas.refusal_alarm import FEWEST_RECORDS, Alarm
 from keeprate.sinks.kafka.errors import BrokerUnavailableError, DeliveryError, FencedError
 from keeprate.sinks.landing.flush import LEDGER_COLUMNS, Destination, Flush
 from keeprate.sinks.landing.intent import LIVES, Intent
+from keeprate.sinks.landing.shards import Shard
 from keeprate.sinks.store.clickhouse import SchemaMismatchError, StoreUnavailableError
 from tests.unit.sinks.doubles import AT, GOOD, Doubles, flush_of, land
 from tests.unit.sinks.records import FakeRecord
@@ -122,7 +123,7 @@ def test_letters_that_merge_are_sent_anew_without_a_question() -> None:
     """A dead letter has no offset of its own in its table: the second try is under a token that nobody has used."""
     doubles = Doubles(noted=1)
     flush = Flush(("keeprate.dead-letters", 0), Intent(0, 0, "1.3"), [FakeRecord(0, b"poison")])
-    to = Destination("sink", doubles, doubles, doubles, 3)
+    to = Destination("sink", doubles, doubles, [Shard(doubles)], 3)
     with pytest.raises(StoreUnavailableError):
         land(flush, to)
     land(flush, to)
@@ -203,5 +204,5 @@ def test_a_refused_dead_letter_stops_the_sink() -> None:
     doubles = Doubles(refuse=b"poison")
     flush = Flush(("keeprate.dead-letters", 0), Intent(0, 0, "1.3"), [FakeRecord(0, b"poison")])
     with pytest.raises(SchemaMismatchError):
-        land(flush, Destination("sink", doubles, doubles, doubles, 3))
+        land(flush, Destination("sink", doubles, doubles, [Shard(doubles)], 3))
     assert not doubles.letters

@@ -1,0 +1,24 @@
+"""The servers that hold divided tables: one, or every shard's.
+
+What is local to a shard is done to each of them; what makes or changes tables is said once for all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.store.topology import ALONE, Topology
+
+
+@dataclass(frozen=True)
+class Servers:
+    """clients: one for each shard, in order."""
+
+    clients: Sequence[Client]
+    topology: Topology = ALONE
+
+    def define(self, statement: str) -> None:
+        """Run a statement that makes, changes or drops tables, written for a single server."""
+        # Where tables have copies, ON CLUSTER reaches all servers from any of them.
+        for client in self.clients[:1] if self.topology.replicated else self.clients:
+            client.command(self.topology.rendered(statement))
