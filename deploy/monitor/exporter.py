@@ -72,7 +72,10 @@ class KafkaSource:
 
 @dataclass
 class StoreSource:
-    """The store: closes what is complete, then counts. lag_messages: how far the consumers are behind, if known."""
+    """The store: closes what is complete, then counts. lag_messages: how far the consumers are behind, if known.
+
+    shards: its shards, where it has some; each is summed by itself.
+    """
 
     connect: Callable[[], Client]
     lag_messages: Callable[[], int | None]
@@ -80,7 +83,9 @@ class StoreSource:
     name: str = "store"
     totals: Totals = field(default_factory=Totals)
     expected: Expected = field(default_factory=Expected)
+    shards: Sequence[Callable[[], Client]] = ()
     _client: Client | None = None
+    _summing: Sequence[Client] = ()
     _admission: Admission | None = None
 
     def read(self) -> list[Family]:
@@ -92,7 +97,9 @@ class StoreSource:
         closing = False
         if has_caught_up(self.lag_messages(), reached):
             closing = close(client, reached, self._admission) == MAX_SPANS_AT_ONCE
-        hours.sum_quiet(client)
+        self._summing = self._summing or [connected() for connected in self.shards] or [client]
+        for each in self._summing:
+            hours.sum_quiet(each)
         self.totals.refresh(client)
         announced = [self._admission.fold(each)[0] for each in batches.recent_series(client, now - ANNOUNCE_BEFORE)]
         return [

@@ -2,8 +2,9 @@
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CollectorRegistry, start_http_server
 
@@ -32,12 +33,15 @@ class Groups:
     sinks: tuple[str, ...] = (SINK_GROUP,)
 
 
-def exporter(store_url: str, brokers: str, every_s: float, groups: Groups | None = None) -> Exporter:
+def exporter(
+    store_url: str, brokers: str, every_s: float, groups: Groups | None = None, shard_urls: Sequence[str] = ()
+) -> Exporter:
     """An exporter of one store and one Kafka, not started. Connects when it first reads."""
     groups = groups or Groups()
     kafka = KafkaSource(Offsets(brokers, (groups.join, *groups.sinks)))
     # Detector and releases have connections and threads of their own: what they catch up on keeps no counter waiting.
-    store = StoreSource(lambda: connect(store_url), lambda: kafka.lag_messages)
+    shards = [partial(connect, url) for url in shard_urls]
+    store = StoreSource(lambda: connect(store_url), lambda: kafka.lag_messages, shards=shards)
     drift, releases = DriftSource(lambda: connect(store_url)), ReleaseSource(lambda: connect(store_url))
     return Exporter([kafka, store, drift, releases], every_s)
 
@@ -51,6 +55,7 @@ def serve(
     on_ready: Callable[[], None] = lambda: None,
     verify_every_s: float = 0,
     groups: Groups | None = None,
+    shard_urls: Sequence[str] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT. Neither the store nor Kafka must be up yet.
 
@@ -60,7 +65,7 @@ def serve(
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    running = exporter(store_url, brokers, every_s, groups)
+    running = exporter(store_url, brokers, every_s, groups, shard_urls)
     registry = CollectorRegistry()
     # Registering collects once, for the names; nothing has been read yet, and scrapes do not depend on them.
     registry.register(running)

@@ -158,7 +158,7 @@ SELECT f.bucket_at, f.app, g.prompt_name, f.outcome, f.said.1, f.said.2, f.said.
 FROM f ANY LEFT JOIN
 (
     SELECT generation_id, prompt_name FROM generations
-    WHERE app = {app:String} AND toUInt128(generation_id) IN (SELECT toUInt128(generation_id) FROM f)
+    WHERE app = {app:String} AND toUInt128(generation_id) GLOBAL IN (SELECT toUInt128(generation_id) FROM f)
 ) AS g ON f.generation_id = g.generation_id
 GROUP BY ALL
 """

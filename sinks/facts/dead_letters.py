@@ -25,7 +25,7 @@ SELECT
     if(match(replay_of, '^[A-Za-z0-9._-]+/[0-9]{{1,5}}/[0-9]{{1,19}}$'), replay_of, place) AS origin,
     sipHash64(ifNull(value, '')) AS content,
     (topic, partition, offset, recorded_at)
-        NOT IN (SELECT topic, partition, offset, recorded_at FROM dead_letter_actions) AS open
+        GLOBAL NOT IN (SELECT topic, partition, offset, recorded_at FROM dead_letter_actions) AS open
 FROM dead_letters FINAL
 """
 # The last refusal says why; a stage that refuses what another one does says so at about the same time.
@@ -155,7 +155,7 @@ def find(store: Client, name: str) -> list[Letter]:
     """All letters of one record, by the entry's name or that of a replay. Raises ValueError for a name of no form."""
     parse_name(name)
     rows = store.query_dicts(
-        f"SELECT {_COLUMNS} FROM ({_LETTERS}) WHERE (origin, content) IN "
+        f"SELECT {_COLUMNS} FROM ({_LETTERS}) WHERE (origin, content) GLOBAL IN "
         f"(SELECT origin, content FROM ({_LETTERS}) WHERE place = {{name:String}} OR origin = {{name:String}}) "
         "ORDER BY refused_at, topic, partition, offset, stage",
         {"name": name},

@@ -261,7 +261,7 @@ def remarks(
 def _of_suggestions(scope: Scope) -> str:
     """Of feedback whose suggestion the scope keeps, whenever that was generated."""
     kept = f"SELECT app, toUInt128(generation_id) FROM suggestions FINAL WHERE {' AND '.join(scope.keeps())}"
-    return f"AND (app, toUInt128(generation_id)) IN ({kept}) "
+    return f"AND (app, toUInt128(generation_id)) GLOBAL IN ({kept}) "
 
 
 def _origins(client: Client, generation_ids: list[str]) -> dict[tuple[str, str], tuple[str, str, str]]:

@@ -46,7 +46,8 @@ def monitor(
     try:
         urls = env.store_url, env.brokers
         groups = Groups(join_group, tuple(sink_group or (SINK_GROUP,)))
-        serve(host, port, every, *urls, lambda: typer.echo(url, err=True), verify_every, groups)
+        shards = env.topology.shard_urls
+        serve(host, port, every, *urls, lambda: typer.echo(url, err=True), verify_every, groups, shards)
     except PortTakenError as error:
         typer.echo(f"keeprate monitor: {error}: choose another with --port", err=True)
         raise typer.Exit(1) from None

@@ -1,0 +1,234 @@
+"""What is asked of a store with shards: planned over Distributed tables, and answered from rows that lie apart.
+
+The engine at hand cannot speak to other servers, so over Distributed every statement is planned, and must fail for
+nothing but that nobody answers: a subquery without GLOBAL would be refused before that. That the answers are right is
+shown over Merge tables, with the sums of hours that each shard makes of its own rows.
+"""
+
+import ast
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keeprate.sinks.closed import baselines, batches, drift_states, release_verdicts, released, watched, watermarks
+from keeprate.sinks.facts import case_results, chain, corrections, dead_letters, evidence, orphans, trace
+from keeprate.sinks.reading import cuts, hours, latency, queries, versions
+from keeprate.sinks.reading.lists.listing import Listing, page
+from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.store.clickhouse import Client, Row, Settings, StoreError
+from tests.pages import NOW, history
+from tests.shards import NOBODY_ANSWERS, Sharded, sharded
+
+pytestmark = [pytest.mark.clickhouse, pytest.mark.slow]
+
+SINKS = Path(queries.__file__).parents[1]
+ROOMS = ("reading", "facts", "closed")
+ASKED = ("query", "query_dicts", "query_bytes")
+# What derives, sums and builds anew is run on each shard by itself, where nothing is Distributed.
+ON_A_SHARD = {
+    *("create", "touch", "_unsummed"),
+    *("_derive_into", "_pages", "_catch_up", "_number", "_compare", "differing"),
+}
+SINCE = NOW - timedelta(days=8)
+SCOPE = Scope(SINCE, NOW, NOW, by=["app", "model"])
+CUT_AT = NOW - timedelta(days=3)
+EDITOR = replace(SCOPE, only={"app": ["editor"]})
+
+Site = tuple[str, int]
+
+
+class Noted(Client):
+    """A client that notes what it is asked, and from where."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client._driver)
+        self.asked: dict[str, tuple[Mapping[str, Any] | None, Settings | None]] = {}
+        self.sites: set[Site] = set()
+
+    def query(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
+    ) -> list[Row]:
+        self._note(statement, parameters, settings)
+        return super().query(statement, parameters, settings)
+
+    def query_dicts(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
+    ) -> list[dict[str, Any]]:
+        self._note(statement, parameters, settings)
+        return super().query_dicts(statement, parameters, settings)
+
+    def _note(self, statement: str, parameters: Mapping[str, Any] | None, settings: Settings | None) -> None:
+        frame = sys._getframe(2)
+        self.sites.add((frame.f_code.co_filename, frame.f_lineno))
+        self.asked.setdefault(statement, (parameters, settings))
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Sharded]:
+    """The demo's history on three shards, of which the second has summed some of its hours and the third all."""
+    with sharded(history()) as store:
+        hours.sum_quiet(store.shards[1], quiet_s=0, limit=60)
+        while hours.sum_quiet(store.shards[2], quiet_s=0):
+            pass
+        yield store
+
+
+QUESTIONS: dict[str, Callable[[Client], Any]] = {
+    "funnel": lambda client: queries.funnel(client, SCOPE),
+    "funnel by day": lambda client: queries.funnel(client, replace(SCOPE, bucket_s=86_400)),
+    "rates of one app": lambda client: queries.rates(client, EDITOR),
+    "user rates": lambda client: queries.user_rates(client, SCOPE),
+    "one user": lambda client: queries.funnel(client, replace(SCOPE, only={"user": [_user(client)]})),
+    "retention": lambda client: queries.retention(client, SCOPE),
+    "retention of a span that nothing sums": lambda client: queries.retention(client, replace(SCOPE, bucket_s=600)),
+    "retention rates": lambda client: queries.retention_rates(client, replace(SCOPE, bucket_s=86_400)),
+    "feedback rates": lambda client: queries.feedback_rates(client, SCOPE),
+    "judge rates": lambda client: queries.judge_rates(client, SCOPE),
+    "models": lambda client: queries.dimension_values(client, SCOPE, "model"),
+    "span": queries.event_span,
+    "cuts": lambda client: _sorted(cuts.before_and_after(client, SCOPE, CUT_AT, "acceptance_rate")),
+    "cuts of retention": lambda client: _sorted(cuts.before_and_after(client, EDITOR, CUT_AT, "retention", 600)),
+    "listing": lambda client: _page(client, Listing(EDITOR, fate="accepted", horizon_s=600)),
+    "listing the worst": lambda client: _page(client, Listing(EDITOR, fate="not_kept", horizon_s=600, order="worst")),
+    "a release by hour": lambda client: _sorted(versions.by_hour(client, _versions(client), SINCE, NOW, NOW)),
+    "a release by user": lambda client: _sorted(versions.by_user(client, _versions(client), SINCE, NOW, NOW)),
+    "orphans": lambda client: evidence.orphans(client, SINCE, NOW),
+    "orphans by age": lambda client: sorted(orphans.by_age(client, NOW).items()),
+}
+"""Whose answers are the same wherever the rows are."""
+
+
+def _page(client: Client, asked: Listing) -> list[Any]:
+    return [row.identity for row in page(client, asked, 60).rows]
+
+
+def _sorted(rows: Iterable[Any]) -> list[Any]:
+    """Rows that come in any order."""
+    return sorted(rows, key=str)
+
+
+def _user(client: Client) -> str:
+    ((user,),) = client.query("SELECT min(user) FROM suggestions WHERE user != ''")
+    return str(user)
+
+
+def _versions(client: Client) -> versions.Versions:
+    """The models of the first app and surface that are found."""
+    family, name, *_ = versions.traffic(client, "model", SINCE, NOW)[0]
+    return versions.Versions("model", tuple(family), (name,))
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_answer_is_the_same_from_three_shards_and_from_one(store: Sharded, question: str) -> None:
+    """Where no hour is summed, where some are, and where another shard's are."""
+    ask = QUESTIONS[question]
+    expected = ask(store.one)
+    assert expected
+    assert ask(store.together) == expected
+
+
+def test_a_shard_that_is_touched_leaves_the_sums_of_the_others(store: Sharded) -> None:
+    """What is known of an hour is known by every shard that has some of it."""
+    first, last = int(SINCE.timestamp()) // 3600, int(NOW.timestamp()) // 3600 - 1
+    known = [hours.known(client, first, last, (), 1 << 62) for client in (*store.shards, store.together)]
+    assert [each.any for each in known] == [False, True, True, True]
+    others = [set(each.others) for each in known]
+    assert others[2] == set()
+    assert others[3] == others[0] | others[1]
+    assert others[0] != others[1]
+
+
+def test_every_statement_is_one_that_distributed_tables_take(store: Sharded) -> None:
+    """Each is planned over three shards, and fails for nothing but that they do not answer; none is left out."""
+    # Of hours that are summed, other statements are asked than of those that are not.
+    hours.sum_quiet(store.one, quiet_s=0, limit=150)
+    noted = Noted(store.one)
+    for ask in (*QUESTIONS.values(), *_MORE):
+        ask(noted)
+    wrong = {statement: said for statement in noted.asked if (said := _planned(store.spread, noted, statement))}
+    assert wrong == {}
+    assert _sites() - noted.sites == set()
+
+
+def _planned(client: Client, noted: Noted, statement: str) -> str:
+    """What is wrong with it; '' where nothing is."""
+    parameters, settings = noted.asked[statement]
+    try:
+        client.query(statement, parameters, {**(settings or {}), "connections_with_failover_max_tries": 1})
+    except StoreError as error:
+        return "" if error.code == NOBODY_ANSWERS else str(error)
+    return "it asks no shard"
+
+
+def _sites() -> set[Site]:
+    """Where a question is asked, but for those that are asked of one shard."""
+    found = set()
+    for path in (path for room in ROOMS for path in (SINKS / room).rglob("*.py")):
+        for made in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(made, ast.FunctionDef) and made.name not in ON_A_SHARD:
+                calls = [each for each in ast.walk(made) if isinstance(each, ast.Call)]
+                found |= {
+                    (str(path), call.lineno)
+                    for call in calls
+                    if isinstance(call.func, ast.Attribute) and call.func.attr in ASKED
+                }
+    return found
+
+
+def _first(client: Client) -> tuple[str, str]:
+    ((app, identity),) = client.query("SELECT app, toString(generation_id) FROM generations LIMIT 1")
+    return str(app), str(identity)
+
+
+_FAILURES = {metric: watched.named(metric.name).success([]) for metric in released.METRICS[:1]}
+_LAST_HOUR = (NOW - timedelta(hours=1), NOW)
+_MORE: tuple[Callable[[Client], Any], ...] = (
+    lambda client: latency.latency(client, SCOPE),
+    lambda client: versions.first_at(client, _versions(client), int(NOW.timestamp()) // 3600 - 1),
+    lambda client: chain.chain(client, *_first(client)),
+    lambda client: evidence.story(client, *_first(client)),
+    lambda client: trace.find(client, _first(client)[1]),
+    lambda client: dead_letters.count_by_reason(client, dead_letters.Filter()),
+    lambda client: dead_letters.newest(client, dead_letters.Filter(), 5),
+    lambda client: dead_letters.find(client, "keeprate.feedback/0/1"),
+    lambda client: dead_letters.open_records(client, dead_letters.Filter(), 5),
+    lambda client: evidence.newest_landed(client, SINCE),
+    lambda client: evidence.newest_refused(client, SINCE),
+    lambda client: evidence.pulse(client, NOW),
+    lambda client: evidence.lag(client, NOW),
+    evidence.apps,
+    lambda client: evidence.refusals(client, *_LAST_HOUR),
+    lambda client: evidence.remarks(client, SINCE, NOW, only={"model": ["m"]}),
+    lambda client: evidence.remarks(client, SINCE, NOW),
+    lambda client: evidence.horizons(client, SINCE, NOW),
+    lambda client: [
+        batches.count(client, kind, "editor", *_LAST_HOUR)
+        for kind in ("feedback", "generation", "acceptance", batches.SIGNAL, f"{batches.RETENTION}300")
+    ],
+    batches.closed_until,
+    lambda client: batches.stored(client, "acceptance", "editor", SINCE, NOW),
+    lambda client: batches.horizons(client, "editor", SINCE),
+    lambda client: batches.first_generation_at(client, "editor"),
+    batches.series,
+    lambda client: batches.recent_series(client, SINCE),
+    batches.ledger,
+    batches.quarantined,
+    lambda client: watermarks.progress(client, NOW),
+    lambda client: baselines.tallies(client, NOW),
+    lambda client: baselines.kept(client, SINCE),
+    lambda client: drift_states.levels(client, NOW),
+    lambda client: drift_states.tallies(client, "acceptance", "editor", SINCE, NOW),
+    drift_states.kept,
+    lambda client: release_verdicts.kept(client, SINCE),
+    lambda client: corrections.corrections(client, *_first(client)),
+    lambda client: case_results.results(client, SINCE, NOW),
+    lambda client: case_results.suggestions_of(client, [(*_first(client), 0)]),
+    lambda client: released.tallied(client, _versions(client), SINCE, NOW),
+    lambda client: list(released.by_user(client, _versions(client), SINCE, NOW, _FAILURES)),
+)
+"""What else is asked, whatever comes of it."""

@@ -1,0 +1,78 @@
+"""A store in this process with three shards in databases of their own, one database with the rows of all, and two ways
+to read the three at once.
+
+    one        all rows
+    s1 s2 s3   each a shard's
+    together   Merge tables over the three. A subquery there reads all shards, as GLOBAL has it over Distributed
+    spread     Distributed tables over a cluster of three that nobody answers for: what is asked there is planned, and
+               fails when it wants to connect. All tables are such, so a subquery without GLOBAL is found on any
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from keeprate.schemas.events import Event
+from keeprate.sinks.landing.shards import shard_of
+from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.servers import Servers
+from keeprate.sinks.store.topology import Topology
+from keeprate.sinks.tables import placing
+from keeprate.sinks.tables.migrate import apply, derive_anew, scripts
+from tests.pages import land_in
+
+NAMES: Final = ("s1", "s2", "s3")
+NOBODY_ANSWERS: Final = 279
+_REPLICA: Final = "<shard><replica><host>127.0.0.1</host><port>1</port></replica></shard>"
+
+
+@dataclass(frozen=True)
+class Sharded:
+    """The clients, by what they are asked for."""
+
+    one: Client
+    shards: tuple[Client, ...]
+    together: Client
+    spread: Client
+
+
+@contextmanager
+def sharded(log: Iterable[Event]) -> Iterator[Sharded]:
+    """Facts, outcomes and suggestions of a log, in one database and on three shards; no hour is summed yet."""
+    events = list(log)
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as opened:
+        config = Path(directory) / "config.xml"
+        config.write_text(
+            f"<clickhouse><remote_servers><apart>{_REPLICA * len(NAMES)}</apart></remote_servers></clickhouse>"
+        )
+        url = f"chdb://{directory}/store%3Fconfig-file={config}"
+        base = opened.enter_context(connect(url, "default"))
+
+        def database(name: str) -> Client:
+            base.command(f"CREATE DATABASE {name}")
+            return opened.enter_context(connect(url, name))
+
+        one = _made(database("one"), events)
+        shards = []
+        for number, name in enumerate(NAMES):
+            client = database(name)
+            mine = [event for event in events if shard_of(event["generation_id"], len(NAMES)) == number]
+            shards.append(_made(client, mine, number))
+        together, spread = database("together"), database("spread")
+        for (table,) in one.query("SELECT name FROM system.tables WHERE database = 'one' ORDER BY name"):
+            columns = f"CREATE TABLE {table} AS s1.{table} ENGINE ="
+            together.command(f"{columns} Merge(REGEXP('^s[123]$'), '^{table}$')")
+            spread.command(Topology("apart", shard_urls=NAMES).distributed(table, "s1").replace("OR REPLACE ", ""))
+        yield Sharded(one, tuple(shards), together, spread)
+
+
+def _made(client: Client, events: list[Event], number: int | None = None) -> Client:
+    apply(client, scripts())
+    if number is not None:
+        placing.place(client, number, len(NAMES))
+    derive_anew(Servers([client]))
+    land_in(client, events)
+    return client
