@@ -127,6 +127,10 @@ containers:
       - name: KEEPRATE_USER_SALT
         valueFrom: {secretKeyRef: {name: {{ $v.secrets.existing }}, key: {{ $v.secrets.keys.userSalt }}, optional: true}}
       {{- end }}
+      {{- if .people }}
+      - {name: KEEPRATE_ACCESS_FILE, value: /run/secrets/people/page-access.toml}
+      - {name: KEEPRATE_ACCESS_SESSION_SECRET_FILE, value: /run/secrets/people/page-session-secret}
+      {{- end }}
       {{- if .named }}
       - name: KEEPRATE_{{ upper .component }}_INSTANCE
         valueFrom: {fieldRef: {fieldPath: metadata.name}}
@@ -147,9 +151,15 @@ containers:
       - {name: secrets, mountPath: /run/secrets/keeprate, readOnly: true}
       - {name: data, mountPath: /var/lib/keeprate{{ if .secret }}, readOnly: true{{ end }}}
       - {name: tmp, mountPath: /tmp}
+      {{- if .people }}
+      - {name: people, mountPath: /run/secrets/people, readOnly: true}
+      {{- end }}
 volumes:
   {{- include "keeprate.secrets" .root | trim | nindent 2 }}
   - {name: tmp, emptyDir: {}}
+  {{- with .people }}
+  - {name: people, secret: {secretName: {{ . }}, defaultMode: 0440}}
+  {{- end }}
   {{- if .secret }}
   - {name: data, secret: {secretName: {{ .secret }}, defaultMode: 0440}}
   {{- else if not .data }}
