@@ -93,6 +93,8 @@ SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
 
 def screen(name: str, reads: Reads, selection: Selection) -> answers.Json:
     """All that a page shows of a selection, with what can be chosen."""
+    if "retention" in SCREENS[name]:
+        reads.begin(selection)
     frame = {"meta": happenings.meta(reads), "selected": happenings.selected(reads, selection)}
     return frame | {part: PARTS[part](reads, selection) for part in SCREENS[name]}
 

@@ -1,6 +1,7 @@
 """The rows behind an answer. Requests share them: what differs only in how rows are shown is one query."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -28,6 +29,7 @@ _OF_FEEDBACK: Final = tuple(metric.name for metric in METRICS.values() if metric
 _OF_RETENTION: Final = tuple(metric for metric, _ in VARIANTS.values())
 _COUNTS: Final = counts_of(ACCEPTANCE, _OF_RATES) | counts_of(FEEDBACK, _OF_FEEDBACK) | set(ENDINGS)
 _COUNTS_AT_HORIZONS: Final = counts_of(RETENTION, _OF_RETENTION)
+_BESIDE: Final = ThreadPoolExecutor(6, "beside")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ class Reads:
             return queries.counted_at_horizons(self.client, scope, _COUNTS_AT_HORIZONS, self._summed(scope))
 
         return self._of(span, selection, self._kept(f"horizons {in_buckets}", selection, ask))
+
+    def begin(self, selection: Selection) -> None:
+        """Have retention read beside what else a screen reads: who needs it finds it under way, or what it raised."""
+        if not selection.of_nobody:
+            self._summed(selection.all_spans(self.now, in_buckets=True))
+            _BESIDE.submit(self.at_horizons, selection, "now")
 
     def fact(self, name: str, key: Hashable, ask: Callable[[], Value], keep_s: float = BRIEFLY_S) -> Value:
         """A read of single facts, shared for a moment."""

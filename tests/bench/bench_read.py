@@ -5,12 +5,13 @@ forgets what it has decompressed and looked up before each question, and nothing
 the same questions to the plain views of `tests/reference`, which count straight from merged outcomes.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from keeprate.deploy.demo.simulate import simulate
 from keeprate.deploy.demo.story import World
@@ -106,10 +107,30 @@ def measure(bench: Bench) -> Iterator[Result]:
                 yield from _large(bench, client, name, rows) if large else _million(bench, client, rows)
 
 
-def _store(bench: Bench, rows: int) -> Client:
-    client = connect(f"chdb://{bench.directory}/{rows}", "default")
-    apply(client, scripts())
-    derive_anew(Servers([client]))
+class _Twin:
+    """Two connections to one engine, because one answers one question at a time; the page's HTTP client has many.
+
+    The main thread has the first, and what is asked beside it the second.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._both = connect(url, "default"), connect(url, "default")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._both[threading.current_thread() is not threading.main_thread()], name)
+
+    def __enter__(self) -> Client:
+        return cast(Client, self)
+
+    def __exit__(self, *error: object) -> None:
+        for client in self._both:
+            client.close()
+
+
+def _store(bench: Bench, rows: int) -> _Twin:
+    client = _Twin(f"chdb://{bench.directory}/{rows}")
+    apply(cast(Client, client), scripts())
+    derive_anew(Servers([cast(Client, client)]))
     return client
 
 
@@ -249,6 +270,7 @@ def _selected(period: str, cut: str) -> Selection:
 def _screen(client: Client, selection: Selection) -> None:
     """What the page asks, by a page that has kept nothing."""
     reads = Reads(client, _END_AT, Recent(time.monotonic))
+    reads.begin(selection)
     for part in _NUMBERS:
         part(reads, selection)
 
