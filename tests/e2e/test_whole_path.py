@@ -5,16 +5,22 @@ import json
 import os
 import random
 import subprocess
+import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
+from keeprate.deploy.local.process import ChildProcess, accepts, free_port
 from keeprate.deploy.local.stack import keeprate
 from keeprate.producers import Keeprate
 from keeprate.schemas.events import Event
 from keeprate.schemas.topics import FEEDBACK, GENERATIONS
 from keeprate.sinks.store.clickhouse import connect
+from tests.collecting import CollectorProcess
+from tests.devtools import Browser
 from tests.e2e.conftest import Pipeline
 from tests.landing import BROKEN
 from tests.worked_example import NUMBERS, numbers, worked_example
@@ -29,12 +35,41 @@ def emit(pipeline: Pipeline, log: list[Event]) -> None:
         assert client.flush(30) == 0
 
 
-def test_every_number_of_the_worked_example_comes_back(pipeline: Pipeline) -> None:
-    """The worked example, emitted in the order of life."""
+def test_a_first_event_turns_the_page_green_and_every_number_comes_back(
+    pipeline: Pipeline, require: Callable[[str], str], tmp_path: Path
+) -> None:
+    """The page's own snippet, through a collector; then the worked example, emitted in the order of life."""
+    _turn_green(pipeline, require("chromium"), tmp_path)
     emit(pipeline, worked_example())
     pipeline.settle()
     with connect(pipeline.store_url) as store:
         assert numbers(store) == NUMBERS
+
+
+def _turn_green(pipeline: Pipeline, chromium: str, directory: Path) -> None:
+    """Open an empty page, run what it says to run, and see it say that it arrived."""
+    port, home = free_port(), directory / "collector"
+    home.mkdir()
+    with CollectorProcess(home, pipeline.brokers, "my-app") as collector:
+        env = pipeline.env | {"KEEPRATE_URL": collector.url}
+        page = ChildProcess("the page", keeprate("page", f"--port={port}"), directory / "page.log", env)
+        with page, Browser(chromium) as browser:
+            page.wait_ready(lambda: accepts(port), 30)
+            browser.open(f"http://127.0.0.1:{port}/")
+            way = "document.querySelector('.first-event select')"
+            browser.wait_for(f"!!{way}")
+            browser.evaluate(f"void ({way}.value = 'Python, over HTTPS', {way}.dispatchEvent(new Event('change')))")
+            code = "document.querySelector('.first-event code').textContent"
+            browser.wait_for(f"{code}.includes({json.dumps(collector.url)})")
+            assert browser.text(".arrival") == "Waiting for your first event…"
+            snippet = browser.evaluate(code).replace("kr_…", collector.key)
+            environment = os.environ | {"KEEPRATE_SPOOL_DIR": str(directory / "spool")}
+            subprocess.run([sys.executable, "-c", snippet], env=environment, check=True)
+            browser.wait_for("!!document.querySelector('.arrival.good')", 60)
+            # The number that it made is below it, without a reload.
+            browser.wait_for("!document.getElementById('numbers').hidden", 60)
+            assert "of my-app arrived" in browser.text(".arrival.good")
+            browser.screenshot(directory / "green.png")
 
 
 def test_disorder_duplicates_and_kills_change_no_number(pipeline: Pipeline) -> None:

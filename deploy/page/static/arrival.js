@@ -37,24 +37,28 @@ await client.close();`;
 
 const WAYS = { Python: PYTHON, "Python, over HTTPS": HTTPS, JavaScript: JAVASCRIPT, curl: CURL };
 
-/** Snippets, and a line that waits for the first event and turns green. It asks for as long as it is on the page. */
+/** Snippets, and a line that waits for the first event and turns green. */
 export function firstEvent() {
-  const line = h("p", { class: "arrival", role: "status", text: "Waiting for your first event…" });
-  const code = h("code");
+  const code = h("code", { text: "…" });
   const copy = h("button", { type: "button", text: "Copy", onclick: () => copied(copy, code.textContent) });
   const choice = h("select", { "aria-label": "How to send", onchange: () => show() });
   choice.append(...Object.keys(WAYS).map((name) => h("option", { value: name, text: name })));
   let addresses = null;
-  const show = () => {
-    code.textContent = addresses === null ? "…" : WAYS[choice.value](addresses);
+  const show = (found = addresses) => {
+    addresses = found;
+    if (addresses !== null) code.textContent = WAYS[choice.value](addresses);
   };
+  const line = arrivalLine((found) => { if (addresses === null) show(found); });
+  return h("div", { class: "first-event" }, h("div", { class: "ways" }, choice, copy), h("pre", {}, code), line);
+}
+
+/** A line that says whether an event arrived and what became of it. It asks for as long as it is on the page. */
+export function arrivalLine(heard = () => {}) {
+  const line = h("p", { class: "arrival", role: "status", text: "Waiting for your first event…" });
   const look = async () => {
     try {
       const found = await get("arrival", []);
-      if (addresses === null) {
-        addresses = found;
-        show();
-      }
+      heard(found);
       tell(line, found);
     } catch (error) {
       line.className = "arrival";
@@ -64,8 +68,7 @@ export function firstEvent() {
   };
   // Once it is on the page: whoever makes it puts it there in this turn.
   setTimeout(look);
-  show();
-  return h("div", { class: "first-event" }, h("div", { class: "ways" }, choice, copy), h("pre", {}, code), line);
+  return line;
 }
 
 function tell(line, { newest, refused }) {

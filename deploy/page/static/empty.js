@@ -1,8 +1,11 @@
 // What to do when there is nothing to see: no event at all, or none in the selection.
 
-import { firstEvent } from "./arrival.js";
+import { arrivalLine, firstEvent } from "./arrival.js";
 import { byId, h } from "./dom.js";
 import { time } from "./format.js";
+
+const SEEN_MS = 10_000;
+let seenUntilMs = 0;
 
 /** Shows the first steps for an empty store, or the way to where the data is for an empty selection. */
 export function drawEmpty({ status, summary, meta }, chosen, choose) {
@@ -10,7 +13,13 @@ export function drawEmpty({ status, summary, meta }, chosen, choose) {
   const nothing = never || summary.opportunities === 0;
   byId("numbers").hidden = nothing;
   const empty = byId("empty");
-  empty.hidden = !nothing;
+  if (!nothing && empty.dataset.content?.startsWith("[true")) {
+    // Whoever waited for it is told that it was this event that made the numbers.
+    empty.dataset.content = "";
+    empty.replaceChildren(arrivalLine());
+    seenUntilMs = Date.now() + SEEN_MS;
+  }
+  empty.hidden = !nothing && Date.now() >= seenUntilMs;
   const content = JSON.stringify([never, nothing, never ? null : chosen]);
   if (!nothing || empty.dataset.content === content) return;
   empty.dataset.content = content;
