@@ -10,13 +10,8 @@ export interface Accounts {
   refusals: Counts;
 }
 
-/** So much, and nothing else. */
-export const accounts = (some: Partial<Accounts> = {}): Accounts => ({
-  delivered: 0,
-  dropped: {},
-  refusals: {},
-  ...some,
-});
+/** Nothing yet. */
+export const accounts = (): Accounts => ({ delivered: 0, dropped: {}, refusals: {} });
 
 /** The sum of two accounts, number by number. */
 export function sum<T extends object>(a: T, b: Partial<T>): T {

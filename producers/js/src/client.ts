@@ -49,7 +49,7 @@ export class Keeprate implements Emitter {
 
   constructor(app: string, settings: Settings) {
     const { url, key, spool } = settings;
-    if (!app || !key) throw new TypeError("app, key: both are needed");
+    if (!app || !key) throw new TypeError("app, key: both needed");
     const address = new URL(url).href.replace(/\/+$/, "");
     this.app = app;
     this.settings = settings;
@@ -60,8 +60,7 @@ export class Keeprate implements Emitter {
     const { leave, retry } = this.#outbox;
     const on = globalThis.addEventListener;
     // A page that comes back into sight has nothing to leave, and does no harm.
-    on?.("visibilitychange", leave);
-    on?.("pagehide", leave);
+    for (const event of ["visibilitychange", "pagehide"]) on?.(event, leave);
     on?.("online", retry);
   }
 
@@ -102,10 +101,8 @@ export class Keeprate implements Emitter {
   }
 
   /** Deliver what there is for at most so long, and end; the rest stays stored. How many events are left. */
-  async close(timeoutMs = 5_000): Promise<number> {
-    const left = await this.flush(timeoutMs);
-    this.#outbox.close();
-    return left;
+  close(timeoutMs = 5_000): Promise<number> {
+    return this.flush(timeoutMs).finally(this.#outbox.close);
   }
 
   /** Tell the app's developer, once per kind. */

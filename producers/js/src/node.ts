@@ -53,7 +53,7 @@ export function userHash(user: string, salt: string): string {
 
 const keyed = (text: string, salt: string): string => createHmac("sha256", salt).update(text).digest("hex").slice(0, 32);
 
-type Line = { add: Entry[] } | { retire: number[]; change: Accounts };
+type Line = { add: Entry[] } | { retire: number[]; change: Partial<Accounts> };
 
 /** A spool of files below a directory: what is written survives a kill of the process, and not always one of the machine. */
 export function fileSpool(directory: string): Spool {

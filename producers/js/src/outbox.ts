@@ -98,11 +98,7 @@ export function outbox(to: Address, disk: Spool | null | undefined, pace: Pace, 
 
   function drop(reason: string): void {
     holding.stored++;
-    account({ dropped: { [reason]: 1 } });
-  }
-
-  function account(change: Partial<Accounts>): void {
-    holding.settled = sum(holding.settled, accounts(change));
+    holding.settled = sum(holding.settled, { dropped: { [reason]: 1 } });
   }
 
   function put(body: string): void {
@@ -160,7 +156,11 @@ export function outbox(to: Address, disk: Spool | null | undefined, pace: Pace, 
     try {
       if (held[0]) return await fly(held);
       if (!isOwner) return;
-      await trim();
+      const excess = (await disk!.read()).waiting - pace.maxStored;
+      if (excess > 0) {
+        const keys = (await disk!.peek(excess)).map(({ key }) => key).filter((key) => !flying.has(key));
+        await disk!.retire(keys, { dropped: { evicted: keys.length } });
+      }
       return await fly(await disk!.peek(most + flying.size));
     } catch (error) {
       lastError = "" + error;
@@ -168,23 +168,20 @@ export function outbox(to: Address, disk: Spool | null | undefined, pace: Pace, 
     return;
   }
 
-  async function trim(): Promise<void> {
-    const excess = (await disk!.read()).waiting - pace.maxStored;
-    if (excess <= 0) return;
-    const keys = (await disk!.peek(excess)).map(({ key }) => key).filter((key) => !flying.has(key));
-    await disk!.retire(keys, accounts({ dropped: { evicted: keys.length } }));
-  }
-
   /** Send as many from the front as one request may carry, and one at least; whether they are answered for. */
   async function fly(all: readonly Entry[], room = pace.batchBytes, isLeaving?: boolean): Promise<boolean | undefined> {
-    const entries = all.filter(({ key }) => !flying.has(key)).slice(0, most);
-    if (!entries[0]) return;
-    let left = room;
-    const end = entries.findIndex(({ body }) => (left -= new Blob([body]).size + 1) < 0);
-    const batch = end < 0 ? entries : entries.slice(0, end || 1);
-    const bodies = batch.map(({ body }) => body);
-    const bytes = new Blob(bodies).size + batch.length;
-    const keys = batch.map(({ key }) => key);
+    const keys: number[] = [];
+    const bodies: string[] = [];
+    let bytes = 0;
+    for (const { key, body } of all) {
+      const size = new Blob([body]).size + 1;
+      if (flying.has(key)) continue;
+      if (keys[0] && (bytes + size > room || keys.length >= most)) break;
+      bytes += size;
+      keys.push(key);
+      bodies.push(body);
+    }
+    if (!keys[0]) return;
     for (const key of keys) flying.add(key);
     flyingBytes += bytes;
     // Other requests of the page count towards the limit, too, so after a failure it is tried without.
@@ -192,42 +189,37 @@ export function outbox(to: Address, disk: Spool | null | undefined, pace: Pace, 
     const { settled, smaller, waitMs, said } = await send(to, bodies, keepalive);
     flyingBytes -= bytes;
     if (said) say((lastError = said));
-    if (smaller) most = batch.length >> 1;
+    if (smaller) most = keys.length >> 1;
     try {
       if (settled) await settle(keys, settled);
-      return !!(settled || smaller) || later(waitMs);
+      if (settled || smaller) return true;
     } catch (error) {
       lastError = "" + error;
-      return later();
     } finally {
       for (const key of keys) flying.delete(key);
     }
+    const backoffMs = Math.min(MAX_WAIT_MS, pace.retryMs * 2 ** failures++) * (0.5 + Math.random());
+    notBefore = Date.now() + Math.max(waitMs ?? 0, backoffMs);
+    soon(0);
+    return;
   }
 
-  async function settle(keys: number[], settled: Accounts): Promise<void> {
+  async function settle(keys: number[], settled: Partial<Accounts>): Promise<void> {
     if (keys[0]! > 0) await disk!.retire(keys, settled);
-    else {
-      held = held.filter(({ key }) => !keys.includes(key));
-      account(settled);
-    }
+    else holding.settled = sum(holding.settled, settled);
+    held = held.filter(({ key }) => !keys.includes(key));
     for (const key of keys) own.delete(key);
     failures = notBefore = 0;
     most = Math.min(MOST, most * 2);
   }
 
-  function later(waitMs = 0): false {
-    const backoffMs = Math.min(MAX_WAIT_MS, pace.retryMs * 2 ** failures++) * (0.5 + Math.random());
-    notBefore = Date.now() + Math.max(waitMs, backoffMs);
-    soon(0);
-    return false;
-  }
-
   async function stats(): Promise<Stats> {
     let found: Holding | undefined;
-    for (let before = -1; before !== moves; ) {
+    let before: number;
+    do {
       before = moves;
       found = (await disk?.read().catch(() => {})) as Holding | undefined;
-    }
+    } while (before < moves);
     const all = sum(holding, { ...found });
     const pending = fresh.length + held.length;
     const lost = Object.values(all.settled.dropped).reduce((a, b) => a + b, 0);

@@ -1,6 +1,6 @@
 /** Sending: one batch to the collector, and what its answer says of each event. */
 
-import { type Accounts, accounts } from "./accounts.ts";
+import type { Accounts } from "./accounts.ts";
 
 /** What a keepalive request may carry: browsers allow 64 KiB for all that a page has on its way. */
 export const KEEPALIVE_BYTES = 60_000;
@@ -18,7 +18,7 @@ export interface Address {
  * again. smaller: in smaller batches. waitMs: not before. said: what is wrong, for the app's developer.
  */
 export interface Verdict {
-  settled?: Accounts;
+  settled?: Partial<Accounts>;
   smaller?: boolean;
   waitMs?: number;
   said?: string;
@@ -66,10 +66,10 @@ export function judge(count: number, status: number, answer: Answer, retryAfter:
 
 function settled(delivered: number, errors: readonly Refusal[]): Verdict {
   const [first] = errors;
-  if (!first) return { settled: accounts({ delivered }) };
+  if (!first) return { settled: { delivered } };
   const refusals: Record<string, number> = {};
   for (const each of errors) refusals[kind(each)] = (refusals[kind(each)] ?? 0) + 1;
-  const all = accounts({ delivered, dropped: { refused: errors.length }, refusals });
+  const all = { delivered, dropped: { refused: errors.length }, refusals };
   return { settled: all, said: kind(first) + ": " + first.reason };
 }
 

@@ -27,7 +27,7 @@ export interface Spool {
   /** The oldest events. */
   peek(most: number): Promise<Entry[]>;
   /** Forget events and account for them, in one step. */
-  retire(keys: readonly number[], change: Accounts): Promise<void>;
+  retire(keys: readonly number[], change: Partial<Accounts>): Promise<void>;
   /** What it holds at this moment. */
   read(): Promise<Holding>;
   /** Resolves once this client is the one that sends, until it closes. */
@@ -46,17 +46,24 @@ export function indexedDbSpool(name: string): Spool {
   const opening = open(name);
   const channel = new BroadcastChannel(name);
   let release = (): void => {};
+  /** Of events that were forgotten, where the book had no room for their account: it is written with the next. */
+  let owed = accounts();
+  let late = 0;
 
   /** Do something in one transaction, and give what it gives at the end of it. */
-  async function run<T>(work: (events: IDBObjectStore, book: IDBObjectStore) => () => T): Promise<T> {
+  async function run<T = void>(work: (events: IDBObjectStore, book: IDBObjectStore) => (() => T) | void): Promise<T> {
     const transaction = (await opening).transaction(["events", "book"], "readwrite");
     const result = work(transaction.objectStore("events"), transaction.objectStore("book"));
     return new Promise((resolve, reject) => {
-      transaction.oncomplete = () => resolve(result());
+      transaction.oncomplete = () => resolve(result?.() as T);
       transaction.onabort = () => reject(transaction.error);
     });
   }
-  const written = (request: IDBRequest<Book | undefined>): Book => request.result ?? { last: 0, ...accounts() };
+  /** The book with what is owed to it, and with more. */
+  const written = (request: IDBRequest<Book | undefined>, keys: readonly number[] = [], change: Partial<Accounts> = {}): Book => {
+    const { last, ...settled } = request.result ?? { last: 0, ...accounts() };
+    return { last: Math.max(last, late, ...keys), ...sum(sum(settled, owed), change) };
+  };
 
   return {
     async add(bodies) {
@@ -76,16 +83,20 @@ export function indexedDbSpool(name: string): Spool {
         return () => oldest.result as Entry[];
       }),
 
-    retire: (keys, change) =>
-      run((events, book) => {
-        for (const key of keys) events.delete(key);
+    retire(keys, change) {
+      const forget = (events: IDBObjectStore): void => keys.forEach((key) => void events.delete(key));
+      return run((events, book) => {
+        forget(events);
         const before = book.get(0);
-        before.onsuccess = () => {
-          const { last, ...settled } = written(before);
-          book.put({ last: Math.max(last, ...keys), ...sum(settled, change) }, 0);
-        };
-        return () => undefined;
-      }),
+        before.onsuccess = () => book.put(written(before, keys, change), 0);
+        return () => void (owed = accounts());
+      }).catch(async () => {
+        // What is full has room for nothing but to become emptier.
+        await run(forget);
+        owed = sum(owed, change);
+        late = Math.max(late, ...keys);
+      });
+    },
 
     read: () =>
       run((events, book) => {
@@ -93,8 +104,8 @@ export function indexedDbSpool(name: string): Spool {
         const waiting = events.count();
         const newest = events.openKeyCursor(null, "prev");
         return () => {
-          const { last, ...settled } = written(page);
-          return { settled, stored: Math.max(last, (newest.result?.key as number) ?? 0), waiting: waiting.result };
+          const { last: stored, ...settled } = written(page, [(newest.result?.key as number) ?? 0]);
+          return { settled, stored, waiting: waiting.result };
         };
       }),
 

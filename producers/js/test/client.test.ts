@@ -173,6 +173,30 @@ test("without room events go from memory, up to a bound, and beyond it are count
   await shop.close();
 });
 
+test("a storage with no room even for the account is emptied, and the account is written when there is room", async () => {
+  const put = IDBObjectStore.prototype.put;
+  const shop = fresh(new FakeCollector());
+  IDBObjectStore.prototype.put = () => {
+    throw new DOMException("no room", "QuotaExceededError");
+  };
+  try {
+    for (const value of [1, 0] as const) {
+      shop.feedback(ID).vote(value);
+      assert.equal(await shop.flush(), 0);
+    }
+    assert.equal((await balanced(shop)).delivered, 2);
+  } finally {
+    IDBObjectStore.prototype.put = put;
+  }
+  shop.feedback(ID).vote(-1);
+  assert.equal(await shop.flush(), 0);
+  await shop.close();
+  const next = fresh(new FakeCollector(), `test ${spools}`);
+  const { accepted, delivered } = await balanced(next);
+  assert.deepEqual([accepted, delivered], [3, 3]);
+  await next.close();
+});
+
 test("beyond the bound of what waits the oldest go, counted", async () => {
   const collector = new FakeCollector();
   collector.answer = () => Promise.reject(new TypeError("offline"));
