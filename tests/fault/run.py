@@ -1,7 +1,6 @@
 """`make fault SEEDS=n`: every fault with n seeds, a table, and .bench/faults.json."""
 
 import argparse
-import json
 import random
 import sys
 import tempfile
@@ -16,9 +15,9 @@ from rich.table import Column, Table
 from tests.fault.campaign import JOBS, campaign
 from tests.fault.cell import Outcome
 from tests.fault.cells import CELLS
+from tests.fault.filing import file
 from tests.fault.trial import Skipped
 
-RESULTS = Path(".bench") / "faults.json"
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 
@@ -47,14 +46,6 @@ class Tally:
             what = f"not healed: {type(error).__name__}: {error}" if error else str(outcome)
             again = f'make fault ONLY="{fault}" FIRST_SEED={seed} SEEDS=1'
             self.console.print(f"{fault}, seed {seed}: {what}\n  again: {again}", markup=False, highlight=False)
-
-    def file(self) -> None:
-        """Put the outcomes on file, beside those of faults that were not made this time."""
-        RESULTS.parent.mkdir(exist_ok=True)
-        known = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-        by_name = {one["fault"]: one for one in known if one["fault"] in CELLS}
-        by_name |= {name: asdict(outcome) for name, outcome in self.outcomes.items()}
-        RESULTS.write_text(json.dumps([by_name[name] for name in CELLS if name in by_name], indent=1) + "\n")
 
     def show(self) -> None:
         """Print the table."""
@@ -101,7 +92,7 @@ def _run(tally: Tally, only: str, seeds: range, jobs: int) -> None:
         which = {trial: at for at, trial in trials.items()}
         for trial in as_completed(which):
             tally.add(*which[trial], trial)
-            tally.file()
+            file(tally.outcomes, CELLS)
             progress.advance(bar)
 
 

@@ -1,13 +1,12 @@
 """Kill real browsers while they send, and account for each event: `make js-fault KILLS=200`.
 
 In each trial a page emits while the collector answers well or badly; what the page knows to be stored is noted, it goes
-on for a moment, and then its process, or the browser's, is killed, or its tab closed; in some it is offline. The next
-page emits nothing and delivers what is left. What was stored must have arrived, nothing is left,
-and the accounts of the origin add up to what arrived.
+on for a moment, and then its process, or the browser's, is killed, or its tab closed; in some it is offline, and in
+some its storage is full by then. The next page emits nothing and delivers what is left. What was stored must have
+arrived, nothing is left, and the accounts of the origin add up to what arrived.
 """
 
 import argparse
-import json
 import random
 import shutil
 import sys
@@ -20,29 +19,16 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from tests.devtools import Browser
-from tests.javascript.shop import Mood, Shop, open_shop
+from tests.fault.cell import Outcome
+from tests.fault.filing import IN_BROWSERS, file
+from tests.javascript.shop import HOST, Mood, Shop, open_shop
 
-FAULTS: Final = {"tab killed": 10, "tab closed": 4, "browser killed": 2, "offline": 4}
-"""How often each is made, of twenty. A storage that is full has tests of its own, in a fresh origin: Chromium remembers
-for as long as a profile is open how much room it has."""
-
-
-@dataclass
-class Tally:
-    """What came of the trials.
-
-    lost: stored, and never arrived. unaccounted: arrived, and not in the accounts: what was sent from the memory of a
-    page that was killed, before the storage had it.
-    """
-
-    kills: int = 0
-    emitted: int = 0
-    stored: int = 0
-    arrived: int = 0
-    duplicated: int = 0
-    lost: int = 0
-    unaccounted: int = 0
-    by_fault: dict[str, int] = field(default_factory=dict)
+FULL: Final = "storage full"
+FAULTS: Final = {"tab killed": 9, "tab closed": 4, "browser killed": 2, "offline": 3, FULL: 2}
+"""How often each is made, of twenty."""
+_FULL_BYTES: Final = 400_000
+_MAX_FULL: Final = 400
+_NAMES: Final = [IN_BROWSERS + fault for fault in FAULTS]
 
 
 @dataclass
@@ -53,43 +39,66 @@ class Campaign:
     profile: Path
     shop: Shop
     rng: random.Random
-    tally: Tally = field(default_factory=Tally)
     browser: Browser = field(init=False)
+    full: int = 0
+    unaccounted: int = 0
 
     def __post_init__(self) -> None:
         self.browser = Browser(self.command, self.profile)
-        self._visit()
+        self._visit(self.shop.url)
 
-    def trial(self, fault: str) -> None:
-        """Make one kill, and deliver what it left."""
-        browser, shop = self.browser, self.shop
-        shop.publisher.mood = self.rng.choice(get_args(Mood))
-        browser.evaluate(f"void busy({self.rng.choice((1, 5, 20))})")
-        browser.wait_for("stored.length")
-        time.sleep(self.rng.uniform(0.03, 0.3))
-        if fault == "offline":
-            self._network(offline=True)
-            time.sleep(self.rng.uniform(0.05, 0.3))
-        noted: list[str] = browser.evaluate("stored")
-        self.tally.emitted += browser.evaluate("emitted")
+    def trial(self, fault: str) -> Outcome:
+        """Make one kill, and deliver what it left.
+
+        lost: events that were stored and did not arrive. unaccounted: those that arrived and are not in the accounts,
+        or the other way about. What arrives twice counts once by its id, and is nothing doubled.
+        """
+        host = self._begin(fault)
+        self._emit(fault)
+        noted: list[str] = self.browser.evaluate("stored")
+        emitted = int(self.browser.evaluate("emitted"))
         time.sleep(self.rng.uniform(0, 0.15))
         self._kill(fault)
-        shop.publisher.mood = "well"
-        self.tally.kills += 1
-        self.tally.by_fault[fault] = self.tally.by_fault.get(fault, 0) + 1
-        self.tally.stored += len(noted)
-        self._visit()
-        stats = self._drained()
-        assert stats["accepted"] == stats["delivered"] + stats["lost"], stats
-        assert stats["lost"] == 0, stats
-        self.tally.lost += len(set(noted) - set(shop.ids))
+        self.shop.publisher.mood = "well"
+        self._visit(self.shop.page(host))
+        delivered = self._drained()["delivered"]
+        arrived = set(self.shop.ids_of(host))
+        if fault == FULL:
+            # What had no room went from memory, and its account went with the page: so much may have arrived besides.
+            unaccounted = max(0, delivered - len(arrived)) + max(0, len(noted) - delivered)
+            self._visit(self.shop.url)
+        else:
+            # Of this origin since the first trial.
+            before, self.unaccounted = self.unaccounted, abs(len(arrived) - delivered)
+            unaccounted = max(0, self.unaccounted - before)
+        return Outcome(IN_BROWSERS + fault, 1, emitted, 1, len(set(noted) - arrived), 0, unaccounted)
 
-    def account(self) -> None:
-        """Compare the origin's accounts with what arrived."""
-        ids = self.shop.ids
-        self.tally.arrived = len(set(ids))
-        self.tally.duplicated = len(ids) - len(set(ids))
-        self.tally.unaccounted = len(set(ids)) - self._drained()["delivered"]
+    def _begin(self, fault: str) -> str:
+        """The host of the page that is to be killed, which is open."""
+        moods = get_args(Mood)
+        if fault != FULL:
+            self.shop.publisher.mood = self.rng.choice(moods)
+            return HOST
+        # Chromium remembers for as long as a profile is open how much room an origin has: so another one each time.
+        self.full += 1
+        host = _full_host(self.full)
+        self.shop.publisher.mood = self.rng.choice([mood for mood in moods if mood not in ("well", "slow")])
+        self.browser.open("about:blank")
+        origin = self.shop.page(host).partition("/#")[0]
+        self.browser.call("Storage.overrideQuotaForOrigin", origin=origin, quotaSize=_FULL_BYTES)
+        self._visit(self.shop.page(host))
+        return host
+
+    def _emit(self, fault: str) -> None:
+        browser, rng = self.browser, self.rng
+        browser.evaluate(f"void busy({1 if fault == FULL else rng.choice((1, 5, 20))})")
+        browser.wait_for("stored.length")
+        if fault == FULL:
+            browser.wait_for("client.stats().then(({ last_error }) => last_error.includes('Quota'))")
+        time.sleep(rng.uniform(0.03, 0.3))
+        if fault == "offline":
+            self._network(offline=True)
+            time.sleep(rng.uniform(0.05, 0.3))
 
     def _kill(self, fault: str) -> None:
         if fault == "tab closed":
@@ -105,13 +114,22 @@ class Campaign:
         speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         self.browser.call("Network.emulateNetworkConditions", offline=offline, **speed)
 
-    def _visit(self) -> None:
-        self.browser.open(self.shop.url)
+    def _visit(self, url: str) -> None:
+        self.browser.open("about:blank")
+        self.browser.open(url)
         self.browser.wait_for("window.client && client.stats().then(() => true)")
 
     def _drained(self) -> dict[str, Any]:
         self.browser.wait_for("client.flush(2000).then(left => left === 0)", 60)
-        return dict(self.browser.evaluate("client.stats()"))
+        stats = dict(self.browser.evaluate("client.stats()"))
+        assert stats["accepted"] == stats["delivered"] + stats["lost"], stats
+        assert stats["lost"] == 0, stats
+        return stats
+
+
+def _full_host(number: int) -> str:
+    """Browsers find it on this machine, and take it for secure."""
+    return f"full-{number}.localhost"
 
 
 @contextmanager
@@ -119,7 +137,7 @@ def campaign(command: str, seed: int) -> Iterator[Campaign]:
     """A shop, a browser with a profile, and trials to make."""
     home = Path(tempfile.mkdtemp())
     try:
-        with open_shop(home) as shop:
+        with open_shop(home, *map(_full_host, range(1, _MAX_FULL + 1))) as shop:
             running = Campaign(command, home / "profile", shop, random.Random(seed))
             try:
                 yield running
@@ -140,16 +158,18 @@ def main() -> int:
     if command is None:
         sys.exit("chromium is not installed: make system-packages")
     faults = [options.only] if options.only else [name for name, many in FAULTS.items() for _ in range(many)]
+    outcomes: dict[str, Outcome] = {}
     with campaign(command, options.seed) as running:
         for number in range(options.kills):
-            fault = faults[number % len(faults)]
-            running.trial(fault)
-            tally = running.tally
-            sys.stdout.write(f"\r{tally.kills} kills, {tally.stored} stored, {tally.lost} lost ")
+            outcome = running.trial(faults[number % len(faults)])
+            outcomes[outcome.fault] = outcomes.get(outcome.fault, Outcome(outcome.fault)) + outcome
+            total = sum(outcomes.values(), Outcome("all"))
+            said = f"{total.kills} kills, {total.events} events, {total.lost} lost, {total.unaccounted} unaccounted"
+            sys.stdout.write(f"\r{said} ")
             sys.stdout.flush()
-        running.account()
-    sys.stdout.write("\n" + json.dumps(vars(tally), indent=1) + "\n")
-    return int(bool(tally.lost or tally.unaccounted))
+            file(outcomes, _NAMES)
+    sys.stdout.write("\n" + "".join(f"{outcome}\n" for outcome in (*outcomes.values(), total)))
+    return int(not total.clean)
 
 
 if __name__ == "__main__":
