@@ -173,7 +173,7 @@ def _commands(
     return prometheus, {
         "worker": keeprate("worker", "--metrics-port", str(worker)),
         "sink": keeprate("sink", "--linger-s", "0.1", "--metrics-port", str(sink)),
-        "monitor": keeprate("monitor", "--port", str(monitor), "--every", "1", "--verify-every", "0"),
+        "monitor": keeprate("monitor", "--port", str(monitor), "--every", "4", "--verify-every", "0"),
         "alertmanager": (
             require("prometheus-alertmanager"),
             f"--config.file={directory / 'alertmanager.yml'}",

@@ -35,6 +35,13 @@ def together(new: tuple[int, int], old: tuple[int, int], hours: int) -> Comparis
     return concurrent.compare([Hour((n + 1) * HOUR_S, *new, *old) for n in range(hours)], 1.0, "fell")
 
 
+@pytest.mark.parametrize(("days", "times"), [(7, 7 / 2.833), (14, 14 / 7.790), (28, 28 / 18.939)])
+def test_a_variance_of_few_days_may_be_too_small(days: int, times: float) -> None:
+    """By the tenth percentile of chi-squared, from a table; fewer days than a week say no less than a week."""
+    assert successor.underestimated(days) == pytest.approx(times, rel=0.01)
+    assert successor.underestimated(1) == successor.underestimated(7)
+
+
 @pytest.mark.parametrize(
     ("successes", "verdict", "found_after"),
     [(11, "worse", 3), (15, "worse", 19), (17, "not_yet", None), (20, "better", 7)],
