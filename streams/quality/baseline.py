@@ -96,6 +96,8 @@ class Baseline:
 
 _Hour = tuple[int, int, int, float]
 """When it began, its trials and successes, and by how much its mix of strata moves the log odds to expect."""
+_Sums = tuple[int, int, float]
+"""Trials, successes, and the mean offset of some hours."""
 
 
 def fit(windows: Iterable[Counted]) -> Baseline | None:
@@ -112,8 +114,9 @@ def fit(windows: Iterable[Counted]) -> Baseline | None:
     hours = [(at_s, n, s, mix_offset(parts, level, strata) if strata else 0.0) for at_s, n, s, parts in found]
     cell_count = _cell_count(hours)
     groups = _grouped(hours, cell_count)
-    dispersion = _dispersion(groups)
-    cells = _cells(groups, level, dispersion, successes)
+    sums = {cell: _summed(group) for cell, group in groups.items()}
+    dispersion = _dispersion(groups, sums)
+    cells = _cells(sums, level, dispersion, successes)
     effects = {cell: effect for cell, (effect, _) in cells.items()}
     residuals = _residuals(hours, level, effects, cell_count)
     inflation, tau = _slow(residuals, dispersion)
@@ -178,8 +181,7 @@ def _grouped(hours: Iterable[_Hour], cell_count: int) -> dict[int, list[_Hour]]:
     return groups
 
 
-def _summed(hours: Iterable[_Hour]) -> tuple[int, int, float]:
-    """Trials, successes, and the mean offset of some hours."""
+def _summed(hours: Iterable[_Hour]) -> _Sums:
     trials, successes, offset = 0, 0, 0.0
     for _, n, s, moved in hours:
         trials += n
@@ -188,11 +190,11 @@ def _summed(hours: Iterable[_Hour]) -> tuple[int, int, float]:
     return trials, successes, offset / trials
 
 
-def _dispersion(groups: dict[int, list[_Hour]]) -> float:
+def _dispersion(groups: dict[int, list[_Hour]], sums: dict[int, _Sums]) -> float:
     """Pearson's chi-squared of the hours within their cells, per degree of freedom; at least 1."""
     chi_squared, freedom = 0.0, 0
-    for group in groups.values():
-        trials, successes, offset = _summed(group)
+    for cell, group in groups.items():
+        trials, successes, offset = sums[cell]
         if 0 < successes < trials:
             level = log(successes / (trials - successes)) - offset
             for _, n, s, moved in group:
@@ -202,19 +204,15 @@ def _dispersion(groups: dict[int, list[_Hour]]) -> float:
     return max(1.0, chi_squared / freedom) if freedom else 1.0
 
 
-def _cells(
-    groups: dict[int, list[_Hour]], level: float, dispersion: float, successes: int
-) -> dict[int, tuple[float, float]]:
+def _cells(sums: dict[int, _Sums], level: float, dispersion: float, successes: int) -> dict[int, tuple[float, float]]:
     """The cells' deviations from the level, shrunk towards it (DerSimonian-Laird), and their variances."""
-    freedom = len(groups) - 1
+    freedom = len(sums) - 1
     if freedom < 1:
         return {}
     found: dict[int, tuple[int, float, float]] = {}
-    offsets = []
-    for cell, group in groups.items():
-        trials, kept, offset = _summed(group)
-        found[cell] = trials, logit(kept, trials) - offset, dispersion / (trials * variance_at(level))
-        offsets.append((trials, offset))
+    information = variance_at(level)
+    for cell, (trials, kept, offset) in sums.items():
+        found[cell] = trials, logit(kept, trials) - offset, dispersion / (trials * information)
     weights = [1 / variance for _, _, variance in found.values()]
     total = sum(weights)
     mean = sum(weight * log_odds for weight, (_, log_odds, _) in zip(weights, found.values(), strict=True)) / total
@@ -229,7 +227,10 @@ def _cells(
         shrink = tau_squared / (tau_squared + variance)
         shrunk[cell] = shrink * (log_odds - mean), shrink * variance
     # The mean of log odds is not the log odds of the mean: the cells are shifted so that they expect what was seen.
-    parts = [(trials, offset + effect) for (effect, _), (trials, offset) in zip(shrunk.values(), offsets, strict=True)]
+    parts = [
+        (trials, offset + effect)
+        for (effect, _), (trials, _, offset) in zip(shrunk.values(), sums.values(), strict=True)
+    ]
     shift = calibrated(level, parts, successes) - level
     return {cell: (effect + shift, variance) for cell, (effect, variance) in shrunk.items()}
 
