@@ -14,7 +14,7 @@ from keeprate.sinks.closed import released
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.closed.released import Successes
 from keeprate.sinks.reading import versions
-from keeprate.sinks.reading.versions import HOUR_S, Component, ReleaseMetric, VersionCount, Versions
+from keeprate.sinks.reading.versions import HOUR_S, Component, RatedMetric, ReleaseMetric, VersionCount, Versions
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.streams.quality import concurrent, successor
 from keeprate.streams.quality.baseline import Window
@@ -228,10 +228,14 @@ def users(client: Client, release: Release, as_of: datetime) -> tuple[int, int]:
 
 
 def goes_on(after: Iterable[VersionCount], release: Release) -> bool:
-    """Whether the predecessor has a part of the traffic since the release."""
+    """Whether the predecessor has a part of the traffic since the release.
+
+    By what is counted from suggestions: batches that closed before a release was told of know nothing of it.
+    """
     trials = {release.version: 0, release.predecessor: 0}
     for each in after:
-        trials[each.version] += each.trials
+        if isinstance(each.metric, RatedMetric):
+            trials[each.version] += each.trials
     return trials[release.predecessor] >= SHARED * sum(trials.values()) > 0
 
 

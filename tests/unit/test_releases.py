@@ -1,11 +1,16 @@
 """Verdicts on releases: golden values, which version replaces which, and what the users and the hours cost."""
 
+from datetime import UTC, datetime
 from math import exp, log
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keeprate.deploy.releases.judging import Release, goes_on
+from keeprate.sinks.closed import released
+from keeprate.sinks.reading import versions
+from keeprate.sinks.reading.versions import VersionCount
 from keeprate.streams.quality import concurrent, successor
 from keeprate.streams.quality.baseline import DAY_S, HOUR_S, Window
 from keeprate.streams.quality.concurrent import Hour, UserTrials, design_effect, split_evidence
@@ -218,3 +223,13 @@ def test_what_begins_with_its_app_replaces_nothing() -> None:
     assert replacements(traffic("a", 0, 9, 50) + traffic("", 3, 2, 50)) == []
     other = [Traffic(("editor", "chat"), "b", 5 * DAY_S, 50)]
     assert replacements(traffic("a", 0, 9, 50) + other) == []
+
+
+def test_a_predecessor_goes_on_by_what_both_are_counted_by() -> None:
+    """Calls are known from closed batches, which a release that is told of late is not in."""
+    at = datetime(2026, 11, 28, 9, tzinfo=UTC)
+    release = Release("prompt_version", ("editor", "inline"), "v5", "v3", at, at)
+    accepted, failed = versions.METRICS[0], released.METRICS[0]
+    told = [VersionCount(accepted, 0, "v5", 0, "", 950, 90), VersionCount(accepted, 0, "v3", 0, "", 50, 20)]
+    assert not goes_on([*told, VersionCount(failed, 0, "v3", 0, "", 500, 5)], release)
+    assert goes_on([*told, VersionCount(accepted, 0, "v3", 3600, "", 500, 100)], release)
