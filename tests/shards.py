@@ -9,7 +9,7 @@ to read the three at once.
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,9 @@ _REPLICA: Final = "<shard><replica><host>127.0.0.1</host><port>1</port></replica
 
 @dataclass(frozen=True)
 class Sharded:
-    """The clients, by what they are asked for."""
+    """The clients, by what they are asked for. database: makes one more, empty, until the end."""
 
+    database: Callable[[str], Client]
     one: Client
     shards: tuple[Client, ...]
     together: Client
@@ -61,18 +62,36 @@ def sharded(log: Iterable[Event]) -> Iterator[Sharded]:
             client = database(name)
             mine = [event for event in events if shard_of(event["generation_id"], len(NAMES)) == number]
             shards.append(_made(client, mine, number))
-        together, spread = database("together"), database("spread")
-        for (table,) in one.query("SELECT name FROM system.tables WHERE database = 'one' ORDER BY name"):
-            columns = f"CREATE TABLE {table} AS s1.{table} ENGINE ="
-            together.command(f"{columns} Merge(REGEXP('^s[123]$'), '^{table}$')")
+        together, spread = merged(database("together"), "s", one), database("spread")
+        for table in tables(one):
             spread.command(Topology("apart", shard_urls=NAMES).distributed(table, "s1").replace("OR REPLACE ", ""))
-        yield Sharded(one, tuple(shards), together, spread)
+        yield Sharded(database, one, tuple(shards), together, spread)
+
+
+def merged(client: Client, prefix: str, like: Client) -> Client:
+    """A database whose tables are those of `prefix`1, `prefix`2, … at once."""
+    for table in tables(like):
+        client.command(
+            f"CREATE TABLE {table} AS {prefix}1.{table} ENGINE = Merge(REGEXP('^{prefix}[0-9]$'), '^{table}$')"
+        )
+    return client
+
+
+def tables(client: Client) -> list[str]:
+    """The names of a database's tables."""
+    rows = client.query("SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name")
+    return [str(name) for (name,) in rows]
+
+
+def made(client: Client, number: int | None = None, shards: int = len(NAMES)) -> Client:
+    """The client of a database that is made, as a shard where it has a number."""
+    apply(client, scripts())
+    if number is not None:
+        placing.place(client, number, shards)
+    derive_anew(Servers([client]))
+    return client
 
 
 def _made(client: Client, events: list[Event], number: int | None = None) -> Client:
-    apply(client, scripts())
-    if number is not None:
-        placing.place(client, number, len(NAMES))
-    derive_anew(Servers([client]))
-    land_in(client, events)
+    land_in(made(client, number), events)
     return client
