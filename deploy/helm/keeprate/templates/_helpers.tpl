@@ -48,6 +48,15 @@ app.kubernetes.io/component: {{ .component }}
 - {name: KEEPRATE_STORE_READER_USER, value: {{ . | quote }}}
 - {name: KEEPRATE_STORE_READER_PASSWORD_FILE, value: /run/secrets/keeprate/reader-password}
 {{- end }}
+{{- with .Values.store.shards }}
+- {name: KEEPRATE_STORE_SHARDS, value: {{ join "," . | quote }}}
+{{- end }}
+{{- with .Values.store.cluster }}
+- {name: KEEPRATE_STORE_CLUSTER, value: {{ . | quote }}}
+{{- end }}
+{{- if .Values.store.replicated }}
+- {name: KEEPRATE_STORE_REPLICATED, value: "true"}
+{{- end }}
 {{- if $keys.storeCa }}
 - {name: KEEPRATE_STORE_CA_FILE, value: /run/secrets/keeprate/store-ca.pem}
 {{- end }}
