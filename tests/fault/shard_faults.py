@@ -51,5 +51,5 @@ FAULTS: Final[dict[str, Fault]] = {
     DOWN_AND_BACK: shard_down_and_back,
     **{f"three shards: {name}": fault for name, fault in _FAULTS.items()},
 }
-IN_TEST: Final = (DOWN_AND_BACK, f"three shards: {token_faults.NAME}")
+IN_TEST: Final = (DOWN_AND_BACK,)
 """Those of them that `make test` makes too."""
