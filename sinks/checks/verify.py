@@ -27,6 +27,7 @@ from keeprate.sinks.upkeep.recompute import (
     Unread,
     compare,
     events,
+    listed,
     pages,
     recomputed,
     stored,
@@ -99,7 +100,8 @@ def check_suggestions(
     repair: derive those that are not. sleep: waits until what landed meanwhile is derived.
     """
     suspected: set[tuple[str, str]] = set()
-    for page in pages(store, selection or GenerationFilter()):
+    chosen = selection or GenerationFilter()
+    for page in (listed if chosen.spans_time else pages)(store, chosen):
         wrong = {(app, identity) for app, identity, _ in differing(store, page.condition(), page.parameters())}
         if wrong:
             left_out = unsettled(store, page, settled_s)

@@ -18,7 +18,7 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import FIELDS, Outcome, canonical, encode_outcome, key_of, merge, parse_key
 from keeprate.sinks.landing.rows import OUTCOMES_TABLE
-from keeprate.sinks.reading.derive import derive
+from keeprate.sinks.reading.derive import IDS_AT_ONCE, derive, of_generations
 from keeprate.sinks.store.clickhouse import Client, to_ms
 
 FACTS: Final = ("generations", "feedback")
@@ -99,6 +99,21 @@ class FactsPage:
 
 
 @dataclass(frozen=True)
+class ListedGenerations:
+    """Generations by app and id: named, where to look for them by time in a large statement would cost far more."""
+
+    generations: Sequence[tuple[str, str]]
+
+    def parameters(self) -> dict[str, Any]:
+        """What `condition` refers to."""
+        return dict(of_generations(self.generations)[1])
+
+    def condition(self) -> str:
+        """Of a row of any table that has an app and a generation_id."""
+        return of_generations(self.generations)[0]
+
+
+@dataclass(frozen=True)
 class Unread:
     """A fact that this version does not take: an earlier one did, which had another contract."""
 
@@ -155,6 +170,26 @@ def pages(
             after = last
 
 
+def listed(store: Client, selection: GenerationFilter) -> Iterator[ListedGenerations]:
+    """The generations that a time selects, some thousand at a time."""
+    waiting: list[tuple[str, str]] = []
+    for page in pages(store, selection):
+        rows = store.query(
+            " UNION DISTINCT ".join(
+                f"SELECT toString(generation_id) FROM {table} "
+                f"WHERE {_within('first', 'last')} AND {selection.condition()} AND {selection.in_span()}"
+                for table in FACTS
+            ),
+            page.parameters(),
+        )
+        waiting += [(page.app, str(generation_id)) for (generation_id,) in rows]
+        while len(waiting) >= IDS_AT_ONCE:
+            yield ListedGenerations(waiting[:IDS_AT_ONCE])
+            del waiting[:IDS_AT_ONCE]
+    if waiting:
+        yield ListedGenerations(waiting)
+
+
 def count_facts(store: Client, selection: GenerationFilter) -> int:
     """How many selected facts there are, roughly: not yet merged duplicates count."""
     where = f"{selection.condition()} AND {selection.in_span()}"
@@ -188,8 +223,8 @@ def stored(store: Client, page: FactsPage, table: str = OUTCOMES_TABLE.name) -> 
     return {key_of(row["app"], row["generation_id"], row["choice_index"]): outcome_of(row) for row in rows}
 
 
-def unsettled(store: Client, page: FactsPage, settled_s: int) -> set[str]:
-    """`app/generation_id` of a page's generations that got a fact within so many seconds."""
+def unsettled(store: Client, page: FactsPage | ListedGenerations, settled_s: int) -> set[str]:
+    """`app/generation_id` of those generations that got a fact within so many seconds."""
     rows: set[str] = set()
     for table in FACTS:
         found = store.query(
