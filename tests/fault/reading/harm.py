@@ -1,5 +1,6 @@
 """What is done to derivations and sums in a process of a trial: it ends, stands still in the middle, or is broken."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from typing import Any, Final
 
 from keeprate.sinks.reading import derive, hours, rebuild
 from keeprate.sinks.reading.derive import Deriver
-from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.store.clickhouse import Client, StoreUnavailableError
 
 STATEMENTS: Final = 4
 """Of a derivation: a mark, the derivation itself, a mark, the moves."""
@@ -66,7 +67,11 @@ def _write_what_was_read_before() -> None:
         store.command(f"CREATE TABLE {read} AS {derive.TABLE}")
         run(store, text.replace(begin, f"INSERT INTO {read} ", 1), parameters)
         dated = f"SELECT * REPLACE ({hours.NOW_NS} AS derived_at) FROM {read}"
-        derive._run(store, f"INSERT INTO TABLE {derive.TABLE} {dated}", {})
+        for _ in range(3):
+            # A connection may break while this process stands still; the flush would begin anew, and read anew.
+            with contextlib.suppress(StoreUnavailableError):
+                derive._run(store, f"INSERT INTO TABLE {derive.TABLE} {dated}", {})
+                return
 
     derive._run = in_two
 
