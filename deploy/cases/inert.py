@@ -8,6 +8,8 @@ from typing import Any, Final
 _UNSEEN: Final = re.compile(
     "[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]"
 )
+# A hash too: where Nunjucks meets the end of a comment that never began, it renders nothing at all.
+_OPENS: Final = re.compile("[{#]")
 LOADED: Final = ("file://", "package:", "http://", "https://", "python:", "exec:")
 """What promptfoo takes for something to load or to run where a text begins with it."""
 
@@ -32,25 +34,27 @@ def python_literal(value: Any) -> str:
 
 def template_text(text: str) -> str:
     """A text that Nunjucks, which promptfoo renders texts with, renders as what it is, and that loads nothing."""
-    safe = text.replace("{", '{{ "{" }}')
+    safe = _OPENS.sub(lambda match: '{{ "' + match[0] + '" }}', text)
     return '{{ "" }}' + safe if text.startswith(LOADED) else safe
 
 
 def template_json(value: Any) -> str:
     """A value as JSON that Nunjucks finds nothing in, however often it is rendered.
 
-    No two braces open beside each other: within texts they are JSON's escapes, and JSON itself never has them so.
+    What begins a template is JSON's escape wherever it stands in a text, and JSON itself never has two braces in a row
+    that open.
     """
-    return json_line(_marked(value)).replace(_MARK, "\\u007b")
+    return _MARKED.sub(lambda match: f"\\u{ord(match[1]):04x}", json_line(_marked(value)))
 
 
-_MARK: Final = "\uf8ff\uf8fe{"
+_MARK: Final = "\uf8ff\uf8fe"
+_MARKED: Final = re.compile(f"{_MARK}([{{#])")
 
 
 def _marked(value: Any) -> Any:
-    """The value with a mark in place of each brace that a text or a name holds."""
+    """The value with a mark before all that a template could begin with, in texts and in names."""
     if isinstance(value, str):
-        return value.replace("{", _MARK)
+        return _OPENS.sub(lambda match: _MARK + match[0], value)
     if isinstance(value, dict):
         return {_marked(name): _marked(each) for name, each in value.items()}
     return [_marked(each) for each in value] if isinstance(value, list | tuple) else value

@@ -20,7 +20,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from typer.testing import CliRunner
 
+from keeprate.deploy.commands.tree import app as commands
 from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.producers.collector.gate.keys import Quotas
 from keeprate.producers.collector.otel.identity import span_generation_id
@@ -72,6 +74,25 @@ def test_accepted_events_are_in_kafka_when_the_answer_comes(collector: Collector
     }
     for event in mine.values():
         decode.validate({name: value for name, value in event.items() if not name.startswith("_")})
+
+
+def test_results_of_cases_come_by_https(
+    collector: CollectorProcess, kafka: KafkaBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where KEEPRATE_URL names a collector, `keeprate cases run` needs no broker."""
+    generation_id = uuid7()
+    case = {"case": "c1", "app": collector.app, "source": {"generation_id": generation_id}, "checks": []}
+    suite = tmp_path / "s.jsonl"
+    suite.write_text(json.dumps(case))
+    monkeypatch.setenv("KEEPRATE_URL", collector.url)
+    monkeypatch.setenv("KEEPRATE_KEY", collector.key)
+    monkeypatch.setenv("KEEPRATE_BROKERS", "127.0.0.1:1")
+    command = f"{sys.executable} -c print(30)"
+    done = CliRunner().invoke(commands, ["cases", "run", str(suite), "--command", command, "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["sent"]) == (0, 1), done.output
+    found = landed(kafka.bootstrap, collector.app, lambda events: any(e["_key"] == generation_id for e in events))
+    (event,) = [event for event in found if event["_key"] == generation_id]
+    assert (event["type"], event["label"], event["attributes"]["suite"]) == ("evaluation", "passed", "s")
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
