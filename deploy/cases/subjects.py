@@ -137,7 +137,7 @@ class EndpointSubject:
         except urllib3.exceptions.HTTPError as error:
             raise SubjectError(f"{self.url} does not answer: {error}"[:300]) from None
         if answer.status != 200:
-            hint = "; is the key right? See --key-variable" if answer.status in (401, 403) else ""
+            hint = "; is the key right? See --key-from" if answer.status in (401, 403) else ""
             raise SubjectError(f"HTTP {answer.status}: {data[:200].decode('utf-8', 'replace')}{hint}")
         return _text_of(_within(data))
 

@@ -40,7 +40,7 @@ def run(
     command: Annotated[str, typer.Option(help="A command that reads a case as JSON and prints its answer.")] = "",
     url: Annotated[str, typer.Option(help="A server of OpenAI's protocol, like https://api.openai.com/v1.")] = "",
     model: Annotated[str, typer.Option(help="The model to ask at --url.")] = "",
-    key_variable: Annotated[str, typer.Option(help="The variable that holds the server's key.")] = "OPENAI_API_KEY",
+    key_from: Annotated[str, typer.Option(help="The variable that holds the server's key.")] = "OPENAI_API_KEY",
     system: Annotated[Path | None, typer.Option(help="A file: the system's prompt, for the captured one.")] = None,
     version: Annotated[str, typer.Option(help="What is tested, as apps name it: the prompt's version.")] = "",
     check: Annotated[
@@ -51,7 +51,7 @@ def run(
     judge_command: Annotated[str, typer.Option(help="Reads a case with its answer, prints a score, 0 to 1.")] = "",
     judge_url: Annotated[str, typer.Option(help="A server that judges; default: --url.")] = "",
     judge_model: Annotated[str, typer.Option(help="The model that judges, by a rubric.")] = "",
-    judge_key_variable: Annotated[str, typer.Option(help="The variable that holds the key of --judge-url.")] = "",
+    judge_key_from: Annotated[str, typer.Option(help="The variable that holds the key of --judge-url.")] = "",
     rubric: Annotated[Path | None, typer.Option(help="A file: the judge's prompt, for the built-in one.")] = None,
     parallel: Annotated[int, typer.Option(min=1, max=256, help="How many cases at a time.")] = 4,
     timeout_s: Annotated[float, typer.Option(min=0.1, help="How long one answer may take.")] = 120.0,
@@ -85,10 +85,10 @@ def run(
         else:
             with _refusing():
                 server = partial(_server, timeout_s=timeout_s, retries=retries, parallel=parallel)
-                key = os.environ.get(key_variable)
+                key = os.environ.get(key_from)
                 subject = _subject(command, url, model, system, timeout_s, partial(server, key=key))
                 # The key of one server is nothing to send to another.
-                judge_key = os.environ.get(judge_key_variable) if judge_url else key
+                judge_key = os.environ.get(judge_key_from) if judge_url else key
                 judge = _judge(
                     judge_command, judge_url or url, judge_model, rubric, timeout_s, partial(server, key=judge_key)
                 )

@@ -139,7 +139,7 @@ def test_what_may_go_better_later_is_asked_again(model: Model) -> None:
     assert EndpointSubject(model.url, "m", retries=3).answer(CASE) == "Yes."
     assert len(model.asked) == 3
     model.answers = [(401, {"error": "bad key"})]
-    with pytest.raises(SubjectError, match=r"HTTP 401.*--key-variable"):
+    with pytest.raises(SubjectError, match=r"HTTP 401.*--key-from"):
         EndpointSubject(model.url, "m").answer(CASE)
     assert len(model.asked) == 4
 
