@@ -31,7 +31,7 @@ function told(story) {
   const { red, fixed, retention } = story;
   if (!red) return [["So far", "no case has failed in this period."]];
   return [
-    ["What users said", h("ul", {}, ...story.cases.map((each) => suggestion(each, story))), story.cases_count > story.cases.length ? `and ${count(story.cases_count - story.cases.length)} more` : ""],
+    ["The suggestions", h("ul", {}, ...story.cases.map((each) => suggestion(each, story))), story.cases_count > story.cases.length ? `and ${count(story.cases_count - story.cases.length)} more` : ""],
     ["Went red", `${at(red)}: ${plural(red.failed, "case failed", "cases failed")} of ${count(red.failed + red.passed + red.error)}.`],
     ["Mended", fixed ? `${at(fixed)}: ${count(fixed.passed)} of ${count(fixed.passed + fixed.failed + fixed.error)} pass, ${count(fixed.repairs.length)} again.` : "Not yet."],
     ["What users keep", ...kept(retention, fixed)],
