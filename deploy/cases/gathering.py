@@ -1,18 +1,21 @@
 """Reads what a list of suggestions needs to become cases: of each, its chain and its corrections."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from keeprate.deploy.cases.making import LeftOut, distinct, make
 from keeprate.deploy.cases.suite import Case, Json
 from keeprate.deploy.page.exploring.listed import fate_of
-from keeprate.sinks.facts.chain import chain
+from keeprate.sinks.facts.chain import chains
 from keeprate.sinks.facts.corrections import corrections
 from keeprate.sinks.reading.lists.listing import Suggestion
 from keeprate.sinks.store.clickhouse import Client
 
+AT_ONCE: Final = 20
+"""Suggestions whose content is read together."""
 MOST_BYTES: Final = 64 << 20
 """Of content in one suite: what is beyond is left out, and said."""
 
@@ -49,22 +52,34 @@ def gather(
     made: list[Case] = []
     left: list[LeftOut] = []
     count, size = 0, 0
-    for row in rows:
+    waiting = iter(rows)
+    while batch := list(islice(waiting, AT_ONCE)):
         if size > MOST_BYTES:
             return Gathered(distinct(made), left, count, full=True)
-        app, generation_id, _ = row.identity
-        stages = chain(client, app, generation_id)
-        edits = corrections(client, app, generation_id)
-        on_read(app, generation_id)
-        link = f"{page_url.rstrip('/')}/suggestions/{app}/{generation_id}"
-        found = make(row.values, fate_of(row.values), stages, edits, link)
-        count += 1
-        if isinstance(found, LeftOut):
-            left.append(found)
-        else:
-            made.append(found)
-            size += len(json.dumps(found.as_json()))
+        for row, stages, edits in _read(client, batch):
+            app, generation_id, _ = row.identity
+            on_read(app, generation_id)
+            link = f"{page_url.rstrip('/')}/suggestions/{app}/{generation_id}"
+            found = make(row.values, fate_of(row.values), stages, edits, link)
+            count += 1
+            if isinstance(found, LeftOut):
+                left.append(found)
+            else:
+                made.append(found)
+                size += len(json.dumps(found.as_json()))
     return Gathered(distinct(made), left, count)
+
+
+def _read(client: Client, rows: Sequence[Suggestion]) -> Iterator[tuple[Suggestion, list[Json], list[Json]]]:
+    """Each row with its chain and its corrections, in the order of the rows."""
+    by_app: dict[str, list[str]] = {}
+    for row in rows:
+        by_app.setdefault(row.identity[0], []).append(row.identity[1])
+    stages = {app: chains(client, app, ids) for app, ids in by_app.items()}
+    edits = {app: corrections(client, app, ids) for app, ids in by_app.items()}
+    for row in rows:
+        app, generation_id, _ = row.identity
+        yield row, stages[app][generation_id], edits[app][generation_id]
 
 
 def told(found: Gathered) -> list[str]:

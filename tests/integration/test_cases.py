@@ -4,6 +4,7 @@ import json
 import logging
 import shlex
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from keeprate.deploy.commands.tree import app as commands
 from keeprate.deploy.page.app import page
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.store import StoreProcess
+from keeprate.schemas.events import Event
+from keeprate.sinks.facts.chain import MOST_STAGES, chain, chains
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import connect
 from tests.desk import APP, happened, hidden, ran
+from tests.facts import Facts
 from tests.pages import NOW, land
 
 SPAN = ("--since", "2026-01-01", "--until", "2027-01-01")
@@ -116,6 +120,48 @@ def test_the_page_gives_the_same_suite_and_logs_who_reads(
     assert "def test_case" in api.get("/api/cases.jsonl", params=chosen | {"format": "pytest"}).text
     wrong = api.get("/api/cases.jsonl", params=chosen | {"format": "csv"})
     assert (wrong.status_code, "choose from jsonl" in wrong.text) == (400, True)
+
+
+def test_chains_are_read_together_as_each_by_itself(store: StoreProcess) -> None:
+    """Up to the root and down to every stage; a circle ends; one that is too long takes nothing from the others."""
+    url = f"{store.url}/chains"
+    made = Facts("chains")
+    events: dict[str, Event] = {}
+
+    def stage(name: str, parent: str = "", at: int = 0) -> None:
+        called_by = {"parent_generation_id": str(uuid.uuid5(uuid.NAMESPACE_URL, parent))} if parent else {}
+        events[name] = made.generation(name, at, step=name, **called_by)
+
+    stage("root")
+    stage("left", "root", 1)
+    stage("right", "root", 2)
+    stage("leaf", "right", 3)
+    stage("circle", "circled")
+    stage("circled", "circle", 1)
+    stage("alone", "nothing that came")
+    stage("long")
+    for number in range(MOST_STAGES + 10):
+        stage(f"long-{number}", "long", number + 1)
+    land(url, events.values())
+    ids = {name: event["generation_id"] for name, event in events.items()}
+    absent = str(uuid.uuid4())
+    last = f"long-{MOST_STAGES + 9}"
+    asked = [ids[name] for name in ("leaf", "root", "circle", "alone", last)] + [absent]
+    with connect(url) as client:
+        together = chains(client, "chains", asked)
+        apart = {each: chain(client, "chains", each) for each in asked}
+        # Two that could take all room from a third, which is then asked for by itself.
+        crowded = chains(client, "chains", [ids["leaf"], ids[last]])
+    names = {key: [each["step"] for each in found] for key, found in together.items()}
+    assert names[ids["leaf"]] == names[ids["root"]] == ["root", "left", "right", "leaf"]
+    assert set(names[ids["circle"]]) == {"circle", "circled"}
+    assert names[ids["alone"]] == ["alone"]
+    assert names[absent] == []
+    assert crowded[ids["leaf"]] == together[ids["leaf"]]
+    long = [found.pop(ids[last]) for found in (together, apart, crowded)]
+    assert together == apart
+    assert {(len(found), found[0]["step"]) for found in long} == {(MOST_STAGES, "long")}
+    assert all(ids[last] in {each["generation_id"] for each in found} for found in long)
 
 
 def test_red_then_green_is_one_story(url: str, api: TestClient, tmp_path: Path) -> None:
