@@ -241,7 +241,7 @@ _MORE: tuple[Callable[[Client], Any], ...] = (
     lambda client: drift_states.tallies(client, "acceptance", "editor", SINCE, NOW),
     drift_states.kept,
     lambda client: release_verdicts.kept(client, SINCE),
-    lambda client: corrections.corrections(client, *_first(client)),
+    lambda client: corrections.corrections(client, _first(client)[0], [_first(client)[1]]),
     lambda client: case_results.results(client, SINCE, NOW),
     lambda client: case_results.suggestions_of(client, [(*_first(client), 0)]),
     lambda client: released.tallied(client, _versions(client), SINCE, NOW),
