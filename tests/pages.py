@@ -12,6 +12,7 @@ from keeprate.deploy.demo.simulate import simulate
 from keeprate.deploy.demo.story import DAY_MS, World
 from keeprate.deploy.local.process import accepts, free_port
 from keeprate.deploy.page.app import page
+from keeprate.deploy.page.reviewing.desk import Desk
 from keeprate.deploy.page.source import Source
 from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
@@ -60,10 +61,10 @@ def _row(event: Event, offset: int) -> tuple[object, ...]:
 
 
 @contextmanager
-def serving(url: str, now: datetime = NOW) -> Iterator[str]:
+def serving(url: str, now: datetime = NOW, desk: Desk | None = None) -> Iterator[str]:
     """The address of the page over the store at `url`, for which it is always `now`."""
     port = free_port()
-    config = uvicorn.Config(page(Source(url), now=lambda: now), port=port, log_level="error", ws="none")
+    config = uvicorn.Config(page(Source(url), now=lambda: now, desk=desk), port=port, log_level="error", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

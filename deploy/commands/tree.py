@@ -12,6 +12,7 @@ from keeprate.deploy.commands.cases.gate import gate as gate_cases
 from keeprate.deploy.commands.cases.run import run as run_cases
 from keeprate.deploy.commands.importing.exports import import_langfuse, import_otel
 from keeprate.deploy.commands.importing.imports import imports
+from keeprate.deploy.commands.read.agreement import agreement
 from keeprate.deploy.commands.read.dead_letters import dead_letters
 from keeprate.deploy.commands.read.digest import digest
 from keeprate.deploy.commands.read.doctor import doctor
@@ -90,6 +91,7 @@ cases.command("run")(run_cases)
 cases.command("gate")(gate_cases)
 
 app.add_typer(access, name="access")
+app.command()(agreement)
 app.add_typer(alerts, name="alerts")
 app.add_typer(cases, name="cases")
 _process(collector)

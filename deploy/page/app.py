@@ -32,17 +32,21 @@ from keeprate.deploy.page.api.description import Offered, description
 from keeprate.deploy.page.exploring import addresses, listed, sheet, suites, tables
 from keeprate.deploy.page.files import Files, charts, charts_name
 from keeprate.deploy.page.parts import cases, health, more, verdicts, versions, why
+from keeprate.deploy.page.parts.agreement import agreement
 from keeprate.deploy.page.parts.arrival import arrival
 from keeprate.deploy.page.parts.released import releases
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.refusals import HANDLERS
+from keeprate.deploy.page.reviewing.desk import Desk
+from keeprate.deploy.page.reviewing.routes import Reviews
 from keeprate.deploy.page.runbook import PATH as RUNBOOK
 from keeprate.deploy.page.runbook import runbook
 from keeprate.deploy.page.selection import Selection, collected, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.page.turns import Turns
 from keeprate.sinks.reading.lists.listing import Page, Place, Suggestion
+from keeprate.sinks.reading.voices import Scales
 from keeprate.sinks.store.clickhouse import StoreError
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -75,6 +79,7 @@ PARTS: Final[Mapping[str, Question]] = {
     "drift": health.drift,
     "arrival": arrival,
     "cases": cases.cases,
+    "agreement": agreement,
 }
 """What can be asked of a selection, each by itself."""
 
@@ -87,6 +92,7 @@ SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
     "versions_screen": ("status", "versions"),
     "health": ("accounts", "drift"),
     "stories": ("status", "cases"),
+    "review_screen": ("status", "agreement"),
 }
 """What a page asks for at once: parts as of one time, which share the rows that they need."""
 
@@ -124,14 +130,15 @@ def page(
     now: Callable[[], datetime] = now_utc,
     access: PageAccess = PageAccess(),  # noqa: B008, it is frozen
     trace_url: str = "",
+    desk: Desk | None = None,
 ) -> Starlette:
     """The application over a store.
 
     hosts: the names under which a browser may ask for it. A foreign name that leads here is refused, because a page
     elsewhere could read everything through it. access: whom it lets in, by default anybody.
-    trace_url: a template of addresses of traces elsewhere.
+    trace_url: a template of addresses of traces elsewhere. desk: where experts review; None for a page that only reads.
     """
-    api = _Api(source, now, trace_url)
+    api = _Api(source, now, trace_url, desk)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -139,6 +146,8 @@ def page(
         yield
         await opening
         source.close()
+        if desk is not None:
+            await anyio.to_thread.run_sync(desk.close)
 
     routes: list[BaseRoute] = [
         Route("/healthz", _healthy),
@@ -153,6 +162,7 @@ def page(
         *(Route(f"/api/{name}", partial(api.answer, name=name)) for name in QUESTIONS),
         Route(f"/{charts_name()}", charts),
         Route(RUNBOOK, runbook),
+        *Reviews(desk, api.quickly).routes(),
         *documents.routes(),
         Route("/suggestions/{app}/{generation_id}", addresses.suggestion),
         Mount("/", Files()),
@@ -178,10 +188,11 @@ async def _open(source: Source) -> None:
 class _Api:
     """The questions under /api/. They run in a few threads, and share what they read."""
 
-    def __init__(self, source: Source, now: Callable[[], datetime], trace_url: str) -> None:
+    def __init__(self, source: Source, now: Callable[[], datetime], trace_url: str, desk: Desk | None) -> None:
         self._source = source
         self._trace_url = trace_url
         self._now = now
+        self._scales = desk.settings.scales if desk else Scales()
         self._recent = Recent(time.monotonic)
         self._counting = Turns(**_COUNTING, wait_s=_WAIT_S)
         self._facts = Turns(**_FACTS, wait_s=_WAIT_S)
@@ -270,13 +281,17 @@ class _Api:
             _content.info("content of %s %s was read by %s", app, generation_id, addresses.reader(request))
         return suites.answer(found, form)
 
+    async def quickly(self, request: Request, key: Hashable, question: Callable[[Reads], Answer]) -> Answer:
+        """The answer to a question about single facts."""
+        return await self._ask(request, self._facts, key, question)
+
     async def _ask(self, request: Request, lane: Turns, key: Hashable, question: Callable[[Reads], Answer]) -> Answer:
         """The answer, of what whoever asks may read; shared with those who may read the same."""
         sight = viewer(request).sight
         return await lane.ask((sight, key), lambda: question(self._reads(sight)))
 
     def _reads(self, sight: Sight) -> Reads:
-        return Reads(self._source.client(), self._now(), self._recent, sight=sight)
+        return Reads(self._source.client(), self._now(), self._recent, sight=sight, scales=self._scales)
 
 
 async def _described(document: Callable[[], answers.Json], request: Request) -> Response:

@@ -102,6 +102,19 @@ DEFINITIONS: Final = {
         "The same rate in each part of the traffic, on one scale. The dark stripe is the 95 % interval: where two of "
         "them overlap widely, the difference may be chance.",
     ),
+    "queues": Definition(
+        "Queues",
+        "queues",
+        "Suggestions that wait for experts. Each wants a number of reviewers; what you are given is yours alone until "
+        "the reservation ends, and nobody is given what has all its reviewers.",
+    ),
+    "agreement": Definition(
+        "Agreement",
+        "agreement",
+        "What judges, users and experts say of the same suggestions, each as good or bad, and what users kept. Kappa "
+        "and alpha are agreement beyond chance: 1 is all of it, 0 is what chance would give.",
+        "kappa = (agreed - expected) / (1 - expected)",
+    ),
     "accounts": Definition(
         "What became of every record",
         "accounts",

@@ -39,6 +39,7 @@ DOCUMENTS: Final = (
     Document("versions", "versions", "Versions", "versions_screen", ("horizon",)),
     Document("why", "why", "Why", "explanation", ("horizon",)),
     Document("suggestions", "suggestions", "Suggestions", "explore", ("horizon",)),
+    Document("review", "review", "Review", "review_screen", ("horizon",)),
     Document("cases", "cases", "Test cases", "stories", ("horizon",)),
     Document("operations", "operations", "Operations", "operations"),
 )

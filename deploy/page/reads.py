@@ -16,6 +16,7 @@ from keeprate.sinks.reading.hours import Known
 from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.rates import ACCEPTANCE, FEEDBACK, RETENTION, counts_of
 from keeprate.sinks.reading.scope import DIMENSIONS, Scope
+from keeprate.sinks.reading.voices import Scales
 from keeprate.sinks.store.clickhouse import Client
 
 REQUESTS: Final = "shown_rate"
@@ -34,13 +35,17 @@ _BESIDE: Final = ThreadPoolExecutor(6, "beside")
 
 @dataclass(frozen=True)
 class Reads:
-    """What one request may read, at one time. What has no selection is narrowed by its `sight`."""
+    """What one request may read, at one time. What has no selection is narrowed by its `sight`.
+
+    scales: which words of judges are good.
+    """
 
     client: Client
     now: datetime
     recent: Recent
     sight: Sight = field(default_factory=Sight)
     summed: dict[Hashable, Known] = field(default_factory=dict)
+    scales: Scales = field(default_factory=Scales)
 
     def rates(self, view: View, selection: Selection, span: Span) -> list[Rate]:
         """The page's metrics of one view; of retention, at every horizon."""

@@ -238,7 +238,7 @@ def remarks(
     only: Mapping[str, Sequence[str]] | None = None,
     limit: int = 50,
 ) -> list[Remark]:
-    """The latest flags, votes and edits that occurred in [since, until), the newest first.
+    """The latest flags, votes and edits of users that occurred in [since, until), the newest first.
 
     only: the values to keep, by dimension, as in a Scope. What feedback does not know itself, its suggestion does.
     """
@@ -246,7 +246,8 @@ def remarks(
     own = {name: list(kept.pop(name, ())) for name in ("app", "environment")}
     query = (
         "SELECT event FROM feedback "
-        f"WHERE type IN {{kinds:Array(String)}} AND {_SPAN.format('occurred_at')} AND {_WHERE_KEPT} "
+        "WHERE type IN {kinds:Array(String)} AND origin != 'expert' "
+        f"AND {_SPAN.format('occurred_at')} AND {_WHERE_KEPT} "
         f"{_of_suggestions(Scope(since, until, until, only=kept)) if kept else ''}"
         "ORDER BY occurred_at DESC, event_id LIMIT 1 BY event_id LIMIT {limit:UInt32}"
     )

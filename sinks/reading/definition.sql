@@ -23,7 +23,7 @@ WITH
         [cohort_ms], mapValues(o.first_at), mapValues(o.last_at),
         arrayMap(v -> v.occurred_at, mapValues(o.votes)),
         arrayMap(f -> f.occurred_at, mapValues(o.flags)),
-        arrayMap(c -> c.occurred_at, mapValues(o.corrections))
+        arrayMap(c -> c.occurred_at, arrayFilter(c -> c.origin != 'expert', mapValues(o.corrections)))
     ) AS any_ms,
     times -> arrayDistinct(arrayMap(t -> toUInt32(intDiv(t, 3600000)), arrayFilter(t -> t > 0, times))) AS hours_of,
     -- Only the last accept has retention checks; those made on another branch say nothing of this one.
@@ -49,7 +49,9 @@ WITH
     arrayMap((check, state) -> multiIf(state = 'removed', 0, check.retained_length >= 0, check.retained_length,
         state = 'unchanged', check.current_length, -1), checks, states) AS retained,
     e -> if(e.label != '', e.label, if(e.has_value = 1, toString(e.value), '')) AS label_of,
-    arrayReverseSort(arrayFilter(e -> e.annotator_kind = 'human', mapValues(o.evaluations))) AS human_latest_first,
+    -- A person who withdraws a word says nothing any more.
+    arrayReverseSort(arrayFilter(e -> e.annotator_kind = 'human' AND e.label != 'withdrawn', mapValues(o.evaluations)))
+        AS human_latest_first,
     arrayFilter(e -> e.annotator_kind = 'llm', mapValues(o.evaluations)) AS judgements,
     -- A vote of 0 with no score behind it was withdrawn.
     arrayMap(v -> v.value, arrayFilter(v -> v.value != 0 OR v.score >= 0, mapValues(o.generation_votes))) AS standing_votes
@@ -129,7 +131,7 @@ SELECT
     last_taken_ms > 0 AND o.last_at['undo'] >= last_taken_ms AS undone,
     taken OR automatic OR mapContains(o.first_at, 'insert') OR mapContains(o.first_at, 'copy')
         OR mapContains(o.first_at, 'apply') AS used,
-    notEmpty(o.corrections) AS corrected,
+    arrayExists(c -> c.origin != 'expert', mapValues(o.corrections)) AS corrected,
     arrayExists(check -> is_valid(check), mapValues(o.retention)) AS checked,
     arrayExists(check -> is_valid(check) AND (check.status = 'removed' OR check.distance > 0), mapValues(o.retention))
         AS changed,
@@ -185,7 +187,9 @@ FROM
         mapFilter((who, vote) -> is_first, maxMap(mapFilter((who, vote) -> NOT is_orphan, votes)) OVER choices)
             AS generation_votes,
         arrayFilter(flag -> flag.active = 1 AND NOT is_orphan, mapValues(flags)) AS standing_flags,
-        arrayFilter(correction -> NOT is_orphan, mapValues(corrections)) AS its_corrections,
+        -- What an expert corrects in a review is no word of a user's.
+        arrayFilter(correction -> NOT is_orphan AND correction.origin != 'expert', mapValues(corrections))
+            AS its_corrections,
         if(is_first, arraySort(groupUniqArrayArray(arrayMap(flag -> flag.label, standing_flags)) OVER choices), [])
             AS generation_labels,
         is_first AND max(arrayExists(flag -> flag.valence = 'negative', standing_flags)) OVER choices

@@ -96,7 +96,7 @@ SELECT
     last_taken_ms > 0 AND o.last_at['undo'] >= last_taken_ms AS undone,
     taken OR automatic OR mapContains(o.first_at, 'insert') OR mapContains(o.first_at, 'copy')
         OR mapContains(o.first_at, 'apply') AS used,
-    notEmpty(o.corrections) AS corrected,
+    notEmpty(mapFilter((who, c) -> c.origin != 'expert', o.corrections)) AS corrected,
     arrayExists(check -> is_valid(check), mapValues(o.retention)) AS checked,
     arrayExists(check -> is_valid(check) AND (check.status = 'removed' OR check.distance > 0), mapValues(o.retention))
         AS changed,
@@ -115,7 +115,7 @@ SELECT
     o.last_at AS last_at,
     o.votes AS votes,
     o.flags AS flags,
-    o.corrections AS corrections,
+    mapFilter((who, c) -> c.origin != 'expert', o.corrections) AS corrections,
     o.retention AS retention,
     o.evaluations AS evaluations
 -- Whole tuples first: a subcolumn that is read under FINAL is merged as a column of its own, not as part of its register.

@@ -63,7 +63,8 @@ FROM
             (
                 WITH
                     e -> if(e.label != '', e.label, if(e.has_value = 1, toString(e.value), '')) AS label_of,
-                    arrayReverseSort(arrayFilter(e -> e.annotator_kind = 'human', mapValues(c.evaluations)))
+                    arrayReverseSort(arrayFilter(
+                        e -> e.annotator_kind = 'human' AND e.label != 'withdrawn', mapValues(c.evaluations)))
                         AS latest_first
                 SELECT
                     c.*,

@@ -2,13 +2,17 @@
 
 import ipaddress
 import logging
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
 from keeprate.deploy import settings
 from keeprate.deploy.commands import logs
+
+if TYPE_CHECKING:
+    from keeprate.deploy.page.reviewing.desk import Desk
 
 
 def page(
@@ -24,12 +28,25 @@ def page(
     trace_url: Annotated[
         str, typer.Option(help="Where traces are shown, such as https://traces.example/trace/{trace_id}.")
     ] = "",
+    reviews: Annotated[
+        bool, typer.Option(help="Let experts review: what they say goes to KEEPRATE_BROKERS, or by [send] of the file.")
+    ] = False,
+    review_config: Annotated[
+        Path | None,
+        typer.Option(help="Queues, labels, questions and judges, TOML: docs/review.md. Default: five queues."),
+    ] = None,
+    review_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Who reviews what: SQLite, shared by the pages of this machine. Default: in the data directory."
+        ),
+    ] = None,
 ) -> None:
     """Serve the page: what users keep of what the model wrote, live.
 
     By default it asks nobody who they are: whoever reaches the port reads what users and models wrote. It therefore
     listens on loopback. Elsewhere, say by KEEPRATE_ACCESS_BY how people are known, and in a file who may see what:
-    docs/access.md. The same numbers are JSON under /api/: docs/page.md.
+    docs/access.md. The same numbers are JSON under /api/: docs/page.md. Without --reviews it only reads.
     """
     # Loaded here, so that `keeprate --help` needs neither a web server nor a ClickHouse driver.
     import uvicorn
@@ -50,11 +67,27 @@ def page(
     _log_readings()
     typer.echo(f"the page is at http://{f'[{host}]' if ':' in host else host}:{port}", err=True)
     traces = checked_template(trace_url) if trace_url else ""
-    app = application(Source(env.reader_url), hosts, access=access(env.access, env.data_dir), trace_url=traces)
+    desk = _desk(review_config, review_file) if reviews else None
+    app = application(
+        Source(env.reader_url), hosts, access=access(env.access, env.data_dir), trace_url=traces, desk=desk
+    )
     quiet: dict[str, Any] = {"log_level": "warning", "log_config": None, "server_header": False}
     # No websockets: nothing here speaks them, and a library for them need not be loaded. And no address but that of
     # who is connected: by it a proxy is believed.
     uvicorn.run(app, host=host, port=port, ws="none", proxy_headers=False, **quiet)
+
+
+def _desk(config: Path | None, file: Path | None) -> "Desk":
+    """Where experts review. Raises SettingsError."""
+    from keeprate.deploy.page.reviewing.desk import Desk
+    from keeprate.deploy.review import settings as review
+    from keeprate.deploy.review.book import Book
+    from keeprate.deploy.review.sending import Outbox
+
+    said, found = review.read(config), settings.from_environment()
+    outbox = Outbox(found.brokers, said.send)
+    outbox.check()
+    return Desk(said, Book(file or found.data_dir / "review.sqlite"), outbox)
 
 
 def _log_readings() -> None:

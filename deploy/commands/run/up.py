@@ -180,7 +180,7 @@ def _parts(directory: Path, ports: Ports, alerting: Alerting, choice: Choice) ->
     argv = keeprate("monitor", "--port", str(ports.monitor), *unverified)
     parts = [
         Part("monitor", argv, url(ports.monitor, "/metrics")),
-        Part("page", keeprate("page", "--port", str(ports.page)), url(ports.page, "/healthz")),
+        Part("page", keeprate("page", "--reviews", "--port", str(ports.page)), url(ports.page, "/healthz")),
     ]
     if alerting.prometheus:
         parts.append(prometheus_part(alerting.prometheus, directory / "prometheus", ports))

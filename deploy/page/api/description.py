@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from keeprate.deploy.cases.formats import FORMS
 from keeprate.deploy.page.api import shapes
 from keeprate.deploy.page.api import shapes_of_facts as facts
+from keeprate.deploy.page.api import shapes_of_reviews as reviews
 from keeprate.deploy.page.exploring.tables import TABLES
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, MAX_VALUES, METRICS, PERIODS
 from keeprate.schemas.kinds import MAX_HORIZON_S, MAX_NAME
@@ -44,6 +45,13 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "cases": facts.StoriesJson,
     "generations/{app}/{generation_id}": facts.GenerationJson,
     "me": facts.MeJson,
+    "agreement": reviews.AgreementJson,
+    "review": reviews.BoardJson,
+    "review/items/{app}/{generation_id}": reviews.BlindedJson,
+    "review/claim": reviews.ClaimedJson,
+    "review/submit": reviews.SubmittedJson,
+    "review/skip": reviews.SkippedJson,
+    "review/undo": reviews.UndoneJson,
     "openapi.json": dict[str, Any],
 }
 """By path under /api/: the type of the answer. A screen is made of its parts."""

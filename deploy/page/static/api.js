@@ -1,4 +1,4 @@
-// The page's only way to the server: GET, JSON or a file, and one class of error that says whether waiting helps.
+// The page's only way to the server: JSON or a file, and one class of error that says whether waiting helps.
 
 /** status 0: the server did not answer at all. code: of the API's closed set. */
 export class ApiError extends Error {
@@ -23,9 +23,20 @@ export async function getText(path, parameters) {
 
 async function ask(path, parameters, signal) {
   const query = new URLSearchParams(parameters.filter(([, value]) => value !== ""));
+  return answer(`api/${path}?${query}`, { signal, headers: { accept: "application/json" } });
+}
+
+/** What the server answers to what somebody says. Throws ApiError. */
+export async function post(path, said) {
+  const headers = { accept: "application/json", "content-type": "application/json" };
+  const response = await answer(`api/${path}`, { method: "POST", headers, body: JSON.stringify(said) });
+  return response.json();
+}
+
+async function answer(address, request) {
   let response;
   try {
-    response = await fetch(`api/${path}?${query}`, { signal, headers: { accept: "application/json" } });
+    response = await fetch(address, request);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "page_unreachable", "The page's own server does not answer. Is `keeprate page` still running?");

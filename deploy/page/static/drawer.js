@@ -39,14 +39,15 @@ function fill(drawer, row, beside, ...parts) {
   drawer.replaceChildren(head, h("div", { class: "drawer-body" }, ...parts));
 }
 
-function content({ generation, events, more, changes, chain, withheld, trace_url: traceUrl }) {
+/** All that is known of a generation, as elements. blind: for who is to judge it, so without what others made of it. */
+export function content({ generation, events, more, changes, chain, withheld, trace_url: traceUrl, blind }) {
   const origin = events[0]?.occurred_at;
   return [
     withheld ? h("p", { class: "warning", text: "What users and models wrote is hidden from your role in this app." }) : null,
     generation ? facts(generation, traceUrl) : h("p", { class: "warning", text: "The generation itself has not arrived: this feedback is an orphan. It is counted, and joined if the generation comes." }),
     generation && !withheld ? messages("Input", generation.input, generation.content_mode) : null,
     generation && !withheld ? messages("Output", generation.output, generation.content_mode) : null,
-    generation && !withheld ? testCase(generation) : null,
+    generation && !withheld && !blind ? testCase(generation) : null,
     ...changes.map(change),
     ...events.filter((event) => event.type === "edit" && event.corrected_text).map(correction),
     chain.length > 1 && !withheld ? stages(chain, generation) : null,

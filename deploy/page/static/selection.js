@@ -10,9 +10,10 @@ const OWN = {
   suggestions: { fate: "", signal: "", text: "", order: "newest", open: "" },
   cases: {},
   operations: {},
+  review: { queue: "" },
 };
 /** How numbers are drawn is nothing to ask the server. */
-const DRAWN = new Set(["open", "variant", "focus", "sort", "descending"]);
+const DRAWN = new Set(["open", "queue", "variant", "focus", "sort", "descending"]);
 
 const own = OWN[document.documentElement.dataset.page] ?? {};
 const defaults = { ...SHARED, ...own };

@@ -72,6 +72,7 @@ class Listing:
     scope: the time and the values to keep; what it is cut by does not matter here.
     fate: one of FATES or CHECK_FATES; the latter at `horizon_s`, of those whose check is due, as they are counted.
     signals: of SIGNALS, each of which a suggestion must have. text: an id, or a part of a name.
+    also: conditions of the asker's own, and values: what they refer to.
     after, backwards: from a place on, in the list's order or against it.
     """
 
@@ -84,6 +85,8 @@ class Listing:
     after: Place | None = None
     backwards: bool = False
     limit: int = 50
+    also: Sequence[Condition] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.fate and self.fate not in FATES and self.fate not in CHECK_FATES:
@@ -119,7 +122,7 @@ class Listing:
         """All that a suggestion of a rank must meet."""
         found = [FATES[self.fate]] if self.fate in FATES else []
         found += [CHECK_FATES[self.fate]] if self.fate in CHECK_FATES else []
-        found += [SIGNALS[name] for name in self.signals]
+        found += [*(SIGNALS[name] for name in self.signals), *self.also]
         if self.order == "worst":
             found += [WORST[rank], *(each.negated for each in WORST[:rank])]
         if self.text and not self.identity:
@@ -139,7 +142,7 @@ class Listing:
         grace_ms = self.scope.grace_s * 1000
         due_ms = self.scope.as_of_ms - maturity_ms(self.horizon_s, grace_ms)
         own = {"horizon_s": self.horizon_s, "due_ms": due_ms, "text": self.text.strip(), "identity": self.identity}
-        return self.scope.parameters() | own
+        return self.scope.parameters() | own | dict(self.values)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,216 @@
+"""What a reviewer asks for and says: queues with their progress, what is theirs to do, a judgement, a step back.
+
+The order in which a judgement is kept: the place is held, the events are taken by the SDK, the place is done. So what
+fails between two of them is said again, and said twice is said once: of one person's words the latest holds.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
+
+from keeprate.deploy.page import happenings
+from keeprate.deploy.page.access.viewer import Sight
+from keeprate.deploy.page.answers import Json
+from keeprate.deploy.page.exploring.changes import output_of
+from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.selection import Selection
+from keeprate.deploy.review import reading, saying
+from keeprate.deploy.review.book import Book, Progress, TakenError
+from keeprate.deploy.review.choosing import Candidate, Item, Slot, complete, open_for
+from keeprate.deploy.review.saying import Standing
+from keeprate.deploy.review.sending import Outbox, UnsentError
+from keeprate.deploy.review.settings import RULES, Queue, ReviewSettings
+from keeprate.sinks.store.clickhouse import to_ms
+
+AHEAD: Final = 2
+"""A reviewer holds the suggestion before them and the next one, which is read meanwhile."""
+_KEPT_S: Final = 20.0
+_DAY: Final = timedelta(days=1)
+
+May = Callable[[str], bool]
+"""Whether the reviewer may judge suggestions of an app."""
+
+
+class GoneError(Exception):
+    """What a reviewer wants to do cannot be done any more, or not yet. The message says what would do."""
+
+
+@dataclass(frozen=True)
+class Reviewer:
+    """id: the pseudonym that their events have. name: as the page calls them. may: in which apps.
+
+    is_known: a login named them, not they themselves.
+    """
+
+    id: str
+    name: str
+    may: May
+    is_known: bool = False
+
+
+class Desk:
+    """Where reviewers work. Threads share it."""
+
+    def __init__(self, settings: ReviewSettings, book: Book, outbox: Outbox) -> None:
+        self.settings = settings
+        self._book = book
+        self._outbox = outbox
+
+    def close(self) -> None:
+        """Deliver what was said, and let go of the file."""
+        self._outbox.close()
+        self._book.close()
+
+    def board(self, reads: Reads, who: Reviewer | None, app: str) -> Json:
+        """The queues with what is in them and who did what, and what can be said."""
+        settings, now_ms = self.settings, to_ms(reads.now)
+        progress = [each for each in self._book.progress(to_ms(reads.now - _DAY)) if reads.sight.may(each.app)]
+        seen = {each.reviewer for each in progress} | ({who.id} if who else set())
+        return {
+            "on": True,
+            "reviewer": None if who is None else {"id": who.id, "name": who.name, "is_known": who.is_known},
+            "reservation_min": settings.reservation_min,
+            "names": {reviewer: name for reviewer, name in self._book.names().items() if reviewer in seen},
+            "waiting": self._outbox.waiting(),
+            "labels": [each.model_dump() for each in settings.labels],
+            "questions": [each.model_dump() for each in settings.questions],
+            "queues": [
+                self._shown(queue, reads, who, app, now_ms)
+                | {"progress": _summed([each for each in progress if each.queue == queue.name])}
+                for queue in settings.queues
+            ],
+        }
+
+    def _shown(self, queue: Queue, reads: Reads, who: Reviewer | None, app: str, now_ms: int) -> Json:
+        found = self._candidates(reads, queue, app, who.may if who else reads.sight.may)
+        slots = self._book.slots([each.item for each in found])
+        return {
+            **queue.model_dump(include={"name", "title", "rule", "reviewers", "blind", "share"}),
+            "meaning": RULES[queue.rule],
+            "suggestions": len(found),
+            "complete": complete(found, slots),
+            "open": open_for(found, slots, who.id if who else "", now_ms),
+        }
+
+    def claim(self, reads: Reads, who: Reviewer, queue_name: str, app: str) -> Json:
+        """What is the reviewer's to do now and next: theirs alone until the reservation ends."""
+        queue, now_ms = self._queue(queue_name), to_ms(reads.now)
+        self._book.name(who.id, who.name)
+        found = self._candidates(reads, queue, app, who.may)
+        until_ms = self._until_ms(now_ms)
+        items = self._book.claim(queue.name, found, who.id, AHEAD, now_ms, until_ms)
+        return {"items": [item._asdict() for item in items], "until": until_ms}
+
+    def item(self, reads: Reads, who: Reviewer, queue_name: str, item: Item) -> Json | None:
+        """All that the reviewer may see of a suggestion that they hold; None where nothing of it is there."""
+        queue = self._queue(queue_name)
+        self._held(reads, who, queue, item)
+        found = happenings.generation(reads, item.app, item.generation_id)
+        return None if found is None else blinded(found, queue.blind)
+
+    def submit(self, reads: Reads, who: Reviewer, queue_name: str, item: Item, body: Mapping[str, Any]) -> Json:
+        """Take a judgement. Raises SaidError, GoneError and UnsentError."""
+        queue, now_ms = self._queue(queue_name), to_ms(reads.now)
+        said = saying.judgement(body, self.settings)
+        if not self._outbox.reaches(item.app):
+            raise UnsentError(f"no key for {item.app}: put one under [send.keys] of the review configuration")
+        output = None if said.corrected is None else self._output(reads, item)
+        slot, standing = self._hold(reads, who, queue, item, now_ms)
+        at_ms = now_ms if slot is None else max(now_ms, slot.at_ms + 1)
+        events, after = saying.events_of(item, who.id, queue.name, said, output, standing, at_ms)
+        sent = self._outbox.send(events)
+        self._book.finish(Slot(item, who.id, queue.name, "done", 0, at_ms), after)
+        return {"sent": sent, "events": len(events)}
+
+    def skip(self, reads: Reads, who: Reviewer, queue_name: str, item: Item) -> Json:
+        """Give a suggestion to others: the reviewer sees it no more."""
+        queue, now_ms = self._queue(queue_name), to_ms(reads.now)
+        self._hold(reads, who, queue, item, now_ms)
+        self._book.finish(Slot(item, who.id, queue.name, "skipped", 0, now_ms), {})
+        return {"skipped": True}
+
+    def undo(self, reads: Reads, who: Reviewer, queue_name: str) -> Json:
+        """Take back what the reviewer did last in a queue; it is theirs to do again. Raises GoneError."""
+        queue, now_ms = self._queue(queue_name), to_ms(reads.now)
+        last = self._book.last(queue.name, who.id)
+        if last is None:
+            raise GoneError("there is nothing of yours in this queue to take back")
+        item, at_ms = last.slot.item, max(now_ms, last.slot.at_ms + 1)
+        if not who.may(item.app):
+            raise GoneError(f"you may not review {item.app} any more")
+        self._hold(reads, who, queue, item, now_ms)
+        events = saying.withdrawal(item, who.id, queue.name, last.standing, at_ms)
+        sent = self._outbox.send(events)
+        self._book.finish(Slot(item, who.id, queue.name, "reserved", self._until_ms(now_ms), at_ms), {})
+        return {"item": item._asdict(), "words": last.standing.get(saying.WORDS, {}), "sent": sent}
+
+    def _queue(self, name: str) -> Queue:
+        queue = self.settings.queue(name)
+        if queue is None:
+            raise GoneError(
+                f"{name[:60]!r} is no queue; there are {', '.join(each.name for each in self.settings.queues)}"
+            )
+        return queue
+
+    def _candidates(self, reads: Reads, queue: Queue, app: str, may: May) -> list[Candidate]:
+        """The queue's suggestions that the reviewer may judge; of one app, where one is chosen."""
+        found = reads.fact("queue", queue.name, lambda: self._read(reads, queue), _KEPT_S)
+        return [each for each in found if may(each.item.app) and app in ("", each.item.app)]
+
+    def _read(self, reads: Reads, queue: Queue) -> list[Candidate]:
+        filters = (("app", tuple(sorted(queue.apps))),) if queue.apps else ()
+        # It is the same for everybody, whatever who asks first may see.
+        horizon_s = happenings.known(replace(reads, sight=Sight()), Selection(filters=filters)).horizon_s
+        return reading.candidates(reads.client, queue, reads.now, horizon_s, self.settings.scales)
+
+    def _held(self, reads: Reads, who: Reviewer, queue: Queue, item: Item) -> Candidate:
+        """The candidate, where the reviewer has a place at it or may take one. Raises GoneError."""
+        found = next((each for each in self._candidates(reads, queue, item.app, who.may) if each.item == item), None)
+        # It may have left the queue meanwhile, and is theirs all the same.
+        has = any(slot.reviewer == who.id for slot in self._book.slots([item]))
+        if found is None and not (has and who.may(item.app)):
+            raise GoneError("this suggestion is not yours to review: take the next one of the queue")
+        return found or Candidate(item, queue.reviewers)
+
+    def _hold(self, reads: Reads, who: Reviewer, queue: Queue, item: Item, now_ms: int) -> tuple[Slot | None, Standing]:
+        candidate = self._held(reads, who, queue, item)
+        try:
+            return self._book.hold(queue.name, candidate, who.id, now_ms, self._until_ms(now_ms))
+        except TakenError:
+            raise GoneError(
+                f"your {self.settings.reservation_min:g} minutes were over and others have taken this one: "
+                "nothing was sent; take the next one"
+            ) from None
+
+    def _output(self, reads: Reads, item: Item) -> str | None:
+        found = happenings.generation(reads, item.app, item.generation_id)
+        return output_of(found["generation"] if found else None, item.choice_index)
+
+    def _until_ms(self, now_ms: int) -> int:
+        return now_ms + round(self.settings.reservation_min * 60_000)
+
+
+def _summed(progress: Sequence[Progress]) -> list[Json]:
+    """What each reviewer did, in all apps together."""
+    found: dict[str, Json] = {}
+    for each in progress:
+        mine = found.setdefault(each.reviewer, {"reviewer": each.reviewer, "done": 0, "today": 0, "skipped": 0})
+        for name in ("done", "today", "skipped"):
+            mine[name] += getattr(each, name)
+    return list(found.values())
+
+
+def blinded(found: Json, all_of_it: bool) -> Json:
+    """A generation's story without what would sway a reviewer: judges and experts; with `all_of_it`, users too."""
+    kept = [event for event in found["events"] if not _sways(event, all_of_it)]
+    ids = {event["event_id"] for event in kept}
+    changes = [each for each in found["changes"] if each["event_id"] in ids]
+    return found | {"events": kept, "changes": changes, "blind": True}
+
+
+def _sways(event: Mapping[str, Any], all_of_it: bool) -> bool:
+    if event["type"] == "generation":
+        return False
+    is_expert = event["type"] == "edit" and event.get("origin") == "expert"
+    return all_of_it or is_expert or event["type"] == "evaluation"

@@ -1,0 +1,249 @@
+// Where experts review: queues, one suggestion at a time with the next one read ahead, and a judgement by keyboard.
+
+import { drawAgreement } from "./agreement.js";
+import { get, post } from "./api.js";
+import { byId, h, reconcile, setText } from "./dom.js";
+import { content } from "./drawer.js";
+import { count, plural } from "./format.js";
+import { fill, judgementOf, press, setUp } from "./judgement.js";
+import { run } from "./loop.js";
+import { term } from "./tip.js";
+import { drawVitals } from "./vitals.js";
+
+const NAME = "keeprate-reviewer";
+const REFRESH_MS = 10_000;
+const RENEW_MS = 60_000;
+
+/** board: queues and what can be said. items: held, the one before the reviewer first. read: what is known of each, by key. */
+const desk = { board: null, isSetUp: false, queue: "", app: "", items: [], read: new Map(), busy: false, active: true, choose: null };
+
+const name = () => byId("reviewer").value.trim();
+const keyOf = ({ app, generation_id, choice_index }) => `${app}~${generation_id}~${choice_index}`;
+const say = (what, said = {}) => post(`review/${what}`, { reviewer: name(), queue: desk.queue, app: desk.app, ...said });
+
+async function refresh() {
+  const board = await get("review", [["reviewer", name()], ["app", desk.app]]).catch((error) => ({ on: false, remedy: error.message, failed: true }));
+  if (board.failed && desk.board) return;
+  desk.board = board;
+  drawBoard();
+  if (!board.on || desk.isSetUp) return;
+  desk.isSetUp = true;
+  setUp(board, actions);
+  if (desk.queue && board.reviewer) openQueue(desk.queue);
+}
+
+function drawBoard() {
+  const { board } = desk;
+  if (!byId("queues-title").firstChild) byId("queues-title").replaceChildren(term("queues"));
+  const off = byId("review-off");
+  off.hidden = board.on && board.reviewer !== null && board.waiting === 0;
+  setText(off, !board.on ? board.remedy : board.reviewer === null ? "Say who you are, so that nobody is given what you have: type your name above." : `${plural(board.waiting, "event is", "events are")} on their way: nobody has acknowledged them yet. They are kept, and sent by themselves.`);
+  const input = byId("reviewer");
+  if (board.reviewer?.is_known) {
+    input.value = board.reviewer.name;
+    input.disabled = true;
+  }
+  const rows = (board.queues ?? []).map((queue) => ({ ...queue, me: board.reviewer?.id, names: board.names, isOpen: queue.name === desk.queue }));
+  reconcile(byId("queues"), rows, (queue) => queue.name, card);
+}
+
+function card({ name: id, title, meaning, reviewers, blind, suggestions, complete, open, progress, me, names, isOpen }) {
+  const who = progress.map((each) => `${each.reviewer === me ? "you" : names[each.reviewer] ?? each.reviewer.slice(0, 8)} ${count(each.done)}${each.today ? ` (${count(each.today)} in a day)` : ""}`);
+  return h(
+    "li",
+    { class: isOpen ? "queue current" : "queue" },
+    h("button", { type: "button", class: "queue-open", "aria-pressed": String(isOpen), onclick: () => openQueue(id) }, h("strong", { text: title }), h("span", { class: "soft", text: open ? `${count(open)} for you` : "nothing for you" })),
+    h("p", { class: "soft", text: meaning }),
+    h("span", { class: "share-bar", role: "img", "aria-label": `${count(complete)} of ${count(suggestions)} done`, vars: { "--share": `${suggestions ? (100 * complete) / suggestions : 0}%` } }),
+    h("p", { class: "block soft", text: `${count(complete)} of ${count(suggestions)} done, ${plural(reviewers, "reviewer", "reviewers")} each${blind ? ", blind to what users did" : ""}` }),
+    who.length ? h("p", { class: "block soft", text: who.join(" · ") }) : null,
+  );
+}
+
+async function openQueue(id) {
+  if (!name()) return byId("reviewer").focus();
+  Object.assign(desk, { queue: id, items: [] });
+  desk.choose?.({ queue: id });
+  await claim(true);
+}
+
+/** Takes what is to be done, and shows it. The reservation of what is held begins anew. */
+async function claim(isNew) {
+  const { queue } = desk;
+  const answer = await say("claim").catch((error) => ({ error }));
+  if (queue !== desk.queue) return;
+  if (answer.error) return tell(answer.error.message, true);
+  const before = desk.items[0] && keyOf(desk.items[0]);
+  desk.items = answer.items;
+  drawHead();
+  if (isNew || before !== (desk.items[0] && keyOf(desk.items[0]))) await show();
+  refresh();
+}
+
+function drawHead() {
+  const queue = desk.board.queues.find((each) => each.name === desk.queue);
+  byId("review").hidden = false;
+  setText(byId("review-title"), queue?.title ?? desk.queue);
+  byId("review-sides").hidden = desk.items.length === 0;
+  const nothing = byId("review-nothing");
+  nothing.hidden = desk.items.length > 0;
+  setText(nothing, "Nothing is left for you in this queue: what is in it is done, or others have it. What comes is shown here.");
+}
+
+/** Shows the first of what is held, and reads the next one meanwhile. */
+async function show(words = {}) {
+  const [item, next] = desk.items;
+  if (!item) return;
+  const found = await read(item);
+  if (keyOf(item) !== (desk.items[0] && keyOf(desk.items[0]))) return;
+  const parts = found.error ? [h("p", { class: "drawer-error", text: found.error.message })] : content(found);
+  const choices = found.generation?.output?.length ?? 1;
+  const which = choices > 1 ? `, choice ${item.choice_index + 1} of ${count(choices)}` : "";
+  const head = h("p", { class: "soft" }, item.app + which + " ", h("code", { text: item.generation_id }));
+  byId("review-item").replaceChildren(head, ...parts);
+  byId("review-item").scrollTop = 0;
+  fill(textOf(found.generation, item.choice_index), words);
+  byId("review-title").focus({ preventScroll: true });
+  if (next) read(next);
+}
+
+const textOf = (generation, index) => {
+  const text = generation?.output?.[index]?.content;
+  return typeof text === "string" && generation.content_mode !== "hashed" ? text : null;
+};
+
+function read(item) {
+  const key = keyOf(item);
+  if (!desk.read.has(key)) {
+    const asked = [["reviewer", name()], ["queue", desk.queue], ["choice_index", String(item.choice_index)]];
+    const answer = get(`review/items/${item.app}/${item.generation_id}`, asked).catch((error) => ({ error }));
+    // What failed is asked again.
+    answer.then(({ error }) => error && desk.read.delete(key));
+    desk.read.set(key, answer);
+  }
+  return desk.read.get(key);
+}
+
+/** One thing at a time: what is pressed while it is on its way is not done twice. */
+async function once(what, said, then) {
+  if (desk.busy || !desk.queue) return;
+  desk.busy = true;
+  byId("judgement").setAttribute("aria-busy", "true");
+  const answer = await say(what, said).catch((error) => ({ error }));
+  desk.busy = false;
+  byId("judgement").setAttribute("aria-busy", "false");
+  if (answer.error) {
+    tell(answer.error.message, true);
+    if (answer.error.status === 409) await claim(true);
+    return;
+  }
+  await then(answer);
+}
+
+const actions = {
+  send() {
+    const [item] = desk.items;
+    const said = judgementOf();
+    if (!item) return;
+    if (!said.vote) return tell("Say good or bad first: g or b.", true);
+    once("submit", { ...item, ...said }, async ({ sent }) => {
+      tell(sent ? "Sent." : "Kept, and sent as soon as Kafka answers.");
+      await onward(item);
+    });
+  },
+  skip() {
+    const [item] = desk.items;
+    if (item) once("skip", item, async () => {
+      tell("Skipped: it is for others now.");
+      await onward(item);
+    });
+  },
+  undo() {
+    once("undo", {}, async ({ item, words }) => {
+      tell("Taken back. Say it anew.");
+      desk.items = [item, ...desk.items.filter((each) => keyOf(each) !== keyOf(item))];
+      drawHead();
+      await show(words);
+      refresh();
+    });
+  },
+};
+
+/** The next one, which is there already; and one more is taken. */
+async function onward(item) {
+  desk.read.delete(keyOf(item));
+  desk.items = desk.items.slice(1);
+  drawHead();
+  await show();
+  await claim(false);
+}
+
+function tell(text, isWrong = false) {
+  const line = document.getElementById("said") ?? byId("review-nothing");
+  line.hidden = false;
+  line.classList.toggle("warning", isWrong);
+  setText(line, text);
+}
+
+function keys() {
+  const rows = [["g, b", "good, bad"], ["1 to 9", "labels, on and off"], ["q", "to the first question"], ["e", "correct the text"], ["c", "comment"], ["Enter, Ctrl+Enter", "send and go on; in a text Ctrl+Enter"], ["s", "skip: for others"], ["u", "take back the last one"], ["Esc", "out of a text"], ["?", "this"]];
+  const sheet = byId("keys-sheet");
+  const close = h("button", { type: "button", class: "close", "aria-label": "Close", text: "✕", onclick: () => sheet.close() });
+  sheet.replaceChildren(h("header", {}, h("h2", { id: "keys-title", text: "Keys" }), close), h("dl", { class: "facts" }, ...rows.flatMap(([key, what]) => [h("dt", {}, h("kbd", { text: key })), h("dd", { text: what })])));
+  if (!sheet.open) sheet.showModal();
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem(NAME) ?? "";
+  } catch {
+    // A browser may keep nothing for pages: then the name is typed again.
+    return "";
+  }
+}
+
+function remember() {
+  try {
+    localStorage.setItem(NAME, name());
+  } catch {
+    // As above.
+  }
+}
+
+byId("reviewer").value = remembered();
+byId("reviewer").onchange = () => {
+  remember();
+  Object.assign(desk, { items: [], read: new Map() });
+  refresh().then(() => desk.queue && name() && claim(true));
+};
+byId("show-keys").onclick = keys;
+document.addEventListener("keydown", (event) => {
+  desk.active = true;
+  if (document.querySelector("dialog[open]")) return;
+  press(event, { ...actions, keys });
+});
+document.addEventListener("pointerdown", () => (desk.active = true));
+setInterval(() => document.hidden || refresh(), REFRESH_MS);
+// Who is at work keeps what they have; who has left gives it back when the reservation ends.
+setInterval(() => {
+  if (desk.items.length && desk.active && !desk.busy && !document.hidden) claim(false);
+  desk.active = false;
+}, RENEW_MS);
+
+let shown;
+function drawReview(agreement, { chosen, choose }) {
+  shown = agreement;
+  desk.choose = choose;
+  const isOther = desk.app !== chosen.app;
+  desk.app = chosen.app;
+  if (desk.board === null) {
+    desk.queue = chosen.queue;
+    refresh().then(() => drawAgreement(shown, desk.board.names ?? {}));
+  } else if (isOther) {
+    desk.items = [];
+    refresh().then(() => desk.queue && name() && claim(true));
+  }
+  drawAgreement(agreement, desk.board?.names ?? {});
+}
+
+run({ questions: { review_screen: { status: drawVitals, agreement: drawReview } } });

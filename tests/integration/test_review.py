@@ -1,0 +1,227 @@
+"""Reviews over a real store: two experts at once, ten suggestions, and users' numbers that stay as they are."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console
+from starlette.testclient import TestClient
+
+from keeprate.deploy.page.app import page
+from keeprate.deploy.page.reviewing.desk import Desk
+from keeprate.deploy.page.source import Source
+from keeprate.deploy.review import agreeing, reading, terminal
+from keeprate.deploy.review.book import Book
+from keeprate.deploy.review.choosing import Candidate
+from keeprate.deploy.review.sending import Outbox, pseudonym
+from keeprate.deploy.review.settings import Queue, ReviewSettings
+from keeprate.deploy.store import StoreProcess
+from keeprate.producers.testing import Recorded, recording
+from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.reading.voices import Scale, Scales
+from keeprate.sinks.store.clickhouse import Client, connect
+from tests.pages import NOW, history, land
+
+HORIZON_S = 600
+SCOPE = Scope(NOW - timedelta(days=7), NOW, NOW)
+TEN = Queue(name="ten", title="Ten", rule="not_kept", horizon_s=HORIZON_S, reviewers=2, most=10, apps=("editor",))
+SETTINGS = ReviewSettings(queues=(TEN, *ReviewSettings().queues))
+
+
+@pytest.fixture(scope="module")
+def url(store: StoreProcess) -> str:
+    """A database with the demo's history."""
+    url = f"{store.url}/review"
+    land(url, history())
+    return url
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[Client]:
+    """The store itself."""
+    with connect(url) as client:
+        yield client
+
+
+@pytest.fixture
+def emitted() -> Iterator[Recorded]:
+    """What the page's own SDK client emits, which is the real one but for the delivery."""
+    with recording() as recorded:
+        yield recorded
+
+
+@pytest.fixture
+def api(url: str, emitted: Recorded) -> Iterator[TestClient]:
+    """A page that takes reviews, at a fixed time."""
+    desk = Desk(SETTINGS, Book(":memory:"), Outbox(brokers="nowhere:1"))
+    with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW, desk=desk)) as api:
+        yield api
+
+
+def say(api: TestClient, what: str, reviewer: str, **said: Any) -> Any:
+    answer = api.post(f"/api/review/{what}", json={"reviewer": reviewer, "queue": "ten"} | said)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def users_numbers(client: Client) -> list[Any]:
+    """What users did and said, by version: everything that experts must not change."""
+    scope = Scope(SCOPE.since, SCOPE.until, SCOPE.as_of, by=("app", "prompt_version"))
+    rates = [*queries.rates(client, scope), *queries.feedback_rates(client, scope), *queries.retention(client, scope)]
+    return [str(each) for each in rates]
+
+
+def test_two_experts_at_once_review_ten_suggestions(
+    url: str, client: Client, api: TestClient, emitted: Recorded
+) -> None:
+    """Each is judged by both once, by nobody a third time; what they said lands as events; users' numbers stay."""
+    before = users_numbers(client)
+    spoken: list[tuple[str, str]] = []
+
+    def work(reviewer: str) -> None:
+        while items := say(api, "claim", reviewer)["items"]:
+            vote = "bad" if int(items[0]["generation_id"][-1], 16) % 2 else "good"
+            correction = {"corrected": "as it should be"} if vote == "bad" else {}
+            assert say(api, "submit", reviewer, vote=vote, labels=["incorrect"], **items[0], **correction)["sent"]
+            spoken.append((reviewer, items[0]["generation_id"]))
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in ("Ann", "Bob")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(spoken)) == len(spoken) == 20
+    assert set(Counter(generation_id for _, generation_id in spoken).values()) == {2}
+    assert say(api, "claim", "Cyd")["items"] == []
+    board = api.get("/api/review", params={"reviewer": "Ann"}).json()
+    (ten,) = [queue for queue in board["queues"] if queue["name"] == "ten"]
+    assert (ten["suggestions"], ten["complete"], ten["open"]) == (10, 10, 0)
+    assert {each["reviewer"]: each["done"] for each in ten["progress"]} == {pseudonym("Ann"): 10, pseudonym("Bob"): 10}
+    assert [board["names"][pseudonym(name)] for name in ("Ann", "Bob")] == ["Ann", "Bob"]
+    assert {event["type"] for event in emitted.events} == {"evaluation", "edit"}
+    land(url, [*history(), *emitted.events])
+    assert users_numbers(client) == before
+    # A page whose file was lost learns from the store who judged what.
+    found = reading.candidates(client, TEN, NOW, HORIZON_S, Scales())
+    assert {each.known for each in found} == {frozenset(map(pseudonym, ("Ann", "Bob")))}
+    agreed = reading.agreement(client, SCOPE, HORIZON_S, Scales())
+    (experts,) = [each for each in agreed.together if each.title == "experts, good or bad"]
+    assert experts.alpha.value == 1
+    assert {each.voice.name for each in agreed.reviewers} >= set(map(pseudonym, ("Ann", "Bob")))
+
+
+def test_nobody_reads_what_others_said_before_they_speak(url: str, api: TestClient) -> None:
+    """Judges and experts are not in what a reviewer is sent; in a blind queue users are not, either."""
+    kinds: dict[str, set[str]] = {}
+    for queue in ("disputed", "random"):
+        (item, *_) = say(api, "claim", "Ann", queue=queue)["items"]
+        address = f"/api/review/items/{item['app']}/{item['generation_id']}"
+        found = api.get(address, params={"reviewer": "Ann", "queue": queue}).json()
+        kinds[queue] = {event["type"] for event in found["events"]}
+        whole = api.get(f"/api/generations/{item['app']}/{item['generation_id']}").json()
+        assert found["generation"] == whole["generation"]
+        assert len(found["events"]) < len(whole["events"]) or queue == "random"
+    assert "evaluation" not in kinds["disputed"]
+    assert kinds["random"] == {"generation"}
+
+
+def test_undo_is_events_too_and_gives_the_suggestion_back(api: TestClient, emitted: Recorded) -> None:
+    """The latest word of the reviewer is that they say nothing, and the suggestion is theirs again."""
+    (item, *_) = say(api, "claim", "Dee", queue="flagged")["items"]
+    say(api, "submit", "Dee", queue="flagged", vote="bad", corrected="right", **item)
+    undone = say(api, "undo", "Dee", queue="flagged")
+    assert (undone["item"], undone["words"]) == (item, {"expert_vote": "bad"})
+    vote, edit, withdrawn, unedited = map(dict[str, Any], emitted.events)
+    assert (vote["label"], withdrawn["label"]) == ("bad", "withdrawn")
+    assert (edit["origin"], unedited["origin"], unedited["distance"]) == ("expert", "expert", 0)
+    assert withdrawn["occurred_at"] > vote["occurred_at"]
+    assert say(api, "claim", "Dee", queue="flagged")["items"][0] == item
+
+
+def test_what_others_took_meanwhile_is_not_written_over(url: str, emitted: Recorded) -> None:
+    """After the reservation ended and somebody else spoke, the first is told, and nothing of theirs is sent."""
+    now = [NOW]
+    one = ReviewSettings(queues=(TEN.model_copy(update={"reviewers": 1, "most": 1}),))
+    desk = Desk(one, Book(":memory:"), Outbox(brokers="nowhere:1"))
+    with TestClient(page(Source(url), hosts=("testserver",), now=lambda: now[0], desk=desk)) as api:
+        (item,) = say(api, "claim", "Ann")["items"]
+        assert say(api, "claim", "Bob")["items"] == []
+        now[0] = NOW + timedelta(minutes=15)
+        assert say(api, "claim", "Bob")["items"] == [item]
+        say(api, "submit", "Bob", vote="good", **item)
+        said = {"reviewer": "Ann", "queue": "ten", "vote": "bad", **item}
+        answer = api.post("/api/review/submit", json=said)
+    assert answer.status_code == 409
+    assert "15 minutes were over" in answer.json()["error"]["message"]
+    assert len(emitted.events) == 1
+
+
+def test_the_page_takes_reviews_from_pages_of_its_own_alone(api: TestClient, url: str) -> None:
+    """No form, no other site, nobody without a name; and a page that only reads takes none."""
+    said = {"reviewer": "Ann", "queue": "ten"}
+    form = api.post("/api/review/claim", content="{}", headers={"content-type": "text/plain"})
+    assert form.status_code == 415
+    for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://elsewhere.example"}):
+        assert api.post("/api/review/claim", json=said, headers=headers).status_code == 403
+    assert api.post("/api/review/claim", json={"queue": "ten"}).status_code == 400
+    assert api.post("/api/review/claim", json=said | {"queue": "none"}).status_code == 409
+    assert api.post("/api/review/claim", content="[", headers={"content-type": "application/json"}).status_code == 400
+    with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW)) as reads:
+        assert reads.get("/api/review").json()["on"] is False
+        assert reads.post("/api/review/claim", json=said).status_code == 403
+
+
+def test_every_queue_holds_what_its_rule_says(client: Client) -> None:
+    """Flags stand, texts are gone or changed, judge and user differ, the sample is a sample, and orders are total."""
+    found = {
+        queue.rule: reading.candidates(client, queue, NOW, HORIZON_S, Scales()) for queue in ReviewSettings().queues
+    }
+    assert all(found.values()), {rule: len(each) for rule, each in found.items()}
+    rows = {rule: rows_of(client, each) for rule, each in found.items()}
+    assert all(row["flag_labels"] for row in rows["flagged"])
+    assert all(row["state"] in ("changed", "removed") for row in rows["not_kept"])
+    for row in rows["disputed"]:
+        assert {"correct": "good", "incorrect": "bad"}.keys() & set(row["labels"])
+    assert found["random"] == reading.candidates(client, ReviewSettings().queues[3], NOW, HORIZON_S, Scales())
+    assert len(set(found["informative"])) == len(found["informative"])
+
+
+def rows_of(client: Client, candidates: list[Candidate]) -> list[dict[str, Any]]:
+    return client.query_dicts(
+        "SELECT flag_labels, checks.state[indexOf(checks.horizon_s, {horizon_s:UInt32})] AS state, "
+        "judged.label AS labels FROM suggestions FINAL WHERE (app, toString(generation_id), choice_index) IN "
+        "(SELECT each.1, each.2, each.3 FROM (SELECT arrayJoin({keys:Array(Tuple(String, String, UInt16))}) AS each))",
+        {"keys": [tuple(each.item) for each in candidates], "horizon_s": HORIZON_S},
+    )
+
+
+def test_judges_are_held_against_what_users_said_and_experts(client: Client) -> None:
+    """Counts are those of the rows themselves, in every bucket together; a scale decides what a word means."""
+    found = reading.agreement(client, SCOPE, HORIZON_S, Scales())
+    by_pair = {(each.voice.evaluation, each.truth): each for each in found.comparisons}
+    said = by_pair["grounded", agreeing.SAID]
+    ((number,),) = client.query(
+        "SELECT count() FROM suggestions FINAL ARRAY JOIN judged.label AS label WHERE cohort_ms >= {since:Int64} "
+        "AND cohort_ms < {until:Int64} AND NOT orphan AND (negative OR votes_positive > 0) AND label != ''",
+        {"since": SCOPE.since_ms, "until": SCOPE.until_ms},
+    )
+    assert said.items == number > 30
+    assert said.precision.value is not None
+    assert said.kappa.low is not None
+    assert by_pair["grounded", agreeing.EXPERTS].items > 0
+    turned = reading.agreement(client, SCOPE, HORIZON_S, Scales({"grounded": Scale(("incorrect",), ("correct",))}))
+    (other,) = [
+        each for each in turned.comparisons if (each.voice.evaluation, each.truth) == ("grounded", agreeing.SAID)
+    ]
+    assert other.table["bad", "good"] == said.table["good", "good"]
+    unknown = reading.agreement(client, SCOPE, HORIZON_S, Scales({"grounded": Scale((), ())}))
+    assert unknown.unread["grounded"][0] > 0
+    console = Console(width=80, record=True, highlight=False)
+    terminal.show(found, HORIZON_S, console)
+    text = console.export_text()
+    assert "grounded" in text
+    assert max(map(len, text.splitlines())) <= 80
