@@ -145,7 +145,7 @@ def test_undo_is_events_too_and_gives_the_suggestion_back(api: TestClient, emitt
 def test_what_others_took_meanwhile_is_not_written_over(url: str, emitted: Recorded) -> None:
     """After the reservation ended and somebody else spoke, the first is told, and nothing of theirs is sent."""
     now = [NOW]
-    one = ReviewSettings(queues=(TEN.model_copy(update={"reviewers": 1, "most": 1}),))
+    one = ReviewSettings(queues=(Queue(name="ten", title="One", rule="flagged", most=1, apps=("support",)),))
     desk = Desk(one, Book(":memory:"), Outbox(brokers="nowhere:1"))
     with TestClient(page(Source(url), hosts=("testserver",), now=lambda: now[0], desk=desk)) as api:
         (item,) = say(api, "claim", "Ann")["items"]
