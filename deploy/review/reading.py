@@ -15,15 +15,19 @@ from keeprate.sinks.reading.voices import Scales
 from keeprate.sinks.store.clickhouse import Client
 
 PATIENCE_S: Final = 2.0
-"""How long a queue's suggestions are looked for: what is found by then is the queue."""
 _WEEK_S: Final = 7 * 86_400
 _DAY_S: Final = 86_400
 _MOST_DAYS: Final = 15
 
 
-def candidates(client: Client, queue: Queue, now: datetime, horizon_s: int, scales: Scales) -> list[Candidate]:
-    """The suggestions of a queue in the order in which they are given out. Raises StoreError."""
-    rows = page(client, picking.listing_of(queue, now, horizon_s, scales), PATIENCE_S).rows
+def candidates(
+    client: Client, queue: Queue, now: datetime, horizon_s: int, scales: Scales, patience_s: float = PATIENCE_S
+) -> list[Candidate]:
+    """The suggestions of a queue in the order in which they are given out. Raises StoreError.
+
+    patience_s: how long they are looked for, the newest first; what is found by then is the queue.
+    """
+    rows = page(client, picking.listing_of(queue, now, horizon_s, scales), patience_s).rows
     reviewed = voices.reviewed(client, sorted({row.identity[:2] for row in rows}))
     chosen = picking.in_order(queue, rows, reviewed)
     return [Candidate(Item(*row.identity), queue.reviewers, reviewed.get(row.identity, frozenset())) for row in chosen]

@@ -1,5 +1,6 @@
 """Reviews over a real store: two experts at once, ten suggestions, and users' numbers that stay as they are."""
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -178,7 +179,8 @@ def test_the_page_takes_reviews_from_pages_of_its_own_alone(api: TestClient, url
 def test_every_queue_holds_what_its_rule_says(client: Client) -> None:
     """Flags stand, texts are gone or changed, judge and user differ, the sample is a sample, and orders are total."""
     found = {
-        queue.rule: reading.candidates(client, queue, NOW, HORIZON_S, Scales()) for queue in ReviewSettings().queues
+        queue.rule: reading.candidates(client, queue, NOW, HORIZON_S, Scales(), math.inf)
+        for queue in ReviewSettings().queues
     }
     assert all(found.values()), {rule: len(each) for rule, each in found.items()}
     rows = {rule: rows_of(client, each) for rule, each in found.items()}
@@ -186,7 +188,7 @@ def test_every_queue_holds_what_its_rule_says(client: Client) -> None:
     assert all(row["state"] in ("changed", "removed") for row in rows["not_kept"])
     for row in rows["disputed"]:
         assert {"correct": "good", "incorrect": "bad"}.keys() & set(row["labels"])
-    assert found["random"] == reading.candidates(client, ReviewSettings().queues[3], NOW, HORIZON_S, Scales())
+    assert found["random"] == reading.candidates(client, ReviewSettings().queues[3], NOW, HORIZON_S, Scales(), math.inf)
     assert len(set(found["informative"])) == len(found["informative"])
 
 
