@@ -12,7 +12,6 @@ from keeprate.deploy.commands.cases.gate import gate as gate_cases
 from keeprate.deploy.commands.cases.run import run as run_cases
 from keeprate.deploy.commands.importing.exports import import_langfuse, import_otel
 from keeprate.deploy.commands.importing.imports import imports
-from keeprate.deploy.commands.read.agreement import agreement
 from keeprate.deploy.commands.read.dead_letters import dead_letters
 from keeprate.deploy.commands.read.digest import digest
 from keeprate.deploy.commands.read.doctor import doctor
@@ -26,6 +25,7 @@ from keeprate.deploy.commands.read.tail import tail
 from keeprate.deploy.commands.read.trace import trace
 from keeprate.deploy.commands.read.verify import verify
 from keeprate.deploy.commands.read.why import why
+from keeprate.deploy.commands.reviews.agreement import agreement
 from keeprate.deploy.commands.run.collector import collector
 from keeprate.deploy.commands.run.demo import demo
 from keeprate.deploy.commands.run.monitor import monitor

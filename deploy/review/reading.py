@@ -14,7 +14,7 @@ from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.reading.voices import Scales
 from keeprate.sinks.store.clickhouse import Client
 
-PATIENCE_S: Final = 2.0
+PATIENCE_S: Final = 3.0
 _WEEK_S: Final = 7 * 86_400
 _DAY_S: Final = 86_400
 _MOST_DAYS: Final = 15

@@ -26,6 +26,9 @@ async function refresh() {
   if (board.failed && desk.board) return;
   desk.board = board;
   drawBoard();
+  const isIdle = desk.isSetUp && desk.items.length === 0 && !desk.busy;
+  // What has come meanwhile is shown to who waits for it.
+  if (isIdle && board.reviewer && board.queues?.some((each) => each.name === desk.queue && each.open > 0)) claim(true);
   if (!board.on || desk.isSetUp) return;
   desk.isSetUp = true;
   setUp(board, actions);
@@ -77,7 +80,8 @@ async function claim(isNew) {
   desk.items = answer.items;
   drawHead();
   if (isNew || before !== (desk.items[0] && keyOf(desk.items[0]))) await show();
-  refresh();
+  // Of nothing there is nothing new to tell.
+  if (desk.items.length) refresh();
 }
 
 function drawHead() {
@@ -176,11 +180,12 @@ async function onward(item) {
   drawHead();
   await show();
   await claim(false);
+  if (desk.items.length === 0) refresh();
 }
 
 function tell(text, isWrong = false) {
-  const line = document.getElementById("said") ?? byId("review-nothing");
-  line.hidden = false;
+  const line = desk.items.length ? byId("said") : byId("review-nothing");
+  byId("review").hidden = line.hidden = false;
   line.classList.toggle("warning", isWrong);
   setText(line, text);
 }
