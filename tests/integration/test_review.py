@@ -11,6 +11,8 @@ import pytest
 from rich.console import Console
 from starlette.testclient import TestClient
 
+from keeprate.deploy.page.access.doors import PageAccess
+from keeprate.deploy.page.access.viewer import Viewer
 from keeprate.deploy.page.app import page
 from keeprate.deploy.page.reviewing.desk import Desk
 from keeprate.deploy.page.source import Source
@@ -174,6 +176,27 @@ def test_the_page_takes_reviews_from_pages_of_its_own_alone(api: TestClient, url
     with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW)) as reads:
         assert reads.get("/api/review").json()["on"] is False
         assert reads.post("/api/review/claim", json=said).status_code == 403
+
+
+def test_who_may_not_review_an_app_is_given_nothing_of_it(url: str, emitted: Recorded) -> None:
+    """A reviewer of one app sees suggestions of that alone; a viewer is given none, and says nothing."""
+    people = {"ann": Viewer("ann", {"support": "reviewer"}), "vic": Viewer("vic", {"editor": "viewer"})}
+    access = PageAccess(lambda connection: people[connection.headers["authorization"]])
+    desk = Desk(SETTINGS, Book(":memory:"), Outbox(brokers="nowhere:1"))
+    with TestClient(page(Source(url), ("testserver",), lambda: NOW, access, desk=desk)) as api:
+        api.headers["authorization"] = "ann"
+        # A name that is said is nobody's where the page knows people.
+        (item, *_) = say(api, "claim", "vic", queue="flagged")["items"]
+        assert item["app"] == "support"
+        assert say(api, "claim", "", queue="ten")["items"] == []
+        board = api.get("/api/review").json()
+        assert board["reviewer"] == {"id": pseudonym("ann"), "name": "ann", "is_known": True}
+        api.headers["authorization"] = "vic"
+        said = {"queue": "ten", "vote": "bad", "app": "editor", "generation_id": item["generation_id"]}
+        assert api.post("/api/review/claim", json=said).json()["items"] == []
+        assert api.post("/api/review/submit", json=said).status_code == 403
+        assert pseudonym("ann") not in api.get("/api/review").json()["names"]
+    assert emitted.events == []
 
 
 def test_every_queue_holds_what_its_rule_says(client: Client) -> None:
