@@ -174,7 +174,7 @@ def words(client: Client, scope: Scope, horizon_s: int, scales: Scales) -> list[
     """
     apps = "AND app IN {only_app:Array(String)} " if "app" in scope.only else ""
     ids = (
-        "(app, toUInt128(generation_id)) IN (SELECT app, toUInt128(generation_id) FROM feedback "
+        "(app, toUInt128(generation_id)) GLOBAL IN (SELECT app, toUInt128(generation_id) FROM feedback "
         f"WHERE type = 'evaluation' AND annotator_kind = 'human' {apps}"
         "AND occurred_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC'))"
     )
@@ -187,7 +187,7 @@ def words(client: Client, scope: Scope, horizon_s: int, scales: Scales) -> list[
         f"(SELECT app::String AS app, {identity[5:]}, arrayJoin(arrayFilter("
         f"x -> x.annotator_kind = 'human' AND x.label != '{WITHDRAWN}', mapValues(evaluations))) AS e "
         f"FROM (SELECT {identity}, evaluations FROM outcomes FINAL PREWHERE {ids})) AS o "
-        f"INNER JOIN (SELECT app::String AS app, {identity[5:]}, cohort_ms, {KEPT} AS kept, {SAID} AS said, "
+        f"GLOBAL INNER JOIN (SELECT app::String AS app, {identity[5:]}, cohort_ms, {KEPT} AS kept, {SAID} AS said, "
         f"{sides} AS judges FROM suggestions FINAL WHERE {scope.condition()} AND NOT orphan AND {ids}) AS s "
         f"USING ({identity}) ORDER BY cohort_ms DESC, {identity}, name, e.annotator LIMIT {MOST_WORDS}"
     )

@@ -18,9 +18,10 @@ import pytest
 
 from keeprate.sinks.closed import baselines, batches, drift_states, release_verdicts, released, watched, watermarks
 from keeprate.sinks.facts import case_results, chain, corrections, dead_letters, evidence, orphans, trace
-from keeprate.sinks.reading import cuts, hours, latency, queries, versions
+from keeprate.sinks.reading import cuts, hours, latency, queries, versions, voices
 from keeprate.sinks.reading.lists.listing import Listing, page
 from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.reading.voices import Scales
 from keeprate.sinks.store.clickhouse import Client, Row, Settings, StoreError
 from keeprate.sinks.upkeep.recompute import GenerationFilter
 from keeprate.sinks.upkeep.replay import replay
@@ -100,6 +101,9 @@ QUESTIONS: dict[str, Callable[[Client], Any]] = {
     "listing the worst": lambda client: _page(client, Listing(EDITOR, fate="not_kept", horizon_s=600, order="worst")),
     "a release by hour": lambda client: _sorted(versions.by_hour(client, _versions(client), SINCE, NOW, NOW)),
     "a release by user": lambda client: _sorted(versions.by_user(client, _versions(client), SINCE, NOW, NOW)),
+    "what judges said": lambda client: voices.judgements(client, SCOPE, 600, Scales()),
+    "what users said and kept": lambda client: voices.said_and_kept(client, SCOPE, 600),
+    "what people said": lambda client: voices.words(client, SCOPE, 600, Scales()),
     "orphans": lambda client: evidence.orphans(client, SINCE, NOW),
     "orphans by age": lambda client: sorted(orphans.by_age(client, NOW).items()),
 }
@@ -205,6 +209,7 @@ _FAILURES = {metric: watched.named(metric.name).success([]) for metric in releas
 _LAST_HOUR = (NOW - timedelta(hours=1), NOW)
 _MORE: tuple[Callable[[Client], Any], ...] = (
     lambda client: latency.latency(client, SCOPE),
+    lambda client: voices.reviewed(client, [_first(client)]),
     lambda client: versions.first_at(client, _versions(client), int(NOW.timestamp()) // 3600 - 1),
     lambda client: chain.chain(client, *_first(client)),
     lambda client: evidence.story(client, *_first(client)),
