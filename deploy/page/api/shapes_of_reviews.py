@@ -8,7 +8,7 @@ from keeprate.deploy.page.api.shapes import closed
 
 
 @closed
-class EstimateJson(TypedDict):
+class CoefficientJson(TypedDict):
     """A number with its 95 % interval, of so many suggestions; null where it is not defined."""
 
     value: float | None
@@ -27,10 +27,10 @@ class ComparisonJson(TypedDict):
     truth: str
     items: int
     table: dict[str, int]
-    agreement: EstimateJson
-    precision: EstimateJson
-    recall: EstimateJson
-    kappa: EstimateJson
+    agreement: CoefficientJson
+    precision: CoefficientJson
+    recall: CoefficientJson
+    kappa: CoefficientJson
 
 
 @closed
@@ -63,7 +63,7 @@ class TogetherJson(TypedDict):
 
     title: str
     raters: int
-    alpha: EstimateJson
+    alpha: CoefficientJson
 
 
 @closed
