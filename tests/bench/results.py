@@ -13,7 +13,7 @@ MACHINE: Final = DIRECTORY / "machine.json"
 BESIDE: Final = "beside."
 """Begins the names of what was measured beside a neighbour that keeps half a core busy."""
 
-GROUPS: Final = ("sdk", "collector", "join", "steps", "scaling", "freshness", "sink", "read")
+GROUPS: Final = ("sdk", "collector", "join", "steps", "scaling", "freshness", "sink", "read", "idle")
 """The order in which results are shown: the way an event takes."""
 OURS: Final = {"sdk": "sdk.emit", "join": "join.keeprate", "sink": "sink.keeprate"}
 """What the other rates of a group are compared with."""
