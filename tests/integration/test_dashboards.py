@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.clickhouse, pytest.mark.prometheus, pytest.mark.slow]
 TARGETS = {each.name: each for name, text in texts().items() for each in targets(name.removesuffix(".json"), text)}
 WITHOUT_DATA = {
     "drift / When a change began / A": "no series of the demo is in alarm in its last hours",
+    "drift / What got worse together / A": "for the same reason",
+    "drift / Which cut explains it / A": "for the same reason",
     "pipeline / Sampled, folded / B": "the demo has few apps, prompts and models, so no label is folded",
 }
 
