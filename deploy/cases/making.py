@@ -114,9 +114,19 @@ def output_of(generation: Mapping[str, Any], choice: int) -> str | None:
 
 
 def best_correction(edits: Iterable[Json], choice: int) -> Json | None:
-    """The correction that counts: an expert's before others', and the latest."""
-    of_choice = [each for each in edits if (each.get("choice_index") or 0) == choice and each.get("corrected_text")]
-    return max(of_choice, key=_weight, default=None)
+    """The correction that counts: an expert's before others', and the latest; none that its author took back."""
+    of_choice = sorted((each for each in edits if (each.get("choice_index") or 0) == choice), key=_weight)
+    standing: dict[str, Json] = {}
+    for each in of_choice:
+        if each.get("corrected_text"):
+            standing[_author(each)] = each
+        elif each.get("distance") == 0:
+            standing.pop(_author(each), None)
+    return max(standing.values(), key=_weight, default=None)
+
+
+def _author(edit: Mapping[str, Any]) -> str:
+    return edit.get("user") or edit.get("session") or ""
 
 
 def _weight(edit: Mapping[str, Any]) -> tuple[Any, ...]:

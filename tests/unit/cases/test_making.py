@@ -30,6 +30,15 @@ def test_a_correction_is_the_expected_output() -> None:
     assert case.source["correction"] == {"event_id": "e7000", "origin": "expert", "occurred_at": 7000}
 
 
+def test_a_correction_that_was_taken_back_counts_no_more() -> None:
+    """An expert who withdraws it in a review sends one that changes nothing; another one's stands."""
+    withdrawn = {**edit("", 7500, origin="expert"), "corrected_text": None, "distance": 0, "user": "ann"}
+    taken_back = {**edit("An expert's.", 7000, origin="expert"), "user": "ann"}
+    users = {**edit("A user's.", 6000), "user": "u1"}
+    assert made(row(corrections=1), edits=[withdrawn, taken_back, users]).expected == "A user's."
+    assert made(row(corrections=1), edits=[taken_back, users]).expected == "An expert's."
+
+
 @pytest.mark.parametrize(
     "said",
     [{"negative": 1}, {"undone": 1, "accepted": 1}, {"end_reason": "rejected"}, {"state": "removed", "accepted": 1}],
