@@ -1,6 +1,6 @@
 """The types of answers that hold single facts: lists of suggestions, one generation, versions judged, the pipeline."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -137,10 +137,14 @@ class VersionsJson(TypedDict):
     judged: list[JudgedJson]
 
 
+@closed
 class HopJson(TypedDict):
     """A topic, and how many of its records came to each end."""
 
     topic: str
+    ok: int
+    dead_letter: int
+    filtered: int
 
 
 @closed
@@ -184,7 +188,12 @@ class DriftJson(TypedDict):
     rows: list[DriftRowJson]
 
 
+@closed
 class NewestJson(TypedDict):
+    type: str
+    action: NotRequired[str]
+    app: str
+    generation_id: str
     stored_at: int
     fate: Literal["joined", "orphan", "waiting"]
 
