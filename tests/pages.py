@@ -11,6 +11,7 @@ import uvicorn
 from keeprate.deploy.demo.simulate import simulate
 from keeprate.deploy.demo.story import DAY_MS, World
 from keeprate.deploy.local.process import accepts, free_port
+from keeprate.deploy.page.access.doors import PageAccess
 from keeprate.deploy.page.app import page
 from keeprate.deploy.page.reviewing.desk import Desk
 from keeprate.deploy.page.source import Source
@@ -61,10 +62,16 @@ def _row(event: Event, offset: int) -> tuple[object, ...]:
 
 
 @contextmanager
-def serving(url: str, now: datetime = NOW, desk: Desk | None = None) -> Iterator[str]:
-    """The address of the page over the store at `url`, for which it is always `now`."""
+def serving(
+    url: str,
+    now: datetime = NOW,
+    desk: Desk | None = None,
+    access: PageAccess = PageAccess(),  # noqa: B008, it is frozen
+) -> Iterator[str]:
+    """The address of the page over the store at `url`, for which it is always `now`. access: whom it lets in."""
     port = free_port()
-    config = uvicorn.Config(page(Source(url), now=lambda: now, desk=desk), port=port, log_level="error", ws="none")
+    application = page(Source(url), now=lambda: now, desk=desk, access=access)
+    config = uvicorn.Config(application, port=port, log_level="error", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

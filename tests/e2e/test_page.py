@@ -5,11 +5,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from keeprate.deploy.page import files, happenings
+from keeprate.deploy.page.access import login
+from keeprate.deploy.page.access.people import FILE_NAME, add_token
+from keeprate.deploy.page.access.settings import AccessSettings
 from keeprate.deploy.page.answers import Json, name_of
 from keeprate.deploy.page.app import QUESTIONS, screen
 from keeprate.deploy.page.exploring import listed, suites
@@ -32,6 +36,8 @@ pytestmark = pytest.mark.browser
 DASH = NONE = "\u2013"
 HOSTILE = "<img src=x onerror='window.pwned=1'>"
 HOSTILE_VERSION = "<b onmouseover='window.pwned=1'>v9</b> %{x} {{7*7}}"
+UNSEEN = "<svg/onload=window.pwned=1>\u202etxt.exe\x00 \U0001f600"
+SEEN = "<svg/onload=window.pwned=1>\u27e8U+202E\u27e9txt.exe\u2400 \U0001f600"
 PARTS = (".key", "#funnel li", "#compare tbody tr", "#feedback tbody tr", "#series svg", "#retention svg")
 DRAWN = f"{json.dumps(PARTS)}.every(each => document.querySelector(each))"
 
@@ -379,18 +385,18 @@ def _hostile() -> list[dict[str, Any]]:
     }
     generation: dict[str, Any] = {
         "type": "generation",
-        "model": HOSTILE,
+        "model": UNSEEN,
         "provider": HOSTILE,
         "prompt_version": HOSTILE_VERSION,
         "prompt_name": HOSTILE,
         "input": [{"role": HOSTILE, "content": HOSTILE}],
-        "output": [{"role": "assistant", "content": "</pre><script>window.pwned=1</script>"}],
+        "output": [{"role": "assistant", "content": "</pre><script>window.pwned=1</script>" + "x" * 300_000}],
     }
     said: list[dict[str, Any]] = [
         {"type": "action", "action": "shown"},
         {"type": "action", "action": "accept"},
         {"type": "vote", "value": -1, "comment": HOSTILE},
-        {"type": "edit", "corrected_text": HOSTILE, "comment": "<svg/onload=window.pwned=1>"},
+        {"type": "edit", "corrected_text": HOSTILE, "comment": UNSEEN},
     ]
     facts = [generation, *said]
     return [
@@ -414,7 +420,7 @@ def test_hostile_text_is_inert(browser: Browser, store: StoreProcess) -> None:
     with visited(browser, url) as address:
         browser.open(f"{address}?period=1h&app=hostile&metric=acceptance_rate")
         browser.wait_for(DRAWN)
-        assert browser.text("#feedback .comment") in (HOSTILE, "<svg/onload=window.pwned=1>")
+        assert browser.text("#feedback .comment") in (HOSTILE, SEEN)
         assert browser.text("#series-legend li") == HOSTILE_VERSION
         assert HOSTILE in browser.text("#filter-environment")
         point = "document.querySelector('#series .scatterlayer .point')"
@@ -427,6 +433,12 @@ def test_hostile_text_is_inert(browser: Browser, store: StoreProcess) -> None:
         browser.evaluate("document.querySelector('#feedback .open').click()")
         browser.wait_for("document.querySelectorAll('.timeline li').length === 5")
         assert "</pre><script>window.pwned=1</script>" in browser.text(".drawer-body")
+        assert f"{HOSTILE} / {SEEN}" in browser.text(".drawer-body .facts")
+        assert "more characters" in browser.text(".drawer-body")
+        # What is not seen turns nothing around and hides nothing, wherever it is; and a giant line breaks.
+        assert not browser.evaluate("/[\\u0000\\u202e]/.test(document.body.textContent)")
+        assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert browser.evaluate("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('.drawer-body'))")
         markup = "main img, main b, dialog img, dialog script, dialog b"
         assert browser.evaluate(f"document.querySelectorAll('{markup}').length") == 0
         assert browser.evaluate("window.pwned === undefined")
@@ -453,8 +465,66 @@ def test_from_a_list_to_what_users_changed(browser: Browser, address: str) -> No
     browser.evaluate(choosing("pick-signal", ""))
     browser.evaluate(choosing("pick-order", "worst"))
     browser.wait_for("document.querySelectorAll('#listed tbody tr').length === 50")
-    browser.evaluate("document.getElementById('listed-more').click()")
+    # Beyond the rows that are loaded the next one is fetched.
+    browser.evaluate("document.querySelector('#listed tbody tr:last-child .open').click()")
+    browser.wait_for("!!document.querySelector('#drawer [aria-label=\"The next one\"]')")
+    last = browser.text(".drawer header code")
+    browser.evaluate("document.querySelector('#drawer [aria-label=\"The next one\"]').click()")
     browser.wait_for("document.querySelectorAll('#listed tbody tr').length > 50")
+    browser.wait_for(f"document.querySelector('.drawer header code').textContent !== {json.dumps(last)}")
+    browser.press("Escape")
+    before = browser.evaluate("document.querySelectorAll('#listed tbody tr').length")
+    browser.evaluate("document.getElementById('listed-more').click()")
+    browser.wait_for(f"document.querySelectorAll('#listed tbody tr').length > {before}")
+
+
+def test_charts_and_lists_can_be_taken_along(browser: Browser, address: str) -> None:
+    """A chart as a picture that the browser makes, and beside each its numbers, of what is chosen."""
+    browser.open(f"{address}?period=7d&app=editor")
+    browser.wait_for(DRAWN)
+    browser.evaluate(
+        "window.made = []; const make = URL.createObjectURL;"
+        "URL.createObjectURL = (blob) => { window.made.push(blob); return make.call(URL, blob); };"
+    )
+    for name, kind in (("PNG", "image/png"), ("SVG", "image/svg+xml")):
+        browser.evaluate(f"document.querySelector('[aria-label=\"Save series as {name}\"]').click()")
+        browser.wait_for(f"window.made.some((blob) => blob.type.startsWith('{kind}') && blob.size > 5000)")
+    links = browser.evaluate("[...document.querySelectorAll('a.download')].map((each) => each.getAttribute('href'))")
+    assert {link.partition(".csv?")[0] for link in links} >= {
+        "api/series",
+        "api/retention",
+        "api/funnel",
+        "api/compare",
+    }
+    assert all("app=editor" in link for link in links)
+
+
+def test_somebody_logs_in_sees_their_app_and_logs_out(browser: Browser, store_url: str, tmp_path: Path) -> None:
+    """By a token that is typed in; the header says who they are, and other apps are not there to choose."""
+    token = add_token(tmp_path / FILE_NAME, "ana", ["editor"], "viewer", None)
+    by_tokens = login.access(AccessSettings(by="tokens", texts_from="reviewer"), tmp_path)
+    with serving(store_url, access=by_tokens) as address:
+        browser.open(f"{address}versions?period=7d")
+        browser.wait_for("document.querySelector('#by-token') !== null")
+        browser.evaluate(
+            f"document.getElementById('token').value = {json.dumps(token)};"
+            "document.querySelector('#by-token button').click()"
+        )
+        browser.wait_for("location.pathname === '/versions' && document.getElementById('who')?.hidden === false")
+        assert browser.text("#who span") == "ana"
+        browser.open(f"{address}?period=7d")
+        browser.wait_for(DRAWN)
+        assert browser.evaluate("[...document.getElementById('filter-app').options].map((each) => each.value)") == [
+            "",
+            "editor",
+        ]
+        browser.evaluate("document.querySelector('#feedback .open').click()")
+        browser.wait_for("document.querySelector('.drawer-body')?.textContent.includes('hidden from your role')")
+        browser.press("Escape")
+        browser.evaluate("document.querySelector('#who button').click()")
+        browser.wait_for("location.pathname === '/login'")
+        assert browser.text("#said").startswith("You are logged out")
+        browser.open("about:blank")
 
 
 def test_from_red_to_green_and_to_a_test_case(browser: Browser, store: StoreProcess) -> None:
