@@ -81,7 +81,9 @@ def pending(known: Sequence[Script], applied: dict[tuple[str, str], str]) -> lis
     names = {script.name for script in known}
     for kind, name in applied:
         if kind == _MIGRATION and name not in names:
-            raise SchemaMismatchError(f"the store has migration {name}, which this version does not know: upgrade")
+            raise SchemaMismatchError(
+                f"the store has migration {name}, which this version does not know: upgrade, or restore an older backup"
+            )
     todo = []
     for script in known:
         checksum = applied.get((_MIGRATION, script.name))

@@ -13,6 +13,7 @@ from keeprate.deploy.local.process import ChildProcess
 from keeprate.schemas.outcome import Outcome, decode_outcome, encode_outcome, merge_all
 from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, SOURCES
 from tests.fault.lab import Lab
+from tests.fault.nest import Nest
 from tests.fault.trial import Together
 from tests.offsets import Offsets
 from tests.streaming import Sourced, disordered, expected, produce, read, story
@@ -26,7 +27,10 @@ _PATIENCE_S: Final = 180.0
 class Arena:
     """One fault of workers with one seed."""
 
-    def __init__(self, lab: Lab, seed: int, standby_replicas: int, together: Together) -> None:
+    def __init__(
+        self, lab: Lab, seed: int, standby_replicas: int, together: Together, nest: Nest | None = None
+    ) -> None:
+        """nest: of whose code the workers are at first."""
         self.lab, self.seed, self.together = lab, seed, together
         self.rng = random.Random(seed)
         self.kills = self.exits = 0
@@ -35,8 +39,13 @@ class Arena:
         lab.create_topics({self.prefix + topic.name: topic.config for topic in ALL})
         self.log = story(self.rng, self.name, SUGGESTIONS)
         self.records = self._on_own_topics(disordered(self.rng, self.log))
-        state = self.rng.choice(["memory", "rocksdb"])
-        self.workers = [self._worker(number, state, standby_replicas) for number in range(2)]
+        self._options = {
+            "brokers": lab.broker.bootstrap,
+            "group": self.name,
+            "state": self.rng.choice(["memory", "rocksdb"]),
+            "standby-replicas": standby_replicas,
+        }
+        self.workers = [self._worker(number, nest or lab.nest) for number in range(2)]
         self._until_end = ExitStack()
         sources = [self.prefix + topic.name for topic in SOURCES]
         self._offsets, self._written = (
@@ -47,13 +56,17 @@ class Arena:
     def _on_own_topics(self, records: list[Sourced]) -> list[Sourced]:
         return [(self.prefix + topic, key, value) for topic, key, value in records]
 
-    def _worker(self, number: int, state: str, standby_replicas: int) -> ChildProcess:
+    def _worker(self, number: int, nest: Nest) -> ChildProcess:
         home = self.lab.directory / f"{self.name}-{number}"
-        options = {"brokers": self.lab.broker.bootstrap, "group": self.name, "data-dir": home / "state", "state": state}
-        arguments = [f"--{name}={value}" for name, value in options.items()]
-        arguments.append(f"--standby-replicas={standby_replicas}")
-        child = {"prefix": self.prefix, "arguments": arguments}
-        return self.lab.nest.child("keeprate worker", "tests.fault.worker_child", child, home / "worker.log")
+        options = {**self._options, "data-dir": home / "state"}
+        child = {"prefix": self.prefix, "arguments": [f"--{name}={value}" for name, value in options.items()]}
+        return nest.child("keeprate worker", "tests.fault.worker_child", child, home / "worker.log")
+
+    def replace(self, number: int, nest: Nest) -> None:
+        """End a worker in order, and have one of another version take its place and its state."""
+        self.workers[number].terminate(deadline_s=30)
+        self.workers[number] = self._worker(number, nest)
+        self.workers[number].start()
 
     def state_of(self, worker: ChildProcess) -> Path:
         """Where a worker keeps its state, when it keeps it on disk."""

@@ -1,4 +1,4 @@
-"""Every fault by its name, and what surviving it takes: the rows of `make fault`."""
+"""Every fault by its name, and what surviving it takes: the rows of `make fault`, most of them `make test`'s too."""
 
 import random
 from typing import Final
@@ -14,6 +14,7 @@ from tests.fault import (
     sink_faults,
     token_faults,
     topic_faults,
+    upgrade_faults,
     worker_faults,
 )
 from tests.fault.arena import Arena
@@ -50,7 +51,8 @@ def _sink_cell(name: str, fault: Fault, alone: bool, kind: type[Trial] = Trial) 
 def _worker_cell(name: str, fault: worker_faults.Fault) -> Cell:
     def survive(lab: Lab, seed: int, together: Together) -> Outcome:
         """lost: suggestions whose outcome is not the oracle's. unaccounted: those whose last record is behind it."""
-        arena = Arena(lab, seed, fault.standby_replicas, together)
+        first = lab.before().nest if fault.upgrade else lab.nest
+        arena = Arena(lab, seed, fault.standby_replicas, together, first)
         try:
             worker_faults.survive(arena, fault)
             if wrong := arena.wrong():
@@ -89,14 +91,19 @@ CELLS: Final[dict[str, Cell]] = {
     for cell in (
         *(_sink_cell(name, fault, name in sink_faults.ALONE) for name, fault in _SINK_FAULTS.items()),
         *(_sink_cell(name, fault, False, ShardedTrial) for name, fault in shard_faults.FAULTS.items()),
+        *(_sink_cell(name, fault, False) for name, fault in upgrade_faults.SINKS.items()),
         *(_worker_cell(name, fault) for name, fault in worker_faults.FAULTS.items()),
+        *(_worker_cell(name, fault) for name, fault in upgrade_faults.WORKERS.items()),
         Cell(APP_KILLED, _app_survives),
         *https_faults.CELLS.values(),
         *content_cells.CELLS.values(),
         *reading_cells.CELLS.values(),
     )
 }
-IN_TEST: Final[dict[str, Cell]] = {
-    name: cell for name, cell in CELLS.items() if name not in shard_faults.FAULTS or name in shard_faults.IN_TEST
+_ALONE_IN_FAULT: Final = {name for name in shard_faults.FAULTS if name not in shard_faults.IN_TEST} | {
+    *upgrade_faults.SINKS,
+    *upgrade_faults.WORKERS,
 }
-"""Without those that `make fault` makes alone: most of what shards survive is what a single store survives."""
+IN_TEST: Final[dict[str, Cell]] = {name: cell for name, cell in CELLS.items() if name not in _ALONE_IN_FAULT}
+"""Without those that `make fault` makes alone: most of what shards survive is what a single store survives, and for an
+upgrade the version before has to be imported."""

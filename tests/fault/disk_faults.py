@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from tests.fault.sink_faults import LOAD
-from tests.fault.trial import Fault, Skipped, Trial
+from tests.fault.skipped import Skipped
+from tests.fault.trial import Fault, Trial
 
 DISK_BYTES = 64 << 20
 

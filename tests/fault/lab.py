@@ -19,6 +19,7 @@ from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.sinks.store.clickhouse import connect
 from keeprate.sinks.tables.migrate import migrate
+from tests.fault.before import Before
 from tests.fault.links import Link
 from tests.fault.nest import Nest
 from tests.landing import PARTITIONS
@@ -62,6 +63,8 @@ class Lab:
         self.one_app = threading.Lock()
         self.breaking_off = threading.Event()
         self._running = ExitStack()
+        self._one_before = threading.Lock()
+        self._before: Before | None = None
 
     def __enter__(self) -> Self:
         # Children end with the thread that started them, and a trial that starts the broker anew ends before others.
@@ -91,6 +94,14 @@ class Lab:
                     self.start(store)
                     self._running.callback(store.stop)
         return [self.store, *self._more_stores]
+
+    def before(self) -> Before:
+        """The version before this one, made at the first call. Raises Skipped."""
+        with self._one_before:
+            if self._before is None:
+                self._before = Before(self.directory)
+                self._keeper.submit(self._running.enter_context, self._before.nest).result()
+            return self._before
 
     def create_topics(self, configs: dict[str, dict[str, str]], partitions: int = PARTITIONS) -> None:
         """Make topics, by name with their settings."""

@@ -16,7 +16,7 @@ from tests.fault.campaign import JOBS, campaign
 from tests.fault.cell import Outcome
 from tests.fault.cells import CELLS
 from tests.fault.filing import file
-from tests.fault.trial import Skipped
+from tests.fault.skipped import Skipped
 
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 

@@ -17,7 +17,7 @@ from tests.fault.cells import IN_TEST
 from tests.fault.content import cells as content_cells
 from tests.fault.reading import cells as reading_cells
 from tests.fault.sink_faults import LOAD
-from tests.fault.trial import Skipped
+from tests.fault.skipped import Skipped
 
 # A test may wait for the trials of all others.
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.clickhouse, pytest.mark.timeout(1500)]

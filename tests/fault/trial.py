@@ -51,8 +51,8 @@ class Trial:
     """Its load, its sinks, and what is done to them.
 
     KIND: what its topic is called. merged: the account is of the rows as they merge, for faults that may leave a second
-    row of an event. store: of its own, when it is not the lab's. front: what stands before the store. until_end: what
-    is given back at the end.
+    row of an event. store: of its own, when it is not the lab's. front: what stands before the store. nest: of which
+    version the next sinks are. until_end: what is given back at the end.
     """
 
     KIND: ClassVar[str] = "records"
@@ -60,6 +60,7 @@ class Trial:
 
     def __init__(self, lab: Lab, seed: int, together: Together | None = None) -> None:
         self.lab, self.seed, self.together = lab, seed, together or Together()
+        self.nest = lab.nest
         self.rng = random.Random(seed)
         self.events = self.kills = 0
         self.merged, self.since_ms = False, 0
@@ -134,7 +135,7 @@ class Trial:
             **more,
         }
         log = self.lab.directory / f"{self.group}-{len(self.sinks)}.log"
-        child = self.lab.nest.child("the sink", "tests.fault.sink_child", options, log)
+        child = self.nest.child("the sink", "tests.fault.sink_child", options, log)
         self.sinks.append(child)
         child.start()
         return child
@@ -255,7 +256,3 @@ def _is_empty(topic: str, ends: dict[tuple[str, int], int]) -> bool:
 
 
 Fault = Callable[[Trial], None]
-
-
-class Skipped(Exception):
-    """The fault cannot be made on this machine; the text says why."""

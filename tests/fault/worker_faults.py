@@ -16,11 +16,15 @@ SUSPENDED_S: Final = 9.0
 
 @dataclass(frozen=True)
 class Fault:
-    """make: what is done, while records arrive. standby_replicas: of the workers' state. alone: it harms the broker."""
+    """make: what is done, while records arrive. standby_replicas: of the workers' state. alone: it harms the broker.
+
+    upgrade: the workers are at first of the version before.
+    """
 
     make: Callable[[Arena], None]
     standby_replicas: int = 0
     alone: bool = False
+    upgrade: bool = False
 
 
 def worker_killed(arena: Arena) -> None:

@@ -5,7 +5,9 @@ import random
 import uuid
 
 import pytest
+from typer.testing import CliRunner
 
+from keeprate.deploy.commands.tree import app
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import decode, encode
 from keeprate.schemas.lift import fold
@@ -15,7 +17,7 @@ from keeprate.sinks.checks.verify import check_outcomes, check_suggestions
 from keeprate.sinks.kafka.records import Record
 from keeprate.sinks.landing.flush import INSERT_SETTINGS
 from keeprate.sinks.landing.rows import sort
-from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.clickhouse import Client, connect, database_of
 from keeprate.sinks.tables.migrate import apply, migrate, pending, scripts
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
@@ -134,3 +136,17 @@ def test_a_migration_that_was_cut_off_is_run_again(store: StoreProcess) -> None:
         assert MIGRATIONS[0] in pending(scripts(), {})
         assert migrate(url)[0] == MIGRATIONS[0]
         assert client.query("SELECT count() FROM feedback") == [(0,)]
+
+
+def test_a_plan_says_what_there_is_no_way_back_from(store: StoreProcess) -> None:
+    """Before tables change that older sinks refuse from then on; of a database that is made there is nothing older."""
+    url = f"{store.url}/planned_{uuid.uuid4().hex[:8]}"
+    warning = "an older sink refuses these tables"
+    assert warning not in CliRunner().invoke(app, ["migrate", "--plan", "--store", url]).output
+    with connect(f"{store.url}/default") as client:
+        client.command(f"CREATE DATABASE {database_of(url)}")
+    with connect(url) as client:
+        apply(client, MIGRATIONS[:-1])
+    said = CliRunner().invoke(app, ["migrate", "--plan", "--store", url]).output
+    assert f"-- {MIGRATIONS[-1].name}" in said
+    assert warning in said

@@ -79,6 +79,8 @@ def _planned(planned: "Plan") -> list[str]:
         for script in planned.scripts
         if script.statements
     ]
+    if planned.scripts and not planned.makes_database:
+        lines.append("-- Forward only: an older sink refuses these tables from then on. Make a backup to go back to.")
     if planned.derives_anew:
         lines.append("-- Then all suggestions are derived anew beside the old ones, and exchanged.")
     return lines
