@@ -104,13 +104,16 @@ def compare(found: Mapping[str, Mapping[str, str]]) -> tuple[SettingDifference, 
 
 def differences(brokers: str) -> tuple[SettingDifference, ...]:
     """Compare the settings of the topics that exist with the contract. Raises TopicsError."""
+    return compare(settings(brokers))
+
+
+def settings(brokers: str) -> dict[str, dict[str, str]]:
+    """The settings of the topics that exist, by topic and name. Raises TopicsError."""
     admin = _admin(brokers)
     names = _partition_counts(admin, brokers).keys() & {topic.name for topic in ALL}
     asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in sorted(names)])
     answers = {of.name: _answer(answer, f"{of.name}: its settings could not be read") for of, answer in asked.items()}
-    return compare(
-        {topic: {name: entry.value or "" for name, entry in entries.items()} for topic, entries in answers.items()}
-    )
+    return {topic: {name: entry.value or "" for name, entry in entries.items()} for topic, entries in answers.items()}
 
 
 def configure(brokers: str, wanted: Sequence[SettingDifference]) -> None:

@@ -14,6 +14,8 @@ PARTITIONER = "murmur2_random"
 JOIN_GROUP = "keeprate-join"
 SINK_GROUP = "keeprate-sink"
 """The consumer groups of the workers and of the sinks, unless they are told another."""
+READER_GROUP = "keeprate-reader"
+"""The group in whose name records are read that nobody commits."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from keeprate.producers.errors import SettingsError
 from keeprate.schemas.access.brokers import security
 from keeprate.schemas.events import MAX_EVENT_BYTES
-from keeprate.schemas.topics import PARTITIONER
+from keeprate.schemas.topics import PARTITIONER, READER_GROUP
 
 log = logging.getLogger("keeprate.producers")
 
@@ -168,7 +168,7 @@ def open_reader(brokers: str, topic: str, since_ms: int, settings: Mapping[str, 
     """A reader of a topic from the first record at or after a time. Raises ConnectionError without broker or topic."""
     config = {
         "bootstrap.servers": brokers,
-        "group.id": "keeprate-reader",
+        "group.id": READER_GROUP,
         "enable.auto.commit": False,
         "enable.partition.eof": False,
         "logger": log,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
+from keeprate.schemas.topics import READER_GROUP
 from keeprate.sinks.kafka.client import Consumer
 from keeprate.sinks.kafka.records import TopicPartition
 
@@ -32,7 +33,7 @@ class KafkaPositions:
 
     def ends(self, topics: Sequence[str]) -> Offsets:
         """See Positions."""
-        consumer = self._of("keeprate-reader")
+        consumer = self._of(READER_GROUP)
         return {at: consumer.watermarks(at)[1] for at in consumer.partitions(topics)}
 
     def committed(self, group: str, topics: Sequence[str]) -> Offsets:

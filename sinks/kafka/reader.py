@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from keeprate.schemas.topics import READER_GROUP
 from keeprate.sinks.kafka.client import Consumer
 from keeprate.sinks.kafka.errors import BrokerUnavailableError
 from keeprate.sinks.kafka.records import Record, TopicPartition
@@ -22,7 +23,7 @@ class Reader:
     """Reads single records, as a member of no group."""
 
     def __init__(self, brokers: str) -> None:
-        self._consumer = Consumer(brokers, "keeprate-reader", {"auto.offset.reset": "earliest"})
+        self._consumer = Consumer(brokers, READER_GROUP, {"auto.offset.reset": "earliest"})
 
     def read(self, at: TopicPartition, gaps: Ranges) -> Iterator[Record]:
         """The records that the partition still holds at ranges of offsets, in order. Raises BrokerError."""

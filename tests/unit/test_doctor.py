@@ -39,15 +39,30 @@ def test_rights_are_those_of_the_documents_table() -> None:
     text = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
     for process, rights in kafka.RIGHTS.items():
         row = next(line for line in text.splitlines() if re.match(rf"\| {process}s?\b", line))
-        cells = [set(re.findall(r"`(keeprate\.[a-z-]+)`", cell)) for cell in row.split("|")[2:4]]
-        assert [set(rights.get(operation, ())) for operation in ("READ", "WRITE")] == cells, process
+        cells = [set(re.findall(r"`(keeprate[.-][a-z-]+)`", cell)) for cell in row.split("|")[2:6]]
+        assert [set(rights.get(operation, ())) for operation in ("READ", "WRITE")] == cells[:2], process
+        groups = kafka.GROUPS[process]
+        assert [set(groups.get(operation, ())) for operation in ("READ", "DESCRIBE")] == cells[2:], process
 
 
 def test_a_right_that_lacks_is_named() -> None:
     """ALL is every one of them."""
-    assert _states(kafka.lacking(dict.fromkeys(NAMES, frozenset({"ALL"})), "worker")) == ["ok"]
-    (found,) = kafka.lacking(dict.fromkeys(NAMES, frozenset({"READ"})), "sink")
+    everything = dict.fromkeys(NAMES, frozenset({"ALL"}))
+    assert _states(kafka.lacking(everything, kafka.RIGHTS["worker"], "a worker", "topics")) == ["ok"]
+    only_read = dict.fromkeys(NAMES, frozenset({"READ"}))
+    (found,) = kafka.lacking(only_read, kafka.RIGHTS["sink"], "a sink", "topics")
     assert found.said == "a sink lacks WRITE on keeprate.dead-letters"
+    (found,) = kafka.lacking({}, kafka.GROUPS["worker"], "a worker", "groups")
+    assert found.said == "a worker lacks READ on keeprate-join"
+
+
+@pytest.mark.parametrize(
+    ("least", "copies", "state"),
+    [(2, 3, "ok"), (1, 1, "ok"), (1, 2, "ok"), (2, 1, "fault"), (2, 2, "note"), (1, 3, "note")],
+)
+def test_acknowledgements_wait_for_as_many_copies_as_can_be_had(least: int, copies: int, state: str) -> None:
+    """More than there are stop all writing, all of them stop it when one is away, one of several may lose a record."""
+    assert _states(kafka.insync(dict.fromkeys(NAMES, least), dict.fromkeys(NAMES, copies))) == [state]
 
 
 def test_clocks_versions_and_readers_are_judged() -> None:
