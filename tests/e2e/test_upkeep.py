@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from keeprate.deploy.local.process import ChildProcess
 from keeprate.deploy.local.stack import keeprate
 from keeprate.producers import Keeprate
 from keeprate.schemas.topics import ALL
-from keeprate.sinks.store.clickhouse import connect
+from keeprate.sinks.store.clickhouse import connect, database_of
+from keeprate.sinks.tables.migrate import migrate
 from tests.e2e.conftest import Pipeline
-from tests.landing import PARTITIONS
+from tests.landing import PARTITIONS, wait_landed
 from tests.worked_example import NUMBERS, numbers, worked_example
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -34,7 +36,10 @@ def run(pipeline: Pipeline, *arguments: str, code: int = 0) -> str:
 def test_outcomes_come_back_from_the_facts_and_every_number_is_accounted_for(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
-    """The outcomes are lost and rebuilt; the client's accounts and the tables agree, whatever the contract refused."""
+    """The outcomes are lost and rebuilt; the client's accounts and the tables agree, whatever the contract refused.
+
+    What a backup lacks comes back from Kafka, beside what it has: the numbers are the same again.
+    """
     with Keeprate(app="worked-example", brokers=pipeline.brokers) as client:
         for event in worked_example():
             assert client.emit(event, block=True)
@@ -56,6 +61,26 @@ def test_outcomes_come_back_from_the_facts_and_every_number_is_accounted_for(
         run(pipeline, "replay", "--yes")
         run(pipeline, "replay", "--verify")
         assert numbers(store) == NUMBERS
+    url = _restored(pipeline, tmp_path)
+    with connect(url) as store:
+        assert numbers(store) == NUMBERS
+    run(pipeline, "replay", "--verify", "--store", url)
+
+
+def _restored(pipeline: Pipeline, tmp_path: Path) -> str:
+    """A database from a backup that is older than half of the facts, after a sink has read all that Kafka has again."""
+    url = f"{pipeline.store_url}_restored"
+    migrate(url)
+    with connect(url) as store:
+        for table in ("generations", "feedback"):
+            store.command(
+                f"INSERT INTO {table} SELECT * FROM {database_of(pipeline.store_url)}.{table} WHERE offset % 2"
+            )
+    argv = keeprate("sink", "--linger-s", "0.1", "--group", "keeprate-restore")
+    env = pipeline.env | {"KEEPRATE_STORE_URL": url, "KEEPRATE_DATA_DIR": str(tmp_path)}
+    with ChildProcess("the sink that restores", argv, tmp_path / "restore.log", env):
+        wait_landed(pipeline.brokers, "keeprate-restore", [topic.name for topic in ALL])
+    return url
 
 
 def test_who_is_forgotten_stays_so_when_the_log_is_read_again(pipeline: Pipeline) -> None:

@@ -1,53 +1,21 @@
 """The store over TLS, and as a user who only reads: commands find both by their settings."""
 
-import contextlib
 import json
-import socket
-import socketserver
-import ssl
-import threading
+import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import pytest
 from typer.testing import CliRunner
 
 from keeprate.deploy.commands.tree import app
+from keeprate.deploy.local.process import ChildProcess, accepts, free_port
 from keeprate.deploy.settings import from_environment
 from keeprate.deploy.store import StoreProcess
-from keeprate.deploy.store.token import url_with_token
 from keeprate.sinks.store.clickhouse import StoreError, StoreUnavailableError, connect
-from keeprate.sinks.store.local_store import READER_TOKEN_FILE
 from tests.certificates import Certificates, make
-
-
-class _Front(socketserver.BaseRequestHandler):
-    """What a server's own TLS does, before the store of this machine, which has none."""
-
-    def handle(self) -> None:
-        """Bytes both ways, until either side ends."""
-        context, port = self.server.behind  # type: ignore[attr-defined]
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", port)) as store,
-            context.wrap_socket(self.request, server_side=True) as client,
-        ):
-            back = threading.Thread(target=_pump, args=(store, client), daemon=True)
-            back.start()
-            _pump(client, store)
-            store.shutdown(socket.SHUT_RDWR)
-            back.join()
-
-
-def _pump(source: socket.socket, to: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while piece := source.recv(1 << 16):
-            to.sendall(piece)
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
+from tests.secured_store import access, secured
 
 
 @pytest.fixture(scope="module")
@@ -56,31 +24,19 @@ def certificates(require: Callable[[str], str], tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="module")
-def secured(store: StoreProcess, certificates: Certificates) -> Iterator[str]:
+def address(store: StoreProcess, certificates: Certificates) -> Iterator[str]:
     """The address of the store's TLS, without a user."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates.server)
-    with _Server(("127.0.0.1", 0), _Front) as server:
-        server.behind = context, store.port  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"https://127.0.0.1:{server.server_address[1]}/secured"
-        server.shutdown()
-        thread.join()
+    with secured(store, certificates) as front:
+        yield f"{front}/secured"
 
 
 @pytest.fixture
 def told(
-    secured: str, store: StoreProcess, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    address: str, store: StoreProcess, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """This process's settings: address, authority, who writes and who reads, their passwords in files."""
-    monkeypatch.setenv("KEEPRATE_STORE_URL", secured)
-    monkeypatch.setenv("KEEPRATE_STORE_CA_FILE", str(certificates.ca))
-    for name, address in (("", store.url), ("READER_", url_with_token(store.path, store.port, "", READER_TOKEN_FILE))):
-        secret = tmp_path / f"{name}secret"
-        secret.write_text(unquote(urlsplit(address).password or ""))
-        monkeypatch.setenv(f"KEEPRATE_STORE_{name}USER", "keeprate")
-        monkeypatch.setenv(f"KEEPRATE_STORE_{name}PASSWORD_FILE", str(secret))
+    """This process's settings, and those of its children."""
+    for name, value in access(address, store, certificates, tmp_path).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.usefixtures("told")
@@ -114,7 +70,21 @@ def test_who_only_reads_writes_nothing(statement: str) -> None:
         assert client.query("SELECT count() FROM forgotten") == [(0,)]
 
 
-def test_a_server_that_nobody_vouches_for_is_not_believed(secured: str, store: StoreProcess) -> None:
+@pytest.mark.usefixtures("told")
+def test_the_page_shows_what_it_reads_so(tmp_path: Path) -> None:
+    """Over TLS, as who only reads, and as nobody else: the password of who writes is wrong."""
+    CliRunner().invoke(app, ["migrate"])
+    port, wrong = free_port(), tmp_path / "wrong"
+    wrong.write_text("nobody's")
+    argv = (sys.executable, "-m", "keeprate.deploy.cli", "page", "--port", str(port))
+    env = {"KEEPRATE_STORE_PASSWORD_FILE": str(wrong)}
+    with ChildProcess("the page", argv, tmp_path / "log", env) as page:
+        page.wait_ready(lambda: accepts(port), 60)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/screen", timeout=30) as answer:
+            assert json.load(answer)
+
+
+def test_a_server_that_nobody_vouches_for_is_not_believed(address: str) -> None:
     """Without its authority, its certificate is refused, and no password is sent."""
     with pytest.raises(StoreUnavailableError, match="certificate"):
-        connect(secured.replace("://", "://keeprate:secret@"))
+        connect(address.replace("://", "://keeprate:secret@"))
