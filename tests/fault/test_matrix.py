@@ -150,12 +150,6 @@ def test_what_is_derived_after_the_commit_may_never_be(outcome_of: Ask, cell: Ce
     assert outcome_of(cell.name).lost
 
 
-@broken(reading_cells.READ_BEFORE)
-def test_a_derivation_that_is_dated_after_it_read_hides_a_newer_one(outcome_of: Ask, cell: Cell) -> None:
-    """A zombie that read first and dates its suggestions when it writes them puts old ones over new ones."""
-    assert outcome_of(cell.name).lost
-
-
 @broken(reading_cells.MARKED_ONCE)
 def test_without_a_mark_a_stale_sum_is_believed(outcome_of: Ask, cell: Cell) -> None:
     """The suggestions are right, and the answers are not."""

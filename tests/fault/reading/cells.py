@@ -120,13 +120,10 @@ FAULTS: Final[dict[str, Fault]] = {
 CELLS: Final[dict[str, Cell]] = {name: _cell(name, fault) for name, fault in FAULTS.items()}
 
 DERIVED_LATER: Final = "reading: derived when more comes"
-READ_BEFORE: Final = "reading: written after another one wrote"
 MARKED_ONCE: Final = "reading: hours marked once"
 NOT_CAUGHT_UP: Final = "reading: without catching up"
 BROKEN: Final[dict[str, Cell]] = {
     DERIVED_LATER: _cell(DERIVED_LATER, FAULTS[KILLED], ("derive_when_more_comes",)),
-    # Between what is two statements then.
-    READ_BEFORE: _cell(READ_BEFORE, _another_lands_meanwhile((2,)), ("write_what_was_read_before",)),
     MARKED_ONCE: _cell(MARKED_ONCE, sums_stale, ("mark_once",)),
     NOT_CAUGHT_UP: _cell(NOT_CAUGHT_UP, swapped_under_load, ("never_catch_up",)),
 }

@@ -1,15 +1,14 @@
 """What is done to derivations and sums in a process of a trial: it ends, stands still in the middle, or is broken."""
 
-import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from keeprate.sinks.reading import derive, hours, rebuild
+from keeprate.sinks.reading import derive, rebuild
 from keeprate.sinks.reading.derive import Deriver
-from keeprate.sinks.store.clickhouse import Client, StoreUnavailableError
+from keeprate.sinks.store.clickhouse import Client
 
 STATEMENTS: Final = 4
 """Of a derivation: a mark, the derivation itself, a mark, the moves."""
@@ -53,29 +52,6 @@ def _derive_when_more_comes() -> None:
     Deriver.derive = later  # type: ignore[method-assign]
 
 
-def _write_what_was_read_before() -> None:
-    """Read outcomes in one statement and write suggestions in another, as of when they are written."""
-    run = derive._run
-
-    def in_two(store: Any, text: str, parameters: Mapping[str, Any]) -> None:
-        begin = f"INSERT INTO {derive.TABLE} "
-        if not text.startswith(begin):
-            run(store, text, parameters)
-            return
-        read = f"read_{os.getpid()}"
-        store.command(f"DROP TABLE IF EXISTS {read}")
-        store.command(f"CREATE TABLE {read} AS {derive.TABLE}")
-        run(store, text.replace(begin, f"INSERT INTO {read} ", 1), parameters)
-        dated = f"SELECT * REPLACE ({hours.NOW_NS} AS derived_at) FROM {read}"
-        for _ in range(3):
-            # A connection may break while this process stands still; the flush would begin anew, and read anew.
-            with contextlib.suppress(StoreUnavailableError):
-                derive._run(store, f"INSERT INTO TABLE {derive.TABLE} {dated}", {})
-                return
-
-    derive._run = in_two
-
-
 def _mark_once() -> None:
     """Mark hours that have no mark yet, and leave the sums of the others as they are."""
     run, known = derive._run, "(app, hour) IN (SELECT app, hour FROM hour_marks)"
@@ -98,7 +74,6 @@ def _never_catch_up() -> None:
 
 SABOTAGE: Final[dict[str, Callable[[], None]]] = {
     "derive_when_more_comes": _derive_when_more_comes,
-    "write_what_was_read_before": _write_what_was_read_before,
     "mark_once": _mark_once,
     "never_catch_up": _never_catch_up,
 }
