@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from keeprate.deploy.review.coefficients import Estimate, Unit, alpha, kappa, share
+from keeprate.deploy.review.coefficients import Agreeing, Unit, alpha, kappa, share
 from keeprate.sinks.reading.voices import EXPERT_VOTE, Judgements, Said, Side, Word
 
 KEPT: Final = "what users kept"
@@ -36,17 +36,17 @@ class Voice:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class JudgesCompared:
     """One voice against another, which is taken for the truth. table: how often each said what, of both sides."""
 
     voice: Voice
     truth: str
     items: int
     table: Mapping[tuple[str, str], int]
-    agreement: Estimate
-    precision: Estimate
-    recall: Estimate
-    kappa: Estimate
+    agreement: Agreeing
+    precision: Agreeing
+    recall: Agreeing
+    kappa: Agreeing
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Stretch:
     """A comparison with what users kept, of one bucket of time."""
 
     at_ms: int
-    comparison: Comparison
+    comparison: JudgesCompared
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,17 @@ class Together:
 
     title: str
     raters: int
-    alpha: Estimate
+    alpha: Agreeing
 
 
 @dataclass(frozen=True)
 class Agreements:
     """All of it. unread: of each evaluation some words that no scale knows, with how often they were said."""
 
-    comparisons: Sequence[Comparison] = ()
+    comparisons: Sequence[JudgesCompared] = ()
     over_time: Mapping[Voice, Sequence[Stretch]] = field(default_factory=dict)
     together: Sequence[Together] = ()
-    reviewers: Sequence[Comparison] = ()
+    reviewers: Sequence[JudgesCompared] = ()
     unread: Mapping[str, tuple[int, Sequence[str]]] = field(default_factory=dict)
 
 
@@ -89,11 +89,11 @@ def agreements(judged: Sequence[Judgements], said: Sequence[Said], words: Sequen
     )
 
 
-def compare(voice: Voice, truth: str, sides: Sides) -> Comparison:
+def compare(voice: Voice, truth: str, sides: Sides) -> JudgesCompared:
     """A voice against another, of how often each said what."""
     table = {(a, b): sides[a, b] for a in ("good", "bad") for b in ("good", "bad")}
     items, found = sum(table.values()), table["bad", "bad"]
-    return Comparison(
+    return JudgesCompared(
         voice,
         truth,
         items,
@@ -105,7 +105,9 @@ def compare(voice: Voice, truth: str, sides: Sides) -> Comparison:
     )
 
 
-def _comparisons(judged: Sequence[Judgements], said: Sequence[Said], experts: "Sequence[_Item]") -> list[Comparison]:
+def _comparisons(
+    judged: Sequence[Judgements], said: Sequence[Said], experts: "Sequence[_Item]"
+) -> list[JudgesCompared]:
     sides: dict[tuple[Voice, str], Sides] = defaultdict(Counter)
     for row in judged:
         voice = Voice(row.annotator, row.evaluation)
@@ -206,7 +208,7 @@ def _of_units(title: str, units: Sequence[Mapping[Any, str]]) -> Together:
     return Together(title, len(raters), alpha(counted))
 
 
-def _reviewers(experts: Sequence[_Item]) -> list[Comparison]:
+def _reviewers(experts: Sequence[_Item]) -> list[JudgesCompared]:
     """Each expert against the other experts of the same suggestions, where these are not even."""
     sides: dict[str, Sides] = defaultdict(Counter)
     for item in experts:
@@ -251,7 +253,7 @@ def as_json(found: Agreements, name_of: Callable[[str], str] = str) -> dict[str,
     }
 
 
-def _json(each: Comparison) -> dict[str, Any]:
+def _json(each: JudgesCompared) -> dict[str, Any]:
     return {
         "voice": each.voice.title,
         "judge": each.voice.name if each.voice.evaluation else "",

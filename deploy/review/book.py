@@ -38,14 +38,14 @@ class TakenError(Exception):
 
 
 @dataclass(frozen=True)
-class Done:
+class ReviewDone:
     """A reviewer's finished suggestion, and what stands of it."""
 
     slot: Slot
     standing: Standing
 
 
-class Progress(NamedTuple):
+class ReviewProgress(NamedTuple):
     """How many suggestions a reviewer has done, of them lately, and skipped."""
 
     queue: str
@@ -114,7 +114,7 @@ class Book:
         with self._changing() as file:
             file.execute(f"DELETE FROM slots WHERE {_ONE} AND reviewer = ? AND state = 'reserved'", (*item, reviewer))
 
-    def last(self, queue: str, reviewer: str) -> Done | None:
+    def last(self, queue: str, reviewer: str) -> ReviewDone | None:
         """What the reviewer finished or skipped last in a queue."""
         with self._reading() as file:
             row = file.execute(
@@ -122,7 +122,7 @@ class Book:
                 "ORDER BY at_ms DESC LIMIT 1",
                 (queue, reviewer),
             ).fetchone()
-        return None if row is None else Done(_slot(row), json.loads(row[8]))
+        return None if row is None else ReviewDone(_slot(row), json.loads(row[8]))
 
     def name(self, reviewer: str, name: str) -> None:
         """Remember what a reviewer is called."""
@@ -134,7 +134,7 @@ class Book:
         with self._reading() as file:
             return dict(file.execute("SELECT reviewer, name FROM reviewers").fetchall())
 
-    def progress(self, since_ms: int) -> list[Progress]:
+    def progress(self, since_ms: int) -> list[ReviewProgress]:
         """Of each queue, app and reviewer: how many are done, done since a time, and skipped."""
         with self._reading() as file:
             rows = file.execute(
@@ -142,7 +142,7 @@ class Book:
                 "sum(state = 'skipped') FROM slots GROUP BY queue, app, reviewer ORDER BY queue, reviewer, app",
                 (since_ms,),
             ).fetchall()
-        return [Progress(*row) for row in rows]
+        return [ReviewProgress(*row) for row in rows]
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -18,7 +18,7 @@ Unit = tuple[tuple[Hashable, int], ...]
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Agreeing:
     """A number with its 95 % interval, of so many suggestions. value: None where it is not defined.
 
     low, high: None where there is too little to say anything.
@@ -30,14 +30,14 @@ class Estimate:
     items: int
 
 
-def share(part: int, whole: int) -> Estimate:
+def share(part: int, whole: int) -> Agreeing:
     """A share with Wilson's interval; not defined of nothing."""
     if not whole:
-        return Estimate(None, None, None, 0)
-    return Estimate(part / whole, *wilson(part / whole, whole), whole)
+        return Agreeing(None, None, None, 0)
+    return Agreeing(part / whole, *wilson(part / whole, whole), whole)
 
 
-def kappa(pairs: Pairs) -> Estimate:
+def kappa(pairs: Pairs) -> Agreeing:
     """Cohen's kappa (Educational and Psychological Measurement 20, 1960) of two raters.
 
     The interval is by its large-sample standard error (Fleiss, Cohen & Everitt, Psychological Bulletin 72, 1969). Not
@@ -45,12 +45,12 @@ def kappa(pairs: Pairs) -> Estimate:
     """
     items = sum(pairs.values())
     if not items:
-        return Estimate(None, None, None, 0)
+        return Agreeing(None, None, None, 0)
     first, second = _margins(pairs, items)
     observed = sum(number for (a, b), number in pairs.items() if a == b) / items
     expected = sum(part * second[label] for label, part in first.items())
     if expected >= 1 - 1e-12:
-        return Estimate(None, None, None, items)
+        return Agreeing(None, None, None, items)
     value = (observed - expected) / (1 - expected)
     error = _kappa_error(pairs, items, value, expected)
     return _estimate(value, error, items, expected)
@@ -77,7 +77,7 @@ def _kappa_error(pairs: Pairs, items: int, value: float, expected: float) -> flo
     return sqrt(max(0.0, variance)) / ((1 - expected) * sqrt(items))
 
 
-def alpha(units: Mapping[Unit, int]) -> Estimate:
+def alpha(units: Mapping[Unit, int]) -> Agreeing:
     """Krippendorff's alpha for labels without an order (Computing Krippendorff's Alpha-Reliability, 2011).
 
     units: how many suggestions were given labels so; those with one label only compare with nothing and are left out.
@@ -87,7 +87,7 @@ def alpha(units: Mapping[Unit, int]) -> Estimate:
     kinds = {unit: number for unit, number in units.items() if number and _size(unit) > 1}
     items = sum(kinds.values())
     if not items:
-        return Estimate(None, None, None, 0)
+        return Agreeing(None, None, None, 0)
     labels: Counter[Hashable] = Counter()
     disagreement = 0.0
     for unit, number in kinds.items():
@@ -96,7 +96,7 @@ def alpha(units: Mapping[Unit, int]) -> Estimate:
             labels[label] += number * count
     value = _alpha(labels, disagreement)
     if value is None:
-        return Estimate(None, None, None, items)
+        return Agreeing(None, None, None, items)
     total = sum(labels.values())
     expected = sum(count * (count - 1) for count in labels.values()) / (total * (total - 1))
     return _estimate(value, _jackknife(kinds, items, labels, disagreement), items, expected)
@@ -134,14 +134,14 @@ def _jackknife(kinds: Mapping[Unit, int], items: int, labels: Counter[Hashable],
     return sqrt((items - 1) / items * sum(number * (left - mean) ** 2 for left, number in without))
 
 
-def _estimate(value: float, error: float, items: int, expected: float) -> Estimate:
+def _estimate(value: float, error: float, items: int, expected: float) -> Agreeing:
     """The value with its interval. A few that agree in everything have no spread, and are still no certainty: then the
     lower end is what Wilson's interval of the agreement comes to."""
     if items < 2:
-        return Estimate(value, None, None, items)
+        return Agreeing(value, None, None, items)
     low, high = value - Z * error, value + Z * error
     if error < 1e-9:
         agreed = value * (1 - expected) + expected
         ends = wilson(min(1.0, max(0.0, agreed)), items)
         low, high = ((end - expected) / (1 - expected) for end in ends)
-    return Estimate(value, max(-1.0, low), min(1.0, high), items)
+    return Agreeing(value, max(-1.0, low), min(1.0, high), items)

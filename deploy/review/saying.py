@@ -32,7 +32,7 @@ class SaidError(ValueError):
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ReviewJudgement:
     """A reviewer's word. vote: required. corrected: the text as it should have been; None where it may stand."""
 
     vote: Literal["good", "bad"]
@@ -42,7 +42,7 @@ class Judgement:
     comment: str = ""
 
 
-def judgement(said: Mapping[str, Any], settings: ReviewSettings) -> Judgement:
+def judgement(said: Mapping[str, Any], settings: ReviewSettings) -> ReviewJudgement:
     """The judgement in a request's body. Raises SaidError."""
     vote = said.get("vote")
     if vote != "good" and vote != "bad":
@@ -52,7 +52,7 @@ def judgement(said: Mapping[str, Any], settings: ReviewSettings) -> Judgement:
     if not isinstance(labels, list) or (unknown := next((each for each in labels if each not in known), None)):
         shown = unknown if isinstance(labels, list) else labels
         raise SaidError(f"labels: {str(shown)[:60]!r} is no label; choose from {', '.join(known)}")
-    return Judgement(
+    return ReviewJudgement(
         vote=vote,
         labels=tuple(dict.fromkeys(labels)),
         answers=_answers(answers, settings),
@@ -86,7 +86,7 @@ def _text(name: str, value: Any, most: int) -> str | None:
 
 
 def events_of(
-    item: Item, reviewer: str, queue: str, said: Judgement, output: str | None, standing: Standing, at_ms: int
+    item: Item, reviewer: str, queue: str, said: ReviewJudgement, output: str | None, standing: Standing, at_ms: int
 ) -> tuple[list[Event], Standing]:
     """The events of a judgement, and what stands after it. standing: what the same reviewer said before.
 
@@ -119,7 +119,7 @@ def withdrawal(item: Item, reviewer: str, queue: str, standing: Standing, at_ms:
     return events
 
 
-def _words(said: Judgement) -> dict[str, dict[str, Any]]:
+def _words(said: ReviewJudgement) -> dict[str, dict[str, Any]]:
     """Value and label by the evaluation's name."""
     votes = {EXPERT_VOTE: {"value": float(_VALUES[said.vote]), "label": said.vote}}
     flags = {f"{FLAG}:{label}": {"label": "set"} for label in said.labels}

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from keeprate.deploy.review.agreeing import ENOUGH, KEPT, Agreements, Comparison, Stretch
-from keeprate.deploy.review.coefficients import Estimate
+from keeprate.deploy.review.agreeing import ENOUGH, KEPT, Agreements, JudgesCompared, Stretch
+from keeprate.deploy.review.coefficients import Agreeing
 from keeprate.deploy.terminal import printable
 
 _NAME: Final = 26
@@ -53,7 +53,7 @@ def _unread(name: str, number: int, words: str, console: Console) -> None:
     console.print(Text(f"\n{left_out}\n{remedy}", style="yellow"))
 
 
-def _comparisons(all_of: Sequence[Comparison], horizon_s: int, console: Console) -> None:
+def _comparisons(all_of: Sequence[JudgesCompared], horizon_s: int, console: Console) -> None:
     kept = f"{KEPT} after {_span(horizon_s)}"
     for truth in dict.fromkeys(each.truth for each in all_of):
         rows = [
@@ -88,15 +88,15 @@ def _table(
     console.print(table)
 
 
-def _share(found: Estimate) -> str:
+def _share(found: Agreeing) -> str:
     return _shown(found, lambda value: f"{value:.0%}".removesuffix("%"), " %")
 
 
-def _coefficient(found: Estimate) -> str:
+def _coefficient(found: Agreeing) -> str:
     return _shown(found, lambda value: f"{value:.2f}".replace("-", "\N{MINUS SIGN}"), "")
 
 
-def _shown(found: Estimate, write: Callable[[float], str], unit: str) -> str:
+def _shown(found: Agreeing, write: Callable[[float], str], unit: str) -> str:
     if found.value is None:
         return "-"
     if found.low is None or found.high is None:

@@ -16,7 +16,7 @@ from keeprate.deploy.page.exploring.changes import output_of
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection
 from keeprate.deploy.review import reading, saying
-from keeprate.deploy.review.book import Book, Progress, TakenError
+from keeprate.deploy.review.book import Book, ReviewProgress, TakenError
 from keeprate.deploy.review.choosing import Candidate, Item, Slot, complete, open_for
 from keeprate.deploy.review.saying import Standing
 from keeprate.deploy.review.sending import Outbox, UnsentError
@@ -191,7 +191,7 @@ class Desk:
         return now_ms + round(self.settings.reservation_min * 60_000)
 
 
-def _summed(progress: Sequence[Progress]) -> list[Json]:
+def _summed(progress: Sequence[ReviewProgress]) -> list[Json]:
     """What each reviewer did, in all apps together."""
     found: dict[str, Json] = {}
     for each in progress:

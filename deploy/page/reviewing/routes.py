@@ -30,7 +30,7 @@ _content = logging.getLogger("keeprate.content")
 Answer = TypeVar("Answer")
 
 
-class Ask(Protocol):
+class ReviewAsk(Protocol):
     """Asks in a thread: of equal keys at one time, once."""
 
     def __call__(self, request: Request, key: Hashable, question: Callable[[Reads], Answer], /) -> Awaitable[Answer]:
@@ -40,7 +40,7 @@ class Ask(Protocol):
 class Reviews:
     """The routes under /api/review. desk: None where the page only reads."""
 
-    def __init__(self, desk: Desk | None, ask: Ask) -> None:
+    def __init__(self, desk: Desk | None, ask: ReviewAsk) -> None:
         self._desk = desk
         self._ask = ask
 

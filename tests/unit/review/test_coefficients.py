@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from keeprate.deploy.review.coefficients import Estimate, Unit, alpha, kappa, share
+from keeprate.deploy.review.coefficients import Agreeing, Unit, alpha, kappa, share
 
 # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011): A is binary, B nominal, C has gaps.
 EXAMPLE_A = ("0100000010", "1110010000")
@@ -61,9 +61,9 @@ def test_a_few_that_agree_in_everything_are_no_certainty() -> None:
 
 def test_what_cannot_be_told_from_chance_is_no_number() -> None:
     """Where everything has one label, or nothing is there, there is no coefficient."""
-    assert kappa({("good", "good"): 9}) == Estimate(None, None, None, 9)
+    assert kappa({("good", "good"): 9}) == Agreeing(None, None, None, 9)
     assert alpha(units("ggg", "ggg")).value is None
-    assert kappa({}) == alpha({}) == share(0, 0) == Estimate(None, None, None, 0)
+    assert kappa({}) == alpha({}) == share(0, 0) == Agreeing(None, None, None, 0)
     # A single label at a suggestion compares with nothing.
     assert alpha(units("g.b", ".g.")).items == 0
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from keeprate.deploy.review.choosing import Item
-from keeprate.deploy.review.saying import Judgement, SaidError, events_of, judgement, withdrawal
+from keeprate.deploy.review.saying import ReviewJudgement, SaidError, events_of, judgement, withdrawal
 from keeprate.deploy.review.settings import Criterion, ReviewSettings
 from keeprate.schemas.decode import validate
 from keeprate.schemas.ids import uuid7
@@ -14,7 +14,7 @@ from keeprate.schemas.lift import fold
 ITEM = Item("app", "0198c0de-0000-7000-8000-000000000001", 1)
 SETTINGS = ReviewSettings(questions=(Criterion(name="tone", title="How does it sound?", answers=("kind", "rude")),))
 AT_MS = 1_800_000_000_000
-SAID = Judgement("bad", ("incorrect", "style"), {"tone": "rude"}, "right", "the year is wrong")
+SAID = ReviewJudgement("bad", ("incorrect", "style"), {"tone": "rude"}, "right", "the year is wrong")
 
 
 def folded(events: list[dict[str, Any]]) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def test_taking_it_back_leaves_nothing_standing() -> None:
 def test_saying_it_anew_takes_back_what_is_not_said_again() -> None:
     """What stands afterwards is the second judgement, and nothing of the first."""
     first, standing = events_of(ITEM, "rev", "random", SAID, "wrong", {}, AT_MS)
-    again = Judgement("good", ("style",))
+    again = ReviewJudgement("good", ("style",))
     second, after = events_of(ITEM, "rev", "random", again, None, standing, AT_MS + 1)
     outcome = folded(first + second)
     labels = {key.split("\x1f")[0]: register[8] for key, register in outcome["evaluations"].items()}
@@ -76,10 +76,10 @@ def test_saying_it_anew_takes_back_what_is_not_said_again() -> None:
 
 def test_a_text_that_is_as_it_was_is_no_correction() -> None:
     """Whoever opens the field and leaves it says nothing; where no text was captured, none can be corrected."""
-    events, _ = events_of(ITEM, "rev", "q", Judgement("good", corrected="same"), "same", {}, AT_MS)
+    events, _ = events_of(ITEM, "rev", "q", ReviewJudgement("good", corrected="same"), "same", {}, AT_MS)
     assert [event["type"] for event in events] == ["evaluation"]
     with pytest.raises(SaidError, match="nothing to correct"):
-        events_of(ITEM, "rev", "q", Judgement("good", corrected="new"), None, {}, AT_MS)
+        events_of(ITEM, "rev", "q", ReviewJudgement("good", corrected="new"), None, {}, AT_MS)
 
 
 @pytest.mark.parametrize(
