@@ -38,7 +38,8 @@ def test_the_plan_names_the_database_of_each_statement() -> None:
         "-- shard 2 of 2, in `rows`",
         "-- Then all suggestions are derived anew beside the old ones, and exchanged.",
         "-- the store, in `keeprate`",
-        "-- up to date",
+        # A migration of what only shards hold is noted here too.
+        "-- Forward only: an older sink refuses these tables from then on. Make a backup to go back to.",
         "-- Then the store's tables over its shards are made anew: CREATE OR REPLACE … ENGINE = Distributed",
     ]
 
@@ -51,9 +52,9 @@ def test_the_plan_is_the_stores_own_for_machines_with_its_shards_beside() -> Non
     assert said["shards"][0]["migrations"] == {"0001_facts": ["CREATE TABLE IF NOT EXISTS feedback (a Int8)"]}
 
 
-@pytest.mark.parametrize("command", [["forget", "--user", "u1", "--app", "a"], ["replay"]])
+@pytest.mark.parametrize("command", [["forget", "--user", "u1", "--app", "a"], ["replay"], ["verify", "--repair"]])
 def test_what_is_not_built_for_shards_is_refused(command: list[str]) -> None:
     """Before anything is asked or changed."""
     done = CliRunner().invoke(app, command)
-    assert done.exit_code == 2
+    assert done.exit_code in (1, 2)
     assert "shards" in done.output

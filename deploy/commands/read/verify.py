@@ -50,6 +50,8 @@ def verify(
 
     defaults = from_environment(brokers, store)
     try:
+        if repair and defaults.topology.shard_urls:
+            raise ValueError("the store has shards: --repair is not built for them, keeprate replay --store is")
         scope = CheckScope(read_moment("--since", since, datetime.now(UTC)) if since else None, None, settled_s, repair)
         kafka = None if offline else defaults.brokers
         url = defaults.store_url if repair else defaults.reader_url
