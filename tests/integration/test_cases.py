@@ -201,7 +201,7 @@ def test_red_then_green_is_one_story(url: str, api: TestClient, tmp_path: Path) 
 def test_an_exported_suite_runs_and_gates(url: str, tmp_path: Path) -> None:
     """Red with the old answer, green with the corrected one: by the commands, on what the store gave."""
     file = tmp_path / "refunds.jsonl"
-    export(url, file, "--app", APP, "--signal", "corrected", *SPAN)
+    export(url, file, "--app", APP, "--signal", "flagged", *SPAN)
     runner = CliRunner()
     codes = []
     for answer in ("Yes, within 30 days, at our cost.", "Only within 14 days."):
