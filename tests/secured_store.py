@@ -59,7 +59,7 @@ def access(url: str, store: StoreProcess, certificates: Certificates, directory:
     """The environment of a process that reaches it so: who writes and who reads, their passwords in files."""
     told = {"KEEPRATE_STORE_URL": url, "KEEPRATE_STORE_CA_FILE": str(certificates.ca)}
     for name, address in (("", store.url), ("READER_", url_with_token(store.path, store.port, "", READER_TOKEN_FILE))):
-        secret = directory / f"{name}secret"
+        secret = directory / f"STORE_{name}secret"
         secret.write_text(unquote(urlsplit(address).password or ""))
         told |= {f"KEEPRATE_STORE_{name}USER": "keeprate", f"KEEPRATE_STORE_{name}PASSWORD_FILE": str(secret)}
     return told

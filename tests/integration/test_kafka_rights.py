@@ -205,11 +205,13 @@ def test_the_sink_lands(
     guarded: GuardedBroker, given: Callable[[str], None], store: StoreProcess, front: str, tmp_path: Path
 ) -> None:
     """Rows, and its own dead letters, in a store over TLS."""
-    url = f"{store.url}/rights"
+    # What another way's sink landed is not there.
+    database = f"rights_{uuid7().replace('-', '')}"
+    url = f"{store.url}/{database}"
     migrate(url)
     _produce(guarded, 5)
     given("sink")
-    told = secured_store.access(f"{front}/rights", store, guarded.certificates, tmp_path)
+    told = secured_store.access(f"{front}/{database}", store, guarded.certificates, tmp_path)
     sink = _command("sink", tmp_path / "log", "--instance", "sink-0", **told)
     with sink, connect(url) as client:
         for table in ("generations", "dead_letters"):
