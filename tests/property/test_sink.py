@@ -260,6 +260,26 @@ def _start(world: World, clock: Callable[[], float] | None = None, stores: Seque
     return sink, member
 
 
+def _live(world: World, happenings: Sequence[str], stores: Sequence[World] = ()) -> tuple[Sink, Member]:
+    """Start a member, and let happen what happens; the one that is alive at the end."""
+    sink, member = _start(world, stores=stores)
+    for happening in happenings:
+        match happening:
+            case "append":
+                for _ in range(world.rng.randrange(1, 9)):
+                    world.append(world.rng.choice(PLACES))
+            case "turn":
+                sink.turn()
+            case "crash":
+                # Its threads live on: what they have under way may still arrive.
+                sink, member = _start(world, stores=stores)
+            case "fence":
+                member.fenced = True
+            case _:
+                member.due.append(partial(member.rebalance, happening == "lose"))
+    return sink, member
+
+
 def _landed(world: World) -> bool:
     return all(world.committed.get(at, (0, "")) == (len(log), "") for at, log in world.log.items())
 
@@ -272,21 +292,7 @@ def _landed(world: World) -> bool:
 def test_every_record_lands_once_whatever_fails_and_whenever(seed: int, happenings: list[str]) -> None:
     """Kills, rebalances, fences, refused and unanswered calls, in any order, with former owners' inserts under way."""
     world = World(random.Random(seed))
-    sink, member = _start(world)
-    for happening in happenings:
-        match happening:
-            case "append":
-                for _ in range(world.rng.randrange(1, 9)):
-                    world.append(world.rng.choice(PLACES))
-            case "turn":
-                sink.turn()
-            case "crash":
-                # Its threads live on: what they have under way may still arrive.
-                sink, member = _start(world)
-            case "fence":
-                member.fenced = True
-            case _:
-                member.due.append(partial(member.rebalance, happening == "lose"))
+    sink, member = _live(world, happenings)
     world.trouble = 0.0
     member.due.append(partial(member.rebalance, False))
     _land(world, sink)
@@ -300,18 +306,7 @@ def test_each_row_lands_once_on_its_shard_whatever_fails_and_whenever(seed: int,
     world = World(random.Random(seed))
     stores = [World(world.rng, log=world.log) for _ in PLACES]
     stores[seed % 4 % 3].trouble = 1.0 if seed % 4 < 3 else 0.3
-    sink, member = _start(world, stores=stores)
-    for happening in happenings:
-        match happening:
-            case "append":
-                for _ in range(world.rng.randrange(1, 9)):
-                    world.append(world.rng.choice(PLACES))
-            case "turn":
-                sink.turn()
-            case "crash":
-                sink, member = _start(world, stores=stores)
-            case _:
-                member.due.append(partial(member.rebalance, True))
+    sink, member = _live(world, happenings, stores)
     for store in stores:
         store.trouble = 0.0
     member.due.append(partial(member.rebalance, False))
