@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-JOIN_EVENTS_PER_S: Final = 74_300
+JOIN_EVENTS_PER_S: Final = 47_700
 """`join.keeprate`: one worker, one core."""
 SINK_ROWS_PER_S: Final = 148_000
 """`sink.keeprate`: sink and store on two cores; half of one is the sink's."""
-DERIVED_PER_S: Final = 15_300
+DERIVED_PER_S: Final = 14_500
 """`read.landing`: suggestions derived from outcomes that landed, of one million, by the store on two cores."""
 PENDING_BYTES: Final = 366
 """`join.bytes_per_pending`: a suggestion's state on a worker's disk."""
-RECOVERED_PER_S: Final = 180_000
-"""`join.recovery_10m`: pending suggestions that an empty disk gets back."""
+RECOVERED_PER_S: Final = 87_700
+"""`join.recovery`: pending suggestions that an empty disk gets back, the worker's start included."""
 SUGGESTION_BYTES: Final = 46
 """A row of `suggestions`, compressed and merged: 918 MB for 20 million synthetic ones."""
 PENDING_DAYS: Final = 8

@@ -23,6 +23,7 @@ import pytest
 from keeprate.deploy.local.broker import KafkaBroker, fetch_jars, jars_path, why_not_kafka
 from keeprate.deploy.local.process import ProcessError
 from keeprate.deploy.store import StoreProcess
+from keeprate.sinks.reading.lists import listing
 from tests.examples import register
 
 register()
@@ -104,6 +105,14 @@ def _quiet_root() -> Iterator[None]:
     root.setLevel(level)
     for handler in set(root.handlers).difference(handlers):
         root.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _patient_lists() -> Iterator[None]:
+    """A list in a test is looked for to its end: how much of it a busy machine finds at once is no fact about it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "PATIENCE_S", 60.0)
+        yield
 
 
 def _class_archive() -> Path:

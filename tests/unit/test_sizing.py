@@ -24,7 +24,7 @@ def _measured(name: str) -> float:
         (sizing.SINK_ROWS_PER_S, _measured("sink.keeprate")),
         (sizing.DERIVED_PER_S, 50_000 / _measured("read.landing")),
         (sizing.PENDING_BYTES, _measured("join.bytes_per_pending")),
-        (sizing.RECOVERED_PER_S, 10_000_000 / _measured("join.recovery_10m")),
+        (sizing.RECOVERED_PER_S, 1_000_000 / _measured("join.recovery")),
     ],
 )
 def test_what_is_planned_with_was_measured(constant: float, measured: float) -> None:

@@ -186,9 +186,10 @@ COLUMNS: Final = (
 """What a row shows: no content, and nothing that is long."""
 
 
-def page(client: Client, listing: Listing, patience_s: float = PATIENCE_S) -> Page:
-    """The next rows of a list. patience_s: after which it is given as far as it was found."""
-    ends_s, found, after = time.monotonic() + patience_s, list[Place](), listing.after
+def page(client: Client, listing: Listing, patience_s: float | None = None) -> Page:
+    """The next rows of a list. patience_s: after which it is given as far as it was found; None: PATIENCE_S."""
+    ends_s = time.monotonic() + (PATIENCE_S if patience_s is None else patience_s)
+    found, after = list[Place](), listing.after
     for rank in listing.ranks:
         asked = replace(listing, after=after if after and after.rank == rank else None)
         places, after = _walk(client, asked, rank, listing.limit - len(found), ends_s)
