@@ -47,18 +47,21 @@ def judgement(said: Mapping[str, Any], settings: ReviewSettings) -> ReviewJudgem
     vote = said.get("vote")
     if vote != "good" and vote != "bad":
         raise SaidError(f"vote: {str(vote)[:60]!r} is none; say good or bad")
-    labels, answers = said.get("labels") or [], said.get("answers") or {}
-    known = [each.name for each in settings.labels]
-    if not isinstance(labels, list) or (unknown := next((each for each in labels if each not in known), None)):
-        shown = unknown if isinstance(labels, list) else labels
-        raise SaidError(f"labels: {str(shown)[:60]!r} is no label; choose from {', '.join(known)}")
     return ReviewJudgement(
         vote=vote,
-        labels=tuple(dict.fromkeys(labels)),
-        answers=_answers(answers, settings),
+        labels=_labels(said.get("labels") or [], settings),
+        answers=_answers(said.get("answers") or {}, settings),
         corrected=_text("corrected", said.get("corrected"), MOST_CHARS),
         comment=_text("comment", said.get("comment"), MOST_COMMENT) or "",
     )
+
+
+def _labels(labels: Any, settings: ReviewSettings) -> tuple[str, ...]:
+    known = [each.name for each in settings.labels]
+    unknown = [each for each in labels if each not in known] if isinstance(labels, list) else [labels]
+    if unknown:
+        raise SaidError(f"labels: {str(unknown[0])[:60]!r} is no label; choose from {', '.join(known)}")
+    return tuple(dict.fromkeys(labels))
 
 
 def _answers(answers: Any, settings: ReviewSettings) -> dict[str, str]:

@@ -172,7 +172,10 @@ def test_the_page_takes_reviews_from_pages_of_its_own_alone(api: TestClient, url
         assert api.post("/api/review/claim", json=said, headers=headers).status_code == 403
     assert api.post("/api/review/claim", json={"queue": "ten"}).status_code == 400
     assert api.post("/api/review/claim", json=said | {"queue": "none"}).status_code == 409
-    assert api.post("/api/review/claim", content="[", headers={"content-type": "application/json"}).status_code == 400
+    for body in (b"[", b"[" * 100_000, b'{"reviewer":"Ann","queue":"\\ud83d"}', b'{"queue":NaN}'):
+        assert (
+            api.post("/api/review/claim", content=body, headers={"content-type": "application/json"}).status_code == 400
+        )
     with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW)) as reads:
         assert reads.get("/api/review").json()["on"] is False
         assert reads.post("/api/review/claim", json=said).status_code == 403

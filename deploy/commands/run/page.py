@@ -3,7 +3,7 @@
 import ipaddress
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import typer
@@ -13,6 +13,12 @@ from keeprate.deploy.commands import logs
 
 if TYPE_CHECKING:
     from keeprate.deploy.page.reviewing.desk import Desk
+
+MOST_CONNECTIONS: Final = 2_000
+MOST_OF_ADDRESS: Final = 500
+"""Connections beyond these end the longest idle one, so that who only holds them open keeps nobody out."""
+MOST_BYTES: Final = 2 << 20
+"""Of a request with its head. What is sent here is a judgement, of a megabyte at most."""
 
 
 def page(
@@ -56,6 +62,7 @@ def page(
     from keeprate.deploy.page.app import page as application
     from keeprate.deploy.page.exploring.addresses import checked_template
     from keeprate.deploy.page.source import Source
+    from keeprate.producers.collector.gate.connections import Connections
 
     logs.start("WARNING")
     env = settings.from_environment(store=store_url)
@@ -74,7 +81,8 @@ def page(
     quiet: dict[str, Any] = {"log_level": "warning", "log_config": None, "server_header": False}
     # No websockets: nothing here speaks them, and a library for them need not be loaded. And no address but that of
     # who is connected: by it a proxy is believed.
-    uvicorn.run(app, host=host, port=port, ws="none", proxy_headers=False, **quiet)
+    bounded = Connections(MOST_CONNECTIONS, MOST_OF_ADDRESS, env.access.peers.is_proxy, max_message_bytes=MOST_BYTES)
+    uvicorn.run(app, host=host, port=port, http=bounded.protocol(), ws="none", proxy_headers=False, **quiet)
 
 
 def _desk(config: Path | None, file: Path | None) -> "Desk":

@@ -1,6 +1,6 @@
 """A login in a browser: by a token that is typed in, or at the provider; sessions are signed cookies of starlette."""
 
-import json
+import asyncio
 import logging
 import os
 import re
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from pydantic_core import from_json
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
@@ -31,6 +32,7 @@ COOKIE: Final = "keeprate"
 _NEXT: Final = "next"
 _OWN_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]*")
 _MOST_BODY: Final = 10_000
+_BODY_S: Final = 10.0
 log = logging.getLogger("keeprate.access")
 
 
@@ -106,13 +108,15 @@ async def _by_token(doors: Doors, request: Request) -> Response:
 
 async def _sent_token(request: Request) -> str:
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_BODY:
-            return ""
     try:
-        said: Any = json.loads(body)
-    except ValueError:
+        # Nobody knows yet who sends it: it may not hold its connection for as long as it likes.
+        async with asyncio.timeout(_BODY_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > _MOST_BODY:
+                    return ""
+        said: Any = from_json(body)
+    except (ValueError, TimeoutError):
         return ""
     token = said.get("token") if isinstance(said, dict) else None
     return token if isinstance(token, str) else ""

@@ -219,6 +219,10 @@ def test_a_browser_logs_in_by_a_token_and_out(by_token: tuple[TestClient, str, s
     odd_ones: list[Any] = [{"token": 3}, [], {"token": hashed(token)}]
     for odd in odd_ones:
         assert client.post("/api/login", json=odd).status_code == 401
+    for body in (b"[" * 9_000, b'{"token":"\\ud800"}', b'{"token":' + b"9" * 9_000 + b"}", b"\xff"):
+        # Anybody may send this: what no reader of JSON takes is no error of the server's.
+        sent = client.post("/api/login", content=body, headers={"content-type": "application/json"})
+        assert sent.status_code == 401
     answer = client.post("/api/login", json={"token": token})
     assert answer.status_code == 204
     cookie = answer.headers["set-cookie"]

@@ -100,3 +100,10 @@ def test_what_cannot_be_said_is_refused_with_what_can(said: dict[str, Any], name
     """The message names the field and what there is to choose from."""
     with pytest.raises(SaidError, match=names):
         judgement(said, SETTINGS)
+
+
+@pytest.mark.parametrize("label", [None, "", 0, False, [], {}, ["style"], "styles"])
+def test_a_label_is_one_of_those_that_there_are(label: Any) -> None:
+    """Also one that is nothing: it was taken, and became an evaluation of a name that nobody chose."""
+    with pytest.raises(SaidError, match="is no label; choose from"):
+        judgement({"vote": "good", "labels": ["style", label]}, SETTINGS)
