@@ -176,7 +176,9 @@ def _name_generation(index: int, item: dict[str, Any], app: str, origin: Origin)
 
 def _event_id(index: int, app: str, origin: Origin) -> str:
     if origin.idempotency_key:
-        return named_event_id(app, origin.idempotency_key, str(index))
+        # Whoever has a page's key may guess what a server calls its requests: it must not be able to take their ids.
+        whose = ("feedback",) if origin.feedback_only else ()
+        return named_event_id(app, *whose, origin.idempotency_key, str(index))
     return uuid7()
 
 

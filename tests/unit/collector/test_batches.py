@@ -120,13 +120,14 @@ def test_a_response_id_stands_for_the_generation_seen_lately() -> None:
 
 
 def test_an_idempotency_key_makes_filled_in_ids_repeatable() -> None:
-    """The same request sent again has the same event ids; another key, other ids."""
-    first, again, other = (
-        accepted(vote(), vote(), idempotency_key=key)[0] for key in ("upload-1", "upload-1", "upload-2")
+    """The same request sent again has the same event ids; another key, other ids, and so has what a page sends."""
+    first, again, other, pages = (
+        accepted(vote(), vote(), idempotency_key=key, feedback_only=scope)[0]
+        for key, scope in (("upload-1", False), ("upload-1", False), ("upload-2", False), ("upload-1", True))
     )
-    ids = [[json.loads(record.value)["event_id"] for record in records] for records in (first, again, other)]
+    ids = [[json.loads(record.value)["event_id"] for record in records] for records in (first, again, other, pages)]
     assert ids[0] == ids[1]
-    assert len({*ids[0], *ids[2]}) == 4
+    assert len({*ids[0], *ids[2], *ids[3]}) == 6
 
 
 def test_without_keys_an_item_names_its_app() -> None:
