@@ -24,7 +24,7 @@ def sections(digest: Digest, page_url: str) -> list[Section]:
     """The digest in the order in which it is read."""
 
     def linked(line: str, found: Change | KeptVerdict) -> tuple[str, str]:
-        return line, words.link(found, page_url)
+        return _one_line(line), words.link(found, page_url)
 
     changes = [linked(words.change(each), each) for each in digest.changes]
     shown: list[Section] = [("Changed", changes or [("No series has changed.", "")])]
@@ -33,7 +33,7 @@ def sections(digest: Digest, page_url: str) -> list[Section]:
         lines = [linked(words.release(each), each) for each in verdicts if words.is_decided(each)]
         if open_ones := [each for each in verdicts if not words.is_decided(each)]:
             lines.append(linked(words.undecided(open_ones), open_ones[0]))
-        shown.append((name, lines))
+        shown.append((_one_line(name), lines))
     if not digest.releases:
         shown.append(("Releases", [(f"None since {digest.since:%d %b %H:%M} UTC.", "")]))
     return shown
@@ -81,6 +81,11 @@ def as_chat(digest: Digest, page_url: str) -> dict[str, str]:
     return {"text": "\n".join([*lines, "", f"_{_escaped(words.basis(digest))}_"])}
 
 
+def _one_line(text: str) -> str:
+    """The text without ends of lines: a version's name may hold one, and says no line of its own by it."""
+    return " ".join(text.splitlines())
+
+
 def _text_lines(digest: Digest, page_url: str) -> Iterator[str]:
     yield words.heading(digest)
     for title, lines in sections(digest, page_url):
@@ -94,6 +99,6 @@ def _text_lines(digest: Digest, page_url: str) -> Iterator[str]:
 
 def _escaped(text: str) -> str:
     """As Slack asks for it; a bar would end a link's address."""
-    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\N{BROKEN BAR}"), ("\n", " ")):
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\N{BROKEN BAR}")):
         text = text.replace(sign, name)
     return text

@@ -14,6 +14,8 @@ from keeprate.sinks.reading.queries import CohortSegment, Rate, RetentionRate
 CURVE_METRIC: Final = "fuzzy_persistence_observed"
 NOT_KNOWN: Final = "(not known)"
 _MAX_CURVES: Final = 6
+_MAX_LABELS: Final = 20
+"""Of flags in one segment. Users name them, and a terminal is not the place for ten thousand."""
 _ACCEPTANCE: Final = ("shown_rate", "acceptance_rate", "car", "efficiency", "touchless_rate")
 _RETENTION: Final = ("persistence_rate", "fuzzy_persistence_lower", CURVE_METRIC)
 _FEEDBACK: Final = ("vote_rate", "positive_vote_share", "correction_rate", "negative_feedback_rate")
@@ -113,8 +115,13 @@ def _feedback(report: Report) -> Sheet:
 
 
 def _flags(report: Report) -> Sheet:
-    labelled = (row for row in report.feedback_rates if row.metric == "flag_rate" and row.label)
-    lines = (SheetLine(_where(report, row), (printable(row.label), row)) for row in labelled)
+    lines: list[SheetLine] = []
+    labelled = [row for row in report.feedback_rates if row.metric == "flag_rate" and row.label]
+    for rows in _by_segment(labelled).values():
+        shown = sorted(rows, key=lambda row: -row.numerator)[:_MAX_LABELS] if len(rows) > _MAX_LABELS else rows
+        lines += [SheetLine(_where(report, row), (printable(row.label), row)) for row in shown]
+        if left := len(rows) - len(shown):
+            lines.append(SheetLine(_where(report, rows[0]), (f"{left:,} more: --json has them", "")))
     return Sheet("Flags", ("label", "rate"), tuple(lines))
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_string, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -149,3 +150,12 @@ def test_options_that_exclude_each_other_are_refused() -> None:
     result = CliRunner().invoke(app, ["digest", "--json", "--mail", "team@example.com"])
     assert result.exit_code == 2
     assert "choose one" in result.output
+
+
+def test_a_version_says_no_line_of_its_own(digest: Digest) -> None:
+    """Whoever names a version with ends of lines in it adds no finding, in a terminal, a mail or a chat."""
+    kept = _verdict("retention", 600, "worse", -0.3)
+    forged = replace(digest, changes=[], releases=[replace(kept, version="v4\n\nReleases\n  Better: v4\u2028x\ry")])
+    plain = replace(digest, changes=[], releases=[kept])
+    for form in (rendering.as_text, lambda *given: rendering.as_chat(*given)["text"]):
+        assert len(form(forged, PAGE).splitlines()) == len(form(plain, PAGE).splitlines())
