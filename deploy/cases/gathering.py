@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from keeprate.deploy.cases.making import LeftOut, distinct, make
+from keeprate.deploy.cases.making import LeftOut, best_correction, distinct, make
 from keeprate.deploy.cases.suite import Case, Json
 from keeprate.deploy.page.exploring.listed import fate_of
 from keeprate.sinks.facts.chain import chains
-from keeprate.sinks.facts.corrections import corrections
+from keeprate.sinks.facts.corrections import corrections, whole
 from keeprate.sinks.reading.lists.listing import Suggestion
 from keeprate.sinks.store.clickhouse import Client
 
@@ -76,10 +76,21 @@ def _read(client: Client, rows: Sequence[Suggestion]) -> Iterator[tuple[Suggesti
     for row in rows:
         by_app.setdefault(row.identity[0], []).append(row.identity[1])
     stages = {app: chains(client, app, ids) for app, ids in by_app.items()}
-    edits = {app: corrections(client, app, ids) for app, ids in by_app.items()}
+    edits = {app: _best_of(client, app, [row for row in rows if row.identity[0] == app]) for app in by_app}
     for row in rows:
-        app, generation_id, _ = row.identity
-        yield row, stages[app][generation_id], edits[app][generation_id]
+        app, generation_id, choice = row.identity
+        best = edits[app].get((generation_id, choice))
+        yield row, stages[app][generation_id], [] if best is None else [best]
+
+
+def _best_of(client: Client, app: str, rows: Sequence[Suggestion]) -> dict[tuple[str, int], Json]:
+    """The correction that counts of each suggestion of an app that has one, with its text."""
+    ids = [row.identity[1] for row in rows]
+    known = corrections(client, app, ids)
+    best = {row.identity[1:]: best_correction(known[row.identity[1]], row.identity[2]) for row in rows}
+    wanted = {key: each["event_id"] for key, each in best.items() if each is not None}
+    texts = whole(client, app, ids, list(wanted.values()))
+    return {key: texts[event_id] for key, event_id in wanted.items() if event_id in texts}
 
 
 def told(found: Gathered) -> list[str]:

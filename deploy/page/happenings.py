@@ -14,9 +14,9 @@ from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
 from keeprate.schemas.lift import verdict
-from keeprate.sinks.facts import evidence
+from keeprate.sinks.facts import evidence, said
 from keeprate.sinks.facts.chain import chain
-from keeprate.sinks.facts.evidence import FEEDBACK_KINDS, Remark
+from keeprate.sinks.facts.said import FEEDBACK_KINDS, Remark
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import to_ms
@@ -179,7 +179,7 @@ def feedback(reads: Reads, selection: Selection) -> Json:
     # A client's clock may run ahead of ours a little; what it said is shown all the same.
     since, until = reads.now - selection.span.length, reads.now + timedelta(minutes=5)
     key = (selection.core("now"), selection.kind)
-    ask = partial(evidence.remarks, reads.client, since, until, kinds, selection.only)
+    ask = partial(said.remarks, reads.client, since, until, kinds, selection.only)
     found = reads.fact("remarks", key, ask)
     return {"rows": [_remark(each, reads.sight.may_read(each.event["app"])) for each in found]}
 
@@ -233,7 +233,7 @@ def _changed_share(event: dict[str, Any]) -> float | None:
 def generation(reads: Reads, app: str, generation_id: str) -> Json | None:
     """One generation and every event about it, in order, with texts where they may be read; None without an event."""
     client = reads.client
-    events = evidence.story(client, app, generation_id, MAX_EVENTS + 1)
+    events, is_whole = said.story(client, app, generation_id, MAX_EVENTS)
     if not events:
         return None
     # Of two reports of one generation, the higher revision and then the later one holds.
@@ -241,9 +241,9 @@ def generation(reads: Reads, app: str, generation_id: str) -> Json | None:
     latest = max(reports, key=lambda event: (event.get("revision") or 0, event["occurred_at"]), default=None)
     found = {
         "generation": latest,
-        "events": events[:MAX_EVENTS],
-        "more": len(events) > MAX_EVENTS,
-        "changes": changes(latest, events[:MAX_EVENTS]),
+        "events": events,
+        "more": not is_whole,
+        "changes": changes(latest, events),
         "chain": chain(client, app, generation_id),
         "withheld": False,
     }

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from keeprate.schemas.kinds import MAX_HORIZON_S, MAX_NAME
-from keeprate.sinks.facts.evidence import FEEDBACK_KINDS
+from keeprate.sinks.facts.said import FEEDBACK_KINDS
 from keeprate.sinks.reading import scope
 from keeprate.sinks.reading.scope import Scope
 

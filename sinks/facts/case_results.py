@@ -39,11 +39,11 @@ def results(client: Client, since: datetime, until: datetime, apps: Sequence[str
         f"SELECT app, suite, run, version, case, id, choice_index, label, at_ms, why FROM ("
         f"SELECT toString(app) AS app, {_ATTRIBUTES}, toString(generation_id) AS id, choice_index, "
         "toString(label) AS label, toUnixTimestamp64Milli(occurred_at) AS at_ms, event_id, "
-        "JSONExtractString(event, 'explanation') AS why FROM feedback "
+        "leftUTF8(JSONExtractString(event, 'explanation'), 1000) AS why FROM feedback "
         "WHERE type = 'evaluation' AND name = 'case' AND annotator_kind = 'code' "
         "AND occurred_at >= {since:DateTime64(3, 'UTC')} AND occurred_at < {until:DateTime64(3, 'UTC')} "
         "AND (empty({apps:Array(String)}) OR app IN {apps:Array(String)}) "
-        "ORDER BY occurred_at DESC, event_id DESC LIMIT 1 BY event_id LIMIT {limit:UInt32}) "
+        "ORDER BY occurred_at DESC, event_id DESC LIMIT 1 BY app, event_id LIMIT {limit:UInt32}) "
         "WHERE suite != '' AND run != '' ORDER BY at_ms, event_id"
     )
     span = {"since": _moment(since), "until": _moment(until), "apps": list(apps), "limit": MOST_RESULTS}

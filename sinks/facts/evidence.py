@@ -1,8 +1,8 @@
-"""Reads of single facts, beside the numbers of `queries`: what users said last, one generation's story, what got lost.
+"""Reads of single facts, beside the numbers of `queries`: whether events arrive, and what got lost.
 
 Every function takes a client and plain values, and returns rows with aware UTC times. It writes nothing. `apps` are
-those of which it reads, empty for all. A fact that
-was delivered twice is one row here too, without the cost of FINAL over the whole table.
+those of which it reads, empty for all. A fact that was delivered twice is one row here too, without the cost of FINAL
+over the whole table.
 """
 
 import json
@@ -19,16 +19,12 @@ from keeprate.sinks.reading.hours import FINAL
 from keeprate.sinks.reading.scope import HOUR_MS, Scope
 from keeprate.sinks.store.clickhouse import Client
 
-FEEDBACK_KINDS: Final = ("flag", "vote", "edit")
 _RATE_OVER = timedelta(minutes=1)
 _LAG_OVER = timedelta(minutes=15)
 _DAY_S: Final = 86_400
-_OF_APPS: Final = "(empty({apps:Array(String)}) OR app IN {apps:Array(String)})"
+OF_APPS: Final = "(empty({apps:Array(String)}) OR app IN {apps:Array(String)})"
 """Of rows of some apps, of which there may be none for all."""
-_WHERE_KEPT: Final = (
-    f"{_OF_APPS} AND (empty({{environments:Array(String)}}) OR environment IN {{environments:Array(String)}})"
-)
-_SPAN: Final = "{0} >= {{since:DateTime64(3, 'UTC')}} AND {0} < {{until:DateTime64(3, 'UTC')}}"
+SPAN: Final = "{0} >= {{since:DateTime64(3, 'UTC')}} AND {0} < {{until:DateTime64(3, 'UTC')}}"
 """[since, until), of a column."""
 
 
@@ -79,16 +75,6 @@ class Refusals:
 
 
 @dataclass(frozen=True)
-class Remark:
-    """A flag, vote or edit as it was sent, with the generation that it speaks of ('' where that has not arrived)."""
-
-    event: dict[str, Any]
-    prompt_name: str
-    prompt_version: str
-    model: str
-
-
-@dataclass(frozen=True)
 class Landed:
     """An event that landed. fate: joined with its generation, an orphan, or waiting for the worker."""
 
@@ -100,7 +86,7 @@ class Landed:
 def newest_landed(client: Client, since: datetime, apps: Sequence[str] = ()) -> Landed | None:
     """The event that landed last since then; None where none has."""
     parts = (
-        f"SELECT event, stored_at FROM {table} WHERE stored_at >= {{since:DateTime64(3, 'UTC')}} AND {_OF_APPS}"
+        f"SELECT event, stored_at FROM {table} WHERE stored_at >= {{since:DateTime64(3, 'UTC')}} AND {OF_APPS}"
         for table in ("generations", "feedback")
     )
     query = f"SELECT event, stored_at FROM ({' UNION ALL '.join(parts)}) ORDER BY stored_at DESC LIMIT 1"
@@ -121,7 +107,7 @@ def newest_refused(client: Client, since: datetime, apps: Sequence[str] = ()) ->
     """The record that was refused last since then: its app, why and when; None where none was."""
     rows = client.query_dicts(
         "SELECT toString(app) AS app, toString(error_type) AS error_type, field, reason, refused_at FROM dead_letters "
-        f"WHERE refused_at >= {{since:DateTime64(3, 'UTC')}} AND {_OF_APPS} ORDER BY refused_at DESC LIMIT 1",
+        f"WHERE refused_at >= {{since:DateTime64(3, 'UTC')}} AND {OF_APPS} ORDER BY refused_at DESC LIMIT 1",
         {"since": _moment(since), "apps": list(apps)},
     )
     return rows[0] if rows else None
@@ -133,7 +119,7 @@ def pulse(client: Client, at: datetime, apps: Sequence[str] = ()) -> Pulse:
     newest = _newest(client, at - timedelta(hours=1), at, apps) or _newest(client, None, at, apps)
     # The ledger knows no apps, so what landed of some of them is counted.
     of_apps = " UNION ALL ".join(
-        f"SELECT count() AS rows FROM {table} WHERE stored_at > {{since:DateTime64(3, 'UTC')}} AND {_OF_APPS}"
+        f"SELECT count() AS rows FROM {table} WHERE stored_at > {{since:DateTime64(3, 'UTC')}} AND {OF_APPS}"
         for table in ("generations", "feedback")
     )
     of_all = (
@@ -148,7 +134,7 @@ def pulse(client: Client, at: datetime, apps: Sequence[str] = ()) -> Pulse:
 def _newest(client: Client, since: datetime | None, at: datetime, apps: Sequence[str]) -> datetime | None:
     floor = "AND occurred_at > {since:DateTime64(3, 'UTC')}" if since else ""
     parts = (
-        f"SELECT occurred_at FROM {table} WHERE occurred_at <= {{at:DateTime64(3, 'UTC')}} {floor} AND {_OF_APPS}"
+        f"SELECT occurred_at FROM {table} WHERE occurred_at <= {{at:DateTime64(3, 'UTC')}} {floor} AND {OF_APPS}"
         for table in ("generations", "feedback")
     )
     parameters = {"at": _moment(at), "since": _moment(since or at), "apps": list(apps)}
@@ -164,7 +150,7 @@ def lag(client: Client, at: datetime, apps: Sequence[str] = ()) -> list[Lag]:
     """
     parts = (
         f"SELECT topic, recorded_at, stored_at FROM {table} "
-        f"WHERE {_OF_APPS} AND occurred_at > {{hour:DateTime64(3, 'UTC')}} "
+        f"WHERE {OF_APPS} AND occurred_at > {{hour:DateTime64(3, 'UTC')}} "
         "AND stored_at > {since:DateTime64(3, 'UTC')} AND recorded_at > {since:DateTime64(3, 'UTC')}"
         for table in ("generations", "feedback")
     )
@@ -223,85 +209,24 @@ def refusals(
     query = (
         "SELECT topic, arrayStringConcat(stages, '+') AS stage, toString(error_type), field, count() AS letters, "
         f"max(refused_at), argMax(reason, refused_at) FROM ({ENTRIES}) "
-        f"WHERE {_SPAN.format('refused_at')} AND {_OF_APPS} GROUP BY topic, stage, error_type, field "
+        f"WHERE {SPAN.format('refused_at')} AND {OF_APPS} GROUP BY topic, stage, error_type, field "
         "ORDER BY letters DESC, error_type, field, topic, stage LIMIT {limit:UInt32}"
     )
-    parameters = {**_span(since, until), "limit": limit, "apps": list(apps)}
+    parameters = {**span(since, until), "limit": limit, "apps": list(apps)}
     return [Refusals(*row) for row in client.query(query, parameters)]
-
-
-def remarks(
-    client: Client,
-    since: datetime,
-    until: datetime,
-    kinds: Sequence[str] = FEEDBACK_KINDS,
-    only: Mapping[str, Sequence[str]] | None = None,
-    limit: int = 50,
-) -> list[Remark]:
-    """The latest flags, votes and edits of users that occurred in [since, until), the newest first.
-
-    only: the values to keep, by dimension, as in a Scope. What feedback does not know itself, its suggestion does.
-    """
-    kept = dict(only or {})
-    own = {name: list(kept.pop(name, ())) for name in ("app", "environment")}
-    query = (
-        "SELECT event FROM feedback "
-        "WHERE type IN {kinds:Array(String)} AND origin != 'expert' "
-        f"AND {_SPAN.format('occurred_at')} AND {_WHERE_KEPT} "
-        f"{_of_suggestions(Scope(since, until, until, only=kept)) if kept else ''}"
-        "ORDER BY occurred_at DESC, event_id LIMIT 1 BY event_id LIMIT {limit:UInt32}"
-    )
-    parameters = {**_span(since, until), "apps": own["app"], "environments": own["environment"]}
-    parameters |= {f"only_{name}": list(values) for name, values in kept.items()}
-    parameters |= {"kinds": list(kinds), "limit": limit}
-    events = [json.loads(row[0]) for row in client.query(query, parameters, FINAL)]
-    origins = _origins(client, sorted({event["generation_id"] for event in events}))
-    return [Remark(event, *origins.get((event["app"], event["generation_id"]), ("", "", ""))) for event in events]
-
-
-def _of_suggestions(scope: Scope) -> str:
-    """Of feedback whose suggestion the scope keeps, whenever that was generated."""
-    kept = f"SELECT app, toUInt128(generation_id) FROM suggestions FINAL WHERE {' AND '.join(scope.keeps())}"
-    return f"AND (app, toUInt128(generation_id)) GLOBAL IN ({kept}) "
-
-
-def _origins(client: Client, generation_ids: list[str]) -> dict[tuple[str, str], tuple[str, str, str]]:
-    if not generation_ids:
-        return {}
-    query = (
-        "SELECT app, toString(generation_id), prompt_name, prompt_version, model FROM generations "
-        "WHERE toUInt128(generation_id) IN (SELECT toUInt128(toUUID(arrayJoin({ids:Array(String)})))) "
-        "ORDER BY revision DESC, occurred_at DESC, event_id DESC LIMIT 1 BY app, generation_id"
-    )
-    rows = client.query(query, {"ids": generation_ids})
-    return {(app, generation_id): (name, version, model) for app, generation_id, name, version, model in rows}
-
-
-def story(client: Client, app: str, generation_id: str, limit: int = 500) -> list[dict[str, Any]]:
-    """Every event of one generation as it was sent, in the order of its clock, the generation first of equals."""
-    parts = (
-        f"SELECT event, event_id, occurred_at, {rank} AS rank FROM {table} WHERE app = {{app:String}} "
-        "AND toUInt128(generation_id) = toUInt128(toUUID({generation_id:String}))"
-        for rank, table in enumerate(("generations", "feedback"))
-    )
-    query = (
-        f"SELECT event FROM ({' UNION ALL '.join(parts)}) "
-        "ORDER BY occurred_at, rank, event_id LIMIT 1 BY event_id LIMIT {limit:UInt32}"
-    )
-    rows = client.query(query, {"app": app, "generation_id": generation_id, "limit": limit})
-    return [json.loads(row[0]) for row in rows]
 
 
 def horizons(client: Client, since: datetime, until: datetime) -> dict[str, list[int]]:
     """The horizons, in seconds, that the retention checks of each app have in [since, until), ascending."""
     query = (
         "SELECT toString(app), arraySort(groupUniqArray(assumeNotNull(horizon_s))) FROM feedback "
-        f"WHERE {_SPAN.format('occurred_at')} AND horizon_s IS NOT NULL GROUP BY app ORDER BY app"
+        f"WHERE {SPAN.format('occurred_at')} AND horizon_s IS NOT NULL GROUP BY app ORDER BY app"
     )
-    return {str(app): [int(each) for each in found] for app, found in client.query(query, _span(since, until))}
+    return {str(app): [int(each) for each in found] for app, found in client.query(query, span(since, until))}
 
 
-def _span(since: datetime, until: datetime) -> dict[str, Any]:
+def span(since: datetime, until: datetime) -> dict[str, Any]:
+    """What `SPAN` refers to."""
     return {"since": _moment(since), "until": _moment(until)}
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from keeprate.schemas.decode import encode
-from keeprate.sinks.facts import evidence
+from keeprate.sinks.facts import evidence, said
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client
 from tests.facts import START_MS, Facts
@@ -32,7 +32,7 @@ def client() -> Iterator[Client]:
 
 def test_what_is_at_the_border_is_told_once(client: Client) -> None:
     """By the span that begins with it."""
-    for read in (evidence.remarks, evidence.refusals, evidence.orphans, evidence.horizons):
+    for read in (said.remarks, evidence.refusals, evidence.orphans, evidence.horizons):
         assert [len(read(client, *span)) for span in SPANS] == [0, 1], read.__name__
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from keeprate.sinks.closed import baselines, batches, drift_states, release_verdicts, released, watched, watermarks
-from keeprate.sinks.facts import case_results, chain, corrections, dead_letters, evidence, orphans, trace
+from keeprate.sinks.facts import case_results, chain, corrections, dead_letters, evidence, orphans, said, trace
 from keeprate.sinks.reading import cuts, hours, latency, queries, versions, voices
 from keeprate.sinks.reading.lists.listing import Listing, page
 from keeprate.sinks.reading.scope import Scope
@@ -212,7 +212,7 @@ _MORE: tuple[Callable[[Client], Any], ...] = (
     lambda client: voices.reviewed(client, [_first(client)]),
     lambda client: versions.first_at(client, _versions(client), int(NOW.timestamp()) // 3600 - 1),
     lambda client: chain.chain(client, *_first(client)),
-    lambda client: evidence.story(client, *_first(client)),
+    lambda client: said.story(client, *_first(client)),
     lambda client: trace.find(client, _first(client)[1]),
     lambda client: dead_letters.count_by_reason(client, dead_letters.Filter()),
     lambda client: dead_letters.newest(client, dead_letters.Filter(), 5),
@@ -224,8 +224,8 @@ _MORE: tuple[Callable[[Client], Any], ...] = (
     lambda client: evidence.lag(client, NOW),
     evidence.apps,
     lambda client: evidence.refusals(client, *_LAST_HOUR),
-    lambda client: evidence.remarks(client, SINCE, NOW, only={"model": ["m"]}),
-    lambda client: evidence.remarks(client, SINCE, NOW),
+    lambda client: said.remarks(client, SINCE, NOW, only={"model": ["m"]}),
+    lambda client: said.remarks(client, SINCE, NOW),
     lambda client: evidence.horizons(client, SINCE, NOW),
     lambda client: [
         batches.count(client, kind, "editor", *_LAST_HOUR)
@@ -247,6 +247,7 @@ _MORE: tuple[Callable[[Client], Any], ...] = (
     drift_states.kept,
     lambda client: release_verdicts.kept(client, SINCE),
     lambda client: corrections.corrections(client, _first(client)[0], [_first(client)[1]]),
+    lambda client: corrections.whole(client, _first(client)[0], [_first(client)[1]], [_first(client)[1]]),
     lambda client: case_results.results(client, SINCE, NOW),
     lambda client: case_results.suggestions_of(client, [(*_first(client), 0)]),
     lambda client: released.tallied(client, _versions(client), SINCE, NOW),

@@ -53,7 +53,7 @@ export function content({ generation, events, more, changes, chain, withheld, tr
     chain.length > 1 && !withheld ? stages(chain, generation) : null,
     h("h3", { text: "What happened" }),
     h("ol", { class: "timeline" }, ...events.map((event) => moment(event, origin))),
-    more ? h("p", { class: "soft", text: `Only the first ${count(events.length)} events are shown.` }) : null,
+    more ? h("p", { class: "soft", text: `Only ${count(events.length)} of its events are shown.` }) : null,
   ].filter(Boolean);
 }
 

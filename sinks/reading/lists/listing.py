@@ -33,6 +33,8 @@ Order = Literal["newest", "worst"]
 PATIENCE_S: Final = 0.35
 """How long a page is looked for before what was found is given, with the place at which to go on."""
 MOST_ROWS: Final = 1000
+MOST_NAMES: Final = 50
+"""Of the labels, and of the actions, of one suggestion, how many a row has."""
 _KEY: Final = "(cohort_ms, toUInt128(generation_id), choice_index, app)"
 _PLACE_PARTS: Final = 5
 
@@ -180,8 +182,10 @@ COLUMNS: Final = (
     *("language", "trigger", "provider", "model", "prompt_name", "prompt_version", "context_strategy", "step"),
     *("parent_generation_id", "experiment", "variant", "outcome", "finish_reason", "error_type", "trace_id"),
     *("input_tokens", "output_tokens", "cost_usd", "latency_ms", "shown", "accepted", "auto_applied", "end_reason"),
-    *("undone", "corrected", "touchless", "accepted_length", "votes_positive", "votes_negative", "flag_labels"),
-    *("negative", "corrections", "actions"),
+    *("undone", "corrected", "touchless", "accepted_length", "votes_positive", "votes_negative"),
+    *("negative", "corrections"),
+    # Apps and users name these, and nobody bounds how many there are of one suggestion.
+    *(f"arraySlice(s.{name}, 1, {MOST_NAMES}) AS {name}" for name in ("flag_labels", "actions")),
 )
 """What a row shows: no content, and nothing that is long."""
 
