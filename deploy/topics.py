@@ -43,10 +43,15 @@ class SettingDifference:
     wanted: str
 
 
-def plan(existing: Mapping[str, int], partitions: int | None, topics: Sequence[Topic] = ALL) -> TopicsPlan:
+def plan(
+    existing: Mapping[str, int],
+    partitions: int | None,
+    topics: Sequence[Topic] = ALL,
+    by_default: int = DEFAULT_PARTITIONS,
+) -> TopicsPlan:
     """Compare what exists, partition count by name, with the contract.
 
-    partitions: the count that is wished for; None takes that of the existing topics, else the default. Raises
+    partitions: the count that is wished for; None takes that of the existing topics, else `by_default`. Raises
     TopicsError when the counts differ: a key would be in different partitions of two topics, and no join would find it.
     """
     found = {topic.name: existing[topic.name] for topic in topics if topic.name in existing}
@@ -61,12 +66,16 @@ def plan(existing: Mapping[str, int], partitions: int | None, topics: Sequence[T
     return TopicsPlan(
         missing=tuple(topic for topic in topics if topic.name not in found),
         existing=tuple(topic for topic in topics if topic.name in found),
-        partitions=counts.pop() if counts else DEFAULT_PARTITIONS,
+        partitions=counts.pop() if counts else by_default,
     )
 
 
 def create_topics(
-    brokers: str, partitions: int | None = None, replication: int = 1, insync: int | None = None
+    brokers: str,
+    partitions: int | None = None,
+    replication: int = 1,
+    insync: int | None = None,
+    by_default: int = DEFAULT_PARTITIONS,
 ) -> TopicsPlan:
     """Create what is missing and return what was done. Safe to run by many at once. Raises TopicsError.
 
@@ -75,7 +84,7 @@ def create_topics(
     """
     kept = {"min.insync.replicas": str(insync or max(1, replication - 1))} if replication > 1 or insync else {}
     admin = _admin(brokers)
-    todo = plan(_partition_counts(admin, brokers), partitions)
+    todo = plan(_partition_counts(admin, brokers), partitions, by_default=by_default)
     new = [
         NewTopic(topic.name, todo.partitions, replication, config={**topic.config, **kept}) for topic in todo.missing
     ]

@@ -25,7 +25,9 @@ from keeprate.streams.records import install
 logger = logging.getLogger(__name__)
 
 _PAUSED_POLL_S = 0.02
-_FETCH_WAIT_MS = 100
+_FETCH_WAIT_MS = 250
+_FETCH_AT_LEAST_BYTES = 16_384
+"""What a fetch waits for, so long at most: few records do not make many fetches."""
 _ALIGN_PATIENCE_S = 0.3
 """How long fetched records wait for those of another topic. Its leader may be down, or its rest may be no records."""
 
@@ -84,6 +86,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         # Requests on one connection wait for each other, and a fetch that finds nothing holds up a start by this much.
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
+        consumer._fetch_min_bytes = _FETCH_AT_LEAST_BYTES
         return consumer
 
 

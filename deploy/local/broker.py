@@ -31,7 +31,8 @@ _JAVA_AT_LEAST = 17
 # Any valid id will do; one and the same lets a data directory be formatted again without harm.
 _CLUSTER_ID = "keeprate-local-nodes-A"
 _FETCH_TIMEOUT_S = 600.0
-_HEAP = ("-Xmx512m", "-XX:+UseSerialGC")
+# Without a size to begin with, Java takes a part of the machine's memory and fills it before it looks for garbage.
+_HEAP = ("-Xms64m", "-XX:NewSize=24m", "-Xmx512m", "-XX:+UseSerialGC")
 _QUIET = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
 
 

@@ -7,7 +7,7 @@ out what lies there, however old it is; `keeprate_exporter_last_success_timestam
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import isinf
@@ -21,7 +21,7 @@ from keeprate.deploy.monitor.closing import MAX_SPANS_AT_ONCE, close, has_caught
 from keeprate.deploy.monitor.expected import Expected
 from keeprate.deploy.monitor.families import counter, gauge, quality
 from keeprate.deploy.monitor.labels import Admission
-from keeprate.deploy.monitor.totals import Totals
+from keeprate.deploy.monitor.totals import EPOCH, Totals
 from keeprate.deploy.offsets import Offsets, OffsetsError
 from keeprate.sinks.closed import batches
 from keeprate.sinks.closed.watermarks import Progress, progress
@@ -32,6 +32,8 @@ from keeprate.sinks.store.clickhouse import Client, StoreError
 logger = logging.getLogger(__name__)
 
 ANNOUNCE_BEFORE: Final = timedelta(hours=1)
+SUMS_EVERY: Final = timedelta(minutes=1)
+"""Between two looks for hours to sum, where the last one found none: they wait much longer than that."""
 # A busy store is asked less often: reading may take half of the time.
 _BUSY_SHARE: Final = 0.5
 
@@ -87,6 +89,7 @@ class StoreSource:
     _client: Client | None = None
     _summing: Sequence[Client] = ()
     _admission: Admission | None = None
+    _sums_at: datetime = EPOCH
 
     def read(self) -> list[Family]:
         now = self.now()
@@ -98,15 +101,20 @@ class StoreSource:
         if has_caught_up(self.lag_messages(), reached):
             closing = close(client, reached, self._admission) == MAX_SPANS_AT_ONCE
         self._summing = self._summing or [connected() for connected in self.shards] or [client]
-        for each in self._summing:
-            hours.sum_quiet(each)
-        self.totals.refresh(client)
+        self._sum(now)
+        closed = self.totals.refresh(client)
         announced = [self._admission.fold(each)[0] for each in batches.recent_series(client, now - ANNOUNCE_BEFORE)]
         return [
             *quality(self.totals, announced),
-            *_pipeline(client, reached, now),
+            *_pipeline(client, reached, closed, now),
             *self.expected.read(client, now, closing),
         ]
+
+    def _sum(self, now: datetime) -> None:
+        if now < self._sums_at:
+            return
+        summed = sum(hours.sum_quiet(each) for each in self._summing)
+        self._sums_at = now if summed else now + SUMS_EVERY
 
 
 def _remembered(client: Client) -> Admission:
@@ -116,8 +124,9 @@ def _remembered(client: Client) -> Admission:
     return admission
 
 
-def _pipeline(client: Client, reached: dict[str, Progress], now: datetime) -> list[Family]:
-    closed = {(kind, app): at.timestamp() for (kind, app), at in batches.closed_until(client).items()}
+def _pipeline(
+    client: Client, reached: dict[str, Progress], closed: Mapping[tuple[str, str], datetime], now: datetime
+) -> list[Family]:
     lags = {(app, "store"): (now - each.newest).total_seconds() for app, each in reached.items()}
     orphans = {(app, "+Inf" if isinf(le) else str(le)): number for (app, le), number in by_age(client, now).items()}
     return [
@@ -125,7 +134,7 @@ def _pipeline(client: Client, reached: dict[str, Progress], now: datetime) -> li
         counter(catalogue.QUARANTINED, batches.quarantined(client)),
         gauge(catalogue.EVENT_TIME_LAG, lags),
         gauge(catalogue.WATERMARK, {(app,): each.watermark.timestamp() for app, each in reached.items()}),
-        gauge(catalogue.BATCHES, closed),
+        gauge(catalogue.BATCHES, {key: at.timestamp() for key, at in closed.items()}),
         gauge(catalogue.ORPHANS, orphans),
     ]
 

@@ -1,7 +1,7 @@
 """The counters: what has been counted in all closed batches, brought up to date from the store."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -38,13 +38,18 @@ class Totals:
     sums: dict[Key, Total] = field(default_factory=lambda: defaultdict(Total))
     read_until: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
-    def refresh(self, client: Client) -> None:
-        """Add what was closed since the last time, by whomever. Raises StoreError; whole spans are added then."""
-        for (kind, app), until in batches.closed_until(client).items():
+    def refresh(self, client: Client) -> Mapping[tuple[str, str], datetime]:
+        """Add what was closed since the last time, by whomever, and return up to when that is, by kind and app.
+
+        Raises StoreError; whole spans are added then.
+        """
+        closed = batches.closed_until(client)
+        for (kind, app), until in closed.items():
             since = self.read_until.get((kind, app), EPOCH)
             if since < until:
                 self.add(batches.stored(client, kind, app, since, until))
                 self.read_until[kind, app] = until
+        return closed
 
     def add(self, counts: list[batches.Count]) -> None:
         """Add counts, each once."""

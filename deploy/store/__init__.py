@@ -21,7 +21,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 from keeprate.deploy.local.process import ChildProcess, ProcessError, accepts, free_port
 from keeprate.deploy.store.token import url_with_token
@@ -29,6 +29,14 @@ from keeprate.deploy.store.token import url_with_token
 QUERY_S = 600
 MEMORY_BYTES = 4 << 30
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class DirectoryOwnedError(RuntimeError):
+    """Another process has the directory open. `owner` is its id, as far as it is known."""
+
+    def __init__(self, path: Path, owner: str) -> None:
+        super().__init__(f"{path} is open in process {owner or '(unknown)'}: one process can have it at a time")
+        self.owner = owner
 
 
 def serve(
@@ -45,8 +53,10 @@ def serve(
     """
     if host not in _LOOPBACK:
         raise ValueError(f"the store has no TLS and listens on loopback only, not on {host}")
-    # The engine takes its time zone when it is loaded, and an answer should not depend on whose laptop gave it.
+    # The engine takes its time zone when it is loaded, and an answer should not depend on whose laptop gave it. And it
+    # loads Arrow where it is, for answers in a form that nobody asks for here: megabytes, and a third of a second.
     os.environ["TZ"] = "UTC"
+    sys.modules.setdefault("pyarrow", cast(Any, None))
     # Loaded here, not above: who only starts a child does not need a library of some hundred megabytes.
     from keeprate.deploy.store.rights import Limits
     from keeprate.deploy.store.server import run

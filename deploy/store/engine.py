@@ -23,6 +23,7 @@ from typing import IO, Any
 from chdb.state.sqlitelike import Connection
 
 from keeprate.deploy.local.process import private_directory
+from keeprate.deploy.store import DirectoryOwnedError
 from keeprate.deploy.store.request import insert_from_file, quoted
 from keeprate.deploy.store.rights import Limits, configured
 from keeprate.deploy.store.statements import check, with_end
@@ -39,14 +40,6 @@ class EngineError(Exception):
         said = _CODE.search(message)
         super().__init__(said[0] if said else f"Code: {_UNKNOWN_EXCEPTION}. DB::Exception: {message}")
         self.code = int(said[1]) if said else _UNKNOWN_EXCEPTION
-
-
-class DirectoryOwnedError(RuntimeError):
-    """Another process has the directory open. `owner` is its id, as far as it is known."""
-
-    def __init__(self, path: Path, owner: str) -> None:
-        super().__init__(f"{path} is open in process {owner or '(unknown)'}: one process can have it at a time")
-        self.owner = owner
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ one a new release brings is closed until it is looked at.
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,10 @@ _UNLESS_ASKED: Final = {
     "optimize_and_compare_chain": 0,
 }
 """Settings that a request may set otherwise."""
+_ENGINE: Final = {
+    # How often it asks how much memory the process has: by default ten times a second, whatever happens.
+    "memory_worker_period_ms": 1000,
+}
 _GRANTS: Final = (
     "SHOW, SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY TABLE, DROP,"
     " UNDROP TABLE, TRUNCATE, OPTIMIZE, CHECK, KILL QUERY, SYSTEM MERGES, SYSTEM VIEWS, dictGet ON *.*"
@@ -124,14 +128,14 @@ def configured(limits: Limits) -> Iterator[tuple[Path, Names]]:
         users.write_text(_users(limits, fixed))
         config.write_text(
             f"<clickhouse><users_config>{escape(str(users))}</users_config><remote_url_allow_hosts/>"
-            "<logger><level>fatal</level></logger></clickhouse>"
+            f"<logger><level>fatal</level></logger>{_elements(_ENGINE)}</clickhouse>"
         )
         yield config, names
 
 
 def _users(limits: Limits, fixed: Iterable[str]) -> str:
     bounded = {"max_execution_time": limits.query_s, "max_memory_usage": min(limits.memory_bytes, _memory_bytes())}
-    values = "".join(f"<{name}>{value}</{name}>" for name, value in (bounded | _UNLESS_ASKED | _FIXED).items())
+    values = _elements(bounded | _UNLESS_ASKED | _FIXED)
     # Zero means no limit, so what may only fall may not fall to it.
     bounds = "".join(f"<{name}><min>1</min><max>{value}</max></{name}>" for name, value in bounded.items())
     constant = "".join(f"<{name}><readonly/></{name}>" for name in (*_FIXED, *fixed))
@@ -141,6 +145,10 @@ def _users(limits: Limits, fixed: Iterable[str]) -> str:
         f"<quota>default</quota><grants><query>GRANT {_GRANTS}</query></grants></default></users>"
         "<quotas><default/></quotas></clickhouse>"
     )
+
+
+def _elements(values: Mapping[str, int]) -> str:
+    return "".join(f"<{name}>{value}</{name}>" for name, value in values.items())
 
 
 def _memory_bytes() -> int:

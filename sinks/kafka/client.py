@@ -75,7 +75,9 @@ class Consumer:
                 "queued.max.messages.kbytes": 16_384,
                 # With enough read ahead it stops fetching for so long, by default for a second, in which it runs dry.
                 "fetch.queue.backoff.ms": 10,
-                "fetch.wait.max.ms": 100,
+                # A fetch that finds little waits for more, so that few records do not make many fetches.
+                "fetch.min.bytes": 16_384,
+                "fetch.wait.max.ms": 250,
                 **(settings or {}),
             },
             logger=logger,

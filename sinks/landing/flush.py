@@ -29,6 +29,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
@@ -248,12 +249,15 @@ class Flush:
         if not self._inserted and to.forgotten() is not self._forgotten:
             # It waited since: the rows were made for those who were forgotten then.
             self._2_sort(to)
-        for table, rows in self.batch.tables.items():
-            if len(rows):
-                self._insert(to, table, rows, 0, len(rows))
-        # Behind the insert: a suggestion is what all parts of its outcome merge to.
-        for number, shard in enumerate(to.shards):
-            shard.deriver.derive(shard.store, self._generations(number, len(to.shards)))
+        with ExitStack() as announced:
+            for shard in to.shards if self.batch.generations else ():
+                announced.enter_context(shard.deriver.coming())
+            for table, rows in self.batch.tables.items():
+                if len(rows):
+                    self._insert(to, table, rows, 0, len(rows))
+            # Behind the insert: a suggestion is what all parts of its outcome merge to.
+            for number, shard in enumerate(to.shards):
+                shard.deriver.derive(shard.store, self._generations(number, len(to.shards)))
 
     def _5_account(self, to: Destination) -> None:
         first, last = self.intent.first, self.intent.last

@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 TOPICS: Final = (GENERATIONS.name, FEEDBACK.name, OUTCOMES.name, DEAD_LETTERS.name)
 _POLL_S: Final = 0.05
+_QUIET_POLL_S: Final = 0.2
+"""While little comes and nothing is under way: each look costs the same, whatever it finds."""
 _POLL_RECORDS: Final = 10_000
 _REASSIGNMENT_TIMEOUT_S: Final = 120
 
@@ -135,9 +137,14 @@ class Sink:
         full = self._full()
         with _no_collections():
             # A member must poll, also when it has no room.
-            self._buffer(*self._poll(*((1, 0.0) if full else (_POLL_RECORDS, _POLL_S))))
+            self._buffer(*self._poll(*((1, 0.0) if full else (_POLL_RECORDS, self._patience_s()))))
         if full:
             self._flights.wait(_POLL_S)
+
+    def _patience_s(self) -> float:
+        """How long to wait for records: Kafka's client hands out what came in that time at its end."""
+        busy = self._flights or self._waiting or not self._policy.flush.is_quiet(self._buffers.values())
+        return _POLL_S if busy else _QUIET_POLL_S
 
     def _buffer(self, records: Sequence[Record], ends: Sequence[End]) -> None:
         now_s = self._clock()
@@ -203,7 +210,9 @@ class Sink:
         if not policy.is_quiet(self._buffers.values()):
             return due
         if due and self._clock() - self._began_s >= policy.quiet_lingers * policy.linger_s:
-            return [at for at in partitions if at in due or self._due(at, policy, draining=True)]
+            due = [at for at in partitions if at in due or self._due(at, policy, draining=True)]
+            # Those of which suggestions are derived begin at once, so that one derivation is of all of them.
+            return sorted(due, key=lambda at: at[0] != OUTCOMES.name)
         return [at for at in due if self._replay(at) is not None]
 
     def _apart(self, due: list[TopicPartition]) -> list[TopicPartition]:

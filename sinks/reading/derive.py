@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -32,6 +33,10 @@ _SETTINGS: Final = {
     # The ids stand in the statement.
     "max_query_size": 4 << 20,
 }
+_FEW: Final = 100
+"""Generations that cost the engine less than the statement by which they are derived."""
+_PATIENCE_S: Final = 0.1
+"""How long a few of them wait for others: longer than an insert takes."""
 
 
 _MOVED: Final = """
@@ -99,12 +104,29 @@ class _Turn:
 class Deriver:
     """Derives for threads that land at the same time: what they bring while one statement runs, the next one takes.
 
-    The engine works longer on what the statement means than on the rows of a small batch.
+    The engine works longer on what the statement means than on the rows of a small batch. So a small one waits for
+    those who are inserting, too.
     """
 
     def __init__(self) -> None:
-        self._noting, self._running = threading.Lock(), threading.Lock()
+        self._noting, self._running = threading.Condition(), threading.Lock()
         self._next = _Turn()
+        self._coming: set[int] = set()
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Say that this thread is inserting what it will have derived in here."""
+        with self._noting:
+            self._coming.add(threading.get_ident())
+        try:
+            yield
+        finally:
+            with self._noting:
+                self._came()
+
+    def _came(self) -> None:
+        self._coming.discard(threading.get_ident())
+        self._noting.notify_all()
 
     def derive(self, store: RunsStatements, generations: Collection[tuple[str, str]]) -> None:
         """`derive_each`, of these and of others. Whoever's turn fails gets the error, and comes again."""
@@ -113,9 +135,12 @@ class Deriver:
         with self._noting:
             turn = self._next
             turn.generations.update(generations)
+            self._came()
         with self._running:
             if not turn.done.done():
                 with self._noting:
+                    if len(turn.generations) < _FEW:
+                        self._noting.wait_for(lambda: not self._coming, _PATIENCE_S)
                     self._next = _Turn()
                 try:
                     derive_each(store, turn.generations)

@@ -19,6 +19,7 @@ from typing import Any, Final, Self, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import clickhouse_connect
+from clickhouse_connect.driver import options
 from clickhouse_connect.driver.client import Client as Driver
 from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
 from urllib3.exceptions import ProtocolError
@@ -40,6 +41,9 @@ _ANSWER_TIMEOUT_S: Final = 60
 
 # It logs each failed request as a warning, and here every failure is raised.
 logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
+# And with its first insert it loads pandas and numpy, where they are, to ask whether the rows are theirs. Ours are not,
+# and every process that inserts would be larger by half.
+vars(options).update(pd=None, np=None)
 
 Row = tuple[Any, ...]
 Settings = Mapping[str, str | int]

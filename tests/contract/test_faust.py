@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
+from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher
 from faust.app.base import App
 from faust.stores.base import Store
@@ -72,6 +73,9 @@ def test_what_is_overridden_is_there_with_the_same_arguments(ours: type[Any], th
         (Recovery.on_recovery_completed, "consumer.perform_seek()"),
         # A batch in hand is waited for before partitions go.
         (App._on_partitions_revoked, "self._consumer_wait_empty"),
+        # Set behind the consumer's back, before it is started.
+        (AIOKafkaConsumer.start, "fetch_min_bytes=self._fetch_min_bytes"),
+        (AIOKafkaConsumer.start, "fetch_max_wait_ms=self._fetch_max_wait_ms"),
         # The offset of a state is asked for at every rebalance.
         (Recovery._add, "persisted_offset = table.persisted_offset(tp)"),
     ],

@@ -10,6 +10,8 @@ def test_nothing_there_means_all_with_the_default_count() -> None:
     """On an empty broker every topic is created with the default partition count."""
     todo = plan({}, None)
     assert (todo.missing, todo.partitions) == (ALL, DEFAULT_PARTITIONS)
+    assert plan({}, None, by_default=2).partitions == 2
+    assert plan({GENERATIONS.name: 12}, None, by_default=2).partitions == 12
 
 
 def test_missing_topics_take_the_count_of_the_existing_ones() -> None:

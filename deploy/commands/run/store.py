@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keeprate.deploy import settings
-from keeprate.deploy.store import MEMORY_BYTES, QUERY_S
+from keeprate.deploy.store import MEMORY_BYTES, QUERY_S, DirectoryOwnedError, serve
 from keeprate.sinks.store.local_store import READER_TOKEN_FILE, TOKEN_FILE, store_dir
 
 
@@ -35,8 +35,6 @@ def store(
 
     curl "$(keeprate store --print-url)" --data 'SELECT count() FROM outcomes'
     """
-    from keeprate.deploy.store import serve
-    from keeprate.deploy.store.engine import DirectoryOwnedError
     from keeprate.deploy.store.token import url_with_token
 
     directory = path or store_dir()

@@ -18,8 +18,8 @@ from keeprate.deploy.local.alerting import alertmanager_parts, prometheus_part
 from keeprate.deploy.local.broker import Address, Choice, KafkaBroker, Memory, resolve, why_not_kafka
 from keeprate.deploy.local.memory_broker import WARNING, MemoryBroker
 from keeprate.deploy.local.process import ProcessError
-from keeprate.deploy.local.stack import ATTEMPTS, Failures, Part, Ports, Stack, keeprate, taken, url
-from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS
+from keeprate.deploy.local.stack import ATTEMPTS, PARTITIONS, Failures, Part, Ports, Stack, keeprate, taken, url
+from keeprate.schemas.topics import ALL
 
 console = Console(stderr=True, highlight=False)
 
@@ -100,7 +100,7 @@ def _run(cleanup: ExitStack, demo: bool, wanted: str, directory: Path, ports: Po
         # The parts find the token by their data directory; this process may have been told of it by an option.
         migrate(url_with_token(directory / "store", ports.store, "/keeprate"))
         if not isinstance(choice, Memory):
-            create_topics(env["KEEPRATE_BROKERS"])
+            create_topics(env["KEEPRATE_BROKERS"], by_default=PARTITIONS)
     with _timed("monitor, page, sink and worker"):
         stack.launch(*_parts(directory, ports, alerting, choice))
         stack.wait_ready()
@@ -161,7 +161,7 @@ def _start_broker(
             console.print(f"[bold red]{WARNING}[/bold red]")
             if because:
                 console.print(f"[red]It runs because real Kafka cannot: {because}[/red]", soft_wrap=True)
-            topics = {topic.name: DEFAULT_PARTITIONS for topic in ALL}
+            topics = {topic.name: PARTITIONS for topic in ALL}
             broker = cleanup.enter_context(MemoryBroker(directory / "logs" / "broker.log", topics))
         case _:
             broker = cleanup.enter_context(KafkaBroker(directory / "kafka", ports.broker))
@@ -177,7 +177,8 @@ def _parts(directory: Path, ports: Ports, alerting: Alerting, choice: Choice) ->
     """What runs between the store and the demo, in the order of its start."""
     # A broker in memory has lost its offsets with every start, which a verification would rightly report.
     unverified = ["--verify-every", "0"] if isinstance(choice, Memory) else []
-    argv = keeprate("monitor", "--port", str(ports.monitor), *unverified)
+    # As often as Prometheus asks here.
+    argv = keeprate("monitor", "--port", str(ports.monitor), "--every", "15", *unverified)
     parts = [
         Part("monitor", argv, url(ports.monitor, "/metrics")),
         Part("page", keeprate("page", "--reviews", "--port", str(ports.page)), url(ports.page, "/healthz")),

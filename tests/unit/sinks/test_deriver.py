@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from keeprate.sinks.reading import derive
 from keeprate.sinks.reading.derive import Deriver
 from keeprate.sinks.store.clickhouse import StoreUnavailableError
 
@@ -77,3 +78,54 @@ def test_nothing_is_asked_for_nothing() -> None:
     store = _Store()
     Deriver().derive(store, set())
     assert store.derivations == []
+
+
+def test_few_wait_for_those_who_are_inserting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that begin together have one statement, however much earlier one of them has inserted."""
+    monkeypatch.setattr(derive, "_PATIENCE_S", 60.0)
+    store, deriver, inserted = _Store(), Deriver(), threading.Event()
+    store.go_on.set()
+    begun = threading.Barrier(2)
+
+    def land(number: int) -> None:
+        with deriver.coming():
+            begun.wait(60)
+            if number:
+                assert inserted.wait(60)
+            deriver.derive(store, {("a", IDS[number])})
+
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(land, number) for number in range(2)]
+        while not deriver._next.generations:
+            time.sleep(0.001)
+        assert store.derivations == []
+        inserted.set()
+        for done in both:
+            done.result(60)
+    assert [[one in text for one in IDS[:2]] for text in store.derivations] == [[True, True]]
+
+
+def test_who_fails_before_it_derives_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And who inserts for long only until patience ends."""
+    store, deriver, fail = _Store(), Deriver(), threading.Event()
+    store.go_on.set()
+    coming = threading.Barrier(2)
+
+    def failing() -> None:
+        with deriver.coming():
+            coming.wait(60)
+            assert fail.wait(60)
+            raise StoreUnavailableError("away")
+
+    monkeypatch.setattr(derive, "_PATIENCE_S", 60.0)
+    with ThreadPoolExecutor(2) as threads:
+        failed = threads.submit(failing)
+        coming.wait(60)
+        waiting = threads.submit(deriver.derive, store, {("a", IDS[0])})
+        fail.set()
+        waiting.result(30)
+        assert isinstance(failed.exception(), StoreUnavailableError)
+    monkeypatch.setattr(derive, "_PATIENCE_S", 0.01)
+    with ThreadPoolExecutor(1) as threads, deriver.coming():
+        threads.submit(deriver.derive, store, {("a", IDS[1])}).result(30)
+    assert len(store.derivations) == 2

@@ -1,0 +1,27 @@
+"""What a process does not need, it does not load: there are a dozen of them on a laptop."""
+
+import subprocess
+import sys
+
+_HEAVY = {"chdb", "numpy", "pandas", "plotly", "pyarrow"}
+_INSERT = (
+    "from clickhouse_connect.datatypes.registry import get_from_name; "
+    "from clickhouse_connect.driver.insert import InsertContext; "
+    "import keeprate.sinks.store.clickhouse; "
+    "InsertContext('t', ['a'], [get_from_name('String')], data=[('x',)])"
+)
+
+
+def _loaded(code: str) -> str:
+    told = f"{code}; import sys; print(sorted({_HEAVY} & {{name for name in sys.modules if sys.modules[name]}}))"
+    return subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_command_line_is_loaded_without_what_single_commands_need() -> None:
+    """The engine, above all: it takes its time zone when it is loaded, so `keeprate store` loads it last."""
+    assert _loaded("import keeprate.deploy.commands.tree") == "[]"
+
+
+def test_an_insert_loads_no_library_of_frames() -> None:
+    """ClickHouse's client would load pandas and numpy to ask whether rows are theirs."""
+    assert _loaded(_INSERT) == "[]"
