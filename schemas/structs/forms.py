@@ -22,6 +22,11 @@ from keeprate.schemas.free_form import fault_in
 from keeprate.schemas.kinds import UUID_PATTERN
 
 Schema = Mapping[str, Any]
+Check = Callable[[Any, bytes | None], Any]
+"""What a struct of an event has to pass besides its types and bounds, given its record's key, if it has one.
+
+True, or else false or ValueError. A key has to be the generation's id.
+"""
 
 _CONSTRAINTS: Final[Mapping[str, frozenset[str]]] = {
     "str": frozenset(("min_length", "max_length", "pattern", "to_lower")),
@@ -112,31 +117,32 @@ def _meta(schema: Schema) -> Meta | None:
     return Meta(**bounds) if bounds else None
 
 
-def _checks(schema: Schema, rule: Between | None) -> Callable[[Any], Any]:
-    """What a struct of an event has to pass besides its types and bounds: true, or else false or ValueError.
-
-    Compiled, as the registers are: a loop over the fields would take longer than the checks.
-    """
+def _checks(schema: Schema, rule: Between | None) -> Check:
+    """Compiled, as the registers are: a loop over the fields would take longer than the checks."""
     ids, checks, names = [], [], dict[str, Any]()
     for name, field in schema["fields"].items():
         form = field["schema"]["schema"] if field["schema"]["type"] == "nullable" else field["schema"]
         if form.get("pattern") == UUID_PATTERN and field["required"]:
-            ids.append(f"event.{name}")
+            ids.append(f"{{event.{name}}}")
         elif (check := _check_of(form)) is not None:
             names[f"_{name}"] = check
             absent = "" if field["required"] else f"event.{name} is None or "
             checks.append(f"({absent}_{name}(event.{name}))")
-    names["_ids"] = _ids
+    names.update(_to_form=_TO_FORM, _forms=b"\0".join([_FORM] * len(ids)), _id_bytes=len(_FORM))
     if rule is not None:
         names["_rule"] = rule.rule
         checks.append(f"_rule({', '.join(f'event.{name}' for name in rule.fields)}) is None")
-    source = " and ".join((f"_ids({' + '.join(ids)}, {len(ids)})", *checks))
-    return cast(Callable[[Any], Any], eval(f"lambda event: {source}", names))
+    if ids[-1] != "{event.generation_id}":
+        raise TypeError("nothing is known here of an event whose last id is not its generation's, the record's key")
+    # What stands between them is in no id, so that none takes a digit from the next one.
+    are_ids = f"(ids := f'{'/'.join(ids)}'.encode()).translate(_to_form) == _forms"
+    is_keyed = "(key is None or key == ids[-_id_bytes:])"
+    return cast(Check, eval(f"lambda event, key: {' and '.join((are_ids, is_keyed, *checks))}", names))
 
 
 def _check_of(form: Schema) -> Callable[[Any], Any] | None:
     if form["type"] == "str" and "pattern" in form:
-        return _ids if form["pattern"] == UUID_PATTERN else _pattern(form)
+        return _is_id if form["pattern"] == UUID_PATTERN else _pattern(form)
     if form["type"] == "dict" and form["values_schema"]["type"] == "any":
         return lambda values: not fault_in(values)
     if form["type"] == "union":
@@ -156,15 +162,14 @@ def _pattern(form: Schema) -> Callable[[str], bool]:
 
 
 _FORM: Final = b"00000000-0000-0000-0000-000000000000"
-_FORMS: Final = {1: _FORM, 2: 2 * _FORM}
 _TO_FORM: Final = bytes(
     ord("0") if chr(byte) in "0123456789abcdef" else byte if byte == ord("-") else 0 for byte in range(256)
 )
 
 
-def _ids(text: str, count: int = 1) -> bool:
-    """Whether a text is so many UUIDs in lower case: several times as fast as a pattern, and asked for each event."""
-    return text.encode().translate(_TO_FORM) == _FORMS[count]
+def _is_id(text: str) -> bool:
+    """Whether a text is a UUID in lower case: several times as fast as a pattern."""
+    return text.encode().translate(_TO_FORM) == _FORM
 
 
 def _are_spoken(messages: list[Any]) -> bool:
@@ -175,7 +180,7 @@ def _are_spoken(messages: list[Any]) -> bool:
     return True
 
 
-def _compile() -> tuple[dict[str, type[Struct]], dict[str, Callable[[Any], Any]]]:
+def _compile() -> tuple[dict[str, type[Struct]], dict[str, Check]]:
     schema: Any = EVENT_ADAPTER.core_schema
     forms = _Forms({each["ref"]: each for each in schema["definitions"]})
     structs, checks = {}, {}
@@ -190,7 +195,7 @@ def _compile() -> tuple[dict[str, type[Struct]], dict[str, Callable[[Any], Any]]
 
 
 STRUCTS, CHECKS = _compile()
-"""By type of event, its struct, and what one of it has to pass besides."""
+"""By type of event, its struct, and the check of one."""
 
 decode_struct: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(reduce(or_, STRUCTS.values())).decode
 encode_struct: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode

@@ -20,9 +20,8 @@ def read(value: bytes | None, recorded_ms: int | None = None, key: bytes | None 
         try:
             event = decode_struct(value)
             if (
-                CHECKS[event.type](event)
                 # What `decode` asks of an event in its record. An odd key is its business.
-                and (key is None or key == event.generation_id.encode())
+                CHECKS[event.type](event, key)
                 and event.event_id != NIL_ID != event.generation_id
                 and not is_too_far_ahead(event.occurred_at, recorded_ms)
             ):

@@ -41,7 +41,7 @@ def check(value: bytes, recorded_ms: int | None = BASE_MS, key: bytes | None = N
     assert decode(forms.encode_struct(event)) == said(expected)
     assert repr(lift(event)) == repr(lift(expected))
     try:
-        return bool(forms.CHECKS[expected["type"]](forms.decode_struct(value)))
+        return bool(forms.CHECKS[expected["type"]](forms.decode_struct(value), key))
     except (ValueError, RecursionError):
         return False
 
@@ -99,6 +99,15 @@ def test_a_pattern_matches_the_same_texts(event: Event, name: str, text: str) ->
     check(json.dumps({**event, name: text}).encode())
 
 
+@given(events(), st.sampled_from([-1, 1]))
+def test_an_id_takes_no_digit_from_the_next_one(event: Event, digits: int) -> None:
+    """Both together have the right number of them."""
+    event_id, generation_id = event["event_id"], event["generation_id"]
+    both, end = event_id + generation_id, len(event_id) + digits
+    moved: dict[str, Any] = {**event, "event_id": both[:end], "generation_id": both[end:]}
+    check(json.dumps(moved).encode(), BASE_MS, moved["generation_id"].encode())
+
+
 def test_every_type_of_event_has_a_struct() -> None:
     """A type that is added is there by itself."""
     assert tuple(forms.STRUCTS) == EVENT_TYPES
@@ -125,4 +134,4 @@ def test_a_rule_between_fields_is_the_one_that_pydantic_asks() -> None:
     ids = dict.fromkeys(("event_id", "generation_id"), "0198c0de-0000-7000-8000-000000000001")
     vote = forms.STRUCTS["vote"](**ids, schema_version=1, occurred_at=BASE_MS, app="a")
     with pytest.raises(ValueError, match="exactly one of them"):
-        forms.CHECKS["vote"](vote)
+        forms.CHECKS["vote"](vote, None)
