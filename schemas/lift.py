@@ -7,6 +7,7 @@ never again; a dictionary is made into one first.
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from math import isfinite
+from sys import intern
 from typing import Any, Final
 
 from keeprate.schemas.events import Event
@@ -83,24 +84,30 @@ def _lift_generation(event: Any) -> Outcome:
     return outcome
 
 
+_SIZES: Final = {
+    "shown": ("shown_length", "shown_lines"),
+    **dict.fromkeys(("accept", "accept_partial"), ("accepted_length", "accepted_lines")),
+}
+"""Of the actions at which the suggestion had a size, what it is called in the outcome."""
+
+
 def _lift_action(event: Any) -> Outcome:
     action, at = event.action, event.occurred_at
+    length, lines = _SIZES.get(action, ("", ""))
     outcome: Outcome = {}
-    prefix = ""
     if action in ("accept", "accept_partial"):
         mode = event.accept_mode or "user"
         outcome["accept"] = ACCEPT.of(event, mode=mode)
         if mode == "auto":
             action = "accept_auto"
-        prefix = "accepted"
-    elif action == "shown":
-        prefix = "shown"
+    # Few actions, many outcomes: they share the names.
+    action = intern(action)
     outcome["first_at"] = {action: at}
     outcome["last_at"] = {action: at}
-    if prefix and event.length is not None:
-        outcome[f"{prefix}_length"] = event.length
-    if prefix and event.lines is not None:
-        outcome[f"{prefix}_lines"] = event.lines
+    if length and event.length is not None:
+        outcome[length] = event.length
+    if lines and event.lines is not None:
+        outcome[lines] = event.lines
     if event.dwell_ms is not None:
         outcome["dwell_ms"] = event.dwell_ms
     return outcome
@@ -143,7 +150,7 @@ def _lift_retention(event: Any) -> Outcome:
         branch_changed=int(event.branch_changed or False),
         range_clipped=int(event.range_clipped or False),
     )
-    key = str(event.horizon_s) if event.horizon_s is not None else str(event.moment)
+    key = intern(str(event.horizon_s)) if event.horizon_s is not None else event.moment
     return {"retention": {key: register}}
 
 

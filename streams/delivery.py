@@ -73,8 +73,9 @@ class WorkerDelivery:
         there were none. It raises DeliveryError, and then any part of the batch may have been written.
         """
         receipt = _Receipt(asyncio.get_running_loop().create_future())
+        on_delivery = receipt.outcome
         for key, value in outcomes.items():
-            self._produce(receipt, OUTCOMES.name, value, key, partition=partition, on_delivery=receipt.outcome)
+            self._produce(receipt, OUTCOMES.name, value, key, partition, on_delivery)
         for refusal in refusals:
             name, content, headers = encode_letter(refusal.letter, refusal.record.key, refusal.record.value)
             self._produce(receipt, DEAD_LETTERS.name, content, name, headers=headers, on_delivery=receipt.dead_letter)

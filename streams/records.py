@@ -89,24 +89,23 @@ class _Batch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[StoredRecord]:
-        topic, partition = self._place
-        return iter(
-            [
-                StoredRecord(topic, partition, each.offset, each.timestamp, each.key, each.value, each.headers)
-                for each in self._read()
-            ]
-        )
-
-    def _read(self) -> Iterable[Any]:
         try:
-            return list(self._batch)
+            return iter(self._stored(self._batch))
         except UnicodeDecodeError:
-            return _read(self._data)
+            return iter(self._stored(_read(self._data)))
         except CorruptRecordException as error:
             # What aiokafka's parser in Python makes of it.
             if not isinstance(error.__cause__, UnicodeDecodeError):
                 raise
-            return _read(self._data)
+            return iter(self._stored(_read(self._data)))
+
+    def _stored(self, records: Iterable[Any]) -> list[StoredRecord]:
+        topic, partition = self._place
+        # One at a time, so that what aiokafka makes of a record is used again for the next one.
+        return [
+            StoredRecord(topic, partition, each.offset, each.timestamp, each.key, each.value, each.headers or ())
+            for each in records
+        ]
 
 
 def _read(data: memoryview) -> Iterator[Any]:

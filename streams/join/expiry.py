@@ -9,7 +9,7 @@ that comes after all starts a partial outcome, which merges with the rest there.
 """
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,7 +81,9 @@ def late(times_ms: Mapping[str, int], held: Mapping[str, Outcome], expired_befor
     return sum(at_ms < expired_before_ms and key not in held for key, at_ms in times_ms.items())
 
 
-def ahead(times_ms: Iterable[int], now_ms: int) -> int:
+def ahead(times_ms: Collection[int], now_ms: int) -> int:
     """How many event times are farther ahead of the clock than clients' clocks may be. The watermark cuts them."""
     limit_ms = now_ms + SKEW_MS
+    if max(times_ms, default=limit_ms) <= limit_ms:
+        return 0
     return sum(at_ms > limit_ms for at_ms in times_ms)

@@ -331,5 +331,9 @@ async def _forever() -> None:
 
 def _stamps_ms(times_ms: dict[str, int], known: dict[str, _Known], limit_ms: int) -> dict[str, int]:
     """The event time of the latest fact in each outcome that changed, and never later than the limit."""
-    before_ms = {key: known[key][1] for key in times_ms if key in known}
-    return {key: min(limit_ms, max(at_ms, before_ms.get(key, 0))) for key, at_ms in times_ms.items()}
+    stamps_ms = {}
+    for key, at_ms in times_ms.items():
+        before = known.get(key)
+        latest_ms = at_ms if before is None or before[1] <= at_ms else before[1]
+        stamps_ms[key] = latest_ms if latest_ms <= limit_ms else limit_ms
+    return stamps_ms
