@@ -22,6 +22,13 @@ def main() -> None:
         app()
     except SettingsError as error:
         sys.exit(f"keeprate: {error}")
+    except (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        if error.filename is None:
+            raise
+        remedy = (
+            "name a directory that you may write to: KEEPRATE_DATA_DIR, KEEPRATE_SPOOL_DIR, or the command's option"
+        )
+        sys.exit(f"keeprate: {error.filename}: {error.strerror}; {remedy}")
 
 
 if __name__ == "__main__":

@@ -72,10 +72,13 @@ class CommandSubject:
         except subprocess.TimeoutExpired:
             raise SubjectError(f"no answer after {self.timeout_s:g} s; --timeout-s gives it longer") from None
         except (OSError, ValueError) as error:
-            raise SubjectError(f"the command does not start: {error}") from None
+            why = getattr(error, "strerror", None) or error
+            raise SubjectError(f"the command does not start: {self.command.partition(' ')[0]}: {why}") from None
         if done.returncode:
             last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-            raise SubjectError(f"the command ended with {done.returncode}: {last[:200]}")
+            raise SubjectError(
+                f"the command ended with {done.returncode}{': ' if last else ', and said nothing'}{last[:200]}"
+            )
         return _within(done.stdout)
 
 

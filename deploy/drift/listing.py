@@ -32,13 +32,16 @@ def show(found: Sequence[Kept]) -> None:
     """Print a table for each app, prompt, version and model; a sentence where there is none."""
     console = Console(highlight=False)
     if not found:
-        console.print("no series is watched: does the monitor run, and has a batch closed?")
+        console.print(
+            "no such series is watched: does the monitor run, has a batch closed, and is --app or --metric right?"
+        )
         return
     for series, group in groupby(found, key=lambda each: each.series[:4]):
         console.print(Text(printable(" · ".join(filter(None, series))), style="bold cyan"))
         table = Table(box=None, padding=(0, 1, 0, 2))
+        # Names differ at their end, so they are folded and not cut.
         for name in ("metric", "stands"):
-            table.add_column(name)
+            table.add_column(name, overflow="fold")
         for name in ("expected", "last day", "sees", "evidence"):
             table.add_column(name, justify="right")
         for each in group:

@@ -101,7 +101,7 @@ def _shown(found: Agreeing, write: Callable[[float], str], unit: str) -> str:
         return "-"
     if found.low is None or found.high is None:
         return f"{write(found.value)}{unit} (?)"
-    return f"{write(found.value)}{unit} ({write(found.low)} to {write(found.high)})"
+    return f"{write(found.value)}{unit} ({write(found.low)}…{write(found.high)})"
 
 
 def _span(seconds: int) -> str:

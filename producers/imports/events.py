@@ -126,7 +126,7 @@ def reading(path: str) -> Iterator[IO[bytes]]:
         with open_lines(path) as stream:
             yield stream
     except _unreadable() as error:
-        raise OSError(f"{path}: {error}") from error
+        raise OSError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _unreadable() -> tuple[type[Exception], ...]:

@@ -82,7 +82,9 @@ class Consumer:
             },
             logger=logger,
         )
-        self._admin = AdminClient({"bootstrap.servers": brokers, "client.id": "keeprate-sink", **security(brokers)})
+        # It tells of nothing that the consumer does not, and has no logger to tell it to.
+        quiet: dict[str, Any] = {"client.id": "keeprate-sink", "log_level": 0}
+        self._admin = AdminClient({"bootstrap.servers": brokers, **security(brokers), **quiet})
         self._has_ids: bool | None = None
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:

@@ -59,5 +59,5 @@ class KafkaPositions:
     def _of(self, group: str) -> Consumer:
         # A client asks for the offsets of one group only: that of its settings.
         if group not in self._consumers:
-            self._consumers[group] = Consumer(self._brokers, group)
+            self._consumers[group] = Consumer(self._brokers, group, {"log_level": 0})
         return self._consumers[group]

@@ -23,7 +23,7 @@ class Reader:
     """Reads single records, as a member of no group."""
 
     def __init__(self, brokers: str) -> None:
-        self._consumer = Consumer(brokers, READER_GROUP, {"auto.offset.reset": "earliest"})
+        self._consumer = Consumer(brokers, READER_GROUP, {"auto.offset.reset": "earliest", "log_level": 0})
 
     def read(self, at: TopicPartition, gaps: Ranges) -> Iterator[Record]:
         """The records that the partition still holds at ranges of offsets, in order. Raises BrokerError."""

@@ -22,7 +22,7 @@ import clickhouse_connect
 from clickhouse_connect.driver import options
 from clickhouse_connect.driver.client import Client as Driver
 from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
-from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import MaxRetryError, ProtocolError
 
 from keeprate.sinks.store.local_store import with_token
 
@@ -34,6 +34,7 @@ RETRIABLE_CODES: Final = frozenset((*_BUSY, *_MACHINE))
 _NOT_THERE: Final = (8, 10, 16, 20, 46, 47, 48, 50, 60, 62, 73, 81, 115, 432)
 # Rights and credentials: no row is at fault, and waiting does not help.
 _NOT_ALLOWED: Final = (192, 193, 194, 291, 452, 497, 516)
+NOT_ALLOWED_CODES: Final = frozenset(_NOT_ALLOWED)
 SCHEMA_CODES: Final = frozenset((*_NOT_THERE, *_NOT_ALLOWED))
 _TLS: Final = ("ca_cert", "client_cert", "client_cert_key")
 _CONNECT_TIMEOUT_S: Final = 5
@@ -241,7 +242,19 @@ def classify(error: ClickHouseError) -> StoreError:
         kind = StoreUnavailableError
     else:
         kind = SchemaMismatchError if code in SCHEMA_CODES else BatchRejectedError
-    classified = kind(str(error), code, name)
+    classified = kind(_told(error), code, name)
     if isinstance(classified, StoreUnavailableError):
         classified.was_sent = isinstance(error.__cause__, ProtocolError)
     return classified
+
+
+def _told(error: ClickHouseError) -> str:
+    """What ClickHouse said, or where nobody answers and why; not the classes of drivers that tried."""
+    tried = error.__cause__
+    if not isinstance(tried, MaxRetryError) or tried.pool is None:
+        return str(error)
+    cause: BaseException = tried
+    while (below := cause.__cause__ or cause.__context__) is not None:
+        cause = below
+    pool: Any = tried.pool
+    return f"nothing answers at {pool.host}:{pool.port}: {getattr(cause, 'strerror', None) or cause}"

@@ -24,7 +24,7 @@ from keeprate.deploy.commands.read.filters import (
     Worst,
 )
 from keeprate.deploy.commands.read.report import read_scope
-from keeprate.deploy.commands.read.suggestions import AT_ONCE, rows_of
+from keeprate.deploy.commands.read.suggestions import AT_ONCE, NOTHING, rows_of
 from keeprate.deploy.settings import PAGE_URL
 from keeprate.deploy.terminal import printable
 
@@ -99,7 +99,7 @@ def _tell(found: "Gathered", limit: int) -> None:
     from keeprate.deploy.cases.gathering import told
 
     if not found.suggestions:
-        typer.echo("no suggestion is like that; try a longer --since, or without --fate and --signal", err=True)
+        typer.echo(NOTHING, err=True)
         return
     corrected = sum(case.expected_from == "correction" for case in found.cases)
     kept = sum(case.expected_from == "kept" for case in found.cases)

@@ -152,7 +152,8 @@ def import_events(
             bad = Rejects(stack.enter_context(rejects.open("w")) if rejects else None)
             _import_events(file, app, bad, dry_run, from_environment(brokers).brokers, counts)
         except (EmitError, OSError) as error:
-            typer.echo(f"keeprate import events: after line {counts['lines']}: {error}", err=True)
+            where = f"after line {counts['lines']:,}: " if counts["lines"] else ""
+            typer.echo(f"keeprate import events: {where}{error}", err=True)
             raise typer.Exit(2) from None
     if as_json:
         typer.echo(json.dumps({**counts, "rejected": bad.count, "rejected_by_field": dict(bad.by_field)}))

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 @contextmanager
 def opened(command: str, store: str) -> Iterator["Client"]:
     """A client; what goes wrong with the store or an option ends the command with what would do."""
-    from keeprate.sinks.store.clickhouse import SchemaMismatchError, StoreError, connect, shown
+    from keeprate.sinks.store.clickhouse import NOT_ALLOWED_CODES, SchemaMismatchError, StoreError, connect, shown
 
     url = from_environment(store=store).reader_url
     try:
         with connect(url) as client:
             yield client
     except SchemaMismatchError as error:
+        if error.code in NOT_ALLOWED_CODES:
+            refuse(command, f"{error}\nThe store does not let you in: see KEEPRATE_STORE_USER and docs/security.md", 1)
         refuse(command, f"{error}\nThe store's tables are not this version's: run keeprate migrate", 1)
     except StoreError as error:
         refuse(command, f"{error}\nIs the store up, and --store or KEEPRATE_STORE_URL right? It is {shown(url)}", 1)

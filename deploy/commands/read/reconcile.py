@@ -61,8 +61,10 @@ def reconcile(
             without = accounts.unnumbered(client)
         chosen = {name: one for name, one in given.items() if not producer or name[1] in producer}
         found = accounts.balance(seen, chosen, datetime.now(UTC), timedelta(minutes=active_min))
-    except (StoreError, OSError) as error:
-        _refuse(f"{error}", 1)
+    except OSError as error:
+        _refuse(f"--stats {stats}: {error.strerror}", 1)
+    except StoreError as error:
+        _refuse(f"{error}\nIs the store up, and --store or KEEPRATE_STORE_URL right?", 1)
     except ValueError as error:
         _refuse(str(error), 2)
     typer.echo(_as_json(found, without) if as_json else printable(_as_text(found, without, every)))

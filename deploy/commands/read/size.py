@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from random import Random
+from textwrap import wrap
 from typing import Annotated
 
 import typer
@@ -71,7 +72,8 @@ def compute_size(
         return
     for field, words in _WORDS.items():
         typer.echo(f"{getattr(found, field):>12,}  {words}")
-    typer.echo(f"first to divide: {found.first_limit}")
+    for line in wrap(f"first to divide: {found.first_limit}", 80, subsequent_indent=" " * 17):
+        typer.echo(line)
     for line in _as_table(day):
         typer.echo(line)
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 1000
 """Rows of a page of the list."""
+NOTHING: Final = "no suggestion is like that; try a longer --since, or fewer of the options that choose"
+_WIDTH: Final = 80
+_BECAME: Final = len("accepted unchanged")
 
 
 def suggestions(
@@ -103,7 +106,9 @@ def _print(rows: "Iterator[Suggestion]", as_json: bool, as_csv: bool) -> None:
             at = datetime.fromtimestamp(row["at"] / 1000, UTC)
             became = " ".join(filter(None, (row["fate"] or "not shown", row["state"])))
             said = ", ".join([*row["flag_labels"], *(["voted down"] if row["votes_negative"] else [])])
-            line = f"{at:%m-%d %H:%M}  {row['generation_id']}  {printable(became)[:16]:16}  {printable(said)}"
-            typer.echo(line[:80].rstrip())
+            line = (
+                f"{at:%m-%d %H:%M}  {row['generation_id']}  {printable(became):{_BECAME}}  {printable(said)}".rstrip()
+            )
+            typer.echo(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…")
     if not count and not as_json and not as_csv:
-        typer.echo("no suggestion is like that; try a longer --since, or without --fate and --signal", err=True)
+        typer.echo(NOTHING, err=True)

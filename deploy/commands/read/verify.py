@@ -57,7 +57,14 @@ def verify(
         url = defaults.store_url if repair else defaults.reader_url
         with _telling() as on_stage:
             report = _report(url, kafka, scope, join_group, patience_s, on_stage)
-    except (StoreError, BrokerError, ValueError) as error:
+    except StoreError as error:
+        raise SystemExit(
+            f"keeprate verify: {error}\nIs the store up, and --store or KEEPRATE_STORE_URL right?"
+        ) from None
+    except BrokerError as error:
+        said = f"Is Kafka up, and --brokers or KEEPRATE_BROKERS right? It is {defaults.brokers}; --offline asks none"
+        raise SystemExit(f"keeprate verify: {error}\n{said}") from None
+    except ValueError as error:
         raise SystemExit(f"keeprate verify: {error}") from None
     for line in _as_json(report) if as_json else _as_text(report, repair):
         typer.echo(printable(line))

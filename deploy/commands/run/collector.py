@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keeprate.deploy.commands import logs
+from keeprate.deploy.commands.run.listening import check_free
 from keeprate.deploy.settings import from_environment
 
 _MIB = 1 << 20
@@ -59,6 +60,7 @@ def collector(
         raise SystemExit(f"keeprate collector needs {error.name}: pip install 'keeprate[collector]'") from None
     logs.start("WARNING")
     settings = from_environment(brokers)
+    check_free("collector", host, port)
     try:
         serve(
             CollectorSettings(

@@ -10,6 +10,7 @@ import typer
 
 from keeprate.deploy import settings
 from keeprate.deploy.commands import logs
+from keeprate.deploy.commands.run.listening import check_free
 
 if TYPE_CHECKING:
     from keeprate.deploy.page.reviewing.desk import Desk
@@ -72,13 +73,14 @@ def page(
     named = urlsplit(env.access.url or "").hostname
     hosts = [*LOOPBACK, *(allow_host or ()), *([] if _is_any(host) else [host]), *([named] if named else [])]
     _log_readings()
-    typer.echo(f"the page is at http://{f'[{host}]' if ':' in host else host}:{port}", err=True)
     traces = checked_template(trace_url) if trace_url else ""
     desk = _desk(review_config, review_file) if reviews else None
     app = application(
         Source(env.reader_url), hosts, access=access(env.access, env.data_dir), trace_url=traces, desk=desk
     )
     quiet: dict[str, Any] = {"log_level": "warning", "log_config": None, "server_header": False}
+    check_free("page", host, port)
+    typer.echo(f"the page is at http://{f'[{host}]' if ':' in host else host}:{port}", err=True)
     # No websockets: nothing here speaks them, and a library for them need not be loaded. And no address but that of
     # who is connected: by it a proxy is believed.
     bounded = Connections(MOST_CONNECTIONS, MOST_OF_ADDRESS, env.access.peers.is_proxy, max_message_bytes=MOST_BYTES)

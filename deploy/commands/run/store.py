@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keeprate.deploy import settings
+from keeprate.deploy.commands.run.listening import check_free
 from keeprate.deploy.store import MEMORY_BYTES, QUERY_S, DirectoryOwnedError, serve
 from keeprate.sinks.store.local_store import READER_TOKEN_FILE, TOKEN_FILE, store_dir
 
@@ -43,6 +44,7 @@ def store(
             file = READER_TOKEN_FILE if reader else TOKEN_FILE
             typer.echo(url_with_token(directory, port, "/?database=keeprate", file))
         else:
+            check_free("store", settings.HOST, port)
             serve(directory, port=port, query_s=query_seconds, memory_bytes=query_memory)
     except (DirectoryOwnedError, ValueError) as error:
         raise SystemExit(f"keeprate store: {error}") from None

@@ -1,5 +1,6 @@
 """`keeprate up`: the whole of Keeprate on this machine, until Ctrl-C."""
 
+import fcntl
 import shutil
 import signal
 import time
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -24,6 +25,10 @@ from keeprate.schemas.topics import ALL
 console = Console(stderr=True, highlight=False)
 
 
+def _port(whose: str, most: int = 65_535) -> Any:
+    return typer.Option(help=f"Port of {whose}.", min=1, max=most)
+
+
 def up(
     demo: Annotated[
         bool, typer.Option("--demo", help="Simulate three apps: weeks of history first, then live.")
@@ -32,19 +37,15 @@ def up(
         str, typer.Option(help="auto, kafka (real, needs Java 17), memory (to look around only) or HOST:PORT.")
     ] = "auto",
     data_dir: Annotated[Path | None, typer.Option(help="Where data is kept between runs.")] = None,
-    broker_port: Annotated[int, typer.Option(help="Port of the broker.")] = settings.BROKER_PORT,
-    store_port: Annotated[
-        int, typer.Option(help="Port of the store, ClickHouse's HTTP protocol.")
-    ] = settings.STORE_PORT,
-    page_port: Annotated[int, typer.Option(help="Port of the page.")] = settings.PAGE_PORT,
+    broker_port: Annotated[int, _port("the broker")] = settings.BROKER_PORT,
+    store_port: Annotated[int, _port("the store, ClickHouse's HTTP protocol")] = settings.STORE_PORT,
+    page_port: Annotated[int, _port("the page")] = settings.PAGE_PORT,
     monitor_port: Annotated[
-        int, typer.Option(help="Port of the monitor's /metrics; the next two are the worker's and the sink's.")
+        int, _port("the monitor's /metrics; the next two are the worker's and the sink's", most=65_533)
     ] = settings.MONITOR_PORT,
-    prometheus_port: Annotated[int, typer.Option(help="Port of Prometheus.")] = settings.PROMETHEUS_PORT,
-    alertmanager_port: Annotated[int, typer.Option(help="Port of the Alertmanager.")] = settings.ALERTMANAGER_PORT,
-    alerts_port: Annotated[
-        int, typer.Option(help="Port at which delivered alerts come and are shown here.")
-    ] = settings.ALERTS_PORT,
+    prometheus_port: Annotated[int, _port("Prometheus")] = settings.PROMETHEUS_PORT,
+    alertmanager_port: Annotated[int, _port("the Alertmanager")] = settings.ALERTMANAGER_PORT,
+    alerts_port: Annotated[int, _port("what receives delivered alerts, which are shown here")] = settings.ALERTS_PORT,
 ) -> None:
     """Start broker, store, worker, sink, monitor and page on this machine; Ctrl-C stops them, and data is kept.
 
@@ -88,6 +89,7 @@ def _run(cleanup: ExitStack, demo: bool, wanted: str, directory: Path, ports: Po
     choice = resolve(wanted, why_not_kafka())
     alerting = Alerting.found()
     _refuse_taken_ports(ports, choice, alerting)
+    cleanup.enter_context(owned(directory))
     env = {"KEEPRATE_DATA_DIR": str(directory), "KEEPRATE_STORE_URL": url(ports.store, "/keeprate")}
     stack = Stack(directory / "logs", env, lambda sentence: console.print(f"[yellow]{sentence}[/yellow]"))
     with _timed("broker, store, topics and tables"):
@@ -115,6 +117,19 @@ def _run(cleanup: ExitStack, demo: bool, wanted: str, directory: Path, ports: Po
         if isinstance(broker, KafkaBroker) and broker.pid is None:
             _revive(broker, broker_failures, stack.tell)
         stack.check(time.monotonic())
+
+
+@contextmanager
+def owned(directory: Path) -> Iterator[None]:
+    """Hold a data directory. Raises ValueError where another `keeprate up` does: two brokers over one log spoil it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "up.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            remedy = "stop that one, or give this one a --data-dir of its own"
+            raise ValueError(f"another `keeprate up` runs over {directory}: {remedy}") from None
+        yield
 
 
 def _revive(broker: KafkaBroker, failures: Failures, tell: Callable[[str], None]) -> None:

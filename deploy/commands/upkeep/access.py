@@ -1,6 +1,7 @@
 """`keeprate access`: who may see what on the page."""
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -45,7 +46,8 @@ def token(
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = {"who": "NAME", "apps": "--app"}.get(str(first["loc"][0]), str(first["loc"][0]))
-        said = "has letters, digits, . _ - alone, or is *" if field == "--app" else first["msg"]
+        wrong = next((each for each in app if not re.fullmatch(r"[\w.-]+|\*", each)), app[0])
+        said = f"{wrong!r} is none: give letters, digits, . _ - alone, or *" if field == "--app" else first["msg"]
         raise SystemExit(f"keeprate access: {field}: {said}") from None
     if as_json:
         typer.echo(json.dumps({"name": name, "apps": app, "role": role, "token": text, "file": str(path)}))

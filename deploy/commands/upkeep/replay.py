@@ -141,8 +141,8 @@ def _as_text(done: "Replayed", table: str, wrote: bool, verified: bool) -> str:
     if done.fields:
         lines.append("differing: " + ", ".join(f"{name} {count}" for name, count in done.fields.most_common()))
     lines.append(
-        f"{done.outcomes} outcomes recomputed from {done.events} events; in {table}, {done.equal} are the same, "
-        f"{done.lacking} lack something and {done.more} hold more than their facts say"
+        f"{done.outcomes:,} outcomes recomputed from {done.events:,} events; in {table}, {done.equal:,} are the same,\n"
+        f"{done.lacking:,} lack something and {done.more:,} hold more than their facts say"
     )
     if done.unread:
         first = done.unread[0]
