@@ -12,10 +12,11 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from pydantic_core import to_json
 
+from keeprate.producers.errors import SettingsError
 from keeprate.schemas.decode import ContractError
 
 ContentMode = Literal["full", "hashed", "off"]
@@ -44,6 +45,10 @@ class ContentPolicy:
     salt: bytes
     redact: Callable[[str], str] | None = None
     keep_attributes: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(ContentMode):
+            raise SettingsError("content", f"expected one of {', '.join(get_args(ContentMode))}, got {self.mode!r}")
 
     @property
     def sends_all(self) -> bool:

@@ -234,6 +234,9 @@ class Generation:
         loop that is running now.
         ref: where the text is, in the app's own words, for `Keeprate(reread=...)` after a restart.
         """
+        if not callable(read):
+            self._refuse("track", f"give a function that reads the text, not {type(read).__name__}")
+            return self
         accepted = self._accepted
         # An accept of nothing is left out of retention, and without an accept there is nothing to track.
         if accepted.text:

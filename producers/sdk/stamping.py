@@ -11,7 +11,7 @@ from typing import Any, Final
 from keeprate.producers.sdk.content import ContentPolicy
 from keeprate.producers.sdk.plain import plain
 from keeprate.producers.sdk.tracking import Clock
-from keeprate.schemas.decode import encode_record, validate
+from keeprate.schemas.decode import ContractError, encode_record, validate
 from keeprate.schemas.ids import uuid7
 
 _SEQUENCE_BYTES: Final = 40
@@ -31,6 +31,8 @@ class Stamp:
 
     def encode(self, event: Mapping[str, Any], producer_id: str) -> tuple[int, bytes, bytes]:
         """Topic, key and value, without a producer_seq. Raises ContractError, RedactionError, and what the app does."""
+        if type(event) is not dict and not isinstance(event, Mapping):
+            raise ContractError("invalid", f"an event is a dictionary, not {type(event).__name__}")
         if None in event.values():
             event = {name: value for name, value in event.items() if value is not None}
         now_ms = self.clock.wall_ms()

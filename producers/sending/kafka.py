@@ -172,6 +172,8 @@ def open_reader(brokers: str, topic: str, since_ms: int, settings: Mapping[str, 
         "enable.auto.commit": False,
         "enable.partition.eof": False,
         "logger": log,
+        # Critical only: it repeats a refused connection twenty times a second, and who reads says once what is away.
+        "log_level": 2,
     }
     consumer = Consumer({**security(brokers), **settings, **config})
     try:

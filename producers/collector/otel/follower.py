@@ -5,6 +5,7 @@ Which generation those stand for is in Kafka already: each generation carries al
 generations from some hours back, and goes on reading.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from pydantic_core import from_json
 from keeprate.producers.collector.otel.identity import Aliases
 from keeprate.producers.sending.kafka import open_reader
 from keeprate.schemas.topics import GENERATIONS
+
+log = logging.getLogger("keeprate.collector")
 
 _POLL_S: Final = 0.2
 _BATCH: Final = 1_000
@@ -43,13 +46,18 @@ class Follower:
         self._thread.join()
 
     def _run(self) -> None:
+        is_told = False
         while not self._closing.is_set():
             try:
                 reader = open_reader(self._brokers, GENERATIONS.name, self._since_ms, self._kafka)
-            except ConnectionError:
-                # No broker yet, or no topic: the collector is not ready then, and says so by itself.
+            except ConnectionError as error:
+                # No broker yet, or no topic: /readyz says so until there is one.
+                if not is_told:
+                    log.warning("the names of recent generations wait for Kafka at %s: %s", self._brokers, error)
+                is_told = True
                 self._closing.wait(_RETRY_S)
                 continue
+            is_told = False
             with reader:
                 while not self._closing.is_set():
                     for value in reader.values(_BATCH, _POLL_S):

@@ -113,6 +113,14 @@ def test_no_call_however_wrong_raises_into_the_app(client: RecordingKeeprate, wr
         wrong(strict)
 
 
+def test_what_is_tracked_is_a_function(client: RecordingKeeprate) -> None:
+    """A text in its place is told where it is given, and not as a text that nobody can read, minutes later."""
+    client.generation(output="x").accept().track("x")  # type: ignore[arg-type]
+    assert client.stats().refusals == {"invalid track": 1}
+    with pytest.raises(ContractError, match="an event is a dictionary, not NoneType"):
+        RecordingKeeprate("docs").emit(None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
@@ -188,6 +196,7 @@ def test_closing_ends_the_wait_of_a_blocking_emit(connected: Keeprate, monkeypat
     [
         ({"app": "no spaces"}, "app"),
         ({"app": "docs", "environment": ""}, "environment"),
+        ({"app": "docs", "content": "Off"}, "content"),
         ({"app": "docs", "kafka": {"partitioner": "random"}}, "kafka['partitioner']"),
         ({"app": "docs", "kafka": {"no.such.setting": 1}}, "brokers, kafka"),
     ],
