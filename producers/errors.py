@@ -11,7 +11,7 @@
 Otherwise it counts what it could not take, under `Stats.dropped`, and the app never sees an exception.
 """
 
-from keeprate.schemas.decode import ContractError
+from keeprate.schemas.explain import ContractError
 
 __all__ = ["ClosedError", "ContractError", "FullError", "ProducerError", "SettingsError"]
 

@@ -13,17 +13,17 @@ fields in one order and no names twice.
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import FailFast, TypeAdapter, ValidationError
 from pydantic_core import SchemaValidator, to_json
 
 from keeprate.schemas import explain
 from keeprate.schemas.events import EVENT_TYPES, MAX_EVENT_BYTES, SCHEMA_VERSION, CheckedEvent, Event, Generation
+from keeprate.schemas.explain import ContractError as ContractError
+from keeprate.schemas.explain import ErrorType as ErrorType
 from keeprate.schemas.free_form import fault_in
 from keeprate.schemas.kinds import MAX_AHEAD_MS
-
-ErrorType = Literal["empty", "too_large", "not_utf8", "not_json", "unknown_version", "unknown_type", "invalid"]
 
 EVENT_ADAPTER: Final[TypeAdapter[Event]] = TypeAdapter(CheckedEvent)
 # Without the adapter's own layer, which costs a tenth of the whole.
@@ -36,20 +36,6 @@ NIL_ID: Final = "00000000-0000-0000-0000-000000000000"
 """What ClickHouse shows where it has no id, so it can be none."""
 MAX_FIELDS: Final = 100
 """Of an event, its unknown fields included: pydantic describes each of these."""
-
-
-class ContractError(ValueError):
-    """A record is not an event: it goes to the dead letters, whole, and the pipeline goes on.
-
-    error_type: one of `ErrorType`, a closed set, fit for a metric's label.
-    field: the path of the first field at fault, empty when the record as a whole is.
-    """
-
-    def __init__(self, error_type: ErrorType, reason: str, field: str = "") -> None:
-        super().__init__(f"{field}: {reason}" if field else reason)
-        self.error_type: ErrorType = error_type
-        self.reason = reason
-        self.field = field
 
 
 def decode(value: bytes | None, recorded_ms: int | None = None, key: bytes | None = None) -> Event:

@@ -42,10 +42,9 @@ from keeprate.schemas.kinds import (
     Uuid,
     Verdict,
 )
+from keeprate.schemas.kinds import MAX_EVENT_BYTES as MAX_EVENT_BYTES
 
 SCHEMA_VERSION = 1
-MAX_EVENT_BYTES = 1 << 20
-"""A larger record is refused: an event is one call's input and output, not a document store."""
 LATE_CHECK_MIN_MS = 15_000
 LATE_CHECK_SHARE = 0.1
 """A retention check is late when it came later than its horizon by more than the larger of the two."""

@@ -4,13 +4,14 @@ What is expected is read from the published JSON Schema of the events, so the wo
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic_core import ErrorDetails
 
 from keeprate.schemas.kinds import BRANCHES, FIRST_MS, LAST_MS, MAX_NAME
 
 Schema = Mapping[str, Any]
+ErrorType = Literal["empty", "too_large", "not_utf8", "not_json", "unknown_version", "unknown_type", "invalid"]
 
 _SHOWN_CHARS: Final = 60
 _FIELD_CHARS: Final = 100
@@ -19,6 +20,20 @@ _SHOWN_BELOW: Final = 10**30
 _KEY: Final = "[key]"
 # How many of each make up a millisecond, as a fraction.
 _OTHER_UNITS: Final = (("seconds", 1, 1000), ("microseconds", 1000, 1), ("nanoseconds", 1_000_000, 1))
+
+
+class ContractError(ValueError):
+    """A record is not an event: it goes to the dead letters, whole, and the pipeline goes on.
+
+    error_type: one of `ErrorType`, a closed set, fit for a metric's label.
+    field: the path of the first field at fault, empty when the record as a whole is.
+    """
+
+    def __init__(self, error_type: ErrorType, reason: str, field: str = "") -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.error_type: ErrorType = error_type
+        self.reason = reason
+        self.field = field
 
 
 def explain(fault: ErrorDetails, schema: Schema) -> tuple[str, str]:

@@ -12,6 +12,8 @@ from pydantic import Field, GetCoreSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema, core_schema
 
 DAY_MS: Final = 86_400_000
+MAX_EVENT_BYTES: Final = 1 << 20
+"""A larger record is refused: an event is one call's input and output, not a document store."""
 MAX_NAME: Final = 200
 """Characters of a name."""
 MAX_CHOICES: Final = 64

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from keeprate.schemas.events import MAX_EVENT_BYTES
 from keeprate.schemas.kinds import DAY_MS as DAY_MS
+from keeprate.schemas.kinds import MAX_EVENT_BYTES
 
 DEFAULT_PARTITIONS = 4
 """Fixed for a topic's life, and the same for all topics that are joined: a key must stay in its partition."""

@@ -19,8 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 from platformdirs import user_cache_path
 
 from keeprate.deploy.local.process import ChildProcess, ProcessError, accepts, free_port, private_directory
@@ -201,6 +199,10 @@ class KafkaBroker:
 
 def answers(bootstrap: str, timeout_s: float = 5.0) -> bool:
     """Whether some broker at `bootstrap` answers with the cluster's metadata."""
+    # Loaded here: whoever only may start a broker has no use for it.
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
     try:
         metadata = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=timeout_s)
     except KafkaException:

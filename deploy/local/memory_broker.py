@@ -17,8 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import confluent_kafka
-
 from keeprate.deploy.local.process import ChildProcess
 
 WARNING = (
@@ -85,6 +83,8 @@ def hold(topics: Mapping[str, int], announce: Callable[[str], None]) -> None:
 
 
 def _start_mock_cluster(topics: Mapping[str, int]) -> str:
+    from confluent_kafka import KafkaError
+
     # The Python client can start a mock cluster but not create topics in it, the C library can do both.
     rdkafka = _librdkafka()
     error = ctypes.create_string_buffer(512)
@@ -95,12 +95,14 @@ def _start_mock_cluster(topics: Mapping[str, int]) -> str:
     for topic, partitions in topics.items():
         code = rdkafka.rd_kafka_mock_topic_create(cluster, topic.encode(), partitions, 1)
         if code != 0:
-            raise RuntimeError(f"the mock cluster did not create {topic}: {confluent_kafka.KafkaError(code).str()}")
+            raise RuntimeError(f"the mock cluster did not create {topic}: {KafkaError(code).str()}")
     bootstrap: bytes = rdkafka.rd_kafka_mock_cluster_bootstraps(cluster)
     return bootstrap.decode()
 
 
 def _librdkafka() -> ctypes.CDLL:
+    import confluent_kafka
+
     beside = Path(confluent_kafka.__file__).parent
     bundled = [*beside.parent.glob("confluent_kafka.libs/librdkafka*"), *beside.glob(".dylibs/librdkafka*")]
     library = ctypes.CDLL(str(bundled[0]) if bundled else "librdkafka.so.1")

@@ -186,15 +186,20 @@ def merged(condition: str) -> str:
 
 
 def of_generations(generations: Sequence[tuple[str, str]]) -> tuple[str, dict[str, str]]:
-    """A condition of the tables' key, with its parameters: ids stand in it, names of apps are parameters."""
+    """A condition of the tables' key, with its parameters: names of apps are, and ids where they are few."""
     by_app: dict[str, list[str]] = {}
     for app, generation_id in generations:
         by_app.setdefault(app, []).append(str(uuid.UUID(generation_id)))
     parts, parameters = [], {}
     for number, (app, ids) in enumerate(by_app.items()):
         parameters[f"app_{number}"] = app
-        # A parameter would travel in the address, which is too short for many; as numbers they would be floats.
-        numbers = f"SELECT toUInt128(toUUID(arrayJoin(splitByChar(' ', '{' '.join(ids)}'))))"
+        listed = f"'{' '.join(ids)}'"
+        if len(generations) <= _FEW:
+            # The text is the same each time then, and `keeprate store` reads it once. Many would be too long for the
+            # address, in which parameters travel.
+            parameters[f"ids_{number}"], listed = " ".join(ids), f"{{ids_{number}:String}}"
+        # As numbers they would be floats.
+        numbers = f"SELECT toUInt128(toUUID(arrayJoin(splitByChar(' ', {listed}))))"
         parts.append(f"(app = {{app_{number}:String}} AND toUInt128(generation_id) IN ({numbers}))")
     return " OR ".join(parts), parameters
 

@@ -3,7 +3,9 @@
 import subprocess
 import sys
 
-_HEAVY = {"chdb", "numpy", "pandas", "plotly", "pyarrow"}
+import pytest
+
+_HEAVY = {"chdb", "confluent_kafka", "keeprate.schemas.events", "numpy", "pandas", "plotly", "pyarrow"}
 _INSERT = (
     "from clickhouse_connect.datatypes.registry import get_from_name; "
     "from clickhouse_connect.driver.insert import InsertContext; "
@@ -20,6 +22,14 @@ def _loaded(code: str) -> str:
 def test_the_command_line_is_loaded_without_what_single_commands_need() -> None:
     """The engine, above all: it takes its time zone when it is loaded, so `keeprate store` loads it last."""
     assert _loaded("import keeprate.deploy.commands.tree") == "[]"
+
+
+def test_what_apps_take_of_the_package_is_all_there() -> None:
+    """It is loaded when it is asked for; another name is refused as any other module refuses it."""
+    told = "from keeprate import producers; print([n for n in producers.__all__ if not hasattr(producers, n)])"
+    assert subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout == "[]\n"
+    with pytest.raises(ImportError, match="cannot import name 'Keeprat'"):
+        exec("from keeprate.producers import Keeprat", {})
 
 
 def test_an_insert_loads_no_library_of_frames() -> None:

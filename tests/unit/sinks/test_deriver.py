@@ -26,7 +26,7 @@ class _Store:
     def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
         if not statement.startswith("INSERT INTO suggestions"):
             return
-        self.derivations.append(statement)
+        self.derivations.append(" ".join([statement, *(parameters or {}).values()]))
         self.begun.set()
         assert self.go_on.wait(60)
         if self.away:
