@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.installed
 
+# Where an environment forbids to keep what modules compile to, each of some hundred processes compiles all of them anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup up test check oidc javascript bench drift-bench explore fault js-fault editor wrappers dashboards chart lock system-packages clean
 
