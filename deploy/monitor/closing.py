@@ -1,11 +1,11 @@
 """Closing batches: which are complete, by the watermark of each app, and keeping their counts.
 
-Step by step for each app and kind: from the end of what is closed, to what the watermark allows, a day at a time.
+Step by step for each app and kind: from the end of what is closed, to what the watermark allows.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
@@ -18,7 +18,11 @@ from keeprate.sinks.store.clickhouse import Client
 CAUGHT_UP_MESSAGES: Final = 1000
 MAX_HORIZONS: Final = 8
 MAX_SPANS_AT_ONCE: Final = 60
-"""Weeks of history take many: between two reads only so many are closed, so that what is exported stays fresh."""
+"""Months of history take many: between two reads only so many are closed, so that what is exported stays fresh."""
+ROWS_AT_ONCE: Final = 50_000
+"""About as many as a step may come to: it fits into one insert, and a restart repeats little."""
+_LONGEST: Final = 28 * DAY
+_GROWS_BY: Final = 8
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,28 @@ def has_caught_up(lag_messages: int | None, progress: Mapping[str, Progress]) ->
     return lag_messages is None or lag_messages <= max(CAUGHT_UP_MESSAGES, last_minute)
 
 
-def spans(kind: str, app: str, since: datetime, watermark: datetime) -> Iterator[ClosingSpan]:
-    """What may close, in steps of a day, so that a step fits into one insert and a restart repeats little."""
-    since = _floor(since)
-    until = batches.closable_until(kind, watermark)
-    while since < until:
-        step = min(since + DAY, until)
-        yield ClosingSpan(kind, app, since, step)
-        since = step
+def closable(kind: str, app: str, since: datetime, watermark: datetime) -> ClosingSpan:
+    """What may close of a kind from a time on; it is empty where its end is not after its beginning."""
+    return ClosingSpan(kind, app, _floor(since), batches.closable_until(kind, watermark))
+
+
+def in_steps(span: ClosingSpan, keep: Callable[[ClosingSpan], int]) -> Iterator[ClosingSpan]:
+    """Close a span part by part: a day, and then as much as fits, going by the part before. A question about many days
+    costs little more than one about a single day.
+
+    keep: closes a part, and returns how many rows it came to.
+    """
+    step, since = DAY, span.since
+    while since < span.until:
+        part = replace(span, since=since, until=min(since + step, span.until))
+        step = next_step(step, keep(part))
+        since = part.until
+        yield part
+
+
+def next_step(step: timedelta, rows: int) -> timedelta:
+    """How long the next part may be when one of `step` came to so many rows: a day at least, however many those are."""
+    return min(max(step * min(ROWS_AT_ONCE // max(rows, 1), _GROWS_BY), DAY), _LONGEST)
 
 
 def _floor(at: datetime) -> datetime:
@@ -68,12 +86,14 @@ def close(
 
     Raises StoreError between two spans.
     """
-    number = 0
-    for span in islice(_closable(client, progress), max_spans):
-        counts = batches.count(client, span.kind, span.app, span.since, span.until)
-        batches.store(client, span.kind, span.app, span.since, span.until, fold(counts, admission))
-        number += 1
-    return number
+
+    def keep(part: ClosingSpan) -> int:
+        counts = batches.count(client, part.kind, part.app, part.since, part.until)
+        batches.store(client, part.kind, part.app, part.since, part.until, fold(counts, admission))
+        return len(counts)
+
+    parts = (part for span in _closable(client, progress) for part in in_steps(span, keep))
+    return sum(1 for _ in islice(parts, max_spans))
 
 
 def _closable(client: Client, progress: Mapping[str, Progress]) -> Iterator[ClosingSpan]:
@@ -86,4 +106,4 @@ def _closable(client: Client, progress: Mapping[str, Progress]) -> Iterator[Clos
         for kind in kinds_of(client, app, reached.watermark):
             since = closed.get((kind, app)) or batches.first_generation_at(client, app)
             if since is not None:
-                yield from spans(kind, app, since, reached.watermark)
+                yield closable(kind, app, since, reached.watermark)

@@ -6,26 +6,51 @@ from pathlib import Path
 import pytest
 
 from keeprate.deploy.monitor import configuration
-from keeprate.deploy.monitor.closing import ClosingSpan, has_caught_up, spans
+from keeprate.deploy.monitor.closing import (
+    ROWS_AT_ONCE,
+    ClosingSpan,
+    closable,
+    has_caught_up,
+    in_steps,
+    next_step,
+)
 from keeprate.deploy.monitor.configure import Addresses, write_configuration
 from keeprate.deploy.settings import RUNBOOK_URL
+from keeprate.sinks.closed.batches import DAY
 from keeprate.sinks.closed.watermarks import Progress
 
 AT = datetime(2026, 3, 2, 9, 2, 3, tzinfo=UTC)
 FLOOR = AT.replace(minute=0, second=0)
 
 
-def test_spans_tile_the_time_in_steps_of_a_day() -> None:
+def steps(span: ClosingSpan, rows_a_day: int) -> list[ClosingSpan]:
+    return list(in_steps(span, lambda part: rows_a_day * (part.until - part.since) // DAY))
+
+
+@pytest.mark.parametrize("rows_a_day", [0, 100, ROWS_AT_ONCE // 3, 2 * ROWS_AT_ONCE])
+def test_steps_tile_the_time(rows_a_day: int) -> None:
     """From the batch of the first event to the last batch that is complete, without gap or overlap."""
-    found = list(spans("acceptance", "a", AT, AT + timedelta(days=2, hours=1)))
-    assert found[0] == ClosingSpan("acceptance", "a", FLOOR, FLOOR + timedelta(days=1))
+    found = steps(closable("acceptance", "a", AT, AT + timedelta(days=50, hours=1)), rows_a_day)
+    assert found[0] == ClosingSpan("acceptance", "a", FLOOR, FLOOR + DAY)
     assert [each.since for each in found[1:]] == [each.until for each in found[:-1]]
-    assert found[-1].until == FLOOR + timedelta(days=2, minutes=50)
+    assert found[-1].until == FLOOR + timedelta(days=50, minutes=50)
+
+
+@pytest.mark.parametrize(("rows_a_day", "days"), [(100, [1, 8, 28, 13]), (ROWS_AT_ONCE // 3, [1, *[3] * 16, 1])])
+def test_a_step_is_as_long_as_fits(rows_a_day: int, days: list[int]) -> None:
+    """After a first one of a day; of four weeks at most."""
+    found = steps(ClosingSpan("acceptance", "a", FLOOR, FLOOR + 50 * DAY), rows_a_day)
+    assert [(each.until - each.since) // DAY for each in found] == days
+
+
+def test_a_step_is_a_day_however_many_rows_that_are() -> None:
+    """Also after a long one, when what came then is more."""
+    assert next_step(DAY, 10 * ROWS_AT_ONCE) == next_step(28 * DAY, 100 * ROWS_AT_ONCE) == DAY
 
 
 def test_nothing_closes_before_its_time() -> None:
     """The batch of the first event is open for ten minutes after its end."""
-    assert list(spans("acceptance", "a", AT, FLOOR + timedelta(minutes=14, seconds=59))) == []
+    assert steps(closable("acceptance", "a", AT, FLOOR + timedelta(minutes=14, seconds=59)), 1) == []
 
 
 @pytest.mark.parametrize(
