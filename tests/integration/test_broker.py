@@ -75,6 +75,14 @@ def test_records_survive_a_kill_and_a_stop(own_broker: KafkaBroker, topic: str) 
         assert _consume(own_broker.bootstrap, topic, len(values)) == values
 
 
+def test_a_directory_whose_formatting_was_cut_off_is_formatted(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """What a start left behind that was killed in it stands in nobody's way."""
+    (tmp_path / "data").mkdir()
+    with KafkaBroker(tmp_path) as broker:
+        assert answers(broker.bootstrap)
+    assert (tmp_path / "data" / "meta.properties").exists()
+
+
 def test_a_port_that_is_taken_is_named(kafka: KafkaBroker, tmp_path: Path) -> None:
     """The error says which port, before any Java has started."""
     with pytest.raises(ProcessError, match=f"port {kafka.port} is taken"):
