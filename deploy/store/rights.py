@@ -17,6 +17,8 @@ from xml.sax.saxutils import escape
 
 from chdb.state.sqlitelike import Connection
 
+from keeprate.sinks.store.local_store import SETTINGS
+
 _TEXT_TYPES: Final = ("String", "Map", "URI", "Dialect")
 _FREE_TEXT_SETTINGS: Final = frozenset(
     {"bool_false_representation", "bool_true_representation", "chdb_client_name", "compatibility"}
@@ -42,12 +44,6 @@ _FIXED: Final = {
     "input_format_values_deduce_templates_of_expressions": 0,
     "input_format_values_interpret_expressions": 0,
 }
-_UNLESS_ASKED: Final = {
-    # Looks for comparisons that follow from others, in a time that grows faster than the statement: of deriving
-    # suggestions it was half, and it has found nothing in any statement of ours.
-    "optimize_and_compare_chain": 0,
-}
-"""Settings that a request may set otherwise."""
 _ENGINE: Final = {
     # How often it asks how much memory the process has: by default ten times a second, whatever happens.
     "memory_worker_period_ms": 1000,
@@ -135,7 +131,7 @@ def configured(limits: Limits) -> Iterator[tuple[Path, Names]]:
 
 def _users(limits: Limits, fixed: Iterable[str]) -> str:
     bounded = {"max_execution_time": limits.query_s, "max_memory_usage": min(limits.memory_bytes, _memory_bytes())}
-    values = _elements(bounded | _UNLESS_ASKED | _FIXED)
+    values = _elements(bounded | SETTINGS | _FIXED)
     # Zero means no limit, so what may only fall may not fall to it.
     bounds = "".join(f"<{name}><min>1</min><max>{value}</max></{name}>" for name, value in bounded.items())
     constant = "".join(f"<{name}><readonly/></{name}>" for name in (*_FIXED, *fixed))

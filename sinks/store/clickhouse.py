@@ -24,7 +24,7 @@ from clickhouse_connect.driver.client import Client as Driver
 from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
 from urllib3.exceptions import MaxRetryError, ProtocolError
 
-from keeprate.sinks.store.local_store import with_token
+from keeprate.sinks.store.local_store import SETTINGS, with_token
 
 # Load, memory, time, part of a cluster away. Below: disk, descriptors, names, and what chDB could not put a name to.
 _BUSY: Final = (3, 107, 159, 164, 202, 203, 209, 210, 236, 241, 242, 252, 285, 286, 319, 341, 394, 425, 439, 999)
@@ -166,9 +166,10 @@ def connect(url: str, database: str | None = None, answer_timeout_s: int = _ANSW
     database = database or database_of(url)
     options: dict[str, Any] = {"database": database, "tz_mode": "aware"}
     if parts.scheme == "chdb":
+        path = unquote(parts.path) or None
         return Client(
             _mapped(
-                lambda: clickhouse_connect.get_client(interface="chdb", path=unquote(parts.path) or None, **options)
+                lambda: clickhouse_connect.get_client(interface="chdb", path=path, settings=dict(SETTINGS), **options)
             )
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -15,6 +15,12 @@ USER: Final = "keeprate"
 TOKEN_FILE: Final = "token"
 READER_TOKEN_FILE: Final = "reader-token"
 """Whoever has this one reads, and writes nothing."""
+SETTINGS: Final = {
+    # Looks for comparisons that follow from others, in a time that grows faster than the statement: of deriving
+    # suggestions it was half, and it has found nothing in any statement of ours.
+    "optimize_and_compare_chain": 0,
+}
+"""What an engine of ours is told unless a request says otherwise, behind the store's door and in a process."""
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
