@@ -144,21 +144,27 @@ def _complete(index: int, item: Any, origin: Origin) -> Refusal | None:
     if item.get("type") not in EVENT_TYPES:
         # Said before what else is missing: of another type other fields are required.
         return refusal(index, decode.unknown_type(item.get("type")))
-    app = item.setdefault("app", origin.app)
+    # What is null is absent: a client that writes all of its fields leaves these out like that.
+    app = item.get("app")
+    if app is None:
+        app = item["app"] = origin.app
     if origin.app is not None and app != origin.app:
         return item_refusal(
             index, "forbidden", f"the key is that of {origin.app!r}, and the event another app's", "app"
         )
     if origin.feedback_only and (beyond := beyond_feedback(item)):
         return item_refusal(index, "forbidden", beyond[1], beyond[0])
-    item.setdefault("schema_version", SCHEMA_VERSION)
-    occurred_at = item.setdefault("occurred_at", origin.received_ms)
-    if type(occurred_at) is str:
+    if item.get("schema_version") is None:
+        item["schema_version"] = SCHEMA_VERSION
+    occurred_at = item.get("occurred_at")
+    if occurred_at is None:
+        item["occurred_at"] = origin.received_ms
+    elif type(occurred_at) is str:
         try:
             item["occurred_at"] = _milliseconds(occurred_at)
         except ValueError as error:
             return item_refusal(index, "invalid", str(error), "occurred_at")
-    if "event_id" not in item:
+    if item.get("event_id") is None:
         item["event_id"] = _event_id(index, str(app), origin)
     if item.get("generation_id") is None:
         return _name_generation(index, item, str(app), origin)

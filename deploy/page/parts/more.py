@@ -62,13 +62,14 @@ def _asked(reads: Reads, selection: Selection, span: Span) -> _Asked:
 def _ask(reads: Reads, selection: Selection, span: Span) -> _Asked:
     scope, client = selection.scope(span, reads.now), reads.client
     kept = queries.retention_rates(client, scope, _RETENTION)
+    # Not by label: users name those, and here they are not shown.
+    said = queries.counted(client, scope, queries.feedback_counts(_FEEDBACK))
     found: list[Rate] = [
         *queries.rates(client, scope, _RATES),
-        *queries.feedback_rates(client, scope, _FEEDBACK),
+        *queries.feedback_rates_of(scope, said, _FEEDBACK),
         *(each for each in kept if each.horizon_s == selection.horizon_s),
     ]
-    own = {each.metric: each for each in found if not getattr(each, "label", "")}
-    return _Asked(own, latency.latency(client, scope))
+    return _Asked({each.metric: each for each in found}, latency.latency(client, scope))
 
 
 def _against(now: Rate | None, before: Rate | None) -> Json:

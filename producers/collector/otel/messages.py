@@ -141,7 +141,7 @@ def call_names(messages: Sequence[Message]) -> list[str]:
                 inner = function.get("name") if isinstance(function, Mapping) else function
                 if name := name_of(call.get("name") or call.get("toolName") or inner):
                     names.append(name)
-    return names
+    return names[:MAX_MESSAGES]
 
 
 def tool_names(definitions: Any) -> list[str]:

@@ -39,6 +39,16 @@ def test_what_the_request_says_of_every_item_may_be_left_out() -> None:
     assert record.key == event["generation_id"] == GENERATION
 
 
+def test_what_is_null_is_absent() -> None:
+    """As everywhere in an event: also of the fields that the request fills in."""
+    absent, null = vote(), vote(app=None, schema_version=None, occurred_at=None, event_id=None, user=None)
+    records, refusals = accepted(absent, null, idempotency_key="k")
+    first, second = (json.loads(record.value) for record in records)
+    assert refusals == []
+    assert first.pop("event_id") != second.pop("event_id")
+    assert first == second
+
+
 def test_a_complete_event_keeps_every_field() -> None:
     """What the client said is what Kafka gets."""
     given = vote(
