@@ -170,7 +170,7 @@ def encode_outcome(key: str, outcome: Mapping[str, Any]) -> bytes:
     Equal outcomes have equal bytes. Needs the extra `worker` or `sink`.
     """
     app, generation_id, choice_index = parse_key(key)
-    return _encoder()({"app": app, "generation_id": generation_id, "choice_index": choice_index, **outcome})
+    return _encoder()({**outcome, "app": app, "generation_id": generation_id, "choice_index": choice_index})
 
 
 def decode_outcome(value: bytes) -> tuple[str, Outcome]:

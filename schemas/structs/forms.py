@@ -128,7 +128,7 @@ def _checks(schema: Schema, rule: Between | None) -> Check:
             names[f"_{name}"] = check
             absent = "" if field["required"] else f"event.{name} is None or "
             checks.append(f"({absent}_{name}(event.{name}))")
-    names.update(_to_form=_TO_FORM, _forms=b"\0".join([_FORM] * len(ids)), _id_bytes=len(_FORM))
+    names.update(_to_form=_TO_FORM, _forms=b"\0".join([_FORM] * len(ids)))
     if rule is not None:
         names["_rule"] = rule.rule
         checks.append(f"_rule({', '.join(f'event.{name}' for name in rule.fields)}) is None")
@@ -136,7 +136,7 @@ def _checks(schema: Schema, rule: Between | None) -> Check:
         raise TypeError("nothing is known here of an event whose last id is not its generation's, the record's key")
     # What stands between them is in no id, so that none takes a digit from the next one.
     are_ids = f"(ids := f'{'/'.join(ids)}'.encode()).translate(_to_form) == _forms"
-    is_keyed = "(key is None or key == ids[-_id_bytes:])"
+    is_keyed = f"(key is None or key == ids[{(len(ids) - 1) * (len(_FORM) + 1)}:])"
     return cast(Check, eval(f"lambda event, key: {' and '.join((are_ids, is_keyed, *checks))}", names))
 
 

@@ -21,7 +21,7 @@ left where it is then: it would be joined with a state that is recovered in part
 import asyncio
 import logging
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 MAX_UNACKNOWLEDGED: Final = 2
 """Batches that wait for acknowledgements while the next one is worked on."""
-MAX_RECENT: Final = 5_000
+MAX_RECENT: Final = 2_500
 """Outcomes per partition that are kept decoded, roughly: nothing of an unacknowledged batch is dropped."""
 
 _Known = tuple[Outcome, int]
@@ -115,6 +115,8 @@ class Pipeline:
         self._sweeps: dict[int, Sweep] = defaultdict(Sweep)
         self._recent: dict[int, dict[str, _Known]] = {}
         self._waiting: deque[asyncio.Task[None]] = deque()
+        # By partition, how many outcomes wait for their acknowledgement.
+        self._unacknowledged: Counter[int] = Counter()
         self._stopped = asyncio.Event()
         self._rebalances = 0
         self._recovering = False
@@ -123,10 +125,10 @@ class Pipeline:
         """Do steps 1 to 4 of a batch, without waiting for the acknowledgements. Never returns after a failure."""
         rebalances = self._rebalances
         await self._until_waiting(MAX_UNACKNOWLEDGED - 1)
-        if len(recent := self._recent.setdefault(message.partition, {})) > 2 * MAX_RECENT:
-            # What is not acknowledged is in no state yet, so nothing is dropped before all of it is.
-            await self._until_waiting(0)
-            for key in list(recent)[:-MAX_RECENT]:
+        recent = self._recent.setdefault(message.partition, {})
+        # What is not acknowledged is in no state yet. It came last, so it stands last.
+        if len(recent) > 2 * (kept := max(MAX_RECENT, self._unacknowledged[message.partition])):
+            for key in list(recent)[:-kept]:
                 del recent[key]
         if self._stopped.is_set():
             await _forever()
@@ -184,6 +186,7 @@ class Pipeline:
 
     def _await(self, flight: "_Flight") -> None:
         previous = self._waiting[-1] if self._waiting else None
+        self._unacknowledged[flight.number] += len(flight.changes)
         self._waiting.append(asyncio.ensure_future(self._land(flight, previous)))
 
     def _is_over(self, number: int, key: bytes, before_ms: int) -> bool:
@@ -276,6 +279,7 @@ class Pipeline:
             self._count(flight)
         finally:
             self._waiting.popleft()
+            self._unacknowledged[flight.number] -= len(flight.changes)
 
     def _count(self, flight: "_Flight") -> None:
         if (joined := flight.joined) is None:

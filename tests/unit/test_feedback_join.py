@@ -4,7 +4,10 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from keeprate.schemas.decode import encode
+from keeprate.schemas.outcome import decode_outcome
 from keeprate.schemas.refusal_alarm import FEWEST_RECORDS, Alarm, RefusalAlarm
 from keeprate.schemas.topics import DAY_MS
 from keeprate.streams.crashes import CrashJournal
@@ -210,6 +213,23 @@ def test_a_recovery_that_was_overtaken_opens_nothing() -> None:
         assert late.written == {}
 
     asyncio.run(scenario())
+
+
+def test_what_is_not_acknowledged_is_not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that is kept decoded only what is in the state goes, and no batch waits for that."""
+    monkeypatch.setattr("keeprate.streams.join.pipeline.MAX_RECENT", 0)
+
+    async def scenario() -> bytes:
+        late = Late()
+        pipeline = late.pipeline(MemoryState())
+        await pipeline.take(batch([vote(number, GENERATION.replace("1", str(number))) for number in range(2, 9)]))
+        await late.arrive()
+        for number in range(2):
+            await pipeline.take(batch([vote(number)], start=7 + number))
+        assert [len(recent) for recent in pipeline._recent.values()] == [1]
+        return late.written[f"chat/{GENERATION}/0".encode()] or b""
+
+    assert len(decode_outcome(asyncio.run(scenario()))[1]["votes"]) == 2
 
 
 async def _all(pipeline: Pipeline, messages: list[Message]) -> None:
