@@ -22,7 +22,7 @@ from typing import Self
 
 from platformdirs import user_cache_path
 
-from keeprate.deploy.local.process import ChildProcess, ProcessError, accepts, free_port, private_directory
+from keeprate.deploy.local.process import FRUGAL, ChildProcess, ProcessError, accepts, free_port, private_directory
 
 _FILES = Path(__file__).resolve().parent / "kafka"
 _POM = _FILES / "pom.xml"
@@ -165,7 +165,7 @@ class KafkaBroker:
         java = [_java() or "java", *_HEAP, *_QUIET, "-cp", f"{fetch_jars()}/*"]
         self._configure()
         self._format(java, timeout_s)
-        self._process = ChildProcess("Apache Kafka", [*java, "kafka.Kafka", str(self._properties)], self.log)
+        self._process = ChildProcess("Apache Kafka", [*java, "kafka.Kafka", str(self._properties)], self.log, FRUGAL)
         self._process.start()
         self._process.wait_ready(lambda: accepts(self.port) and answers(self.bootstrap), timeout_s)
 

@@ -32,9 +32,9 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 PRIVATE_UMASK = 0o077
-# GNU's C library gives threads memory of their own, eight times as many parts as there are cores, and gives little of
-# it back: here every process has a dozen threads that are idle most of the time.
-_FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+# GNU's C library has memory for each thread, eight times as many parts as there are cores, and keeps for good what was
+# large once. Many processes with a dozen threads each, most of the time idle, are better off without that.
+FRUGAL = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
 _POLL_S = 0.03
 _SERVER_PORTS = range(12_000, 32_000)
 _given: set[int] = set()
@@ -76,7 +76,7 @@ class ChildProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output and subprocess.STDOUT,
-                env=_FEW_ARENAS | os.environ | self._env,
+                env=os.environ | self._env,
                 start_new_session=True,
                 umask=PRIVATE_UMASK,
             )

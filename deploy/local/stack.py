@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from keeprate.deploy.local.process import ChildProcess, ProcessError, accepts, private_directory
+from keeprate.deploy.local.process import FRUGAL, ChildProcess, ProcessError, accepts, private_directory
 from keeprate.deploy.settings import HOST
 
 ATTEMPTS = 5
@@ -141,7 +141,7 @@ class Stack:
         private_directory(self.logs)
         for part in parts:
             log = None if part.foreground else self.logs / f"{part.name}.log"
-            child = ChildProcess(part.name, part.argv, log, self.env)
+            child = ChildProcess(part.name, part.argv, log, FRUGAL | self.env)
             self._running.append((part, child))
             self._start(part, child, time.monotonic())
 

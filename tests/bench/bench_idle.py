@@ -15,6 +15,7 @@ from tests.up import Up
 NAMES: Final = {
     "idle.cpu_share": "`keeprate up --demo` at five events a second: of one core, all processes together",
     "idle.rss_mb": "the same: memory, all processes together",
+    "idle.pss_mb": "the same, with pages that several processes share counted once",
 }
 _SETTLE_S: Final = 240.0
 """After the history, hours and days are summed, baselines fitted and parts merged."""
@@ -33,17 +34,19 @@ def measure(bench: Bench) -> Iterator[Result]:
         up.wait(lambda: "goes on live" in up.said.read_text(), "the history", _HISTORY_S)
         bench.say(f"{_SETTLE_S:.0f} s for what follows a history")
         time.sleep(_SETTLE_S)
-        shares, memory = [], []
+        shares, memory, shared = [], [], []
         for run in range(bench.runs):
             bench.say(f"minute {run + 1} of {bench.runs}")
             before_s, began_s = _spent_s(up.process.pid), time.monotonic()
             time.sleep(_LOOK_S)
             shares.append((_spent_s(up.process.pid) - before_s) / (time.monotonic() - began_s))
             memory.append(sum(_resident(pid) for pid in _family(up.process.pid)) / 1e6)
+            shared.append(sum(_proportional(pid) for pid in _family(up.process.pid)) / 1e6)
     finally:
         up.interrupt()
     yield result("idle.cpu_share", "cores", shares)
     yield result("idle.rss_mb", "MB", memory)
+    yield result("idle.pss_mb", "MB", shared)
 
 
 def _family(root: int) -> list[int]:
@@ -72,3 +75,12 @@ def _spent_s(root: int) -> float:
 def _resident(pid: int) -> int:
     stat = _stat(Path("/proc") / str(pid))
     return int(stat[21]) * os.sysconf("SC_PAGE_SIZE") if stat else 0
+
+
+def _proportional(pid: int) -> int:
+    """Its own pages, and its part of those that it has with others: eight processes load the same libraries."""
+    try:
+        said = (Path("/proc") / str(pid) / "smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return 1024 * next(int(line.split()[1]) for line in said.splitlines() if line.startswith("Pss:"))
