@@ -8,11 +8,19 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from keeprate.deploy.demo import play
 from keeprate.deploy.local.process import accepts, free_port
 from keeprate.deploy.local.stack import keeprate
 from keeprate.deploy.store.token import own_token
 
 NAMES = ("broker", "store", "page", "prometheus", "alertmanager", "alerts")
+
+
+def short_history(directory: Path, days: int = 3, events: int = 5_000) -> Path:
+    """A data directory whose demo has begun as `keeprate demo --days … --events …` would have begun it."""
+    run = play.begin(1, days, events, 4.0, "127.0.0.1:1", time.time_ns() // 1_000_000)
+    play.store(run, directory / "demo" / f"{run.world.seed}.json")
+    return directory
 
 
 class Up:

@@ -12,7 +12,7 @@ import pytest
 
 from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.deploy.local.process import accepts
-from tests.up import Up
+from tests.up import Up, short_history
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -22,7 +22,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     started: list[Up] = []
 
     def begin(*arguments: str) -> Up:
-        started.append(Up(tmp_path / "data", *arguments))
+        directory = tmp_path / "data"
+        started.append(Up(short_history(directory) if "--demo" in arguments else directory, *arguments))
         return started[-1]
 
     yield begin
@@ -34,7 +35,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
 def test_numbers_move_and_nothing_is_left_behind(
     start: Callable[..., Up], kafka: KafkaBroker, require: Callable[[str], str]
 ) -> None:
-    """History, then live, on real Kafka; the page, /metrics and Prometheus answer; a second start keeps the data."""
+    """History, then live, on real Kafka; the page, /metrics and Prometheus answer; a second start keeps the data.
+
+    Of three days, as that of three weeks takes ten times the time: `make bench ONLY=idle` tells all of it.
+    """
     require("prometheus")
     up = start("--demo", "--broker=kafka")
     up.wait(lambda: "goes on live" in up.said.read_text(), "the history")
