@@ -28,7 +28,7 @@ from tests.examples import register
 
 register()
 
-_MARKER_BY_FIXTURE = {"kafka": "kafka", "store": "clickhouse"}
+_MARKER_BY_FIXTURE = {"kafka_runs": "kafka", "store": "clickhouse"}
 _LONGEST = (
     "fault/test_matrix.py",
     "e2e/test_verify.py",
@@ -168,21 +168,25 @@ def node() -> Path:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+def kafka_runs() -> None:
+    """Apache Kafka can run here, for those that start a broker of their own: none is started."""
+    if (reason := why_not_kafka()) is not None:
+        _absent(reason)
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_runs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """A running Apache Kafka with no topics but those that tests create: name yours so that no other test meets it.
 
     Tests that stop or kill a broker, or read everything in it, have `own_broker`.
     """
-    reason = why_not_kafka()
-    if reason is not None:
-        _absent(reason)
     with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
 
 
 @pytest.fixture
-def own_broker(kafka: KafkaBroker, tmp_path: Path) -> Iterator[KafkaBroker]:
-    """A broker of the test's own, without topics, to stop and to kill; `kafka` decides whether there can be one."""
+def own_broker(kafka_runs: None, tmp_path: Path) -> Iterator[KafkaBroker]:
+    """A broker of the test's own, without topics, to stop and to kill."""
     with KafkaBroker(tmp_path / "kafka") as broker:
         yield broker
 

@@ -40,8 +40,8 @@ class Pipeline:
 
 
 @pytest.fixture
-def pipeline(kafka: KafkaBroker, store: StoreProcess, tmp_path: Path) -> Iterator[Pipeline]:
-    """A running pipeline with topics and tables of its own. (`kafka` is asked for its reason to skip alone.)"""
+def pipeline(kafka_runs: None, store: StoreProcess, tmp_path: Path) -> Iterator[Pipeline]:
+    """A running pipeline with topics and tables of its own."""
     with KafkaBroker(tmp_path / "kafka") as broker:
         create_topics(broker.bootstrap)
         store_url = f"{store.url}/path_{random.randrange(10**9)}"

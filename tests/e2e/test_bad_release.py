@@ -137,9 +137,9 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack(
-    store_url: str, kafka: KafkaBroker, require: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+    store_url: str, kafka_runs: None, require: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """Everything that `keeprate up` starts but the page. (`kafka` is asked for its reason to skip alone.)"""
+    """Everything that `keeprate up` starts but the page."""
     directory = tmp_path_factory.mktemp("bad-release")
     messages: list[Notification] = []
     with ExitStack() as opened:
@@ -173,7 +173,7 @@ def _commands(
     return prometheus, {
         "worker": keeprate("worker", "--metrics-port", str(worker)),
         "sink": keeprate("sink", "--linger-s", "0.1", "--metrics-port", str(sink)),
-        "monitor": keeprate("monitor", "--port", str(monitor), "--every", "4", "--verify-every", "0"),
+        "monitor": keeprate("monitor", "--port", str(monitor), "--every", "10", "--verify-every", "0"),
         "alertmanager": (
             require("prometheus-alertmanager"),
             f"--config.file={directory / 'alertmanager.yml'}",

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.deploy.local.process import accepts
 from tests.up import Up, short_history
 
@@ -33,7 +33,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
 
 
 def test_numbers_move_and_nothing_is_left_behind(
-    start: Callable[..., Up], kafka: KafkaBroker, require: Callable[[str], str]
+    start: Callable[..., Up], kafka_runs: None, require: Callable[[str], str]
 ) -> None:
     """History, then live, on real Kafka; the page, /metrics and Prometheus answer; a second start keeps the data.
 
@@ -66,7 +66,7 @@ def test_numbers_move_and_nothing_is_left_behind(
     assert again.left_running() == []
 
 
-def test_what_is_killed_starts_again_and_the_others_go_on(start: Callable[..., Up], kafka: KafkaBroker) -> None:
+def test_what_is_killed_starts_again_and_the_others_go_on(start: Callable[..., Up], kafka_runs: None) -> None:
     """A part, the store and the broker are told of and come back; all that lies in the data directory is private."""
     up = start("--broker=kafka")
     up.wait(lambda: "Ctrl-C stops everything" in up.said.read_text(), "the start")
@@ -87,12 +87,14 @@ def test_what_is_killed_starts_again_and_the_others_go_on(start: Callable[..., U
     assert up.left_running() == []
 
 
-def test_a_taken_port_is_named_with_its_remedy(start: Callable[..., Up], kafka: KafkaBroker) -> None:
+def test_a_taken_port_is_named_with_its_remedy(start: Callable[..., Up], kafka_runs: None) -> None:
     """Nothing is started when a port is taken."""
-    up = start("--broker=kafka", f"--page-port={kafka.port}")
-    assert up.process.wait(60) == 1
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        up = start("--broker=kafka", f"--page-port={port}")
+        assert up.process.wait(60) == 1
     said = " ".join(up.said.read_text().split())
-    assert f"page {kafka.port}" in said
+    assert f"page {port}" in said
     assert "--page-port" in said
     assert up.left_running() == []
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from keeprate.deploy.local.broker import KafkaBroker
 from tests.fault import sabotage
 from tests.fault.campaign import campaign
 from tests.fault.cell import Cell, Outcome
@@ -27,9 +26,9 @@ Ask = Callable[[str], Outcome]
 
 @pytest.fixture(scope="module")
 def outcome_of(
-    request: pytest.FixtureRequest, kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, kafka_runs: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Ask]:
-    """What came of a cell. Kafka is asked for so that its absence skips these tests too."""
+    """What came of a cell."""
     params = [item.callspec.params.get("cell") for item in request.session.items if hasattr(item, "callspec")]
     cells = [each for each in params if isinstance(each, Cell)]
     wanted = [(cell, random.randrange(10**6)) for cell in _in_turn(cells)]

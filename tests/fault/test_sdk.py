@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def own_broker(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+def own_broker(kafka_runs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """A broker of these tests, which they kill. The shared one is asked for so that its absence skips these too."""
     with KafkaBroker(tmp_path_factory.mktemp("own-kafka")) as broker:
         create_topics(broker.bootstrap)
@@ -264,9 +264,7 @@ def test_an_import_waits_for_brokers_and_drops_nothing(own_broker: KafkaBroker, 
     assert found.repeated == 0
 
 
-def test_events_wait_for_topics_that_do_not_exist_yet(
-    tmp_path: Path, kafka: KafkaBroker, app: str, spool: Path
-) -> None:
+def test_events_wait_for_topics_that_do_not_exist_yet(tmp_path: Path, kafka_runs: None, app: str, spool: Path) -> None:
     """A record that no topic takes is sent again, in order, until the topics are there."""
     with KafkaBroker(tmp_path / "bare") as bare:
         client = Keeprate(
@@ -287,7 +285,7 @@ def test_events_wait_for_topics_that_do_not_exist_yet(
 
 
 def test_records_without_an_answer_go_out_through_a_new_producer(
-    tmp_path: Path, kafka: KafkaBroker, app: str, spool: Path
+    tmp_path: Path, kafka_runs: None, app: str, spool: Path
 ) -> None:
     """A producer that hears nothing for `message.timeout.ms` is made anew, and what it held arrives."""
     link = Link(free_port())

@@ -31,7 +31,6 @@ from confluent_kafka.cimpl import NewTopic
 from typer.testing import CliRunner
 
 from keeprate.deploy.commands.tree import app
-from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.deploy.local.process import ChildProcess, free_port
 from keeprate.deploy.offsets import Offsets
 from keeprate.deploy.store import StoreProcess
@@ -54,9 +53,9 @@ DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "security.md"
 
 @pytest.fixture(scope="module")
 def guarded(
-    kafka: KafkaBroker, require: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+    kafka_runs: None, require: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GuardedBroker]:
-    """It, with the topics and a user. (`kafka` is asked for its reason to skip alone.)"""
+    """It, with the topics and a user."""
     certificates = make(tmp_path_factory.mktemp("certificates"), require("openssl"))
     with GuardedBroker(tmp_path_factory.mktemp("guarded"), certificates) as broker:
         new = [NewTopic(topic.name, num_partitions=1, config=dict(topic.config)) for topic in ALL]

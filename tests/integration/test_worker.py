@@ -31,7 +31,7 @@ pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture(scope="module")
-def bootstrap(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def bootstrap(kafka_runs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A broker of these tests' own: event time is shared by all who write to a partition."""
     with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
         create_topics(broker.bootstrap)

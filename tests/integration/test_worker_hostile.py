@@ -38,7 +38,7 @@ ZSTD = 4
 
 
 @pytest.fixture(scope="module")
-def bootstrap(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def bootstrap(kafka_runs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A broker of these tests' own: what is written here would stop the workers of others, if they are not as these."""
     with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
         create_topics(broker.bootstrap)
