@@ -11,6 +11,14 @@ def main() -> None:
     """
     os.umask(0o077)
     try:
+        _run()
+    except KeyboardInterrupt:
+        # Also while it is loading, which takes a second: who changes their mind wants no traceback.
+        sys.exit(130)
+
+
+def _run() -> None:
+    try:
         from keeprate.deploy.commands.tree import app
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich", "platformdirs"):

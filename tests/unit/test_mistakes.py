@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from keeprate.deploy import cli
 from keeprate.deploy.commands.run.listening import check_free
 from keeprate.deploy.commands.run.up import owned
 from keeprate.deploy.local.process import free_port
@@ -35,6 +36,25 @@ def test_a_directory_that_is_none_is_told_by_name(tmp_path: Path) -> None:
     assert (
         f"keeprate: {away}: Not a directory; name a directory that you may write to: KEEPRATE_DATA_DIR" in done.stderr
     )
+
+
+def test_ctrl_c_while_a_command_loads_ends_it_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading takes a second, in which people see that they meant something else."""
+
+    class Loading:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "keeprate.deploy.commands.tree":
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "meta_path", [Loading(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "keeprate.deploy.commands.tree", raising=False)
+    before = os.umask(0o077)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+    finally:
+        os.umask(before)
+    assert caught.value.code == 130
 
 
 def test_a_port_that_is_taken_is_told_before_a_server_says_where_it_is() -> None:
