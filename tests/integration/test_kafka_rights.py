@@ -32,6 +32,7 @@ from typer.testing import CliRunner
 
 from keeprate.deploy.commands.tree import app
 from keeprate.deploy.local.process import ChildProcess, free_port
+from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.offsets import Offsets
 from keeprate.deploy.store import StoreProcess
 from keeprate.producers import environment
@@ -257,6 +258,37 @@ def test_the_monitor_and_verify_read(given: Callable[[str], None], store: StoreP
     until(lambda: not verify.running, 60, "verify")
     assert "AUTHORIZATION" not in verify.log_tail(200).upper()
     assert verify.returncode == 0, verify.log_tail()
+
+
+@pytest.mark.parametrize("given", WAYS, indirect=True)
+def test_the_monitor_serves(
+    guarded: GuardedBroker, given: Callable[[str], None], store: StoreProcess, front: str, tmp_path: Path
+) -> None:
+    """As a process, with Kafka and the store over TLS: each of its sources was read, and the last hours verified."""
+    database = f"watched_{uuid7().replace('-', '')}"
+    migrate(f"{store.url}/{database}")
+    given("monitor")
+    told = secured_store.access(f"{front}/{database}", store, guarded.certificates, tmp_path)
+    port = free_port()
+    arguments = ("--port", str(port), "--every", "1", "--verify-every", "600")
+    with _command("monitor", tmp_path / "log", *arguments, **told) as monitor:
+        monitor.wait_ready(lambda: _has_read(port), 60)
+
+
+_READ: Final = {
+    *(f'{catalogue.LAST_SUCCESS.name}{{source="{source}"}}' for source in ("kafka", "store", "drift", "releases")),
+    catalogue.VERIFY_SUCCESS.name,
+}
+"""Series that say when each source was last read, and the past verified."""
+
+
+def _has_read(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            samples = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
+    except OSError:
+        return False
+    return all(float(samples[series]) > 0 for series in _READ)
 
 
 def _examined(*arguments: str) -> dict[str, list[dict[str, str]]]:
