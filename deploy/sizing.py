@@ -21,6 +21,8 @@ SUGGESTION_BYTES: Final = 46
 """A row of `suggestions`, compressed and merged: 918 MB for 20 million synthetic ones."""
 PENDING_DAYS: Final = 8
 """A suggestion is pending until so long after its last event (docs/worker.md)."""
+NODE_CORES: Final = 32
+"""Of a ClickHouse server that is still easily had."""
 _DAY_S: Final = 86_400
 _GIB: Final = 1 << 30
 _HOURS_A_MONTH: Final = 730
@@ -53,7 +55,9 @@ class Load:
 
 @dataclass(frozen=True)
 class Size:
-    """What it takes. Disks in GiB, over all copies; first_limit: what has to be divided first, and from when on."""
+    """What it takes. Disks in GiB, over all copies; store_cores: over all shards; first_limit: what has to be divided
+    first, and from when on.
+    """
 
     events_per_s: int
     peak_events_per_s: int
@@ -63,6 +67,7 @@ class Size:
     recovery_s: int
     sinks: int
     store_cores: int
+    store_shards: int
     store_disk_gib: int
     kafka_disk_gib: int
     cost_month: int
@@ -74,7 +79,7 @@ def stored_per_s(cores: int) -> float:
     return cores / 2 / (1 / SINK_ROWS_PER_S + 1 / DERIVED_PER_S)
 
 
-def size(load: Load, store_node_cores: int = 32) -> Size:
+def size(load: Load, store_node_cores: int = NODE_CORES) -> Size:
     """What a load takes. store_node_cores: of the largest ClickHouse node that you would run."""
     mean = load.suggestions_per_day * load.events_each / _DAY_S
     peak = mean * load.peak
@@ -92,15 +97,19 @@ def size(load: Load, store_node_cores: int = 32) -> Size:
     worker_disk = ceil(2 * pending * PENDING_BYTES / workers / _GIB)
     disks = kafka_disk + store_disk + worker_disk * workers
     cores = workers + sinks + store_cores * load.store_replicas
+    needed_shards = ceil(needed_cores / store_node_cores)
+    partitions = _partitions(workers, sinks, needed_shards)
     return Size(
         events_per_s=ceil(mean),
         peak_events_per_s=ceil(peak),
-        partitions=max(4, 12 * ceil(2 * max(workers, sinks) / 12)) if workers + sinks > 2 else 4,
+        partitions=partitions,
         workers=workers,
         worker_disk_gib=worker_disk,
         recovery_s=ceil(pending / workers / RECOVERED_PER_S),
         sinks=sinks,
         store_cores=store_cores,
+        # A partition's rows are on one shard where their number divides that of the partitions.
+        store_shards=next(each for each in range(needed_shards, partitions + 1) if partitions % each == 0),
         store_disk_gib=store_disk,
         kafka_disk_gib=kafka_disk,
         cost_month=ceil(cores * load.core_hour * _HOURS_A_MONTH + disks * load.gib_month),
@@ -108,7 +117,13 @@ def size(load: Load, store_node_cores: int = 32) -> Size:
     )
 
 
+def _partitions(workers: int, sinks: int, shards: int) -> int:
+    """For twice as many workers and sinks: twelve, which much divides, or some of them."""
+    most = max(2 * workers, 2 * sinks, shards)
+    return 4 if most <= 2 else 12 * ceil(most / 12)
+
+
 def _first_limit(load: Load, needed_cores: float, node_cores: int) -> str:
     at = load.suggestions_per_day * node_cores / needed_cores
     said = f"deriving suggestions in one ClickHouse of {node_cores} cores, at {at:,.0f} suggestions a day"
-    return said + (": this load needs several" if needed_cores > node_cores else "")
+    return said + (": this load needs shards" if needed_cores > node_cores else "")

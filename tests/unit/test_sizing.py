@@ -49,9 +49,18 @@ def test_more_takes_more_and_partitions_are_enough() -> None:
     assert all(max(each.workers, each.sinks) <= each.partitions for each in sizes)
 
 
+@pytest.mark.parametrize("cores", [1, 2, 32])
+def test_shards_divide_the_partitions_and_none_needs_a_larger_server(cores: int) -> None:
+    """So that a partition's rows are on one shard, and a server that one would run holds what is its own."""
+    for found in (size(Load(10**power), cores) for power in range(3, 11)):
+        assert found.partitions % found.store_shards == 0
+        assert found.store_shards * cores >= found.store_cores or found.store_cores == 2
+    assert size(Load(10**3)).store_shards == size(Load(10**8)).store_shards == 1
+
+
 def test_it_says_where_it_bends_first() -> None:
     """A billion a day is too much for one ClickHouse; a million is not."""
-    assert size(Load(10**9)).first_limit.endswith("this load needs several")
+    assert size(Load(10**9)).first_limit.endswith("this load needs shards")
     assert size(Load(10**3)).first_limit == size(Load(10**6)).first_limit
-    assert not size(Load(10**6)).first_limit.endswith("several")
+    assert not size(Load(10**6)).first_limit.endswith("shards")
     assert size(replace(Load(10**6), store_days=730)).store_disk_gib > size(Load(10**6)).store_disk_gib

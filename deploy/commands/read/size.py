@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from keeprate.deploy.simulated_day import SAMPLE, Waited, first_to_bend, simulate
-from keeprate.deploy.sizing import Load, size
+from keeprate.deploy.sizing import NODE_CORES, Load, size
 
 _WORDS = {
     "events_per_s": "events a second, mean",
@@ -21,6 +21,7 @@ _WORDS = {
     "recovery_s": "seconds until a worker with an empty disk is back",
     "sinks": "sinks, half a core each",
     "store_cores": "cores of ClickHouse, each replica",
+    "store_shards": "shards of ClickHouse that have those cores together",
     "store_disk_gib": "GiB of ClickHouse's disks, all replicas",
     "kafka_disk_gib": "GiB of Kafka's disks, all copies",
     "cost_month": "of your money a month, at --core-hour and --gib-month",
@@ -39,6 +40,9 @@ def compute_size(
     store_days: Annotated[int, typer.Option(help="How long ClickHouse keeps them.", min=1)] = _DEFAULTS.store_days,
     replication: Annotated[int, typer.Option(help="Copies in Kafka.", min=1)] = _DEFAULTS.replication,
     store_replicas: Annotated[int, typer.Option(help="Copies in ClickHouse.", min=1)] = _DEFAULTS.store_replicas,
+    store_node_cores: Annotated[
+        int, typer.Option(help="Of the largest ClickHouse server that you would run: more are shards.", min=1)
+    ] = NODE_CORES,
     core_hour: Annotated[float, typer.Option(help="What a core costs an hour.", min=0)] = _DEFAULTS.core_hour,
     gib_month: Annotated[float, typer.Option(help="What a GiB of disk costs a month.", min=0)] = _DEFAULTS.gib_month,
     simulated: Annotated[
@@ -64,7 +68,7 @@ def compute_size(
         core_hour=core_hour,
         gib_month=gib_month,
     )
-    found = size(load)
+    found = size(load, store_node_cores)
     day = simulate(load, Random(1)) if simulated else []
     if as_json:
         more = {"day": [asdict(each) for each in day]} if simulated else {}
