@@ -1,5 +1,5 @@
-"""A store in this process with three shards in databases of their own, one database with the rows of all, and two ways
-to read the three at once.
+"""Stores with three shards in databases of their own, beside one database with the rows of all: `sharded` in this
+process, with two ways to read the three at once, and `apart` behind a server.
 
     one        all rows
     s1 s2 s3   each a shard's
@@ -12,16 +12,19 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Final
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
+from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.events import Event
 from keeprate.sinks.landing.shards import shard_of
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.store.servers import Servers
-from keeprate.sinks.store.topology import Topology
+from keeprate.sinks.store.topology import Topology, is_sharded
 from keeprate.sinks.tables import placing
-from keeprate.sinks.tables.migrate import apply, derive_anew, scripts
+from keeprate.sinks.tables.migrate import apply, derive_anew, migrate, scripts
 from tests.pages import land_in
 
 NAMES: Final = ("s1", "s2", "s3")
@@ -38,6 +41,55 @@ class Sharded:
     shards: tuple[Client, ...]
     together: Client
     spread: Client
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Databases of a server. url, store: what reads the shards and has what is not divided. one: all rows."""
+
+    url: str
+    topology: Topology
+    store: Client
+    shards: tuple[Client, ...]
+    one: Client
+
+    def load(self, log: Iterable[Event]) -> None:
+        """Facts, outcomes and suggestions of a log and nothing else, on the shards and in the one database."""
+        events = list(log)
+        for client in (self.store, *self.shards, self.one):
+            for table in _EMPTIED:
+                if client is not self.store or not is_sharded(table):
+                    client.command(f"TRUNCATE TABLE {table}")
+        land_in(self.one, events)
+        for number, shard in enumerate(self.shards):
+            land_in(shard, [event for event in events if shard_of(event["generation_id"], len(NAMES)) == number])
+
+
+_EMPTIED: Final = (
+    *("generations", "feedback", "outcomes", "suggestions", "moves", "dead_letters"),
+    *("dead_letter_actions", "forgotten", "forget_receipts"),
+)
+
+
+@contextmanager
+def apart(store: StoreProcess) -> Iterator[Apart]:
+    """Made as `keeprate migrate` does, and read through Merge tables: the engine cannot speak to other servers."""
+    name = f"apart_{uuid4().hex[:8]}"
+    url, one_url = f"{store.url}/{name}", f"{store.url}/{name}_one"
+    topology = Topology(shard_urls=tuple(f"{url}_{number + 1}" for number in range(len(NAMES))))
+    migrate(url, topology=topology)
+    migrate(one_url)
+    with ExitStack() as opened:
+        own, one, *shards = (opened.enter_context(connect(each)) for each in (url, one_url, *topology.shard_urls))
+        merged(own, f"{name}_", one)
+        yield Apart(url, topology, own, tuple(shards), one)
+
+
+def on_shard(number: int, nth: int = 0) -> str:
+    """A name of `tests.facts.Facts` whose generation is on this shard."""
+    names = (f"name {each}" for each in count())
+    found = (name for name in names if shard_of(str(uuid5(NAMESPACE_URL, name)), len(NAMES)) == number)
+    return next(islice(found, nth, None))
 
 
 @contextmanager
@@ -69,8 +121,9 @@ def sharded(log: Iterable[Event]) -> Iterator[Sharded]:
 
 
 def merged(client: Client, prefix: str, like: Client) -> Client:
-    """A database whose tables are those of `prefix`1, `prefix`2, … at once."""
-    for table in tables(like):
+    """A database whose tables are those of `prefix`1, `prefix`2, … at once, but for those that it has itself."""
+    there = tables(client)
+    for table in (table for table in tables(like) if table not in there):
         client.command(
             f"CREATE TABLE {table} AS {prefix}1.{table} ENGINE = Merge(REGEXP('^{prefix}[0-9]$'), '^{table}$')"
         )

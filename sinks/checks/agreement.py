@@ -125,7 +125,7 @@ def _facts(store: Client, page: FactsPage, settled_s: int) -> tuple[dict[Generat
     """The generations of a page that have facts, and those of them that got one just now."""
     # A refused record may be a row all the same: what the join refuses, the sink may take.
     union = " UNION ALL ".join(
-        "SELECT generation_id, partition, occurred_at, stored_at, (topic, partition, offset) IN ("
+        "SELECT generation_id, partition, occurred_at, stored_at, (topic, partition, offset) GLOBAL IN ("
         "SELECT topic, partition, offset FROM dead_letters WHERE stage != 'sink') AS refused "
         f"FROM {table} WHERE {page.condition()}"
         for table in FACTS

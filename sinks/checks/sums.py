@@ -13,6 +13,7 @@ from keeprate.sinks.reading.counting import Counts
 from keeprate.sinks.reading.hours import DAY, Known, touch
 from keeprate.sinks.reading.scope import HOUR_MS, Scope
 from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.store.servers import Servers
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _UNSUMMED: Final = Known(0, 0)
@@ -24,17 +25,17 @@ Place = tuple[str, int]
 
 
 def check_sums(
-    store: Client, repair: bool = False, since: datetime | None = None, until: datetime | None = None
+    store: Client, repair: Servers | None = None, since: datetime | None = None, until: datetime | None = None
 ) -> list[Finding]:
     """The hours and days of generations in [since, until) whose sums are not those of their suggestions.
 
-    repair: have them summed again.
+    repair: have these servers, which hold the rows, sum them again.
     """
     wrong = _wrong(store, since, until)
     if wrong:
         wrong &= _wrong(store, since, until)
-    if repair:
-        touch(store, sorted(wrong))
+    for client in repair.clients if repair else ():
+        touch(client, sorted(wrong))
     what = (
         "was not what its suggestions come to, and is made again" if repair else "is not what its suggestions come to"
     )

@@ -22,11 +22,13 @@ from keeprate.sinks.checks.backwards import (
 )
 from keeprate.sinks.checks.conflicts import Conflict, repeated
 from keeprate.sinks.checks.finding import Finding
+from keeprate.sinks.checks.places import check_places
 from keeprate.sinks.checks.settling import PATIENCE_S, settled_partitions
 from keeprate.sinks.checks.sums import check_sums
 from keeprate.sinks.checks.verify import Checked, check_outcomes, check_suggestions, look_again
 from keeprate.sinks.kafka.positions import Positions
 from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.store.servers import Servers
 from keeprate.sinks.upkeep.recompute import GenerationFilter, Unread, count_facts
 
 ALL: Final = GenerationFilter()
@@ -96,13 +98,16 @@ def verify(
     scope: CheckScope | None = None,
     earlier: Mapping[GroupPartition, int] | None = None,
     on_stage: OnStage = lambda stage, done, total: None,
+    servers: Servers | None = None,
 ) -> VerifyReport:
     """Run every check. Changes nothing unless `scope.repair`.
 
     kafka: None where there is none to ask: then duplicates look like losses, offsets are not compared, and facts alone
-    say what is settled. earlier: what was committed at the last time. Raises StoreError and BrokerError.
+    say what is settled. earlier: what was committed at the last time. servers: those that hold the rows, where `store`
+    does not; whether each row is on its own is looked at too. Raises StoreError and BrokerError.
     """
-    scope = scope or CheckScope()
+    scope, servers = scope or CheckScope(), servers or Servers([store])
+    repair = servers if scope.repair else None
     ranges, offsets = accounted(store, scope.since)
     looked_at = MAX_OFFSETS if scope.max_facts else None
     findings = check_ledger(store, scope.since) + check_history(store, scope.since)
@@ -114,10 +119,10 @@ def verify(
     selection = _selection(store, scope)
     conflicts += repeated(store, selection)
     agreements, differing = _agreement(store, kafka, selection, scope.settled_s, on_stage)
-    outcomes = _outcomes(store, kafka, selection, scope, conflicts, on_stage)
+    outcomes = _outcomes(store, kafka, selection, scope.settled_s, repair, conflicts, on_stage)
     # After the outcomes were repaired: suggestions are derived from them.
-    derived = check_suggestions(store, scope.settled_s, scope.repair, selection)
-    derived += check_sums(store, scope.repair, scope.since, scope.until)
+    derived = check_suggestions(store, scope.settled_s, repair, selection)
+    derived += check_sums(store, repair, scope.since, scope.until) + check_places(servers)
     findings = sorted([*findings, *differing, *outcomes.findings, *derived], key=lambda finding: finding.check)
     counts = (ranges, offsets, outcomes.checked, selection.shares)
     return VerifyReport(findings, found, agreements, *counts, conflicts, outcomes.unread)
@@ -145,13 +150,14 @@ def _outcomes(
     store: Client,
     kafka: Kafka | None,
     selection: GenerationFilter,
-    scope: CheckScope,
+    settled_s: int,
+    repair: Servers | None,
     conflicts: Sequence[Conflict],
     on_stage: OnStage,
 ) -> Checked:
     total, second_look = count_facts(store, selection), None
     # Repairing is safe while records are on their way, and leaves nothing to look at again.
-    if kafka is not None and not scope.repair:
+    if kafka is not None and repair is None:
         settled, partitions = partial(kafka.settled, store), kafka.partitions()
         second_look = partial(look_again, store, settled=settled, partitions=partitions)
 
@@ -159,4 +165,4 @@ def _outcomes(
     def on_facts(facts: int) -> None:
         on_stage("facts", facts, max(facts, total))
 
-    return check_outcomes(store, scope.settled_s, scope.repair, selection, second_look, conflicts, on_facts)
+    return check_outcomes(store, settled_s, repair, selection, second_look, conflicts, on_facts)

@@ -21,10 +21,12 @@ from keeprate.sinks.checks.finding import Finding
 from keeprate.sinks.reading.checking import differing
 from keeprate.sinks.reading.derive import derive, of_generations
 from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.store.servers import Servers
 from keeprate.sinks.upkeep.recompute import (
     GenerationFilter,
     OutcomeDifference,
     Unread,
+    apart,
     compare,
     events,
     listed,
@@ -32,7 +34,7 @@ from keeprate.sinks.upkeep.recompute import (
     recomputed,
     stored,
     unsettled,
-    write,
+    write_apart,
 )
 
 MAX_SUSPECTS: Final = 2000
@@ -54,7 +56,7 @@ class Checked:
 def check_outcomes(
     store: Client,
     settled_s: int = 60,
-    repair: bool = False,
+    repair: Servers | None = None,
     selection: GenerationFilter | None = None,
     second_look: Callable[[Sequence[OutcomeDifference]], list[OutcomeDifference]] | None = None,
     conflicts: Iterable[Conflict] = (),
@@ -62,7 +64,7 @@ def check_outcomes(
 ) -> Checked:
     """I4, for every generation that got no fact in the last `settled_s` seconds.
 
-    repair: insert the recomputed outcome where the stored one lacks something.
+    repair: in these servers, which hold the rows, insert the recomputed outcome where the stored one lacks something.
     second_look: given the first `MAX_SUSPECTS` differences, returns those that last: `look_again`.
     conflicts: what else was said under the ids of facts. on_facts: is told how many facts were read so far.
     """
@@ -81,7 +83,7 @@ def check_outcomes(
             done.findings += _findings(wrong)
         suspected += wrong[: MAX_SUSPECTS - len(suspected)]
         if repair:
-            write(store, {one.key: one.recomputed for one in wrong if one.lacks})
+            write_apart(repair, {one.key: one.recomputed for one in wrong if one.lacks})
         on_facts(done.facts)
     if second_look is not None and suspected:
         done.findings = _findings(second_look(suspected))
@@ -91,13 +93,13 @@ def check_outcomes(
 def check_suggestions(
     store: Client,
     settled_s: int = 60,
-    repair: bool = False,
+    repair: Servers | None = None,
     selection: GenerationFilter | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[Finding]:
     """I4, of suggestions: each is what its outcome comes to, of generations that got no fact in the last `settled_s`.
 
-    repair: derive those that are not. sleep: waits until what landed meanwhile is derived.
+    repair: derive those that are not, in these servers. sleep: waits until what landed meanwhile is derived.
     """
     suspected: set[tuple[str, str]] = set()
     chosen = selection or GenerationFilter()
@@ -108,7 +110,8 @@ def check_suggestions(
             wrong = {one for one in wrong if "/".join(one) not in left_out}
             suspected |= set(sorted(wrong)[: MAX_SUSPECTS - len(suspected)])
             if repair:
-                derive(store, wrong)
+                for client, ours in apart(repair, wrong):
+                    derive(client, ours)
     if suspected and not repair:
         sleep(DERIVED_WITHIN_S)
         still = differing(store, *of_generations(sorted(suspected)))

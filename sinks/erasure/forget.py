@@ -8,6 +8,9 @@
 
 A process that dies anywhere leaves 1 standing, and the same command again does the rest. Twice changes nothing.
 
+Where the store has shards, 1, 2 and 5 are the store's own, which looks through all shards: whose a session is, no shard
+knows alone. 4 is done on each of them, with a copy of what was noted there. One that is away ends it with an error.
+
 A session or generation that only a later event tells to be the person's is noted by the sink that lands the event, and
 a sink does 2 to 5 again for whom something was noted since (`Rewriter`).
 """
@@ -16,7 +19,8 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -25,6 +29,7 @@ from keeprate.schemas.forgotten import NOBODY, Forgotten, PersonTrace, digest
 from keeprate.sinks.erasure.statements import LEARN, SHARED, TABLES, UNFINISHED, Statements
 from keeprate.sinks.reading.hours import touch
 from keeprate.sinks.store.clickhouse import Client, StoreError
+from keeprate.sinks.store.servers import Servers
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +42,10 @@ REWRITE_TIMEOUT_S: Final = 6 * 3600
 """Rewriting a table reads all of it."""
 _PASSES: Final = 3
 _NOTE: Final = ("kind", "app", "key", "pseudonym", "person")
+_NOTES_OF: Final = "FROM forgotten WHERE person = {person:String}"
+_RECEIPTS_OF: Final = (
+    "SELECT 1 FROM forget_receipts WHERE person = {person:String} AND app IN ({app:String}, '') LIMIT 1"
+)
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,8 @@ def find(store: Client, user: str, app: str = "") -> Person:
 
 
 def count(store: Client, person: Person) -> dict[str, int]:
-    """How many rows of each table hold something of the person. Writes nothing."""
-    look = Statements(looks=True)
-    return {table: int(store.query(look.count(table), person.parameters)[0][0]) for table in TABLES}
+    """How many rows of each table hold something of the person, on all shards. Writes nothing."""
+    return _count(store, Statements(looks=True), person)
 
 
 def forget(
@@ -87,11 +95,14 @@ def forget(
     version: str,
     settle_s: float = SETTLE_S,
     sleep: Callable[[float], None] = time.sleep,
+    servers: Servers | None = None,
 ) -> Receipt | None:
-    """Rewrite everything stored of the person; None when there was nothing left to do and they were noted before.
+    """Rewrite everything stored of the person; None when there was nothing left to do and a receipt says so.
 
-    settle_s: how long sinks may take to know of it. Raises StoreError; doing it again is the remedy.
+    settle_s: how long sinks may take to know of it. servers: those that hold the rows, where `store` does not.
+    Raises StoreError; doing it again is the remedy.
     """
+    servers = servers or Servers([store])
     is_new = not person.pseudonym
     if is_new:
         person = _note(store, person)
@@ -101,12 +112,12 @@ def forget(
         sleep(settle_s)
     rows = dict.fromkeys(TABLES, 0)
     for _ in range(_PASSES):
-        found = _rewrite(store, person)
+        found = _rewrite(store, servers, person)
         for table, number in found.items():
             rows[table] += number
         if not any(found.values()):
             break
-    if not is_new and not any(rows.values()):
+    if not is_new and not any(rows.values()) and store.query(_RECEIPTS_OF, person.parameters):
         return None
     return _receipt(store, person, rows, version)
 
@@ -196,8 +207,15 @@ class Watch:
 class Rewriter:
     """Goes over the stored rows of forgotten people again when more of them was noted, in a thread of its own."""
 
-    def __init__(self, connected: Callable[[], Client], version: str, every_s: float = REWRITE_S) -> None:
+    def __init__(
+        self,
+        connected: Callable[[], Client],
+        servers: Callable[[Client], AbstractContextManager[Servers]],
+        version: str,
+        every_s: float = REWRITE_S,
+    ) -> None:
         self._connected = connected
+        self._servers = servers
         self._version = version
         self._every_s = every_s
         self._looked: dict[Person, datetime] = {}
@@ -209,11 +227,17 @@ class Rewriter:
     def rewrite(self) -> None:
         """Go over the rows of those of whom something was noted. Raises StoreError."""
         with self._connected() as store:
-            for person, now in unfinished(store, self._looked).items():
-                receipt = forget(store, person, self._version)
-                self._looked[person] = now
-                if receipt:
-                    logger.info("rewrote what was noted later of a forgotten person: %s", receipt)
+            if not (people := unfinished(store, self._looked)):
+                return
+            with self._servers(store) as servers:
+                self._rewrite(store, servers, people)
+
+    def _rewrite(self, store: Client, servers: Servers, people: Mapping[Person, datetime]) -> None:
+        for person, now in people.items():
+            receipt = forget(store, person, self._version, servers=servers)
+            self._looked[person] = now
+            if receipt:
+                logger.info("rewrote what was noted later of a forgotten person: %s", receipt)
 
     def _run(self) -> None:
         while True:
@@ -233,23 +257,44 @@ def _note(store: Client, person: Person) -> Person:
     return Person(person.app, person.digest, pseudonym)
 
 
-def _rewrite(store: Client, person: Person) -> dict[str, int]:
+def _rewrite(store: Client, servers: Servers, person: Person) -> dict[str, int]:
     """One pass over all tables; how many rows it found in each."""
     for statement in LEARN:
         store.command(statement, person.parameters)
+    for client in servers.clients:
+        if client is not store:
+            _copy_notes(store, client, person)
+    # Each copy of a table asks its own server who is forgotten.
+    servers.sync("forgotten")
     statements = Statements()
-    found = {table: int(store.query(statements.count(table), person.parameters)[0][0]) for table in TABLES}
-    if found["dead_letters"]:
+    counted = [_count(client, statements, person) for client in servers.clients]
+    if any(found["dead_letters"] for found in counted):
         store.command(statements.close_letters(), person.parameters)
+    for client, found in zip(servers.clients, counted, strict=True):
+        _rewrite_rows(client, statements, person, [table for table, number in found.items() if number])
+    return {table: sum(found[table] for found in counted) for table in TABLES}
+
+
+def _rewrite_rows(client: Client, statements: Statements, person: Person, tables: Sequence[str]) -> None:
     # Sums of hours hold people as sets: those of the person's hours are not believed any more.
     counted = f"SELECT DISTINCT app::String, hour FROM suggestions WHERE {statements.where('suggestions')}"
-    hours = [(str(app), int(hour)) for app, hour in store.query(counted, person.parameters)]
-    touch(store, hours)
-    for table, number in found.items():
-        if number:
-            store.command(statements.rewrite(table), person.parameters)
-    touch(store, hours)
-    return found
+    hours = [(str(app), int(hour)) for app, hour in client.query(counted, person.parameters)]
+    touch(client, hours)
+    for table in tables:
+        client.command(statements.rewrite(table), person.parameters)
+    touch(client, hours)
+
+
+def _copy_notes(store: Client, shard: Client, person: Person) -> None:
+    """Note on a shard what is noted of the person and not there yet: its statements look it up where they run."""
+    known = set(shard.query(f"SELECT {', '.join(_NOTE)} {_NOTES_OF}", person.parameters))
+    columns = (*_NOTE, "forgotten_at")
+    noted = store.query(f"SELECT {', '.join(columns)} {_NOTES_OF}", person.parameters)
+    shard.insert("forgotten", columns, [row for row in noted if row[:-1] not in known])
+
+
+def _count(client: Client, statements: Statements, person: Person) -> dict[str, int]:
+    return {table: int(client.query(statements.count(table), person.parameters)[0][0]) for table in TABLES}
 
 
 def _receipt(store: Client, person: Person, rows: dict[str, int], version: str) -> Receipt:

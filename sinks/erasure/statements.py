@@ -3,6 +3,9 @@
 The statements rewrite rows where they are, because only a mutation leaves no moment in which a row is missing, or there
 twice, or merged with what it was. They hold digests and pseudonyms only: ClickHouse keeps the text of a mutation.
 Parameters of every statement: person (the digest of the user), app ('' for all), pseudonym.
+
+Where the store has shards, what looks (`LEARN`, `SHARED`, `count`, `close_letters`) is asked of all of them at once,
+and what rewrites is run on each, where `forgotten` has a copy of what is noted of the person.
 """
 
 from collections.abc import Iterable
@@ -50,9 +53,10 @@ _NAMELESS: Final = "(user = session)"
 _EVERY_FACT: Final = " UNION ALL ".join(f"SELECT app::String AS app, user, session FROM {table}" for table in _FACTS)
 # Of somebody else's events too, a session is not the person's.
 _SESSIONS: Final = (
-    f"SELECT app, session FROM ({_EVERY_FACT}) WHERE {_IN_APP} AND session IN (SELECT session FROM ({_EVERY_FACT}) "
-    f"WHERE {_IN_APP} AND session != '' AND {_is_user('user')}) GROUP BY app, session "
-    f"HAVING countIf({_is_user('user')}) > 0 AND countIf(user != '' AND NOT {_is_user('user')}) = 0"
+    f"SELECT app, session FROM ({_EVERY_FACT}) WHERE {_IN_APP} AND session GLOBAL IN ("
+    f"SELECT session FROM ({_EVERY_FACT}) WHERE {_IN_APP} AND session != '' AND {_is_user('user')}) "
+    f"GROUP BY app, session HAVING countIf({_is_user('user')}) > 0 "
+    f"AND countIf(user != '' AND NOT {_is_user('user')}) = 0"
 )
 _GENERATIONS: Final = (
     f"SELECT DISTINCT app::String AS app, toString(generation_id) AS id FROM generations "
@@ -63,10 +67,10 @@ _KNOWN: Final = "SELECT {0} FROM forgotten WHERE person = {{person:String}} AND 
 LEARN: Final = (
     "INSERT INTO forgotten (kind, app, key, pseudonym, person) "
     f"SELECT 'session', app, {_digest('app', 'session')} AS key, {_SESSION_NAME.format('session')}, {{person:String}} "
-    f"FROM ({_SESSIONS}) WHERE key NOT IN (SELECT key FROM forgotten WHERE kind = 'session')",
+    f"FROM ({_SESSIONS}) WHERE key GLOBAL NOT IN (SELECT key FROM forgotten WHERE kind = 'session')",
     "INSERT INTO forgotten (kind, app, key, pseudonym, person) "
     f"SELECT 'generation', app, id, {{pseudonym:String}}, {{person:String}} FROM ({_GENERATIONS}) "
-    "WHERE (app, id) NOT IN (SELECT app, key FROM forgotten WHERE kind = 'generation')",
+    "WHERE (app, id) GLOBAL NOT IN (SELECT app, key FROM forgotten WHERE kind = 'generation')",
 )
 """Note which sessions and generations are the person's, before their rows no longer say so."""
 
@@ -114,7 +118,7 @@ class Statements:
         own = {"outcomes": self._outcome, "suggestions": self._suggestion, "dead_letters": _letter}
         changes = own.get(table, lambda: self._fact(table))()
         assignments = ", ".join(f"{column} = {value}" for column, value in changes.items())
-        return f"ALTER TABLE {table} UPDATE {assignments} WHERE {self.where(table)} SETTINGS mutations_sync = 2"
+        return f"ALTER TABLE {table} UPDATE {assignments} WHERE {self.where(table)} SETTINGS {_SETTINGS}"
 
     def where(self, table: str) -> str:
         """Whether a row of the table holds something of the person."""
@@ -131,10 +135,10 @@ class Statements:
         return f"{_IN_APP} AND ({' OR '.join(parts)} OR ({nameless}))"
 
     def _is_session(self, value: str) -> str:
-        return f"({value} != '' AND {_digest('app', value)} IN ({self._sessions}))"
+        return f"({value} != '' AND {_digest('app', value)} GLOBAL IN ({self._sessions}))"
 
     def _is_owned(self) -> str:
-        return f"(app::String, toString(generation_id)) IN ({self._generations})"
+        return f"(app::String, toString(generation_id)) GLOBAL IN ({self._generations})"
 
     def _session_after(self, user: str, session: str) -> str:
         is_known = f"({user} = '' OR {_is_user(user)}) AND {self._is_session(session)}"
@@ -172,7 +176,8 @@ class Statements:
         tokens = f"arrayDistinct(arrayConcat(extractAll({text}, {quoted(WORDS)}), {strings}))"
         in_app = f"({{app:String}} = '' OR position({text}, {{app:String}}) > 0)"
         apps = f"if(app != '', [app::String], (SELECT groupUniqArray(app) FROM ({self._apps})))"
-        theirs = f"a -> {_digest('a', 't')} IN ({self._sessions}) OR (a, lower(t)) IN ({self._generations})"
+        of_session = f"{_digest('a', 't')} GLOBAL IN ({self._sessions})"
+        theirs = f"a -> {of_session} OR (a, lower(t)) GLOBAL IN ({self._generations})"
         nameless = f"NOT match({raw}, {quoted(NAMES_USER)})"
         held = f"arrayExists(t -> t != '' AND arrayExists({theirs}, {apps}), arrayDistinct({strings}))"
         return f"({in_app} AND arrayExists(t -> {_is_user('t')}, {tokens})) OR ({nameless} AND {held})"
@@ -226,6 +231,8 @@ class Statements:
         }
 
 
+# Where the table has copies, each of them looks up who is forgotten itself, once all know the same.
+_SETTINGS: Final = "mutations_sync = 2, allow_nondeterministic_mutations = 1"
 _FLAGGER: Final = f"substring(k, position(k, {_SEPARATOR}) + 1)"
 
 

@@ -25,8 +25,9 @@ from keeprate.sinks.landing.sink import TOPICS, Observer, Sink, SinkPolicy
 from keeprate.sinks.landing.starting import ledger_ends
 from keeprate.sinks.store.clickhouse import Client, SchemaMismatchError, StoreUnavailableError, connect
 from keeprate.sinks.store.retry import delay_s
+from keeprate.sinks.store.topology import ALONE, Topology
 from keeprate.sinks.tables.migrate import applied, pending, revision, scripts
-from keeprate.sinks.tables.placing import check_place
+from keeprate.sinks.tables.placing import check_place, servers
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +42,13 @@ class NoTopicsError(BrokerError):
 class SinkSettings:
     """What a sink needs.
 
-    kafka: settings of librdkafka for the consumer, on top of the sink's own. shard_urls: where rows go, shard by shard;
-    to `store_url` where there are none. There, in any case, stands who is forgotten.
+    kafka: settings of librdkafka for the consumer, on top of the sink's own. topology: with the shards that rows go to;
+    they go to `store_url` where there are none. There, in any case, stands who is forgotten.
     """
 
     brokers: str
     store_url: str
-    shard_urls: Sequence[str] = ()
+    topology: Topology = ALONE
     group: str = SINK_GROUP
     topics: Sequence[str] = TOPICS
     policy: SinkPolicy = field(default_factory=SinkPolicy)
@@ -105,9 +106,9 @@ def run(settings: SinkSettings, at_step: Callable[[int, TopicPartition], None] =
             {at: end for part in parts for at, end in part.ledger_ends.items()},
         )
         stopping.call(sink.stop)
-        if not settings.shard_urls:
-            later = partial(connect, settings.store_url, answer_timeout_s=REWRITE_TIMEOUT_S)
-            Rewriter(later, version("keeprate")).start()
+        later = partial(connect, settings.store_url, answer_timeout_s=REWRITE_TIMEOUT_S)
+        holding = partial(servers, topology=settings.topology, answer_timeout_s=REWRITE_TIMEOUT_S)
+        Rewriter(later, holding, version("keeprate")).start()
         sink.run(settings.topics)
 
 
@@ -144,7 +145,7 @@ def _stores(settings: SinkSettings, stopping: "_Stopping", opened: ExitStack) ->
         try:
             with ExitStack() as trying:
                 store = trying.enter_context(_connect(settings.store_url))
-                urls = settings.shard_urls
+                urls = settings.topology.shard_urls
                 clients = [trying.enter_context(_connect(url)) for url in urls] or [store]
                 if urls:
                     for number, client in enumerate(clients):

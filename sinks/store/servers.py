@@ -22,3 +22,9 @@ class Servers:
         # Where tables have copies, ON CLUSTER reaches all servers from any of them.
         for client in self.clients[:1] if self.topology.replicated else self.clients:
             client.command(self.topology.rendered(statement))
+
+    def sync(self, table: str) -> None:
+        """Return once every copy of a table has what any of them had at the call; at once where there are no copies."""
+        if self.topology.replicated:
+            ((database,),) = self.clients[0].query("SELECT currentDatabase()")
+            self.clients[0].command(f"SYSTEM SYNC REPLICA ON CLUSTER `{self.topology.cluster}` `{database}`.{table}")

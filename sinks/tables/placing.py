@@ -4,7 +4,43 @@ The order and number of shards decide where a generation's rows are. A sink with
 suggestion on two shards, where they never merge, and nobody would be told.
 """
 
-from keeprate.sinks.store.clickhouse import Client, SchemaMismatchError
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from keeprate.sinks.store.clickhouse import Client, SchemaMismatchError, StoreError, connect, shown
+from keeprate.sinks.store.servers import Servers
+from keeprate.sinks.store.topology import Topology
+
+
+@contextmanager
+def servers(store: Client, topology: Topology, answer_timeout_s: int = 60) -> Iterator[Servers]:
+    """The servers that hold the rows that are read through `store`: itself, or its shards, all of which answer.
+
+    Raises SchemaMismatchError where the store's tables or the shards say that rows are elsewhere, and StoreError.
+    """
+    _check_engine(store, bool(topology.shard_urls))
+    with ExitStack() as opened:
+        clients = []
+        for number, url in enumerate(topology.shard_urls):
+            try:
+                clients.append(opened.enter_context(connect(url, answer_timeout_s=answer_timeout_s)))
+                check_place(clients[-1], number, len(topology.shard_urls))
+            except StoreError as error:
+                where = f"shard {number + 1} of {len(topology.shard_urls)}, {shown(url)}"
+                raise type(error)(f"{where}: {error}", error.code, error.name) from error
+        yield Servers(clients or [store], topology)
+
+
+def _check_engine(store: Client, is_divided: bool) -> None:
+    query = "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'outcomes'"
+    engine = "".join(str(name) for (name,) in store.query(query))
+    if is_divided and (not engine or engine.endswith("MergeTree")):
+        raise SchemaMismatchError(
+            "KEEPRATE_STORE_SHARDS names shards, and this is no database that reads them: give the store's own, as "
+            "keeprate migrate made it"
+        )
+    if not is_divided and engine and not engine.endswith("MergeTree"):
+        raise SchemaMismatchError("the rows of this store are on shards: name them in KEEPRATE_STORE_SHARDS")
 
 
 def place(client: Client, number: int, shards: int) -> None:

@@ -6,7 +6,7 @@ is. All events of a generation are read even where only one of them was selected
 **Invariant:** nothing here writes, but for `write`; and what it writes merges with what is there.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,8 +18,10 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import FIELDS, Outcome, canonical, encode_outcome, key_of, merge, parse_key
 from keeprate.sinks.landing.rows import OUTCOMES_TABLE
+from keeprate.sinks.landing.shards import shard_of
 from keeprate.sinks.reading.derive import IDS_AT_ONCE, derive, of_generations
 from keeprate.sinks.store.clickhouse import Client, to_ms
+from keeprate.sinks.store.servers import Servers
 
 FACTS: Final = ("generations", "feedback")
 PAGE_ROWS: Final = 20_000
@@ -95,7 +97,7 @@ class FactsPage:
             f"SELECT toUInt128(generation_id) FROM {table} WHERE {chosen} AND {self.selection.in_span()}"
             for table in FACTS
         )
-        return f"{chosen} AND toUInt128(generation_id) IN ({' UNION ALL '.join(parts)})"
+        return f"{chosen} AND toUInt128(generation_id) GLOBAL IN ({' UNION ALL '.join(parts)})"
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,22 @@ def write(store: Client, outcomes: Mapping[str, Outcome], table: str = OUTCOMES_
         store.insert_bytes(table, (), lines, OUTCOMES_TABLE.format, dict(OUTCOMES_TABLE.settings))
         if table == OUTCOMES_TABLE.name:
             derive(store, {parse_key(key)[:2] for key in outcomes})
+
+
+def write_apart(servers: Servers, outcomes: Mapping[str, Outcome]) -> None:
+    """Insert outcomes where their generations are, and derive their suggestions there."""
+    for client, ids in apart(servers, {parse_key(key)[:2] for key in outcomes}):
+        write(client, {key: outcome for key, outcome in outcomes.items() if parse_key(key)[:2] in ids})
+
+
+def apart(
+    servers: Servers, generations: Collection[tuple[str, str]]
+) -> Iterator[tuple[Client, Collection[tuple[str, str]]]]:
+    """The servers that hold some of the generations, given as (app, generation_id), each with those."""
+    for number, client in enumerate(servers.clients):
+        ours = {one for one in generations if shard_of(one[1], len(servers.clients)) == number}
+        if ours:
+            yield client, ours
 
 
 def outcome_of(row: Mapping[str, Any]) -> Outcome:

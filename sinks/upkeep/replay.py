@@ -14,6 +14,7 @@ from keeprate.schemas.events import Event
 from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS
 from keeprate.sinks.landing.rows import OUTCOMES_TABLE
 from keeprate.sinks.store.clickhouse import Client
+from keeprate.sinks.store.servers import Servers
 from keeprate.sinks.upkeep.recompute import (
     GenerationFilter,
     OutcomeDifference,
@@ -56,31 +57,34 @@ class Replayed:
 
 
 def replay(
-    store: Client,
+    servers: Servers,
     selection: GenerationFilter,
     table: str = OUTCOMES_TABLE.name,
     writes: bool = False,
     keep: int = 20,
     on_page: Callable[[int], None] = lambda events: None,
 ) -> Replayed:
-    """Recompute what is selected and compare it with a table, page by page.
+    """Recompute what is selected and compare it with a table, page by page, on one server after the other.
 
+    Each holds the facts of its outcomes. One that is away ends it, and what was written to others stays: replaying
+    again is the remedy.
     writes: insert what the table lacks. keep: how many differences to return. on_page: is told how many events a page
     had. A table that is not there is empty.
     """
     done = Replayed()
-    is_there = has_table(store, table)
-    for page in pages(store, selection):
-        before = done.events
-        said = recomputed(_counted(events(store, page, done.unread.append), done))
-        held = stored(store, page, table) if is_there else {}
-        found = compare(held, said)
-        _note(done, len(said), len(held.keys() | said.keys()), found, keep)
-        if writes:
-            lacking = {one.key: one.recomputed for one in found if one.lacks}
-            write(store, lacking, table)
-            done.written += len(lacking)
-        on_page(done.events - before)
+    for store in servers.clients:
+        is_there = has_table(store, table)
+        for page in pages(store, selection):
+            before = done.events
+            said = recomputed(_counted(events(store, page, done.unread.append), done))
+            held = stored(store, page, table) if is_there else {}
+            found = compare(held, said)
+            _note(done, len(said), len(held.keys() | said.keys()), found, keep)
+            if writes:
+                lacking = {one.key: one.recomputed for one in found if one.lacks}
+                write(store, lacking, table)
+                done.written += len(lacking)
+            on_page(done.events - before)
     return done
 
 

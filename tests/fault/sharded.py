@@ -15,7 +15,9 @@ from keeprate.deploy.local.process import ChildProcess
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import encode_outcome
 from keeprate.schemas.topics import OUTCOMES, PARTITIONER
+from keeprate.sinks.checks.places import check_places
 from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.servers import Servers
 from keeprate.sinks.store.topology import Topology
 from keeprate.sinks.tables.migrate import migrate
 from tests.fault.lab import Lab, make_database, stop_merges
@@ -108,7 +110,7 @@ class ShardedTrial(Trial):
         with ExitStack() as opened:
             shards = [opened.enter_context(connect(url)) for url in self.shard_urls]
             one = opened.enter_context(connect(self._land_in_one()))
-            found.unaccounted += _misplaced(shards)
+            found.unaccounted += [f"{one.where}: {one.detail}" for one in check_places(Servers(shards))]
             for table, query in _ROWS.items():
                 found.unaccounted += _differing(table, query.format(final="FINAL" * self.merged), shards, one)
         return found
@@ -134,20 +136,6 @@ class ShardedTrial(Trial):
         for door in self.doors:
             self.drop_databases(door, *names)
         super().close()
-
-
-def _misplaced(shards: list[Client]) -> list[str]:
-    """Rows that are not where ClickHouse's own word for the hash puts them."""
-    found = []
-    for number, shard in enumerate(shards):
-        for table, key in (
-            *((table, "kafkaMurmurHash(toString(generation_id))") for table in ("generations", "feedback", "outcomes")),
-            ("suggestions", "kafkaMurmurHash(toString(generation_id))"),
-            *((table, "partition") for table in ("ledger", "dead_letters")),
-        ):
-            ((rows,),) = shard.query(f"SELECT count() FROM {table} WHERE {key} % {len(shards)} != {number}")
-            found += [f"{table}: {rows} rows of other shards on shard {number}"] if rows else []
-    return found
 
 
 def _differing(table: str, query: str, shards: list[Client], one: Client) -> list[str]:

@@ -11,14 +11,17 @@ from keeprate.deploy.commands import logs
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES
 from keeprate.sinks.kafka import client as kafka
 from keeprate.sinks.kafka.records import TopicPartition
+from keeprate.sinks.landing import flush, rows
 from keeprate.sinks.landing import run as sink_run
 from keeprate.sinks.landing.flush import Destination, Flush
 from keeprate.sinks.landing.intent import Intent
 from keeprate.sinks.landing.partition import FlushPolicy
 from keeprate.sinks.landing.rows import Table
 from keeprate.sinks.landing.run import SinkSettings, run
+from keeprate.sinks.landing.shards import shard_of
 from keeprate.sinks.landing.sink import Sink, SinkPolicy
 from keeprate.sinks.reading import derive
+from keeprate.sinks.store.topology import Topology
 from tests.fault.own_topics import rename_topics
 from tests.fault.reading import harm
 
@@ -44,7 +47,7 @@ def main(options: dict[str, Any]) -> None:
         SinkSettings(
             brokers=options["brokers"],
             store_url=options["store_url"],
-            shard_urls=options.get("shard_urls", ()),
+            topology=Topology(shard_urls=tuple(options.get("shard_urls", ()))),
             group=options["group"],
             topics=(options["topic"], DEAD_LETTERS.name, *((OUTCOMES.name,) if options.get("outcomes") else ())),
             policy=SinkPolicy(
@@ -129,6 +132,11 @@ def _any_topic() -> None:
     Sink._unverified = property(lambda self: False, lambda self, value: None)  # type: ignore[assignment]
 
 
+def _other_shard() -> None:
+    for module in (rows, flush):
+        vars(module)["shard_of"] = lambda generation_id, shards: (shard_of(generation_id, shards) + 1) % shards
+
+
 SABOTAGE: dict[str, Callable[[], None]] = {
     "no_intent": _no_intent,
     "commit_first": _commit_first,
@@ -136,4 +144,5 @@ SABOTAGE: dict[str, Callable[[], None]] = {
     "new_tokens": _new_tokens,
     "tokens_believed": _tokens_believed,
     "any_topic": _any_topic,
+    "other_shard": _other_shard,
 }

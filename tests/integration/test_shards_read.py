@@ -23,6 +23,7 @@ from keeprate.sinks.reading.lists.listing import Listing, page
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.reading.voices import Scales
 from keeprate.sinks.store.clickhouse import Client, Row, Settings, StoreError
+from keeprate.sinks.store.servers import Servers
 from keeprate.sinks.upkeep.recompute import GenerationFilter
 from keeprate.sinks.upkeep.replay import replay
 from tests.pages import NOW, history
@@ -157,7 +158,7 @@ def test_rows_that_are_divided_anew_come_to_the_same_answers(store: Sharded) -> 
         for old, table in product(NAMES, ("generations", "feedback")):
             here = f"kafkaMurmurHash(toString(generation_id)) % 2 = {number}"
             shard.command(f"INSERT INTO {table} SELECT * FROM {old}.{table} WHERE {here}")
-        assert replay(shard, GenerationFilter(), writes=True).written
+        assert replay(Servers([shard]), GenerationFilter(), writes=True).written
     again = merged(store.database("again"), "r", store.one)
     for question in ("funnel", "retention", "feedback rates", "user rates"):
         assert QUESTIONS[question](again) == QUESTIONS[question](store.one)

@@ -79,7 +79,7 @@ def test_what_is_not_what_its_outcome_comes_to_is_found_and_repaired(client: Cli
     found = check_suggestions(client, settled_s=0, sleep=lambda _: None)
     assert found
     assert {finding.check for finding in found} == {"I4"}
-    check_suggestions(client, settled_s=0, repair=True)
+    check_suggestions(client, settled_s=0, repair=Servers([client]))
     assert check_suggestions(client, settled_s=0, sleep=lambda _: None) == []
 
 
@@ -108,7 +108,7 @@ def test_a_sum_that_is_not_its_suggestions_is_found_and_made_again(client: Clien
     for table in (hours.sums_table(), hours.checks_table()):
         client.command(f"TRUNCATE TABLE {table}")
     assert {finding.check for finding in check_sums(client)} == {"I4"}
-    assert check_sums(client, repair=True)
+    assert check_sums(client, repair=Servers([client]))
     assert check_sums(client) == []
     assert hours.sum_quiet(client, quiet_s=0) > 0
     assert check_sums(client) == []

@@ -23,6 +23,7 @@ from keeprate.sinks.landing.flush import INSERT_SETTINGS, LEDGER_COLUMNS
 from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client, connect
+from keeprate.sinks.store.servers import Servers
 from keeprate.sinks.tables.migrate import migrate
 from keeprate.sinks.upkeep.recompute import GenerationFilter
 from tests.streaming import story
@@ -159,7 +160,7 @@ def test_outcomes_that_lack_something_are_found_and_repaired(client: Client, val
     """What the join has not seen is inserted from the facts, and merges; then nothing is left to find."""
     _land(client, values)
     _land_outcomes(client, values[: len(values) // 2])
-    findings = check_outcomes(client, settled_s=0, repair=True).findings
+    findings = check_outcomes(client, settled_s=0, repair=Servers([client])).findings
     assert findings
     assert all("lacks" in finding.detail for finding in findings)
     assert check_outcomes(client, settled_s=0).findings == []

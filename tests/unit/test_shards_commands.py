@@ -1,4 +1,4 @@
-"""Commands on a store with shards: what they show of each, and what they do not do yet."""
+"""What `keeprate migrate --plan` shows of a store with shards."""
 
 import json
 
@@ -50,14 +50,3 @@ def test_the_plan_is_the_stores_own_for_machines_with_its_shards_beside() -> Non
     assert said["database"] is False
     assert [shard["derives_anew"] for shard in said["shards"]] == [False, True]
     assert said["shards"][0]["migrations"] == {"0001_facts": ["CREATE TABLE IF NOT EXISTS feedback (a Int8)"]}
-
-
-@pytest.mark.parametrize(
-    ("command", "code"),
-    [(["forget", "--user", "u1", "--app", "a"], 2), (["replay"], 2), (["verify", "--repair"], 1)],
-)
-def test_what_is_not_built_for_shards_is_refused(command: list[str], code: int) -> None:
-    """Before anything is asked or changed."""
-    done = CliRunner().invoke(app, command)
-    assert done.exit_code == code
-    assert "shards" in done.output

@@ -19,7 +19,7 @@ from keeprate.schemas.topics import JOIN_GROUP
 
 if TYPE_CHECKING:
     from keeprate.sinks.checks.agreement import Agreement
-    from keeprate.sinks.checks.verification import CheckScope, OnStage, VerifyReport
+    from keeprate.sinks.checks.verification import Kafka, OnStage, VerifyReport
 
 _WIDTH: Final = 80
 _SHOWN: Final = 5
@@ -45,18 +45,21 @@ def verify(
     something is found. Repairing is safe at any time: what is inserted merges with what is there.
     """
     from keeprate.sinks.checks.verification import CheckScope
+    from keeprate.sinks.checks.verification import verify as examine
     from keeprate.sinks.kafka.errors import BrokerError
-    from keeprate.sinks.store.clickhouse import StoreError
+    from keeprate.sinks.store.clickhouse import StoreError, connect
+    from keeprate.sinks.tables.placing import servers
 
     defaults = from_environment(brokers, store)
     try:
-        if repair and defaults.topology.shard_urls:
-            raise ValueError("the store has shards: --repair is not built for them, keeprate replay --store is")
         scope = CheckScope(read_moment("--since", since, datetime.now(UTC)) if since else None, None, settled_s, repair)
-        kafka = None if offline else defaults.brokers
-        url = defaults.store_url if repair else defaults.reader_url
-        with _telling() as on_stage:
-            report = _report(url, kafka, scope, join_group, patience_s, on_stage)
+        with _telling() as on_stage, ExitStack() as opened:
+            client = opened.enter_context(connect(defaults.store_url if repair else defaults.reader_url))
+            # Whoever only reads may know the store alone, which reads all shards.
+            is_divided = repair or defaults.topology.shard_urls
+            holding = opened.enter_context(servers(client, defaults.topology)) if is_divided else None
+            kafka = None if offline else _kafka(defaults.brokers, join_group, patience_s, opened)
+            report = examine(client, kafka, scope, on_stage=on_stage, servers=holding)
     except StoreError as error:
         raise SystemExit(
             f"keeprate verify: {error}\nIs the store up, and --store or KEEPRATE_STORE_URL right?"
@@ -106,21 +109,14 @@ class _Lines:
             typer.echo(f"{stage}: {done} of {total}", err=True)
 
 
-def _report(
-    store_url: str, brokers: str | None, scope: "CheckScope", join_group: str, patience_s: float, on_stage: "OnStage"
-) -> "VerifyReport":
-    from keeprate.sinks.checks.verification import Kafka, verify
+def _kafka(brokers: str, join_group: str, patience_s: float, opened: ExitStack) -> "Kafka":
+    from keeprate.sinks.checks.verification import Kafka
     from keeprate.sinks.kafka.positions import KafkaPositions
     from keeprate.sinks.kafka.reader import Reader
-    from keeprate.sinks.store.clickhouse import connect
 
-    with ExitStack() as opened:
-        client = opened.enter_context(connect(store_url))
-        if brokers is None:
-            return verify(client, None, scope, on_stage=on_stage)
-        reader, positions = Reader(brokers), opened.enter_context(KafkaPositions(brokers))
-        opened.callback(reader.close)
-        return verify(client, Kafka(reader, positions, join_group, patience_s), scope, on_stage=on_stage)
+    reader, positions = Reader(brokers), opened.enter_context(KafkaPositions(brokers))
+    opened.callback(reader.close)
+    return Kafka(reader, positions, join_group, patience_s)
 
 
 def _as_json(report: "VerifyReport") -> Iterator[str]:

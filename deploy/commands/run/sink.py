@@ -44,7 +44,7 @@ def sink(
             SinkSettings(
                 brokers=defaults.brokers,
                 store_url=defaults.store_url,
-                shard_urls=defaults.topology.shard_urls,
+                topology=defaults.topology,
                 group=group,
                 policy=SinkPolicy(FlushPolicy(linger_s=linger_s), skip_lost=skip_lost),
                 metrics_port=metrics_port,

@@ -51,26 +51,27 @@ def forget(
     """
     from keeprate.sinks.erasure import forget as forgetting
     from keeprate.sinks.store.clickhouse import StoreError, connect
+    from keeprate.sinks.tables.placing import servers
 
     if bool(user) == listed:
         _refuse(_USAGE, 2)
-    said = from_environment(store=store)
-    if said.topology.shard_urls and not listed:
-        _refuse("the store has shards, and forgetting a person on all of them is not built yet", 2)
+    said, patience_s = from_environment(store=store), forgetting.REWRITE_TIMEOUT_S
     try:
-        with connect(said.store_url, answer_timeout_s=forgetting.REWRITE_TIMEOUT_S) as client:
+        with connect(said.store_url, answer_timeout_s=patience_s) as client:
             if listed:
                 _show(forgetting.receipts(client), as_json)
                 return
-            person, rows = _find(client, _names(user, app, salt), app)
-            is_unknown = not person.pseudonym and not any(rows.values())
-            is_name = is_unknown and not _is_hash(user) and not _salt(app, salt)
-            if is_name and (yes or not as_json):
-                _refuse(f"{_NOT_FOUND} {_NO_HASH} Nothing was changed.", 1)
-            if not yes:
-                _say_plan(rows, bool(person.pseudonym), as_json)
-            else:
-                _say_done(forgetting.forget(client, person, _version(), settle_s), as_json)
+            with servers(client, said.topology, patience_s) as holding:
+                person, rows = _find(client, _names(user, app, salt), app)
+                is_unknown = not person.pseudonym and not any(rows.values())
+                is_name = is_unknown and not _is_hash(user) and not _salt(app, salt)
+                if is_name and (yes or not as_json):
+                    _refuse(f"{_NOT_FOUND} {_NO_HASH} Nothing was changed.", 1)
+                if not yes:
+                    _say_plan(rows, bool(person.pseudonym), as_json)
+                else:
+                    receipt = forgetting.forget(client, person, _version(), settle_s, servers=holding)
+                    _say_done(receipt, as_json)
     except (StoreError, ValueError) as error:
         _refuse(f"{error}\nIs the store up and migrated? Once it is, the same command does what is left", 1)
     if is_unknown:

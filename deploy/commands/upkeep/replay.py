@@ -32,7 +32,9 @@ def replay(
     ] = False,
     show: Annotated[int, typer.Option(help="How many differences --verify lists.", min=0)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    store: Annotated[str, typer.Option(help="The store's URL; default: KEEPRATE_STORE_URL.")] = "",
+    store: Annotated[
+        str, typer.Option(help="The store's URL, or one shard's alone; default: KEEPRATE_STORE_URL, with all shards.")
+    ] = "",
 ) -> None:
     """Rebuild outcomes from the facts in the store.
 
@@ -47,6 +49,8 @@ def replay(
     keeprate replay --verify
     """
     from keeprate.sinks.store.clickhouse import StoreError, connect
+    from keeprate.sinks.store.topology import ALONE
+    from keeprate.sinks.tables.placing import servers
     from keeprate.sinks.upkeep.recompute import count_facts
     from keeprate.sinks.upkeep.replay import make_table
     from keeprate.sinks.upkeep.replay import replay as rebuild
@@ -56,13 +60,11 @@ def replay(
     try:
         selection = _selection(datetime.now(UTC), app or [], generation or [], since, until)
         said = from_environment(store=store)
-        if said.topology.shard_urls and not store:
-            raise ValueError("the store has shards, each with the facts of its outcomes: give --store URL, one by one")
-        with connect(said.store_url) as client:
-            if yes and into != _OUTCOMES:
-                make_table(client, into)
+        with connect(said.store_url) as client, servers(client, ALONE if store else said.topology) as holding:
+            for each in holding.clients if yes and into != _OUTCOMES else ():
+                make_table(each, into)
             with _progress(not as_json, lambda: count_facts(client, selection)) as advance:
-                done = rebuild(client, selection, into, yes, show if verify else 0, advance)
+                done = rebuild(holding, selection, into, yes, show if verify else 0, advance)
     except StoreError as error:
         _refuse(f"{error}\nIs the store up and migrated, and --store or KEEPRATE_STORE_URL right?", 1)
     except ValueError as error:
