@@ -5,15 +5,16 @@ from typing import Final
 
 from tests.fault.cell import Cell, Outcome
 from tests.fault.lab import Lab
+from tests.fault.sharded import ShardedTrial
 from tests.fault.sink_faults import LOAD
 from tests.fault.token_faults import kill_store
 from tests.fault.trial import Together, Trial
 from tests.landing import Account
 
 
-def _cell(name: str, make: Callable[[Trial], None]) -> Cell:
+def _cell(name: str, make: Callable[[Trial], None], kind: type[Trial] = Trial) -> Cell:
     def survive(lab: Lab, seed: int, together: Together) -> Outcome:
-        trial = Trial(lab, seed, together)
+        trial = kind(lab, seed, together)
         try:
             make(trial)
             trial.wait_landed()
@@ -48,6 +49,11 @@ def _dead_letters_not_awaited(trial: Trial) -> None:
 
 def _tokens_believed(trial: Trial) -> None:
     kill_store(trial, "feedback", sabotage=["tokens_believed"])
+
+
+def _another_shard(trial: Trial) -> None:
+    trial.load(LOAD)
+    trial.sink(instance="one", sabotage=["other_shard"])
 
 
 def _retention_overtakes(trial: Trial) -> None:
@@ -89,6 +95,7 @@ NO_DELIVERY: Final = "dead letters not awaited"
 NEW_TOKENS: Final = "another token for a replay"
 TOKENS_BELIEVED: Final = "a token is believed"
 RETENTION: Final = "retention overtakes the sink"
+OTHER_SHARD: Final = "three shards: rows on the wrong one"
 ANY_TOPIC: Final = "without the topics' ids"
 
 CELLS: Final[dict[str, Cell]] = {
@@ -97,6 +104,7 @@ CELLS: Final[dict[str, Cell]] = {
     NO_DELIVERY: _cell(NO_DELIVERY, _dead_letters_not_awaited),
     NEW_TOKENS: _cell(NEW_TOKENS, _killed_after(4, "new_tokens")),
     TOKENS_BELIEVED: _cell(TOKENS_BELIEVED, _tokens_believed),
+    OTHER_SHARD: _cell(OTHER_SHARD, _another_shard, ShardedTrial),
     RETENTION: _cell(RETENTION, _retention_overtakes),
     ANY_TOPIC: Cell(ANY_TOPIC, _topic_made_anew),
 }

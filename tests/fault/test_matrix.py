@@ -103,6 +103,14 @@ def test_a_token_that_is_believed_loses_rows(outcome_of: Ask, cell: Cell) -> Non
     assert outcome_of(cell.name).lost
 
 
+@broken(sabotage.OTHER_SHARD)
+def test_rows_on_the_wrong_shard_are_found(outcome_of: Ask, cell: Cell) -> None:
+    """A sink that takes the next shard loses and doubles nothing: what `verify` asks each shard tells."""
+    found = outcome_of(cell.name)
+    assert (found.lost, found.duplicated) == (0, 0)
+    assert found.unaccounted
+
+
 @broken(sabotage.RETENTION)
 def test_records_that_retention_removed_unread_stop_the_sink(outcome_of: Ask, cell: Cell) -> None:
     """It never jumps by itself. Told to go on, it has the lost offsets in the ledger as absent."""
