@@ -30,8 +30,6 @@ _SETTINGS: Final = {
     "async_insert": 0,
     # A history that was imported at once has many months.
     "max_partitions_per_insert_block": 0,
-    # The ids stand in the statement.
-    "max_query_size": 4 << 20,
 }
 _FEW: Final = 100
 """Generations that cost the engine less than the statement by which they are derived."""

@@ -39,6 +39,9 @@ SCHEMA_CODES: Final = frozenset((*_NOT_THERE, *_NOT_ALLOWED))
 _TLS: Final = ("ca_cert", "client_cert", "client_cert_key")
 _CONNECT_TIMEOUT_S: Final = 5
 _ANSWER_TIMEOUT_S: Final = 60
+# By default a server takes 262,144 bytes of a statement.
+_LONG_CHARS: Final = 60_000
+_LONGEST_BYTES: Final = 16 << 20
 
 # It logs each failed request as a warning, and here every failure is raised.
 logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
@@ -90,20 +93,22 @@ class Client(AbstractContextManager["Client"]):
 
     def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that has no answer."""
-        _mapped(lambda: self._driver.command(statement, parameters=_plain(parameters)))
+        _mapped(lambda: self._driver.command(statement, _plain(parameters), settings=_fitting(statement)))
 
     def query(
         self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
     ) -> list[Row]:
         """The rows of a SELECT, as tuples. `{name:Type}` in the statement takes its value from `parameters`."""
-        answer = _mapped(lambda: self._driver.query(statement, _plain(parameters), settings=_plain(settings)))
+        every = _fitting(statement, settings)
+        answer = _mapped(lambda: self._driver.query(statement, _plain(parameters), settings=every))
         return [tuple(row) for row in answer.result_rows]
 
     def query_dicts(
         self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
     ) -> list[dict[str, Any]]:
         """The rows of a SELECT, as dictionaries by column."""
-        answer = _mapped(lambda: self._driver.query(statement, _plain(parameters), settings=_plain(settings)))
+        every = _fitting(statement, settings)
+        answer = _mapped(lambda: self._driver.query(statement, _plain(parameters), settings=every))
         return [dict(row) for row in answer.named_results()]
 
     def query_bytes(
@@ -114,9 +119,8 @@ class Client(AbstractContextManager["Client"]):
         settings: Settings | None = None,
     ) -> bytes:
         """The answer of a SELECT in one of ClickHouse's formats, as it came."""
-        return _mapped(
-            lambda: self._driver.raw_query(statement, _plain(parameters), settings=_plain(settings), fmt=format_name)
-        )
+        every = _fitting(statement, settings)
+        return _mapped(lambda: self._driver.raw_query(statement, _plain(parameters), settings=every, fmt=format_name))
 
     def insert(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], settings: Settings | None = None
@@ -216,6 +220,13 @@ def shown(url: str) -> str:
 
 def _plain(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if values is None else dict(values)
+
+
+def _fitting(statement: str, settings: Settings | None = None) -> dict[str, Any] | None:
+    """The settings, and the room that a long statement takes: the engine reads it before any setting within it."""
+    if len(statement) <= _LONG_CHARS:
+        return _plain(settings)
+    return {"max_query_size": _LONGEST_BYTES, **(settings or {})}
 
 
 def _with_token(settings: Settings | None) -> dict[str, Any]:
