@@ -51,7 +51,7 @@ def suggestions(client: Client, scope: Scope, names: Collection[str] = (), summe
     """
     chosen = _chosen(SUGGESTIONS, names)
     split = splitting.split(scope, summed or known(client, scope))
-    parts = [_part(scope, chosen, f"{_rows(scope)} AND {split.rows}", with_=f"{ALIASES}, {SETTLED}")]
+    parts = [_part(scope, chosen, _rows(scope, split.rows, split.hours), with_=f"{ALIASES}, {SETTLED}")]
     if split.sums:
         parts.append(_summed(scope, chosen, f"{sums_table()} WHERE {split.sums}"))
     return _ask(client, scope, _united(scope, chosen, parts))
@@ -88,7 +88,7 @@ def at_horizons(client: Client, scope: Scope, names: Collection[str] = (), summe
 
 def _horizons(client: Client, scope: Scope) -> list[int]:
     """Those of checks, for a scope of which nothing is summed."""
-    own = f"{_rows(scope)} AND {scope.condition()} AND NOT orphan"
+    own = f"{_rows(scope, scope.condition())} AND NOT orphan"
     rows = _ask(client, scope, f"SELECT groupUniqArrayArray(checks.horizon_s) AS horizons FROM {own}")
     return [horizon_s for row in rows for horizon_s in row["horizons"]]
 
@@ -151,7 +151,7 @@ def judged(client: Client, scope: Scope) -> list[Counts]:
     """How often each LLM judge said which label of what people said which of: `pairs`, one row for each combination."""
     keys = ("evaluation", "annotator", "label", "truth")
     columns = ", ".join(f"judged.{name} AS {name}" for name in keys)
-    rows = f"(SELECT * FROM {_rows(scope)} AND {scope.condition()} AND NOT orphan) ARRAY JOIN {columns}"
+    rows = f"(SELECT * FROM {_rows(scope, scope.condition())} AND NOT orphan) ARRAY JOIN {columns}"
     pairs = (Measure("pairs", "toInt64(count())"),)
     return _ask(client, scope, _united(scope, pairs, [_part(scope, pairs, rows, keys)], keys))
 
@@ -166,13 +166,13 @@ def _checks(client: Client, scope: Scope, edges: Edges, measures: Sequence[Measu
     columns = ["cohort_ms", "retainable", "retention_from", "cohort_at", "accept_hour", *{"app", *scope.by}]
     columns += [f"checks.{name}" for name in ("horizon_s", "state", *CHECK_COLUMNS)]
 
-    def part(condition: str, also: str = "1") -> str:
-        own = f"SELECT {', '.join(columns)} FROM {_rows(scope)} AND {condition} AND NOT orphan"
+    def part(rows: str, also: str = "1") -> str:
+        own = f"SELECT {', '.join(columns)} FROM {rows} AND NOT orphan"
         state = state_where(f"retainable AND {also} AND {_FROM_MS} <= {edges.until}")
         with_ = f"{state}, {_APP}, if(horizon_s = 0, {edges.age(_FROM_MS)}, 0) AS age"
         return _part(scope, measures, f"({own}) {each_check(measures)} WHERE {chosen}", keys, with_)
 
-    parts = [part(split.rows)]
+    parts = [part(_rows(scope, split.rows, split.hours))]
     if split.sums:
         accept_ends = f"(toInt64(accept_hour) + 1) * {HOUR_MS} - 1"
         with_ = f"{_APP}, if(horizon_s = 0, {edges.age(accept_ends)}, 0) AS age"
@@ -181,7 +181,8 @@ def _checks(client: Client, scope: Scope, edges: Edges, measures: Sequence[Measu
         rows = f"{checks_table()} WHERE {split.sums} AND {chosen}"
         parts.append(_grouped(_HOUR_BEGINS, scope, counted, rows, keys, with_))
         if edges.hours:
-            parts.append(part(f"{split.summed} AND accept_hour IN {edges.hours}", f"accept_hour = {edge_hour}"))
+            at = f"{scope.hours} AND accept_hour IN {edges.hours}"
+            parts.append(part(_rows(scope, split.summed, at), f"accept_hour = {edge_hour}"))
     group = ", ".join([*scope.keys, "horizon_s", "age", "if(horizon_s = 0, its_app, '') AS app_of_taken"])
     wholes = ", ".join(f"{measure.whole()} AS w_{measure.name}" for measure in measures)
     statement = f"SELECT {group}, groupUniqArray(its_app) AS apps, {wholes} FROM ({' UNION ALL '.join(parts)})"
@@ -192,7 +193,7 @@ def _by_age(client: Client, scope: Scope, measures: Sequence[Measure], edges: Ed
     """Sums by app, and by how many of the horizons a generation is old enough for: whether or not anybody looked."""
     keys = ("its_app", "age")
     by_row = f"{ALIASES}, {_APP}, {edges.age('cohort_ms')} AS age"
-    parts = [_part(scope, measures, f"{_rows(scope)} AND {split.rows} AND NOT orphan", keys, by_row)]
+    parts = [_part(scope, measures, f"{_rows(scope, split.rows, split.hours)} AND NOT orphan", keys, by_row)]
     if split.sums:
         by_hour = f"{_APP}, {edges.age(f'(toInt64(hour) + 1) * {HOUR_MS} - 1')} AS age"
         # A segment of nothing but orphans is in no count of retention, and has sums all the same.
@@ -205,7 +206,7 @@ def _active_hours(client: Client, scope: Scope, until_ms: int, apps: Sequence[st
     """The distinct hours of people with something shown, of generations old enough for one horizon."""
     measures = (_BY_NAME[ACTIVE_HOURS],)
     of_apps = "app IN {asked:Array(String)}"
-    rows = f"{_rows(scope)} AND {split.rows} AND cohort_ms <= {until_ms} AND {of_apps}"
+    rows = f"{_rows(scope, split.rows, split.hours)} AND cohort_ms <= {until_ms} AND {of_apps}"
     parts = [_part(scope, measures, rows, with_=ALIASES)]
     if split.sums:
         old = f"(toInt64(hour) + 1) * {HOUR_MS} - 1 <= {until_ms}"
@@ -213,8 +214,9 @@ def _active_hours(client: Client, scope: Scope, until_ms: int, apps: Sequence[st
     return _ask(client, scope, _united(scope, measures, parts), {"asked": list(apps)})
 
 
-def _rows(scope: Scope) -> str:
-    return f"suggestions FINAL WHERE {hours.not_moved(scope.hours)}"
+def _rows(scope: Scope, condition: str, at: str = "") -> str:
+    """Rows of suggestions by a condition. at: what it says of hours alone, which is met before versions are merged."""
+    return f"suggestions FINAL PREWHERE {at or scope.hours} WHERE {hours.not_moved(scope.hours)} AND {condition}"
 
 
 def _part(scope: Scope, measures: Sequence[Measure], rows: str, keys: Sequence[str] = (), with_: str = "") -> str:

@@ -2,7 +2,7 @@
 
     hour_marks   when an hour of an app was last touched, and on which shard: `derive` says so
     moves        versions of suggestions that left an hour: `derive` says so
-    summed_…     which spans of an hour or a day are summed, at which touches, and by which run
+    summed_…     which spans of an hour or a day are summed, at which touches, and in which run
     sums_…       by segment: every measure of suggestions
     checks_…     by segment, horizon and hour of the accept: every measure of checks; horizon 0 has what was taken
 
@@ -53,8 +53,9 @@ FINAL: Final = {
 }
 """Settings of every statement that reads `suggestions FINAL`."""
 PRUNED: Final = FINAL | {"use_skip_indexes_if_final_exact_mode": 0}
-"""The same for those that leave granules out by hour alone, and say `not_moved`: nothing else is hidden by that."""
-_INSERT: Final = {"async_insert": 0, "max_partitions_per_insert_block": 0, "max_query_size": 4 << 20}
+"""The same for those that leave granules or rows (PREWHERE) out by hour alone, and say `not_moved`: nothing else is
+hidden by that."""
+_INSERT: Final = {"async_insert": 0, "max_partitions_per_insert_block": 0}
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _tables() -> Mapping[str, str]:
         columns = ", ".join(f"{measure.column} {measure.type}" for measure in measures)
         found[kind] = (
             f"(app LowCardinality(String), span UInt8, hour UInt32, run UInt64, {more}{segment}, {columns}) "
-            f"ENGINE = MergeTree PARTITION BY (span, intDiv(hour, 2160)) ORDER BY (hour, app, run{order})"
+            f"ENGINE = MergeTree PARTITION BY (span, intDiv(hour, 2160)) ORDER BY (span, hour, app, run{order})"
         )
     return found
 
@@ -196,8 +197,8 @@ def known(store: Client, first: int, last: int, apps: Sequence[str], settled_ms:
 
 def newest(condition: str) -> str:
     """A condition of a row of sums: it is of the newest sum of spans, by a condition of their app, span and hour.
-    Whether these are believed, `known` says."""
-    return f"(hour, app, run) GLOBAL IN (SELECT hour, app, run FROM {summed_table()} FINAL WHERE {condition})"
+    Whether these are believed, `known` says. The key of sums is not told by it."""
+    return f"run GLOBAL IN (SELECT run FROM {summed_table()} FINAL WHERE {condition})"
 
 
 def not_moved(between: str) -> str:
@@ -239,8 +240,9 @@ def _day_good(also: str = "1") -> str:
 def _sum(store: Client, hours: Sequence[tuple[str, int, int]]) -> None:
     marked, parameters = _marked(hours)
     only = f"hour IN ({', '.join(str(hour) for hour in sorted({hour for _, hour, _ in hours}))})"
-    own = f"SELECT * FROM suggestions FINAL WHERE {only} AND {not_moved(only)}"
-    rows, run, segment = f"({own}) AS s INNER JOIN ({marked}) AS mark USING (app, hour)", _run_id(), ", ".join(SEGMENT)
+    own = f"SELECT * FROM suggestions FINAL PREWHERE {only} WHERE {not_moved(only)}"
+    rows, segment = f"({own}) AS s INNER JOIN ({marked}) AS mark USING (app, hour)", ", ".join(SEGMENT)
+    run = _run_id("hour")
     keys = f"app, hour, {segment}"
     insert = f"SELECT app, 1, hour, {run}, "
     _run(
@@ -269,8 +271,12 @@ def _sum(store: Client, hours: Sequence[tuple[str, int, int]]) -> None:
 def _sum_days(store: Client, days: Sequence[tuple[str, int, int]]) -> None:
     """Of the sums of their hours, all of which are believed."""
     marked, parameters = _marked(days)
-    run, segment = _run_id(), ", ".join(SEGMENT)
-    hours = f"span = 1 AND (app, {_DAY_OF}) IN (SELECT app, hour FROM ({marked}))"
+    run, segment = _run_id("day"), ", ".join(SEGMENT)
+    first, last = (chosen(day for _, day, _ in days) for chosen in (min, max))
+    hours = (
+        f"span = 1 AND hour BETWEEN {first} AND {last + DAY - 1} "
+        f"AND (app, {_DAY_OF}) IN (SELECT app, hour FROM ({marked}))"
+    )
     insert, keys = f"SELECT app, {DAY}, day, {run}, ", f"GROUP BY app, {_DAY_OF} AS day, {segment}"
     rows = f"WHERE {hours} AND {newest(hours)}"
     _run(
@@ -287,7 +293,7 @@ def _sum_days(store: Client, days: Sequence[tuple[str, int, int]]) -> None:
     )
     _run(
         store,
-        f"INSERT INTO {summed_table()} SELECT app, {DAY}, mark.hour, any(mark.mark), {run}, max(settles_ms), "
+        f"INSERT INTO {summed_table()} SELECT app, {DAY}, mark.hour AS day, any(mark.mark), {run}, max(settles_ms), "
         f"groupUniqArrayArray(horizons), {NOW_NS} FROM (SELECT app, {_DAY_OF} AS hour, settles_ms, horizons "
         f"FROM {summed_table()} FINAL WHERE {hours}) AS s INNER JOIN ({marked}) AS mark USING (app, hour) "
         "GROUP BY app, mark.hour",
@@ -304,8 +310,9 @@ def _marked(spans: Sequence[tuple[str, int, int]]) -> tuple[str, dict[str, str]]
     return f"SELECT it.1 AS app, it.2 AS hour, it.3 AS mark FROM (SELECT arrayJoin({tuples}) AS it)", parameters
 
 
-def _run_id() -> int:
-    return secrets.randbits(63)
+def _run_id(hour: str) -> str:
+    """SQL that names one sum of one run, so that a row of sums is told by one number."""
+    return f"cityHash64({secrets.randbits(63)}, app, {hour})"
 
 
 def _parts(measures: Sequence[Measure]) -> str:

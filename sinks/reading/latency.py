@@ -32,8 +32,8 @@ def latency(client: Client, scope: Scope) -> list[Quantile]:
     (Conover, Practical Nonparametric Statistics, 3.2).
     """
     rows = (
-        f"FROM suggestions FINAL WHERE {hours.not_moved(scope.hours)} AND {scope.condition()} AND NOT orphan "
-        "AND choice_index = 0 AND latency_ms IS NOT NULL"
+        f"FROM suggestions FINAL PREWHERE {scope.hours} WHERE {hours.not_moved(scope.hours)} AND {scope.condition()} "
+        "AND NOT orphan AND choice_index = 0 AND latency_ms IS NOT NULL"
     )
     ((calls,),) = client.query(f"SELECT count() {rows}", scope.parameters(), FINAL)
     if not calls:

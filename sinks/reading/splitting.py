@@ -29,11 +29,12 @@ class Split:
     """Conditions of what a question is answered from.
 
     sums: of rows of sums; '' where none is used. rows: of rows of suggestions, for the rest.
-    summed: of the suggestions that the sums stand for.
+    hours: of these rows' hour alone. summed: of the suggestions that the sums stand for.
     """
 
     sums: str
     rows: str
+    hours: str
     summed: str = ""
 
 
@@ -75,24 +76,32 @@ def split(scope: Scope, summed: Known, edges: Collection[int] = ()) -> Split:
     days = _Days(scope, summed, edges)
     others = [each for each in summed.others if not days.answer(*each)]
     if scope.bucket_s % 3600 or not summed.any or len(others) > MOST_OTHERS:
-        return Split("", scope.condition())
+        return Split("", scope.condition(), scope.hours)
     first, last = summed.first, summed.last
     edges = {*edges, *(era_ms // HOUR_MS for era_ms in scope.era_ms if era_ms % HOUR_MS)}
     # The first and last hour may be asked for in part.
     ends = {hour for ms in (scope.since_ms, scope.until_ms) if not first <= (hour := ms // HOUR_MS) <= last}
+    every = sorted(ends | edges | {hour for _, hour in others})
     conditions = [f"hour IN {sorted(ends | edges)}"] if ends | edges else []
     whole = [f"hour BETWEEN {first} AND {last}"]
     if edges:
         whole.append(f"hour NOT IN {sorted(edges)}")
+    by_hour = ["span = 1", *whole]
     if others:
         whole.append(f"(app, hour) NOT IN ({_listed(others)})")
-        conditions.append(f"(hour IN {sorted({hour for _, hour in others})} AND (app, hour) IN ({_listed(others)}))")
+        conditions.append(f"(app, hour) IN ({_listed(others)})")
     rows = f"{scope.condition()} AND ({' OR '.join(conditions) or '0'})"
-    by_hour = " AND ".join(["span = 1", *whole, *days.of_hours()])
-    spans = " OR ".join(f"({each})" for each in (by_hour, *days.of_days()))
+    newest = hours.newest(_either(["span = 1", *whole, *days.of_hours()], days.of_days()))
     kept = scope.keeps()
-    # The hours are said twice: once for the index of the sums.
-    return Split(" AND ".join([*kept, whole[0], hours.newest(spans)]), rows, " AND ".join([*kept, *whole]))
+    # Once by span and hour alone, which the key of the sums knows.
+    sums = [*kept, _either([*by_hour, *days.of_hours(by_app=False)], days.of_days(by_app=False)), newest]
+    at = f"hour IN {every}" if every else "0"
+    return Split(" AND ".join(sums), rows, at, " AND ".join([*kept, *whole]))
+
+
+def _either(of_hours: Sequence[str], of_days: Sequence[str]) -> str:
+    """One of two conditions, each of all its parts; the second may have none, and then nothing meets it."""
+    return "(" + " OR ".join(f"({' AND '.join(each)})" for each in (of_hours, of_days) if each) + ")"
 
 
 class _Days:
@@ -112,22 +121,25 @@ class _Days:
         day = hour // DAY * DAY
         return self._first <= day < self._end and day not in self._cut and (app, day) not in self._apart
 
-    def of_days(self) -> list[str]:
-        """The condition of sums of days; none where they answer nothing."""
+    def of_days(self, by_app: bool = True) -> list[str]:
+        """The conditions of sums of days; none where they answer nothing. by_app: else all apps' days are met."""
         if self._first >= self._end:
             return []
-        parts = [f"span = {DAY} AND hour >= {self._first} AND hour < {self._end}"]
+        parts = [f"span = {DAY}", f"hour >= {self._first}", f"hour < {self._end}"]
         parts += [f"hour NOT IN {self._cut}"] if self._cut else []
-        parts += [f"(app, hour) NOT IN ({_listed(self._listed)})"] if self._listed else []
-        return [" AND ".join(parts)]
+        parts += [f"(app, hour) NOT IN ({_listed(self._listed)})"] if self._listed and by_app else []
+        return parts
 
-    def of_hours(self) -> list[str]:
-        """A condition of sums of hours: days do not answer for them."""
+    def of_hours(self, by_app: bool = True) -> list[str]:
+        """A condition of sums of hours: days do not answer for them. by_app: else one app's are enough."""
         if self._first >= self._end:
             return []
-        parts = [f"hour < {self._first} OR hour >= {self._end}"]
-        parts += [f"{_DAY_OF} IN {self._cut}"] if self._cut else []
-        parts += [f"(app, {_DAY_OF}) IN ({_listed(self._listed)})"] if self._listed else []
+        apart = {day for _, day in self._listed}
+        parts = [f"hour < {self._first}", f"hour >= {self._end}"]
+        if by_app and apart:
+            parts.append(f"(app, {_DAY_OF}) IN ({_listed(self._listed)})")
+        if days := {*self._cut, *(() if by_app else apart)}:
+            parts.append(f"{_DAY_OF} IN {sorted(days)}")
         return [f"({' OR '.join(parts)})"]
 
 
