@@ -105,7 +105,8 @@ def test_pages_hold_each_suggestion_once_in_order_and_back_again(client: Client,
 def test_without_patience_a_page_says_where_to_go_on(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is left out by it, in both directions."""
     monkeypatch.setattr(candidates, "FIRST", 30)
-    monkeypatch.setattr(candidates, "next_size", lambda size, took_s: 30)
+    monkeypatch.setattr(candidates, "FIRST_SPAN", 40)
+    monkeypatch.setattr(candidates, "next_size", lambda size, took_s, left_s: 30)
     asked = Listing(
         replace(SCOPE, since=NOW - timedelta(days=3)),
         fate="accepted",

@@ -3,8 +3,9 @@
 An hour that is not summed as it is may hold anything, and is always one of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from keeprate.sinks.reading import hours as sums
@@ -17,7 +18,10 @@ FIRST: Final = 8
 """Hours that are read at first."""
 STEP_S: Final = 0.12
 """How long one read is meant to take: the next is sized by how long the last one took."""
+FIRST_SPAN: Final = 7 * 24
+"""Hours whose sums are asked at first: most pages are full of what is in them."""
 _GROWS: Final = 6
+_SPAN_GROWS: Final = 4
 _WHENEVER_MS: Final = 1 << 62
 
 
@@ -29,19 +33,52 @@ class CandidateHour:
     bound: int = 0
 
 
-def hours(client: Client, scope: Scope, bounds: Sequence[Condition], horizon_s: int) -> list[CandidateHour]:
-    """The hours of a scope in which each of the bounds is above 0, or may be."""
-    first, last = max(0, scope.since_ms // HOUR_MS), max(0, (scope.until_ms - 1) // HOUR_MS)
-    known = sums.known(client, first, last, scope.only.get("app", ()), _WHENEVER_MS)
-    found: dict[int, int] | None = None
-    for of_checks in (False, True):
-        names = sorted({each.measure for each in bounds if each.of_checks == of_checks})
-        if names and known.any:
-            bounded = _bounded(client, scope, names, horizon_s if of_checks else None)
-            found = bounded if found is None else {at: min(found[at], bounded[at]) for at in found.keys() & bounded}
-    unknown = {hour for _, hour in known.others}
-    summed = [CandidateHour(at, bound) for at, bound in (found or {}).items() if at not in unknown]
-    return summed + [CandidateHour(at) for at in unknown]
+class Candidates:
+    """Finds them, of a scope. What is summed of a span is asked once, however often it is looked through."""
+
+    def __init__(self, client: Client, scope: Scope, horizon_s: int) -> None:
+        self._client, self._scope, self._horizon_s = client, scope, horizon_s
+        self.first, self.last = max(0, scope.since_ms // HOUR_MS), max(0, (scope.until_ms - 1) // HOUR_MS)
+        apps = scope.only.get("app", ())
+        self._known = cache(lambda first, last: sums.known(client, first, last, apps, _WHENEVER_MS))
+
+    def between(self, first: int, last: int, bounds: Sequence[Condition]) -> list[CandidateHour]:
+        """The hours of [first, last] in which each of the bounds is above 0, or may be."""
+        known = self._known(first, last)
+        found: dict[int, int] | None = None
+        for of_checks in (False, True):
+            names = sorted({each.measure for each in bounds if each.of_checks == of_checks})
+            if names and known.any:
+                bounded = self._bounded(first, last, names, of_checks)
+                found = bounded if found is None else {at: min(found[at], bounded[at]) for at in found.keys() & bounded}
+        unknown = {hour for _, hour in known.others}
+        summed = [CandidateHour(at, bound) for at, bound in (found or {}).items() if at not in unknown]
+        return summed + [CandidateHour(at) for at in unknown]
+
+    def _bounded(self, first: int, last: int, names: Sequence[str], of_checks: bool) -> dict[int, int]:
+        # Sums that are not believed any more may be among them: they add hours, and take none away.
+        totals = ", ".join(f"sum(m_{name})" for name in names)
+        at_horizon = "AND horizon_s = {horizon_s:UInt32} " if of_checks else ""
+        keeps = "".join(f"AND {each} " for each in self._scope.keeps())
+        statement = (
+            f"SELECT hour, toInt64(least({totals})) AS bound FROM {checks_table() if of_checks else sums_table()} "
+            f"WHERE span = 1 AND hour BETWEEN {first} AND {last} {keeps}{at_horizon}GROUP BY hour HAVING bound > 0"
+        )
+        rows = self._client.query(statement, self._scope.parameters() | {"horizon_s": self._horizon_s})
+        return {int(hour): int(bound) for hour, bound in rows}
+
+
+def spans(first: int, last: int, backwards: bool) -> Iterator[tuple[int, int]]:
+    """The hours [first, last] in parts, in the order in which a list reads them; each longer than the one before."""
+    size = FIRST_SPAN
+    while first <= last:
+        if backwards:
+            yield first, min(last, first + size - 1)
+            first += size
+        else:
+            yield max(first, last - size + 1), last
+            last -= size
+        size *= _SPAN_GROWS
 
 
 def batch(left: Sequence[CandidateHour], size: int, want: int) -> Sequence[CandidateHour]:
@@ -54,21 +91,6 @@ def batch(left: Sequence[CandidateHour], size: int, want: int) -> Sequence[Candi
     return left[:size]
 
 
-def next_size(size: int, took_s: float) -> int:
-    """How many hours to read after `size` took so long."""
-    return max(1, int(size * min(_GROWS, STEP_S / max(took_s, 0.001))))
-
-
-def _bounded(client: Client, scope: Scope, names: Sequence[str], horizon_s: int | None) -> dict[int, int]:
-    # Sums that are not believed any more may be among them: they add hours, and take none away.
-    table = sums_table() if horizon_s is None else checks_table()
-    totals = ", ".join(f"sum(m_{name})" for name in names)
-    at_horizon = "" if horizon_s is None else "AND horizon_s = {horizon_s:UInt32} "
-    first, last = scope.since_ms // HOUR_MS, (scope.until_ms - 1) // HOUR_MS
-    keeps = "".join(f"AND {each} " for each in scope.keeps())
-    statement = (
-        f"SELECT hour, toInt64(least({totals})) AS bound FROM {table} "
-        f"WHERE span = 1 AND hour BETWEEN {first} AND {last} {keeps}{at_horizon}GROUP BY hour HAVING bound > 0"
-    )
-    rows = client.query(statement, scope.parameters() | {"horizon_s": horizon_s or 0})
-    return {int(hour): int(bound) for hour, bound in rows}
+def next_size(size: int, took_s: float, left_s: float) -> int:
+    """How many hours to read after `size` took so long, and no longer is left than `left_s`."""
+    return max(1, int(size * min(_GROWS, min(STEP_S, left_s) / max(took_s, 0.001))))

@@ -6,7 +6,7 @@ rows of those, by key. Hours in which sums say that nothing matches are not read
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from keeprate.sinks.reading.hours import FINAL, PRUNED, not_moved
 from keeprate.sinks.reading.lists import candidates
+from keeprate.sinks.reading.lists.candidates import Candidates
 from keeprate.sinks.reading.lists.conditions import (
     CHECK_FATES,
     FATES,
@@ -194,10 +195,13 @@ def page(client: Client, listing: Listing, patience_s: float | None = None) -> P
     """The next rows of a list. patience_s: after which it is given as far as it was found; None: PATIENCE_S."""
     ends_s = time.monotonic() + (PATIENCE_S if patience_s is None else patience_s)
     found, after = list[Place](), listing.after
-    for rank in listing.ranks:
+    where, ranks = Candidates(client, listing.scope, listing.horizon_s), listing.ranks
+    for rank, following in zip(ranks, (*ranks[1:], None), strict=True):
         asked = replace(listing, after=after if after and after.rank == rank else None)
-        places, after = _walk(client, asked, rank, listing.limit - len(found), ends_s)
+        places, after = _walk(client, asked, rank, listing.limit - len(found), where, ends_s)
         found += places
+        if after is None and following is not None and time.monotonic() > ends_s:
+            after = _edge(following, where.first - 1 if listing.backwards else where.last + 1, listing.backwards)
         if len(found) >= listing.limit or after is not None:
             break
     rows = _rows(client, listing, found)
@@ -205,24 +209,43 @@ def page(client: Client, listing: Listing, patience_s: float | None = None) -> P
     return Page(rows[::-1] if listing.backwards else rows, found[-1] if full else after)
 
 
-def _walk(client: Client, listing: Listing, rank: int, limit: int, ends_s: float) -> tuple[list[Place], Place | None]:
+def _walk(
+    client: Client, listing: Listing, rank: int, limit: int, where: Candidates, ends_s: float
+) -> tuple[list[Place], Place | None]:
     """Places of one rank, and where to go on where patience ended before the hours did."""
     if listing.identity or "user" in listing.scope.only:
         # A person's or an id's rows are found by an index of their own.
         return _matching(client, listing, rank, limit, listing.scope.hours, FINAL), None
-    hours = _hours(client, listing, rank)
     found: list[Place] = []
-    at, size = 0, candidates.FIRST
-    while at < len(hours) and len(found) < limit:
-        batch = candidates.batch(hours[at:], size, limit - len(found))
-        began_s = time.monotonic()
-        condition = f"hour IN {sorted(each.hour for each in batch)}"
-        found += _matching(client, listing, rank, limit - len(found), condition, PRUNED)
-        at, now_s = at + len(batch), time.monotonic()
-        size = candidates.next_size(len(batch), now_s - began_s)
-        if len(found) < limit and at < len(hours) and now_s > ends_s:
-            return found, _edge(rank, batch[-1].hour, listing.backwards)
+    size = candidates.FIRST
+    for first, last in _spans(listing, where):
+        hours = where.between(first, last, bounds_of(listing.conditions(rank)))
+        hours.sort(key=lambda each: each.hour, reverse=not listing.backwards)
+        at = 0
+        while at < len(hours) and len(found) < limit:
+            batch = candidates.batch(hours[at:], size, limit - len(found))
+            began_s = time.monotonic()
+            condition = f"hour IN {sorted(each.hour for each in batch)}"
+            found += _matching(client, listing, rank, limit - len(found), condition, PRUNED)
+            at, now_s = at + len(batch), time.monotonic()
+            size = candidates.next_size(len(batch), now_s - began_s, ends_s - now_s)
+            if len(found) < limit and at < len(hours) and now_s > ends_s:
+                return found, _edge(rank, batch[-1].hour, listing.backwards)
+        if len(found) >= limit:
+            break
+        left = last < where.last if listing.backwards else first > where.first
+        if left and time.monotonic() > ends_s:
+            return found, _edge(rank, last if listing.backwards else first, listing.backwards)
     return found, None
+
+
+def _spans(listing: Listing, where: Candidates) -> Iterator[tuple[int, int]]:
+    """The hours to look through, from the list's place on."""
+    first, last = where.first, where.last
+    if listing.after is not None:
+        hour = listing.after.cohort_ms // HOUR_MS
+        first, last = (max(first, hour), last) if listing.backwards else (first, min(last, hour))
+    return candidates.spans(first, last, listing.backwards)
 
 
 def _edge(rank: int, hour: int, backwards: bool) -> Place:
@@ -232,21 +255,12 @@ def _edge(rank: int, hour: int, backwards: bool) -> Place:
     return Place(rank, hour * HOUR_MS - 1, (1 << 128) - 1, (1 << 16) - 1, "\U0010ffff")
 
 
-def _hours(client: Client, listing: Listing, rank: int) -> list[candidates.CandidateHour]:
-    """The hours that may hold a match, in the order in which to read them, from the place on."""
-    found = candidates.hours(client, listing.scope, bounds_of(listing.conditions(rank)), listing.horizon_s)
-    if listing.after is not None:
-        hour = listing.after.cohort_ms // HOUR_MS
-        found = [each for each in found if (each.hour >= hour if listing.backwards else each.hour <= hour)]
-    return sorted(found, key=lambda each: each.hour, reverse=not listing.backwards)
-
-
 def _matching(
     client: Client, listing: Listing, rank: int, limit: int, hours: str, settings: Mapping[str, int]
 ) -> list[Place]:
     """Where the suggestions are that match, in some hours: in order, from the listing's place on."""
     direction, sign = ("ASC", ">") if listing.backwards else ("DESC", "<")
-    parts = [not_moved(hours), hours, "cohort_ms >= {since_ms:Int64}", "cohort_ms < {until_ms:Int64}"]
+    parts = [not_moved(hours), "cohort_ms >= {since_ms:Int64}", "cohort_ms < {until_ms:Int64}"]
     parts += [*listing.scope.keeps(), *(each.sql for each in listing.conditions(rank))]
     if listing.fate != "orphan":
         parts.append("NOT orphan")
@@ -261,7 +275,7 @@ def _matching(
         parameters |= {"after_choice": place.choice_index, "after_app": place.app}
     order = ", ".join(f"{name} {direction}" for name in _KEY.strip("()").replace("(generation_id)", "#").split(", "))
     statement = (
-        f"SELECT cohort_ms, toUInt128(generation_id), choice_index, app FROM suggestions FINAL "
+        f"SELECT cohort_ms, toUInt128(generation_id), choice_index, app FROM suggestions FINAL PREWHERE {hours} "
         f"WHERE {' AND '.join(parts)} ORDER BY {order.replace('#', '(generation_id)')} LIMIT {{limit:UInt32}}"
     )
     return [Place(rank, *row) for row in client.query(statement, parameters, settings)]
@@ -277,7 +291,7 @@ def _rows(client: Client, listing: Listing, places: Sequence[Place]) -> list[Sug
     columns += ["toUInt128(s.generation_id) AS number", "arrayZip(judged.evaluation, judged.label) AS judgements"]
     statement = (
         f"SELECT {', '.join(columns)} FROM suggestions AS s FINAL "
-        "WHERE (s.app, toUInt128(s.generation_id), s.choice_index) IN "
+        "PREWHERE (s.app, toUInt128(s.generation_id), s.choice_index) IN "
         "(SELECT each.1, each.2, each.3 FROM (SELECT arrayJoin({keys:Array(Tuple(String, UInt128, UInt16))}) AS each))"
     )
     found = client.query_dicts(statement, {"keys": keys, "horizon_s": listing.horizon_s}, FINAL)
