@@ -2,10 +2,13 @@
 
 The limit inserts the rows that the sink would make, ready-made, in batches of the same size over the same HTTP door. So
 it does not read Kafka, judge events, commit or keep a ledger. Row inserts are what a consumer without batches does.
+Of outcomes, which `landing.…` are about, the sink derives the suggestions too, and the limit does not.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from confluent_kafka import Producer
@@ -13,19 +16,22 @@ from confluent_kafka import Producer
 from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
-from keeprate.schemas.decode import encode
+from keeprate.schemas.decode import decode, encode
 from keeprate.schemas.ids import uuid7
-from keeprate.schemas.topics import FEEDBACK, PARTITIONER
+from keeprate.schemas.lift import fold
+from keeprate.schemas.outcome import encode_outcome
+from keeprate.schemas.topics import FEEDBACK, OUTCOMES, PARTITIONER
 from keeprate.sinks.kafka.client import Consumer, DeadLetterProducer
 from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.landing.flush import INSERT_SETTINGS, Destination, Flush
 from keeprate.sinks.landing.partition import DEFAULT_POLICY
-from keeprate.sinks.landing.rows import FEEDBACK_TABLE, sort
+from keeprate.sinks.landing.rows import FEEDBACK_TABLE, OUTCOMES_TABLE, Table, sort
 from keeprate.sinks.landing.run import NoObserver, sink_revision
 from keeprate.sinks.landing.shards import Shard
 from keeprate.sinks.landing.sink import Sink, SinkPolicy
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import migrate, revision
+from tests.bench import join_load
 from tests.bench.results import Bench, Result, result
 
 NAMES: Final = {
@@ -33,22 +39,36 @@ NAMES: Final = {
     "sink.bare_insert": "bare HTTP inserts of the same rows, ready-made",
     "sink.parser": "judging the records and making rows of them, alone",
     "sink.row_inserts": "one HTTP insert for each row",
+    "landing.keeprate": "outcomes from Kafka to rows, and the suggestions derived from them",
+    "landing.bare_insert": "bare HTTP inserts of the same outcomes, ready-made; nothing is derived",
 }
 
 EVENTS: Final = 400_000
+JOINED: Final = 400_000
+"""Events of a day of the demo, whose outcomes are landed."""
 ROW_INSERTS: Final = 300
 BATCH_ROWS: Final = DEFAULT_POLICY.max_rows
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Records of a topic, and the table that they are rows of."""
+
+    topic: str
+    table: Table
+    values: Sequence[bytes]
 
 
 class _Memory:
     """A record that is in memory already."""
 
-    def __init__(self, offset: int, value: bytes) -> None:
+    def __init__(self, topic: str, offset: int, value: bytes) -> None:
+        self._topic = topic
         self._offset = offset
         self._value = value
 
     def topic(self) -> str:
-        return FEEDBACK.name
+        return self._topic
 
     def partition(self) -> int:
         return 0
@@ -99,84 +119,97 @@ def values(count: int) -> list[bytes]:
     ]
 
 
+def outcomes(directory: Path, events: int) -> list[bytes]:
+    """The outcomes of a day of the demo, as records have them."""
+    load = join_load.make(directory / "events", events)
+    return [encode_outcome(*each) for each in fold(decode(value) for _, _, value in load.records()).items()]
+
+
 def measure(bench: Bench) -> Iterator[Result]:
     """Each contender in turn, in each run, over one broker and one store."""
-    taken = values(bench.events(EVENTS))
-    found: dict[str, list[float]] = {name: [] for name in NAMES if bench.wants(name)}
+    wanted = [name for name in NAMES if bench.wants(name)]
+    taken = {
+        "sink": Taken(FEEDBACK.name, FEEDBACK_TABLE, values(bench.events(EVENTS))),
+        "landing": Taken(OUTCOMES.name, OUTCOMES_TABLE, outcomes(bench.directory, bench.events(JOINED))),
+    }
+    found: dict[str, list[float]] = {name: [] for name in wanted}
     with KafkaBroker(bench.directory / "kafka") as broker, StoreProcess(bench.directory / "store") as store:
         create_topics(broker.bootstrap)
-        _produce(broker.bootstrap, taken)
+        for each in taken.values():
+            _produce(broker.bootstrap, each)
         for run in range(bench.runs):
             for name, rates in found.items():
                 bench.say(f"run {run + 1}: {name}")
                 url = f"{store.url}/{name.replace('.', '_')}_{run}"
                 migrate(url)
+                group, _, contender = name.partition(".")
                 with connect(url) as client:
-                    rates.append(_CONTENDERS[name](client, broker.bootstrap, taken))
+                    rates.append(_CONTENDERS[contender](client, broker.bootstrap, taken[group]))
                     client.command(f"DROP DATABASE {name.replace('.', '_')}_{run}")
     for name, rates in found.items():
         yield result(name, "rows/s", rates)
 
 
-def _keeprate(client: Client, brokers: str, taken: list[bytes]) -> float:
-    watch = _Stopwatch(len(taken))
+def _keeprate(client: Client, brokers: str, taken: Taken) -> float:
+    watch = _Stopwatch(len(taken.values))
     group = f"bench-{time.monotonic_ns()}"
     consumer = Consumer(brokers, group)
     to = Destination(group, consumer, DeadLetterProducer(brokers), [Shard(client)], revision())
     watch.sink = Sink(consumer, to, sink_revision(), watch, SinkPolicy())
-    watch.sink.run((FEEDBACK.name,))
-    return len(taken) / watch.took_s
+    watch.sink.run((taken.topic,))
+    return len(taken.values) / watch.took_s
 
 
-def _bare_insert(client: Client, _: str, taken: list[bytes]) -> float:
-    batches = [_rows(taken[begin : begin + BATCH_ROWS]) for begin in range(0, len(taken), BATCH_ROWS)]
+def _bare_insert(client: Client, _: str, taken: Taken) -> float:
+    batches = [_rows(taken, begin, BATCH_ROWS) for begin in range(0, len(taken.values), BATCH_ROWS)]
     began_s = time.perf_counter()
     for batch in batches:
-        _insert(client, b"".join(batch))
-    return len(taken) / (time.perf_counter() - began_s)
+        _insert(client, taken.table, b"".join(batch))
+    return len(taken.values) / (time.perf_counter() - began_s)
 
 
-def _parser(_: Client, __: str, taken: list[bytes]) -> float:
-    records: list[Record] = [_Memory(number, value) for number, value in enumerate(taken)]
+def _parser(_: Client, __: str, taken: Taken) -> float:
+    records: list[Record] = [_Memory(taken.topic, number, value) for number, value in enumerate(taken.values)]
     began_s = time.perf_counter()
     for begin in range(0, len(records), BATCH_ROWS):
-        sort(FEEDBACK.name, 0, records[begin : begin + BATCH_ROWS])
-    return len(taken) / (time.perf_counter() - began_s)
+        sort(taken.topic, 0, records[begin : begin + BATCH_ROWS])
+    return len(taken.values) / (time.perf_counter() - began_s)
 
 
-def _row_inserts(client: Client, _: str, taken: list[bytes]) -> float:
-    rows = _rows(taken[:ROW_INSERTS])
+def _row_inserts(client: Client, _: str, taken: Taken) -> float:
+    rows = _rows(taken, 0, ROW_INSERTS)
     began_s = time.perf_counter()
     for row in rows:
-        _insert(client, row)
+        _insert(client, taken.table, row)
     return len(rows) / (time.perf_counter() - began_s)
 
 
 _CONTENDERS: Final[dict[str, Any]] = {
-    "sink.keeprate": _keeprate,
-    "sink.bare_insert": _bare_insert,
-    "sink.parser": _parser,
-    "sink.row_inserts": _row_inserts,
+    "keeprate": _keeprate,
+    "bare_insert": _bare_insert,
+    "parser": _parser,
+    "row_inserts": _row_inserts,
 }
 
 
-def _rows(taken: list[bytes]) -> list[bytes]:
-    records: list[Record] = [_Memory(number, value) for number, value in enumerate(taken)]
-    return sort(FEEDBACK.name, 0, records).rows_of(FEEDBACK_TABLE).encoded
+def _rows(taken: Taken, begin: int, count: int) -> list[bytes]:
+    records: list[Record] = [
+        _Memory(taken.topic, number, value) for number, value in enumerate(taken.values[begin : begin + count])
+    ]
+    return sort(taken.topic, 0, records).rows_of(taken.table).encoded
 
 
-def _insert(client: Client, data: bytes) -> None:
-    table = FEEDBACK_TABLE
-    settings = {**INSERT_SETTINGS, "insert_deduplication_token": uuid7()}
+def _insert(client: Client, table: Table, data: bytes) -> None:
+    settings = {**INSERT_SETTINGS, **dict(table.settings), "insert_deduplication_token": uuid7()}
     client.insert_bytes(table.name, table.columns, data, table.format, settings)
 
 
-def _produce(brokers: str, taken: list[bytes]) -> None:
+def _produce(brokers: str, taken: Taken) -> None:
     producer = Producer({"bootstrap.servers": brokers, "partitioner": PARTITIONER, "linger.ms": 20})
-    for number, value in enumerate(taken):
+    for number, value in enumerate(taken.values):
         while True:
             try:
-                producer.produce(FEEDBACK.name, value, str(number))
+                producer.produce(taken.topic, value, str(number))
                 break
             except BufferError:
                 producer.poll(0.05)

@@ -18,5 +18,9 @@ SELECT * REPLACE (
     arrayMap(h -> toUInt32(h - {days} * 24), any_hours) AS any_hours,
     concat('v', toString(intDiv({days}, 20))) AS prompt_version
 )
-FROM suggestions FINAL
-WHERE hour BETWEEN {first_hour} AND {last_hour} AND cohort_ms > {after_ms} AND cohort_ms <= {until_ms}
+-- Within, because outside the names are those of what replaces the columns.
+FROM
+(
+    SELECT * FROM suggestions FINAL
+    WHERE hour BETWEEN {first_hour} AND {last_hour} AND cohort_ms > {after_ms} AND cohort_ms <= {until_ms}
+)

@@ -13,9 +13,9 @@ MACHINE: Final = DIRECTORY / "machine.json"
 BESIDE: Final = "beside."
 """Begins the names of what was measured beside a neighbour that keeps half a core busy."""
 
-GROUPS: Final = ("sdk", "collector", "join", "steps", "scaling", "freshness", "sink", "read", "idle")
+GROUPS: Final = ("sdk", "collector", "join", "steps", "scaling", "freshness", "sink", "landing", "read", "idle")
 """The order in which results are shown: the way an event takes."""
-OURS: Final = {"sdk": "sdk.emit", "join": "join.keeprate", "sink": "sink.keeprate"}
+OURS: Final = {"sdk": "sdk.emit", "join": "join.keeprate", "sink": "sink.keeprate", "landing": "landing.keeprate"}
 """What the other rates of a group are compared with."""
 
 
