@@ -33,7 +33,7 @@ SHARED: Final = 0.1
 LOOK_BACK: Final = timedelta(days=63)
 """How far back versions to compare are looked for."""
 METRICS: Final[tuple[ReleaseMetric, ...]] = (*versions.METRICS, *released.METRICS)
-"""What releases are judged in, in the order in which it is told."""
+"""What every release is judged in, in the order in which it is told; what judges say comes after it."""
 COMPONENTS: Final[tuple[Component, ...]] = ("prompt_version", "model", "context_strategy")
 
 Key = tuple[ReleaseMetric, int]
@@ -206,13 +206,18 @@ def _compared(
     """Each metric and horizon, in the order in which they are told. Pure."""
     parts, old, persons = _by_metric(after), _by_metric(before), _by_metric(people)
     compared = {}
-    for key in sorted(parts, key=lambda each: (METRICS.index(each[0]), each[1])):
+    for key in sorted(parts, key=_place):
         if together:
             compared[key] = _side_by_side(parts[key], persons.get(key, ()), release, _bad(key[0]))
         else:
             own = _of(parts[key], release)
             compared[key] = successor.compare(_windows(old.get(key, ())), _windows(own), HOUR_S, _bad(key[0]))
     return compared
+
+
+def _place(key: Key) -> tuple[int, str, int]:
+    metric, horizon_s = key
+    return (METRICS.index(metric) if metric in METRICS else len(METRICS)), metric.name, horizon_s
 
 
 def _bad(metric: ReleaseMetric) -> Side:

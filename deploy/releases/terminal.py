@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -43,7 +44,7 @@ def show_release(found: Sequence[KeptVerdict], console: Console) -> None:
         table.add_column(name, justify="right")
     for each in found:
         table.add_row(
-            words.metric_name(each),
+            Text(printable(words.metric_name(each))),
             Text(words.VERDICT[each.verdict], style=_STYLE[each.verdict]),
             _rate(each.new_successes, each.new_trials),
             _rate(each.old_successes, each.old_trials),
@@ -60,8 +61,8 @@ def show_evidence(found: Sequence[ReleaseFinding], console: Console) -> None:
         side = "fell" if each.judgement.fell >= each.judgement.rose else "rose"
         ratio = getattr(each.judgement, side)
         bars = sparkline([getattr(at, side) - each.log_threshold for at in _sampled(each.comparison.path)])
-        name = words.metric_name(each.kept)
-        console.print(f"{name:<12} {'below' if side == 'fell' else 'above'} {_ratio(ratio):>8}  {bars}")
+        name = escape(f"{printable(words.metric_name(each.kept)):<12}")
+        console.print(f"{name} {'below' if side == 'fell' else 'above'} {_ratio(ratio):>8}  {bars}")
 
 
 def how(found: KeptVerdict) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 from keeprate.deploy.report.names import horizon_name
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
+from keeprate.sinks.closed.signals import JUDGE
 
 VERDICT: Final = {"worse": "worse", "better": "better", "same": "the same", "not_yet": "not yet"}
 _YEAR: Final = 365
@@ -19,12 +20,16 @@ _NAMES: Final = {
     "latency_over_p95": "slow",
     "ttft_over_p95": "late to begin",
     "cost_over_p95": "dear",
+    "edit_distance_over_p50": "edited",
+    "edit_distance_over_p95": "rewritten",
 }
 _VERBS: Final = {"negative": "gets negative feedback", "generation_error": "fails"}
 
 
 def metric_name(found: KeptVerdict) -> str:
-    """The metric: `kept 10 min`, `accepted`."""
+    """The metric: `kept 10 min`, `accepted`, `grounded as usual`."""
+    if found.metric.startswith(JUDGE):
+        return f"{found.metric.removeprefix(JUDGE)} as usual"
     return _NAMES[found.metric] if found.metric in _NAMES else f"kept {horizon_name(found.horizon_s)}"
 
 
@@ -45,13 +50,19 @@ def sentence(found: KeptVerdict) -> str:
     """`v4 keeps 30 pp less than v3 after 10 min (−35 to −25)`; '' where nothing is known."""
     if found.difference is None or found.low is None or found.high is None:
         return ""
-    is_kept = found.metric not in _NAMES
-    verb = "keeps" if is_kept else _VERBS.get(found.metric, f"is {_NAMES.get(found.metric)}")
+    is_kept = found.horizon_s > 0
+    verb = "keeps" if is_kept else _verb(found.metric)
     more = "less" if found.difference < 0 else "more"
     after = f" after {horizon_name(found.horizon_s)}" if is_kept else ""
     size = points(abs(found.difference)).removeprefix("+")
     interval = f"({points(found.low)} to {points(found.high)})"
     return f"{found.version} {verb} {size} pp {more} than {found.predecessor}{after} {interval}"
+
+
+def _verb(metric: str) -> str:
+    if metric.startswith(JUDGE):
+        return f"is judged as usual in {metric.removeprefix(JUDGE)}"
+    return _VERBS.get(metric, f"is {_NAMES.get(metric)}")
 
 
 def short(found: KeptVerdict) -> str:

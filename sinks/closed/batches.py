@@ -133,11 +133,14 @@ SELECT {_LABELS}, 'acceptance' AS kind, multiIf(
 FROM {_ROWS} AND shown
 GROUP BY ALL
 """
+EDIT_DISTANCE_AT: Final = "indexOf(checks.horizon_s, {horizon_s:UInt32}) AS at"
+READ_AGAIN: Final = "retainable AND at > 0 AND checks.state[at] IN ('unchanged', 'mostly', 'changed', 'removed')"
+"""Of a suggestion: whether its text could be read at the check that `EDIT_DISTANCE_AT` finds."""
 _EDIT_DISTANCE: Final = f"""
-WITH {_BATCH_AT}, indexOf(checks.horizon_s, {{horizon_s:UInt32}}) AS at, checks.distance_ratio[at] AS ratio
+WITH {_BATCH_AT}, {EDIT_DISTANCE_AT}, checks.distance_ratio[at] AS ratio
 SELECT {_LABELS}, 'edit_distance' AS kind, toString(arrayFirst(b -> ratio <= b, {{bounds:Array(Float64)}})) AS bucket,
     count(), sum(ratio)
-FROM {_ROWS} AND retainable AND at > 0 AND checks.state[at] IN ('unchanged', 'mostly', 'changed', 'removed')
+FROM {_ROWS} AND {READ_AGAIN}
 GROUP BY ALL
 """
 # Events, not states: a revote is two. The prompt comes from the generation, wherever in time that is. Votes come by

@@ -20,13 +20,15 @@ _RATES: Final = {"flag": "flag_rate", "correction": "correction_rate", "negative
 SIGNALS: Final = tuple(_RATES)
 
 # Scores are counted by what they are rounded to, so that there are few of them whatever their scale.
-_JUDGED: Final = """
-SELECT toStartOfInterval(cohort_at, INTERVAL 5 MINUTE) AS batch_at, {by}, item.1, multiIf(
+SAID: Final = """multiIf(
         toFloat64OrNull(item.2) IS NULL, item.2,
         abs(toFloat64(item.2)) <= 1, toString(round(toFloat64(item.2), 1)),
-        toString(round(greatest(-100, least(100, toFloat64(item.2)))))) AS said, count()
+        toString(round(greatest(-100, least(100, toFloat64(item.2))))))"""
+"""What a judge said, of an `item` that has an evaluation's name and its label or score."""
+_JUDGED: Final = f"""
+SELECT toStartOfInterval(cohort_at, INTERVAL 5 MINUTE) AS batch_at, {{by}}, item.1, {SAID} AS said, count()
 FROM suggestions FINAL ARRAY JOIN arrayZip(judged.evaluation, judged.label) AS item
-WHERE {condition} AND NOT orphan AND item.2 != ''
+WHERE {{condition}} AND NOT orphan AND item.2 != ''
 GROUP BY ALL
 """
 

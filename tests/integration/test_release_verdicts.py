@@ -34,8 +34,9 @@ def client() -> Iterator[Client]:
     with reading() as client:
         load(client, [each.event for each in simulate(world, start_ms, end_ms, EVENTS * 1000 / (DAYS * DAY_MS))])
         for app in ("editor", "support", "repo-agent"):
-            counts = fold(batches.count(client, "generation", app, START_AT, END_AT), Admission())
-            batches.store(client, "generation", app, START_AT, END_AT, counts)
+            for kind in ("generation", f"{batches.RETENTION}600", batches.SIGNAL):
+                counts = fold(batches.count(client, kind, app, START_AT, END_AT), Admission())
+                batches.store(client, kind, app, START_AT, END_AT, counts)
         yield client
 
 
@@ -143,27 +144,38 @@ def test_nothing_is_judged_again_while_nothing_closes(client: Client) -> None:
     assert release_verdicts.kept(client, START_AT) == []
 
 
-def test_calls_are_counted_alike_by_hour_and_by_user(client: Client, released: dict[tuple[str, str], Release]) -> None:
-    """From closed batches and from suggestions: failures, what is slow, slow to begin and dear."""
-    release = released["editor", "v4"]
+@pytest.mark.parametrize(
+    ("key", "also"),
+    [(("editor", "v4"), {"ttft_over_p95"}), (("support", "13"), {"ttft_over_p95", "judge_grounded"})],
+)
+def test_batches_and_suggestions_count_alike(
+    client: Client, released: dict[tuple[str, str], Release], key: tuple[str, str], also: set[str]
+) -> None:
+    """By hour and by user: failures, what is slow, slow to begin and dear, what is edited, what a judge says."""
+    release = released[key]
     calls = tallied(client, release.versions, START_AT, END_AT)
-    known = successes(calls, "v3", release.released_at)
-    assert {metric.name for metric in known} == {
-        "generation_error", "latency_over_p95", "ttft_over_p95", "cost_over_p95"
-    }  # fmt: skip
+    known = successes(calls, release.predecessor, release.released_at)
+    sizes = {
+        "generation_error",
+        "latency_over_p95",
+        "cost_over_p95",
+        "edit_distance_over_p50",
+        "edit_distance_over_p95",
+    }
+    assert {metric.name for metric in known} == sizes | also
     hours, users = by_hour(calls, known), by_user(client, release.versions, START_AT, END_AT, known)
     sums = [
         {
             (metric.name, version): [sum(numbers) for numbers in zip(*found, strict=True)]
             for metric in known
-            for version in ("v3", "v4")
+            for version in (release.version, release.predecessor)
             if (found := [(c.trials, c.successes) for c in counts if (c.metric, c.version) == (metric, version)])
         }
         for counts in (list(hours), list(users))
     ]
-    assert len(sums[0]) == 8
+    assert len(sums[0]) == 2 * len(known)
     assert sums[0] == sums[1]
-    assert all(0 < hits < 0.2 * trials for (trials, hits) in sums[0].values())
+    assert all(0 < hits < trials for (trials, hits) in sums[0].values())
 
 
 CALLS = 40
@@ -172,18 +184,21 @@ SLOWER_AT = START_AT + timedelta(days=7)
 
 
 @pytest.mark.parametrize(
-    ("kind", "usual", "unusual", "metric"),
+    ("kind", "usual", "unusual", "metrics"),
     [
-        ("latency", "3", "21", "latency_over_p95"),
-        ("first_token", "1", "5", "ttft_over_p95"),
-        ("cost", "0.01", "0.1", "cost_over_p95"),
-        ("generation", "ok", "timeout", "generation_error"),
+        ("latency", "3", "21", {"latency_over_p95"}),
+        ("first_token", "1", "5", {"ttft_over_p95"}),
+        ("cost", "0.01", "0.1", {"cost_over_p95"}),
+        ("generation", "ok", "timeout", {"generation_error"}),
+        ("edit_distance", "0.05", "0.75", {"edit_distance_over_p50", "edit_distance_over_p95"}),
+        ("judge_grounded", "correct", "incorrect", {"judge_grounded"}),
+        ("judge_score", "0.9", "0.2", {"judge_score"}),
     ],
 )
-def test_a_release_that_is_slow_dear_or_fails_is_worse_in_that(
-    client: Client, kind: str, usual: str, unusual: str, metric: str
+def test_a_release_that_is_worse_in_what_batches_count_is_called_so(
+    client: Client, kind: str, usual: str, unusual: str, metrics: set[str]
 ) -> None:
-    """One in twenty calls of the old version, and one in five of the new one, which took over."""
+    """One in twenty of the old version, and one in five of the new one, which took over."""
     app = f"calls-{kind}"
     counts = []
     for hour in range(8 * 24):
@@ -194,10 +209,12 @@ def test_a_release_that_is_slow_dear_or_fails_is_worse_in_that(
     end = SLOWER_AT + timedelta(days=1)
     batches.store(client, kind, app, START_AT, end, counts)
     release = Release("prompt_version", (app, "p"), "2", "1", SLOWER_AT, end)
-    (found,) = findings(client, release, end)
-    assert (found.metric.name, found.judgement.verdict, found.method) == (metric, "worse", "successor")
-    difference = found.comparison.difference
-    assert difference is not None
-    assert difference.low < 0.15 < difference.high
+    found = findings(client, release, end)
+    assert {each.metric.name for each in found} == metrics
+    assert {(each.judgement.verdict, each.method) for each in found} == {("worse", "successor")}
+    for each in found:
+        difference = each.comparison.difference
+        assert difference is not None
+        assert min(abs(difference.low), abs(difference.high)) < 0.15 < max(abs(difference.low), abs(difference.high))
     early = findings(client, release, SLOWER_AT + timedelta(hours=1))
-    assert [each.judgement.verdict for each in early] == ["not_yet"]
+    assert {each.judgement.verdict for each in early} == {"not_yet"}

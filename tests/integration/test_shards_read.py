@@ -206,7 +206,8 @@ def _first(client: Client) -> tuple[str, str]:
     return str(app), str(identity)
 
 
-_FAILURES = {metric: watched.named(metric.name).success([]) for metric in released.METRICS[:1]}
+_JUDGED = versions.ReleaseMetric(name="judge_grounded", more_is_better=True)
+_KNOWN = {metric: watched.named(metric.name).success([]) for metric in (released.METRICS[0], _JUDGED)}
 _LAST_HOUR = (NOW - timedelta(hours=1), NOW)
 _MORE: tuple[Callable[[Client], Any], ...] = (
     lambda client: latency.latency(client, SCOPE),
@@ -252,6 +253,6 @@ _MORE: tuple[Callable[[Client], Any], ...] = (
     lambda client: case_results.results(client, SINCE, NOW),
     lambda client: case_results.suggestions_of(client, [(*_first(client), 0)]),
     lambda client: released.tallied(client, _versions(client), SINCE, NOW),
-    lambda client: list(released.by_user(client, _versions(client), SINCE, NOW, _FAILURES)),
+    lambda client: list(released.by_user(client, _versions(client), SINCE, NOW, _KNOWN)),
 )
 """What else is asked, whatever comes of it."""

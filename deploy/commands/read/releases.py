@@ -29,8 +29,8 @@ def releases(
 
     A release is a version of a prompt, a model or a strategy of context that began after another had been in use. It is
     compared with the one that had most traffic in the week before it, from its first event on, in acceptance,
-    retention, flags and corrections. "not yet" says that chance is still an explanation; "sees -10 %" how long it takes
-    until a version that is a tenth worse would be seen.
+    retention, feedback, edits, what judges say, failures, latency and cost. "not yet" says that chance is still an
+    explanation; "sees -10 %" how long it takes until a version that is a tenth worse would be seen.
 
     keeprate releases --since 4w
 

@@ -52,7 +52,7 @@ _HOW: Final = (
     ),
     lines(
         "Difference in what users do at once",
-        "Acceptance, flags, corrections, negative feedback; and failures, slow and dear calls.",
+        "Acceptance, flags, corrections, negative feedback; edits, judges; and failures, slow and dear calls.",
         "percentunit",
         Ask(
             largest(monitor.RELEASE_DIFFERENCE, (*_BY, "bound"), 'metric!~"retention_.+"', chosen=_CHOSEN),
@@ -70,7 +70,7 @@ _HOW: Final = (
     ),
     lines(
         "Evidence that a release is higher",
-        "Good for acceptance and retention, bad for all else.",
+        "Good for acceptance, retention and judges, bad for all else.",
         "short",
         Ask(largest(monitor.RELEASE_EVIDENCE, _BY, 'direction="up"', chosen=_CHOSEN), _NAME),
         limit=1,

@@ -35,6 +35,19 @@ def test_worse_comes_before_better() -> None:
     assert row["findings"][1]["text"] == "v4 is accepted 10 pp more than v3 (+5 to +15)"
 
 
+def test_what_is_edited_and_what_a_judge_says_have_words() -> None:
+    """A judge is named, and has no horizon."""
+    judged = replace(KEPT, metric="judge_grounded", horizon_s=0, difference=-0.2, low=-0.3, high=-0.1)
+    edited = replace(KEPT, metric="edit_distance_over_p95", horizon_s=0, difference=0.1, low=0.05, high=0.15, fell=9.0)
+    (row,) = rows([judged, edited], 600)
+    minus = "\N{MINUS SIGN}"
+    assert [each["text"] for each in row["findings"]] == [
+        f"v4 is judged as usual in grounded 20 pp less than v3 ({minus}30 to {minus}10)",
+        "v4 is rewritten 10 pp more than v3 (+5 to +15)",
+    ]
+    assert row["findings"][0]["short"] == f"grounded as usual {minus}20 pp ({minus}30 to {minus}10)"
+
+
 def test_a_release_of_which_nothing_is_certain_says_that() -> None:
     """And is the same only where nothing is open."""
     same, open_ = replace(KEPT, verdict="same"), replace(KEPT, verdict="not_yet")
