@@ -4,7 +4,7 @@ A release is judged as of the time up to which its app's batches are closed, so 
 nothing early. The same facts give the same verdicts, after a restart or in a second monitor.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,8 +14,9 @@ from keeprate.sinks.closed import batches, release_verdicts
 from keeprate.sinks.store.clickhouse import Client
 
 OFTEN: Final = timedelta(minutes=5)
-LOOKS_EVERY: Final = timedelta(minutes=1)
+LOOKS_EVERY: Final = timedelta(seconds=20)
 _NEVER: Final = datetime.fromtimestamp(0, UTC)
+YOUNG: Final = timedelta(days=1)
 _PARTS_OF_AGE: Final = 48
 """A release of a day is judged every half hour, one of a week every three and a half: what a day adds shrinks."""
 IN_USE: Final = timedelta(days=1)
@@ -24,19 +25,27 @@ MAX_EXPORTED: Final = 30
 """The newest releases: more would only add to the cardinality."""
 
 
+@dataclass(frozen=True)
+class LastJudged:
+    """When a release was judged last: as of what, and whether all of that seems to have landed."""
+
+    as_of: datetime
+    landed: bool
+
+
 @dataclass
 class Releases:
     """The releases of a store, and what is known of each."""
 
     found: dict[Release, list[ReleaseFinding]] = field(default_factory=dict)
-    _judged_at: dict[tuple[str, ...], datetime] = field(default_factory=dict)
+    _judged: dict[tuple[str, ...], LastJudged] = field(default_factory=dict)
     _as_of: Mapping[str, datetime] = field(default_factory=dict)
     _looked_at: datetime = _NEVER
 
     def refresh(self, client: Client, now: datetime) -> None:
         """Judge what is due, and keep it. Raises StoreError between two releases.
 
-        now: of any clock. A release may come late, with events of hours that are closed: it is looked for every minute.
+        now: of any clock. A release may come late, with events of hours that are closed: it is looked for all the time.
         """
         closed = batches.closed_until(client)
         as_of = {app: at for (kind, app), at in closed.items() if kind == "generation"}
@@ -52,12 +61,14 @@ class Releases:
         self._as_of = as_of
 
     def _judge(self, client: Client, release: Release, as_of: datetime) -> None:
-        judged_at = self._judged_at.get(_name(release))
-        if judged_at and as_of - judged_at < max(OFTEN, (as_of - release.released_at) / _PARTS_OF_AGE):
+        judged, age = self._judged.get(_name(release)), as_of - release.released_at
+        if judged and judged.landed and as_of - judged.as_of < max(OFTEN, age / _PARTS_OF_AGE):
             return
-        self.found[release] = findings(client, release, as_of)
-        release_verdicts.keep(client, [each.kept for each in self.found[release]])
-        self._judged_at[_name(release)] = as_of
+        before, now = self.found[release], findings(client, release, as_of)
+        release_verdicts.keep(client, [each.kept for each in now])
+        self.found[release] = now
+        # The first look may find half of what is being told late: a young release is judged until two looks agree.
+        self._judged[_name(release)] = LastJudged(as_of, age > YOUNG or _counts(before) == _counts(now))
 
     def in_use(self) -> Iterator[tuple[Release, list[ReleaseFinding]]]:
         """The newest releases that are in use, with what is known of them."""
@@ -68,6 +79,10 @@ class Releases:
 
 def _may_be_judged(release: Release, as_of: Mapping[str, datetime]) -> bool:
     return release.app in as_of and as_of[release.app] - JUDGED_FOR <= release.released_at < as_of[release.app]
+
+
+def _counts(found: Iterable[ReleaseFinding]) -> list[tuple[int, int]]:
+    return [(each.comparison.new_trials, each.comparison.new_successes) for each in found]
 
 
 def _name(release: Release) -> tuple[str, ...]:
