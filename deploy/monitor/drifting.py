@@ -4,14 +4,14 @@ The baseline of a day is fitted on the 28 days that ended a day before it, so it
 scoring the same batches again, after a restart or in a second monitor, gives the same states.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from keeprate.deploy.why.drifted import SeriesAlarm
 from keeprate.sinks.closed import batches, drift_states, watched
-from keeprate.sinks.closed.drift_states import Kept, Series, Standing, Tallies, Windows
+from keeprate.sinks.closed.drift_states import Kept, Series, Standing, TalliedHours, Tallies, Windows
 from keeprate.sinks.closed.watched import NONE, Counted, Success
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.streams.quality import detectable
@@ -125,18 +125,25 @@ class Detector:
     policy: Policy = field(default_factory=Policy)
     watched: dict[Series, Watched] = field(default_factory=dict)
     _scored_until: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    _closed_until: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    _hours: TalliedHours = field(default_factory=TalliedHours)
     _reference: "Reference | None" = None
+    _unkept: dict[Series, Kept] = field(default_factory=dict)
     _restored: bool = False
 
     def refresh(self, client: Client) -> None:
         """Score what has closed since the last time, and keep the states. Raises StoreError between two days."""
         if not self._restored:
             self._restore(client)
-        for (kind, app), until in batches.closed_until(client).items():
+        self._closed_until = batches.closed_until(client)
+        for (kind, app), until in self._closed_until.items():
             since = self._scored_until.get((kind, app), until - BACKFILL)
             for begin, end in _days_between(since, until) if watched.kinds(kind) else ():
                 self._score(client, kind, app, begin, end)
                 self._scored_until[kind, app] = end
+            # What could not be kept before is among it.
+            drift_states.keep(client, self._unkept.values())
+            self._unkept.clear()
 
     def _restore(self, client: Client) -> None:
         for series, each in sorted(drift_states.kept(client).items(), key=lambda item: (item[0][4], item[0][0])):
@@ -152,18 +159,18 @@ class Detector:
         self._restored = True
 
     def _reference_of(self, client: Client, closed: str, app: str, day: datetime) -> "Reference":
-        if self._reference is None or (self._reference.closed, self._reference.app, self._reference.day) != (
-            closed,
-            app,
-            day,
-        ):
-            found = drift_states.tallies(client, closed, app, day - REFERENCE - DAY, day, HOUR)
-            self._reference = Reference(closed, app, day, found)
+        if self._reference is None or self._reference.of != (closed, app, day):
+            since = day - REFERENCE - DAY
+            if not self._hours.hold(closed, app, since, day):
+                # Of a backlog of days, the hours are asked for once.
+                until = max(day, self._closed_until.get((closed, app), day))
+                found = drift_states.tallies(client, closed, app, since, until, HOUR)
+                self._hours = TalliedHours(closed, app, since, until, found)
+            self._reference = Reference((closed, app, day), self._hours.between(since, day))
         return self._reference
 
     def _score(self, client: Client, closed: str, app: str, begin: datetime, end: datetime) -> None:
         day = begin.replace(hour=0, minute=0, second=0, microsecond=0)
-        kept = []
         for key, found in drift_states.tallies(client, closed, app, begin, end).items():
             for metric in watched.names(key[4]):
                 series = (*key[:4], metric)
@@ -175,10 +182,9 @@ class Detector:
                 self.watched[series] = after
                 if windows and state.last_batch < windows[-1][0]:
                     # While it is warming nothing is scored; that it was seen is kept all the same.
-                    kept.append(_kept(series, replace(after, state=State(windows[-1][0])), self.policy))
+                    self._unkept[series] = _kept(series, replace(after, state=State(windows[-1][0])), self.policy)
                 elif state != before.state:
-                    kept.append(_kept(series, after, self.policy))
-        drift_states.keep(client, kept)
+                    self._unkept[series] = _kept(series, after, self.policy)
 
     def _prepared(self, client: Client, closed: str, series: Series, day: datetime) -> Watched:
         """The series with the baseline for a day: a new one, unless a change is suspected."""
@@ -223,11 +229,9 @@ class Detector:
 
 @dataclass
 class Reference:
-    """The hours before a day that baselines are fitted on, of one app and what closes together."""
+    """The hours before a day that baselines are fitted on. of: what closes together, the app and the day."""
 
-    closed: str
-    app: str
-    day: datetime
+    of: tuple[str, str, datetime]
     tallies: Tallies
     _windows: dict[tuple[Series, Success], list[Counted]] = field(default_factory=dict)
 
@@ -240,8 +244,8 @@ class Reference:
         old = sum(number for _, parts in own for *_, number in parts) >= MIN_EVENTS
         success = metric.success(own if old else [each for key in family for each in self.tallies[key]])
         windows = {(*key[:4], series[4]): self._counted(key, success) for key in family}
-        baseline, inherited = chosen(series, windows, self.day)
-        return Watched(state, baseline, self.day, inherited, success)
+        baseline, inherited = chosen(series, windows, self.of[2])
+        return Watched(state, baseline, self.of[2], inherited, success)
 
     def _counted(self, key: tuple[str, str, str, str, str], success: Success) -> list[Counted]:
         if (key, success) not in self._windows:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Final
@@ -19,6 +19,33 @@ Windows = dict[Series, list[Counted]]
 """By series, in order of time."""
 Tallies = Mapping[tuple[str, str, str, str, str], list[Tally]]
 """By app, prompt, prompt version, model and kind of batches; in order of time."""
+
+
+_NEVER: Final = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True)
+class TalliedHours:
+    """What one app's closed batches counted by the hour, of what closes together, in a span."""
+
+    closed: str = ""
+    app: str = ""
+    since: datetime = _NEVER
+    until: datetime = _NEVER
+    tallies: Tallies = field(default_factory=dict)
+
+    def hold(self, closed: str, app: str, since: datetime, until: datetime) -> bool:
+        """Whether a span of these is known."""
+        return (self.closed, self.app) == (closed, app) and self.since <= since and until <= self.until
+
+    def between(self, since: datetime, until: datetime) -> Tallies:
+        """The part of a span."""
+        begin_s, end_s = since.timestamp(), until.timestamp()
+        return {
+            key: part
+            for key, found in self.tallies.items()
+            if (part := [each for each in found if begin_s <= each[0] < end_s])
+        }
 
 
 @dataclass(frozen=True)
