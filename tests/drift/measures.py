@@ -20,6 +20,8 @@ SCORED_DAYS: Final = 28
 CHANGE: Final = float(np.log(0.25 / 0.75) - np.log(0.30 / 0.70))
 """0.30 to 0.25, in log odds."""
 POLICY: Final = Policy()
+WATCHED_H: Final = 21 * 24
+"""How long a change is waited for."""
 _SETTLED_DAYS: Final = 2
 """Days that are scored before the change, so that the evidence is what it is on any day."""
 
@@ -62,12 +64,15 @@ def false_alarms(place: Place, policy: Policy, replicates: int, seed: int) -> Al
     return Alarms(sum(1 for _ in Fleet(traffic, policy).alarms()), replicates * SCORED_DAYS)
 
 
-def delays(place: Place, policy: Policy, replicates: int, seed: int, days: int = 21) -> list[float]:
+def delays(place: Place, policy: Policy, replicates: int, seed: int, days: int = WATCHED_H // 24) -> list[float]:
     """Hours from the change to the first alarm that a fall is seen; infinite where there is none in so many days."""
     generator = np.random.default_rng(seed)
     changed, shift = changes(generator, replicates, days)
-    traffic = place.traffic(generator, replicates, shift.shape[1] // PER_DAY, shift)
-    found = [float("inf")] * replicates
+    return _found(place.traffic(generator, replicates, shift.shape[1] // PER_DAY, shift), changed, policy)
+
+
+def _found(traffic: Traffic, changed: Counts, policy: Policy) -> list[float]:
+    found = [float("inf")] * len(changed)
     for alarm in Fleet(traffic, policy).alarms():
         after = alarm.window - int(changed[alarm.replicate]) + 1
         if alarm.side == 0 and after > 0:
@@ -92,32 +97,44 @@ def young_false_alarms(place: Place, replicates: int, seed: int, days: int = 14)
 
 @dataclass(frozen=True)
 class Delay:
-    """Median and ninth decile, hours; infinite where fewer were found."""
+    """Median and ninth decile, hours; infinite where fewer were found. mean: of what was not found, `WATCHED_H`."""
 
     median: float
     p90: float
+    mean: float
 
     @classmethod
     def of(cls, hours: Sequence[float]) -> "Delay":
         """The delay of so many replicates."""
         found = sorted(hours)
-        return cls(found[(len(found) - 1) // 2], found[-(-9 * len(found) // 10) - 1])
+        mean = sum(min(each, WATCHED_H) for each in found) / len(found)
+        return cls(found[(len(found) - 1) // 2], found[-(-9 * len(found) // 10) - 1], mean)
 
 
 def rival(name: str, per_hour: int, replicates: int, seed: int) -> Delay:
     """A rival's delay, tuned to one false alarm in a thousand days of iid traffic at this volume."""
-    place, scored = Place("iid", per_hour, split=False), 2 * SCORED_DAYS
-    generator = np.random.default_rng(seed)
-    null = place.traffic(generator, replicates, SCORED_DAYS + scored)
-    changed, shift = changes(generator, replicates, 21)
-    after = place.traffic(generator, replicates, shift.shape[1] // PER_DAY, shift)
-    best = Delay(float("inf"), float("inf"))
+    null, after, changed = _shared(per_hour, replicates, seed)
+    best, scored = Delay.of([float("inf")]), 2 * SCORED_DAYS
     for statistic in (rivals.RIVALS | rivals.TOLD)[name]:
         quiet = statistic(*_counts(null))[:, SCORED_DAYS * PER_DAY :]
         alarm = statistic(*_counts(after)) >= rivals.threshold(quiet, replicates * scored / 1000)
         found = [_first(row[at:]) for row, at in zip(alarm, changed, strict=True)]
-        best = min(best, Delay.of(found), key=lambda delay: delay.median)
+        best = min(best, Delay.of(found), key=lambda delay: delay.mean)
     return best
+
+
+def tuned(per_hour: int, days: float, replicates: int, seed: int) -> list[float]:
+    """The detector's delays in the traffic of its rivals, with as many days between false alarms as they have."""
+    _, after, changed = _shared(per_hour, replicates, seed)
+    return _found(after, changed, Policy(days))
+
+
+def _shared(per_hour: int, replicates: int, seed: int) -> tuple[Traffic, Traffic, Counts]:
+    """What all rivals of a seed see: traffic without a change, traffic with one, and when that is."""
+    place, generator = Place("iid", per_hour, split=False), np.random.default_rng(seed)
+    null = place.traffic(generator, replicates, 3 * SCORED_DAYS)
+    changed, shift = changes(generator, replicates, WATCHED_H // 24)
+    return null, place.traffic(generator, replicates, shift.shape[1] // PER_DAY, shift), changed
 
 
 def _counts(traffic: Traffic) -> tuple[Counts, Counts, Reals]:

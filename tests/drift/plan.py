@@ -110,9 +110,7 @@ def second(size: Size, seed: int, found: Found) -> list[Piece]:
         tried: dict[float, Alarms] = {days: found["tuning", days, per_hour] for days in TUNED_DAYS[:-1]}
         tried[POLICY.days] = found["alarms", "iid", per_hour]
         found["tuned to", per_hour] = days = one_in_a_thousand_days(tried)
-        pieces += _chunks(
-            ("tuned", per_hour), measures.delays, 2 * size.delays, seed, Place("iid", per_hour), Policy(days)
-        )
+        pieces.append(Piece(("tuned", per_hour), measures.tuned, (per_hour, days, 2 * size.delays, seed)))
         if size.adwin:
             delta = one_in_a_thousand_days({each: found["adwin", each, per_hour] for each in ADWIN_DELTAS[per_hour]})
             found["adwin tuned to", per_hour] = delta

@@ -13,7 +13,7 @@ from tests.drift.measures import VOLUMES
 DOCS: Final = Path(__file__).parents[2] / "docs"
 PAGE: Final = DOCS / "drift.md"
 PICTURE: Final = DOCS / "drift-delay.svg"
-_ROW: Final = re.compile(r"^\| ([^|*]+?) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+_ROW: Final = re.compile(r"^\| ([^|*]+?) \| ([^|]+) \| ([^|]+) \|(?: [^|]+ \|)?$", re.MULTILINE)
 _COLOURS: Final = (
     "#0b6e4f",
     "#888888",

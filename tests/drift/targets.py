@@ -51,23 +51,27 @@ def _delays(found: Found) -> Iterator[Row]:
 
 
 def _tuned(found: Found) -> Row:
-    """Against the rivals that are not told the change, all tuned to one false alarm in 1000 days."""
-    ours = {each: delay(found, "tuned", each).median for each in VOLUMES}
+    """Against the rivals that are not told the change, all tuned to one false alarm in 1000 days.
+
+    By the mean, in which no detector is before the CUSUM that is told the change (Moustakides); of medians that is not
+    so: whoever gives up the slower half can be ahead of it.
+    """
+    ours = {each: delay(found, "tuned", each).mean for each in VOLUMES}
     beaten = []
     for per_hour in VOLUMES:
-        for name, hours in rival_medians(found, per_hour).items():
+        for name, hours in rival_means(found, per_hour).items():
             if name in (*RIVALS, "ADWIN") and hours < ours[per_hour]:
                 beaten.append(f"{name} at {per_hour}/h")
     measured = f"{_listed(ours.values())} h" + (f"; behind {', '.join(beaten)}" if beaten else "")
-    return Row("T4", "tuned to 1/1000 d: before rivals", measured, not beaten)
+    return Row("T4", "tuned to 1/1000 d, mean: before rivals", measured, not beaten)
 
 
-def rival_medians(found: Found, per_hour: int) -> dict[str, float]:
-    """Every rival's median delay at a volume."""
-    medians = {key[1]: value.median for key, value in found.items() if key[0] == "rival" and key[2] == per_hour}
+def rival_means(found: Found, per_hour: int) -> dict[str, float]:
+    """Every rival's mean delay at a volume."""
+    means = {key[1]: value.mean for key, value in found.items() if key[0] == "rival" and key[2] == per_hour}
     if ("adwin delays", per_hour) in found:
-        medians["ADWIN"] = delay(found, "adwin delays", per_hour).median
-    return {str(name): hours for name, hours in medians.items()}
+        means["ADWIN"] = delay(found, "adwin delays", per_hour).mean
+    return {str(name): hours for name, hours in means.items()}
 
 
 def _young(found: Found) -> Row:
