@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.clickhouse, pytest.mark.slow, pytest.mark.prometheus, 
 DAYS = 12
 HISTORY_EVENTS = 30_000
 DEADLINE_S = 400
-TROUBLE_MS, AFTER_MS = 8 * HOUR_MS, 26 * HOUR_MS
+TROUBLE_MS, AFTER_MS = 6 * HOUR_MS, 26 * HOUR_MS
 TROUBLE_RATE, AFTER_RATE = 0.28, 0.06
 """Events a second, of the simulator's own time."""
 EDITOR_V3, SUPPORT_12, AGENT_20 = EDITOR.versions[0], SUPPORT.versions[0], AGENT.versions[0]
@@ -166,7 +166,7 @@ def _commands(
     targets = {"keeprate-monitor": monitor, "keeprate-worker": worker, "keeprate-sink": sink}
     addresses = Addresses(alertmanager=f"127.0.0.1:{alertmanager}", webhook_url=webhook_url)
     path = write_configuration(directory, {job: f"127.0.0.1:{port}" for job, port in targets.items()}, addresses)
-    _quicken(path, {"interval: 15s": "interval: 2s"})
+    _quicken(path, {"interval: 15s": "interval: 4s"})
     _quicken(directory / "rules.yml", {"keep_firing_for: 30m": "keep_firing_for: 4s"})
     waits = {"group_wait: 30s": "group_wait: 3s", "group_interval: 5m": "group_interval: 4s"}
     _quicken(directory / "alertmanager.yml", waits)

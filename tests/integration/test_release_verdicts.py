@@ -149,9 +149,14 @@ def test_nothing_is_judged_again_while_nothing_closes(client: Client) -> None:
     [(("editor", "v4"), {"ttft_over_p95"}), (("support", "13"), {"ttft_over_p95", "judge_grounded"})],
 )
 def test_batches_and_suggestions_count_alike(
-    client: Client, released: dict[tuple[str, str], Release], key: tuple[str, str], also: set[str]
+    client: Client,
+    released: dict[tuple[str, str], Release],
+    key: tuple[str, str],
+    also: set[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By hour and by user: failures, what is slow, slow to begin and dear, what is edited, what a judge says."""
+    monkeypatch.setattr("keeprate.sinks.closed.released.ENOUGH", 30)
     release = released[key]
     calls = tallied(client, release.versions, START_AT, END_AT)
     known = successes(calls, release.predecessor, release.released_at)
