@@ -146,7 +146,7 @@ def test_nothing_is_judged_again_while_nothing_closes(client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("key", "also"),
-    [(("editor", "v4"), {"ttft_over_p95"}), (("support", "13"), {"ttft_over_p95", "judge_grounded"})],
+    [(("editor", "v4"), {"ttft_over_p95"})],
 )
 def test_batches_and_suggestions_count_alike(
     client: Client,
