@@ -46,9 +46,10 @@ def _at(version: str) -> int:
 
 def _answer(desk: Facts, version: str, number: int) -> Iterable[Event]:
     name, at = f"{version}-{number}", _at(version) + 1000 * number
-    yield desk.generation(
-        name, at, prompt_version=version, input=f"Question {number}?", output="abcd", user=f"u{number}"
-    )
+    asked = [{"role": "user", "content": f"Question {number}?"}]
+    if version == "v5":
+        asked.insert(0, {"role": "system", "content": "New prompt."})
+    yield desk.generation(name, at, prompt_version=version, input=asked, output="abcd", user=f"u{number}")
     yield desk.action(name, "shown", at + 10)
     yield desk.action(name, "accept", at + 20, accept_seq=1, length=4)
     lost = _OF[version][0] == "removed" and number > 1

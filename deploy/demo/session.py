@@ -16,6 +16,7 @@ from keeprate.deploy.demo.story import (
     user_of,
     version_of,
 )
+from keeprate.deploy.demo.texts import PROMPTS
 from keeprate.producers.text import length, line_count
 from keeprate.schemas.events import SCHEMA_VERSION, Event
 
@@ -81,6 +82,8 @@ class Visit:
         """A generation that begins now and is over when this returns; its id. `tokens` of input and of output."""
         if error_type:
             text, tokens = "", (tokens[0], 0)
+        if (prompt := PROMPTS.get((self.app.name, self.version.name))) is not None:
+            fields["input"] = [{"role": "system", "content": prompt}, *fields["input"]]
         generation_id, begun_at = self.new_id(), self.now
         latency_ms = int(model.median_ms * self.rng.lognormvariate(0, 0.35) * (1 + tokens[1] / 400))
         cost_usd = (tokens[0] * model.input_price + tokens[1] * model.output_price) / 1e6

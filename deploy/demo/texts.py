@@ -2,6 +2,25 @@
 
 from random import Random
 
+PROMPTS: dict[tuple[str, str], str] = {
+    ("editor", "v3"): (
+        "Complete the code at the cursor. Write the next statement and stop there. "
+        "Use names that the open files define, and no others."
+    ),
+    ("editor", "v4"): (
+        "Complete the code at the cursor. Write the whole block, as finished as you can make it. "
+        "Use names that the open files define, or the library that fits best."
+    ),
+    ("support", "12"): (
+        "You answer customers of a shop. Be friendly. Answer from the sources that you are given, and if they say "
+        "nothing, from what you know."
+    ),
+    ("support", "13"): (
+        "You answer customers of a shop. Be friendly and short. Answer from the sources that you are given, and if "
+        "they say nothing, offer to ask a colleague."
+    ),
+}
+"""What the apps tell the model, by app and version. The agent sends none."""
 COMPLETIONS: dict[str, tuple[str, ...]] = {
     "python": (
         "return [row for row in rows if row.amount > threshold]",

@@ -90,6 +90,12 @@ DEFINITIONS: Final = {
         "Each release against what it replaced, since it was released. The interval of the difference holds at 95 % "
         "however often you look. The last column is how long it takes until a version a tenth worse would be seen.",
     ),
+    "prompts": Definition(
+        "What the prompt says",
+        "prompts",
+        "The text of a prompt's version and of the one that it replaced, word by word: what is gone is struck out, "
+        "what is new is underlined.",
+    ),
     "funnels": Definition(
         "From request to kept",
         "funnels",

@@ -20,20 +20,25 @@ def chain(client: Client, app: str, generation_id: str) -> list[Report]:
     return chains(client, app, [generation_id])[generation_id]
 
 
+def reports(client: Client, app: str, generation_ids: Sequence[str]) -> list[Report]:
+    """The latest report of each of some generations of an app, in no order; of those that have arrived."""
+    return list(_reports(client, app, "generation_id", generation_ids, len(generation_ids)).values())
+
+
 def chains(client: Client, app: str, generation_ids: Sequence[str]) -> dict[str, list[Report]]:
     """The chain of each of some generations of an app, in a few questions for all."""
     most = MOST_STAGES * len(generation_ids)
     found = _reports(client, app, "generation_id", generation_ids, most)
     above = _parents(found.values()) - found.keys()
     for _ in range(MOST_LEVELS):
-        reports = _reports(client, app, "generation_id", sorted(above), most)
-        found |= reports
-        above = _parents(reports.values()) - found.keys()
+        called_by = _reports(client, app, "generation_id", sorted(above), most)
+        found |= called_by
+        above = _parents(called_by.values()) - found.keys()
     level = list(found)
     for _ in range(MOST_LEVELS):
-        reports = _reports(client, app, "parent_generation_id", level, most) if len(found) < most else {}
-        level = [each for each in reports if each not in found]
-        found |= reports
+        called = _reports(client, app, "parent_generation_id", level, most) if len(found) < most else {}
+        level = [each for each in called if each not in found]
+        found |= called
     if len(found) >= most and len(generation_ids) > 1:
         # One that is too long must not take stages from the others.
         return {each: chain(client, app, each) for each in generation_ids}
@@ -78,5 +83,5 @@ def _reports(client: Client, app: str, column: str, ids: Sequence[str], most: in
         "ORDER BY revision DESC, occurred_at DESC, event_id DESC LIMIT 1 BY generation_id LIMIT {limit:UInt32}"
     )
     rows = client.query(query, {"app": app, "ids": list(ids), "limit": most + 1})
-    reports = (json.loads(row[0]) for row in rows)
-    return {each["generation_id"]: each for each in reports}
+    found = (json.loads(row[0]) for row in rows)
+    return {each["generation_id"]: each for each in found}

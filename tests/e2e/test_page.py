@@ -15,7 +15,7 @@ from keeprate.deploy.page.access import login
 from keeprate.deploy.page.access.people import FILE_NAME, add_token
 from keeprate.deploy.page.access.settings import AccessSettings
 from keeprate.deploy.page.answers import Json, name_of
-from keeprate.deploy.page.app import QUESTIONS, screen
+from keeprate.deploy.page.api.questions import QUESTIONS, screen
 from keeprate.deploy.page.exploring import listed, suites
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
@@ -303,7 +303,8 @@ def test_the_keyboard_opens_and_closes_a_generation(browser: Browser, address: s
     texts = browser.evaluate("[...document.querySelectorAll('.message pre')].map(e => e.textContent)")
     edit = next(event for event in sent if event["type"] == "edit")
     assert edit["type"] == "edit"
-    assert texts == [generation["input"][0]["content"], generation["output"][0]["content"], edit["corrected_text"]]
+    said = [message["content"] for message in (*generation["input"], *generation["output"])]
+    assert texts == [*said, edit["corrected_text"]]
     browser.press("Escape")
     browser.wait_for("!document.getElementById('drawer').open")
     assert browser.evaluate("document.activeElement.className") == "open"

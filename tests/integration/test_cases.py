@@ -6,6 +6,7 @@ import shlex
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ from typer.testing import CliRunner
 from keeprate.deploy.cases.making import REASONS
 from keeprate.deploy.cases.suite import Suite, read_lines
 from keeprate.deploy.commands.tree import app as commands
+from keeprate.deploy.page.access.doors import PageAccess
+from keeprate.deploy.page.access.viewer import Viewer
 from keeprate.deploy.page.app import page
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.events import Event
+from keeprate.sinks.closed import release_verdicts
+from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.facts.chain import MOST_STAGES, chain, chains
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.scope import Scope
@@ -120,6 +125,29 @@ def test_the_page_gives_the_same_suite_and_logs_who_reads(
     assert "def test_case" in api.get("/api/cases.jsonl", params=chosen | {"format": "pytest"}).text
     wrong = api.get("/api/cases.jsonl", params=chosen | {"format": "csv"})
     assert (wrong.status_code, "choose from jsonl" in wrong.text) == (400, True)
+
+
+def test_what_a_release_changed_in_its_prompt_is_read_from_its_calls(
+    url: str, api: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Word by word where both versions send it; whose content was read is logged; who may not read it is told so."""
+    at = NOW - timedelta(hours=4)
+    said = ("retention", 300, "concurrent", 12, 12, 12, 2, 0.8, 0.5, 0.9, 50.0, 0.0, 0.001, "better", at, 0.0, NOW)
+    desk = KeptVerdict(APP, "prompt_version", "", "v5", "v4", at, *said)
+    with connect(url) as client:
+        release_verdicts.keep(client, [desk])
+    asked = {"app": APP, "release": f"{APP}/prompt_version//v5"}
+    with caplog.at_level(logging.INFO, logger="keeprate.content"):
+        found = api.get("/api/prompts", params=asked).json()
+    assert found["old"] == {"version": "v4", "text": "Old prompt.", "same": 1, "calls": 14}
+    assert found["new"] == {"version": "v5", "text": "New prompt.", "same": 12, "calls": 12}
+    assert found["pieces"] == [["gone", "Old"], ["new", "New"], ["same", " prompt."]]
+    assert len({line for line in caplog.messages if line.startswith(f"content of {APP} ")}) == 14 + 12
+    assert api.get("/api/prompts", params=asked | {"release": "none"}).json()["old"] is None
+    access = PageAccess(lambda connection: Viewer("vic", {APP: "viewer"}, texts_from="reviewer"))
+    with TestClient(page(Source(url), ("testserver",), lambda: NOW, access)) as viewer:
+        hidden_from = viewer.get("/api/prompts", params=asked).json()
+    assert (hidden_from["withheld"], hidden_from["old"], hidden_from["pieces"]) == (True, None, None)
 
 
 def test_chains_are_read_together_as_each_by_itself(store: StoreProcess) -> None:

@@ -12,8 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from keeprate.deploy.commands.read.report import read_scope
-from keeprate.deploy.page import app
-from keeprate.deploy.page.app import SCREENS, page
+from keeprate.deploy.page.api.questions import QUESTIONS, SCREENS
+from keeprate.deploy.page.app import page
 from keeprate.deploy.page.definitions import METRICS as DEFINED
 from keeprate.deploy.page.selection import DIMENSIONS, parse
 from keeprate.deploy.page.source import Source
@@ -78,6 +78,23 @@ def test_the_previous_period_is_the_summary_of_that_period(api: TestClient, url:
         then = _get(yesterday, "summary", period="24h", horizon=30)["metrics"][0]
     assert now["previous"] == then["rate"]
     assert now["change"]["value"] == pytest.approx(now["rate"]["value"] - then["rate"]["value"])
+
+
+def test_the_baseline_is_the_four_weeks_before_the_period(api: TestClient, reader: Client) -> None:
+    """Its rates are the queries', the change is that since; a period as long has none."""
+    found = _get(api, "baseline", period="24h", horizon=600)
+    until = NOW - timedelta(days=1)
+    scope = Scope(until - timedelta(days=found["days"]), until, NOW)
+    (accepted,) = queries.rates(reader, scope, ["acceptance_rate"])
+    kept = queries.retention_rates(reader, scope, ["fuzzy_persistence_observed"])
+    (at_600,) = [row for row in kept if row.horizon_s == 600]
+    now = {each["name"]: each["rate"] for each in _get(api, "summary", period="24h", horizon=600)["metrics"]}
+    assert set(found["rows"]) == set(METRICS)
+    for name, row in (("acceptance_rate", accepted), ("retention", at_600)):
+        usual = found["rows"][name]
+        assert (usual["rate"]["numerator"], usual["rate"]["denominator"]) == (row.numerator, row.denominator)
+        assert usual["change"]["value"] == pytest.approx(now[name]["value"] - usual["rate"]["value"])
+    assert _get(api, "baseline", period="30d")["rows"] == {}
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -362,7 +379,7 @@ def test_viewers_beyond_the_limit_are_told_to_come_back(url: str, monkeypatch: p
         assert go.wait(60)
         return {}
 
-    monkeypatch.setitem(app.QUESTIONS, "series", slow)
+    monkeypatch.setitem(QUESTIONS, "series", slow)
     several = [
         (period, by) for period in ("1h", "6h", "24h", "7d", "30d", "90d") for by in ("", "app", "model", "step")
     ]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import jsonschema
 import pytest
 from rich.console import Console
 from starlette.testclient import TestClient
@@ -65,8 +66,20 @@ def api(url: str, emitted: Recorded) -> Iterator[TestClient]:
         yield api
 
 
+DOCUMENT: Any = TestClient(page(Source("http://127.0.0.1:9"), hosts=("testserver",))).get("/api/openapi.json").json()
+"""What the API says of itself, for machines that review."""
+
+
+def body_schema(what: str) -> dict[str, Any]:
+    """What a body must be, as the document has it."""
+    body = DOCUMENT["paths"][f"/api/review/{what}"]["post"]["requestBody"]
+    return {**body["content"]["application/json"]["schema"], "components": DOCUMENT["components"]}
+
+
 def say(api: TestClient, what: str, reviewer: str, **said: Any) -> Any:
-    answer = api.post(f"/api/review/{what}", json={"reviewer": reviewer, "queue": "ten"} | said)
+    body = {"reviewer": reviewer, "queue": "ten"} | said
+    jsonschema.validate(body, body_schema(what), jsonschema.Draft202012Validator)
+    answer = api.post(f"/api/review/{what}", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -179,6 +192,21 @@ def test_the_page_takes_reviews_from_pages_of_its_own_alone(api: TestClient, url
     with TestClient(page(Source(url), hosts=("testserver",), now=lambda: NOW)) as reads:
         assert reads.get("/api/review").json()["on"] is False
         assert reads.post("/api/review/claim", json=said).status_code == 403
+
+
+def test_what_a_body_needs_is_described(api: TestClient) -> None:
+    """Without one of the fields that the document requires it is refused, and the document refuses it too."""
+    (item, *_) = say(api, "claim", "Eve", queue="flagged")["items"]
+    whole = {"reviewer": "Eve", "queue": "flagged", "vote": "good", **item}
+    for what in ("claim", "submit", "skip", "undo"):
+        schema = body_schema(what)
+        required = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["required"]
+        assert "queue" in required
+        for name in required:
+            body = {key: value for key, value in whole.items() if key != name}
+            assert 400 <= api.post(f"/api/review/{what}", json=body).status_code < 500, (what, name)
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(body, schema, jsonschema.Draft202012Validator)
 
 
 def test_who_may_not_review_an_app_is_given_nothing_of_it(url: str, emitted: Recorded) -> None:

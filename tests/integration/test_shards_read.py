@@ -215,6 +215,7 @@ _MORE: tuple[Callable[[Client], Any], ...] = (
     lambda client: versions.first_at(client, _versions(client), int(NOW.timestamp()) // 3600 - 1),
     lambda client: chain.chain(client, *_first(client)),
     lambda client: said.story(client, *_first(client)),
+    lambda client: chain.reports(client, _first(client)[0], [_first(client)[1]]),
     lambda client: trace.find(client, _first(client)[1]),
     lambda client: dead_letters.count_by_reason(client, dead_letters.Filter()),
     lambda client: dead_letters.newest(client, dead_letters.Filter(), 5),

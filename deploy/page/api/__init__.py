@@ -1,4 +1,5 @@
-"""What the API says of itself, for machines.
+"""The API: what can be asked, how it is answered over HTTP, and what it says of itself for machines.
 
-`shapes` and `shapes_of_facts` the types of its answers, `description` the OpenAPI document made from the routes.
+`questions` what can be asked of a selection, `asking` the same over HTTP, `description` the OpenAPI document made from
+the routes, `shapes` and its neighbours the types of answers.
 """

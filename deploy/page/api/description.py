@@ -13,7 +13,9 @@ from starlette.routing import BaseRoute, Route
 from keeprate.deploy.cases.formats import FORMS
 from keeprate.deploy.page.api import shapes
 from keeprate.deploy.page.api import shapes_of_facts as facts
+from keeprate.deploy.page.api import shapes_of_keys as keys
 from keeprate.deploy.page.api import shapes_of_reviews as reviews
+from keeprate.deploy.page.api import shapes_of_verdicts as verdicts
 from keeprate.deploy.page.exploring.tables import TABLES
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, MAX_VALUES, METRICS, PERIODS
 from keeprate.schemas.kinds import MAX_HORIZON_S, MAX_NAME
@@ -25,24 +27,26 @@ PATH: Final = "/api/openapi.json"
 ANSWERS: Final[Mapping[str, Any]] = {
     "meta": shapes.MetaJson,
     "status": shapes.StatusJson,
-    "summary": shapes.SummaryJson,
-    "releases": shapes.ReleasesJson,
+    "summary": keys.SummaryJson,
+    "releases": verdicts.ReleasesJson,
     "series": shapes.SeriesJson,
     "retention": shapes.RetentionJson,
     "funnel": shapes.FunnelJson,
     "compare": shapes.CompareJson,
     "feedback": shapes.FeedbackJson,
     "intake": shapes.IntakeJson,
-    "why": shapes.WhyJson,
-    "where": shapes.WhereJson,
-    "alarms": shapes.AlarmsJson,
-    "more": shapes.MoreJson,
+    "why": verdicts.WhyJson,
+    "where": verdicts.WhereJson,
+    "alarms": verdicts.AlarmsJson,
+    "more": keys.MoreJson,
+    "baseline": keys.BaselineJson,
     "suggestions": facts.SuggestionsJson,
     "versions": facts.VersionsJson,
     "accounts": facts.AccountsJson | None,
     "drift": facts.DriftJson,
     "arrival": facts.ArrivalJson,
     "cases": facts.StoriesJson,
+    "prompts": verdicts.PromptsJson,
     "generations/{app}/{generation_id}": facts.GenerationJson,
     "me": facts.MeJson,
     "agreement": reviews.AgreementJson,
@@ -55,6 +59,16 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "openapi.json": dict[str, Any],
 }
 """By path under /api/: the type of the answer. A screen is made of its parts."""
+_BODIES: Final[Mapping[str, Any]] = {
+    "review/claim": reviews.ClaimBody,
+    "review/submit": reviews.SubmitBody,
+    "review/skip": reviews.SkipBody,
+    "review/undo": reviews.UndoBody,
+    "login": facts.LoginBody,
+}
+"""By path under /api/: the type of what is posted."""
+_EMPTY: Final = frozenset({"login", "logout"})
+"""What answers without a body."""
 _OWN: Final[Mapping[str, tuple[str, Json]]] = {
     "release": ("a release as /api/releases names it, or `periods`", {"type": "string"}),
     "component": ("what is compared", {"enum": ["prompt_version", "model", "context_strategy"]}),
@@ -67,8 +81,16 @@ _OWN: Final[Mapping[str, tuple[str, Json]]] = {
     "backwards": ("1 to go back from there", {"enum": ["1"]}),
     "format": ("the form of a suite", {"enum": list(FORMS), "default": "jsonl"}),
     "limit": ("rows of a page", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
+    "app": ("of this app alone; empty for all", {"type": "string"}),
+    "reviewer": ("your name, where the page asks nobody who they are", {"type": "string"}),
+    "queue": ("the queue from which you were given it", {"type": "string"}),
+    "choice_index": ("of several choices, which", {"type": "integer", "minimum": 0, "default": 0}),
 }
 """The parameters that only some questions have."""
+_OF_REVIEWS: Final[Mapping[str, Sequence[str]]] = {
+    "review": ("reviewer", "app"),
+    "review/items/{app}/{generation_id}": ("reviewer", "queue", "choice_index"),
+}
 _FILES: Final = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 _ERRORS: Final = {
     "400": "A parameter is wrong; the message names it, its value and what would do.",
@@ -77,6 +99,11 @@ _ERRORS: Final = {
     "404": "There is no such thing.",
     "500": "The store's tables are older than the page.",
     "503": "The store does not answer, or too many ask at once: see Retry-After.",
+}
+_ERRORS_OF_POST: Final = {
+    "409": "The place at that suggestion is gone, or there is no such queue; nothing was sent.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON: say content-type: application/json.",
 }
 
 
@@ -100,19 +127,25 @@ def description(routes: Iterable[BaseRoute], offered: Offered, version: str) -> 
         if isinstance(route, Route) and route.path.startswith("/api/"):
             for method in sorted((route.methods or set()) - {"HEAD"}):
                 paths.setdefault(route.path, {})[method.lower()] = _operation(route, method, offered, schemas)
-    token = {"type": "http", "scheme": "bearer", "description": "as `keeprate access token` made it"}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Keeprate", "version": version, "description": "What users keep of what the model wrote."},
         "paths": paths,
-        "components": {
-            "schemas": schemas,
-            "parameters": {each["name"]: each for each in _shared()},
-            "responses": {status: _said(text, "application/json", _ref("Error")) for status, text in _ERRORS.items()},
-            "securitySchemes": {"token": token},
-        },
+        "components": _components(schemas),
         # Where the page asks nobody who they are, no token is needed.
         "security": [{"token": []}, {}],
+    }
+
+
+def _components(schemas: Json) -> Json:
+    errors = (_ERRORS | _ERRORS_OF_POST).items()
+    return {
+        "schemas": schemas,
+        "parameters": {each["name"]: each for each in _shared()},
+        "responses": {status: _said(text, "application/json", _ref("Error")) for status, text in errors},
+        "securitySchemes": {
+            "token": {"type": "http", "scheme": "bearer", "description": "as `keeprate access token` made it"}
+        },
     }
 
 
@@ -127,18 +160,26 @@ def _operation(route: Route, method: str, offered: Offered, schemas: Json) -> Js
             *({"$ref": f"#/components/parameters/{each['name']}"} for each in _shared()),
             *(_parameter(each, *_OWN[each]) for each in offered.own.get(question, ())),
         ]
-    if name.endswith("}/cases.jsonl"):
-        given.append(_parameter("format", *_OWN["format"]))
+    alone = ("format",) if name.endswith("}/cases.jsonl") else _OF_REVIEWS.get(name, ())
+    given += [_parameter(each, *_OWN[each]) for each in alone]
     found: Json = {
         "operationId": re.sub(r"\W+", "_", f"{method.lower()} {name}").strip("_"),
         "summary": _summary(offered.questions.get(question) or route.endpoint),
         "parameters": given,
-        "responses": {"200": _said("The answer.", *_answer(name, offered, schemas))},
+        "responses": _responses(name, method, offered, schemas),
     }
-    found["responses"] |= {status: {"$ref": f"#/components/responses/{status}"} for status in _ERRORS}
     if method != "GET":
-        found["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
+        body = _schema(_BODIES[name], schemas) if name in _BODIES else {"type": "object"}
+        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return found
+
+
+def _responses(name: str, method: str, offered: Offered, schemas: Json) -> Json:
+    errors = _ERRORS if method == "GET" else _ERRORS | _ERRORS_OF_POST
+    good = {"204": {"description": "It is done."}}
+    if name not in _EMPTY:
+        good = {"200": _said("The answer.", *_answer(name, offered, schemas))}
+    return good | {status: {"$ref": f"#/components/responses/{status}"} for status in errors}
 
 
 def _answer(name: str, offered: Offered, schemas: Json) -> tuple[str, Json]:

@@ -215,6 +215,12 @@ class ArrivalJson(TypedDict):
     collector: str
 
 
+class LoginBody(TypedDict):
+    """A login by a token, as `keeprate access token` made it."""
+
+    token: str
+
+
 @closed
 class MeJson(TypedDict):
     """Who is logged in, and their role in each app, * for every app."""

@@ -1,4 +1,4 @@
-"""The types of answers about reviews, and about how well all who judge agree."""
+"""The types of what is said in reviews and of the answers, and of how well all who judge agree."""
 
 from typing import Any, Literal, NotRequired
 
@@ -191,3 +191,42 @@ class UndoneJson(TypedDict):
     item: ItemJson
     words: dict[str, str]
     sent: bool
+
+
+class AskedBody(TypedDict):
+    """Who says something, and in which queue. reviewer: their name, where the page asks nobody who they are."""
+
+    queue: str
+    reviewer: NotRequired[str]
+
+
+class ClaimBody(AskedBody):
+    """Asks for what is to be done in a queue. app: of that one alone; empty for all."""
+
+    app: NotRequired[str]
+
+
+class NamedBody(AskedBody):
+    """Names a suggestion, as the claim did."""
+
+    app: str
+    generation_id: str
+    choice_index: NotRequired[int]
+
+
+class SkipBody(NamedBody):
+    """Leaves a suggestion to others."""
+
+
+class SubmitBody(NamedBody):
+    """A judgement. labels and answers: of those that the board offers; corrected: the text as it should have been."""
+
+    vote: Literal["good", "bad"]
+    labels: NotRequired[list[str]]
+    answers: NotRequired[dict[str, str]]
+    corrected: NotRequired[str | None]
+    comment: NotRequired[str]
+
+
+class UndoBody(AskedBody):
+    """Takes back what was done last in a queue."""

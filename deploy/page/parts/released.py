@@ -95,10 +95,13 @@ def _overall(found: Sequence[KeptVerdict]) -> str:
     return next(each for each in ("worse", "better", "not_yet", "same") if each in verdicts)
 
 
-def _is_chosen(kept: KeptVerdict, selection: Selection) -> bool:
+def values_of(kept: KeptVerdict) -> dict[str, str]:
+    """The values by which the suggestions of a release are found."""
     own = {"app": kept.app, kept.component: kept.version}
-    if kept.component == "prompt_version":
-        own["prompt_name"] = kept.family
-    if kept.component == "model":
-        own["surface"] = kept.family
-    return all(own[name] in values for name, values in selection.only.items() if name in ("app", *own))
+    families = {"prompt_version": "prompt_name", "model": "surface"}
+    return own | ({families[kept.component]: kept.family} if kept.component in families else {})
+
+
+def _is_chosen(kept: KeptVerdict, selection: Selection) -> bool:
+    own = values_of(kept)
+    return all(own[name] in values for name, values in selection.only.items() if name in own)

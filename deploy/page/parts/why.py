@@ -39,6 +39,7 @@ def why(reads: Reads, selection: Selection) -> Json:
         "old": _side(chosen.predecessor if chosen else f"the {selection.period} before", found.old if found else NONE),
         "new": _side(chosen.version if chosen else selection.span.title, found.new if found else NONE),
         "since": to_ms(sides.at),
+        "values": released.values_of(chosen) if chosen else {},
         "difference": _estimate(found.difference if found else None),
         "reasons": [_reason(each, found) for each in found.reasons[:_MOST]] if found else [],
         "nowhere": words.NOWHERE,

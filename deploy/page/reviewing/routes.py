@@ -25,6 +25,7 @@ MOST_BYTES: Final = 1 << 20
 _REMEDY: Final = "This page only reads. Start it with --reviews, and tell it where Kafka is: KEEPRATE_BROKERS."
 OFF: Final = {"on": False, "remedy": _REMEDY}
 """The board of a page that takes no reviews."""
+_OF_BOARD: Final = ("reviewer", "app")
 _content = logging.getLogger("keeprate.content")
 
 Answer = TypeVar("Answer")
@@ -55,9 +56,11 @@ class Reviews:
 
     async def _board(self, request: Request) -> Response:
         """Queues with their progress, and what can be said of a suggestion."""
+        given = request.query_params
+        if (unknown := next((name for name in given if name not in _OF_BOARD), None)) is not None:
+            raise HTTPException(400, f"{unknown[:60]!r} is no parameter; there are {', '.join(_OF_BOARD)}")
         if (desk := self._desk) is None:
             return _json(OFF)
-        given = request.query_params
         who, app = reviewer_of(request, given.get("reviewer", "")), given.get("app", "")
         key = ("board", who.id if who else "", app)
         return _json(await self._ask(request, key, lambda reads: desk.board(reads, who, app)))

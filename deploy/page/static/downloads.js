@@ -6,6 +6,8 @@ import { parametersOf } from "./selection.js";
 
 /** By the heading that it stands beside: the question under /api/ whose sheet it is, and the chart of which it has pictures. */
 const PLACES = {
+  "keys-title": ["summary"],
+  "more-title": ["more"],
   "releases-title": ["releases"],
   "alarms-title": ["alarms"],
   "series-title": ["series", "series"],

@@ -33,10 +33,15 @@ const failure = (error) => [h("p", { class: "drawer-error", text: error.message 
 
 function fill(drawer, row, beside, ...parts) {
   const close = h("button", { type: "button", class: "close", "aria-label": "Close", text: "✕", onclick: () => drawer.close() });
-  const step = (name, sign, go) => go && h("button", { type: "button", class: "close", "aria-label": name, title: `${name} (arrow key)`, text: sign, onclick: go });
-  const steps = [step("The one before", "←", beside.previous), step("The next one", "→", beside.next)].filter(Boolean);
-  const head = h("header", {}, h("div", {}, h("h2", { id: "drawer-title", text: row.app }), h("code", { class: "soft", text: row.generation_id })), h("div", { class: "steps" }, ...steps, close));
+  const head = h("header", {}, h("div", {}, h("h2", { id: "drawer-title", text: row.app }), h("code", { class: "soft", text: row.generation_id })), h("div", { class: "steps" }, h("span", { class: "steps", id: "drawer-steps" }), close));
   drawer.replaceChildren(head, h("div", { class: "drawer-body" }, ...parts));
+  drawSteps(beside);
+}
+
+/** Draws the ways to what stands beside what is open: again, where more of that is known by now. */
+export function drawSteps(beside) {
+  const step = (name, sign, go) => go && h("button", { type: "button", class: "close", "aria-label": name, title: `${name} (arrow key)`, text: sign, onclick: go });
+  byId("drawer-steps").replaceChildren(...[step("The one before", "←", beside.previous), step("The next one", "→", beside.next)].filter(Boolean));
 }
 
 /** All that is known of a generation, as elements. blind: for who is to judge it, so without what others made of it. */
@@ -96,12 +101,16 @@ function correction(edit) {
   return h("section", {}, h("h3", { text: `Correction${edit.origin ? ` by ${edit.origin}` : ""}` }), h("div", { class: "message corrected" }, h("pre", { dir: "auto", text: visible(edit.corrected_text) })));
 }
 
-/** What is gone is struck out and what is new underlined, so that it can be told apart without colours. */
 function change({ type, horizon_s: after, moment: when, origin, status, pieces }) {
   const at = after == null ? `at ${when}` : `after ${duration(after)}`;
   const title = type === "edit" ? `What the ${origin ?? "user"} corrected` : status === "removed" ? `Removed ${at}` : `What was changed ${at}`;
+  return h("section", {}, h("h3", { text: title }), h("div", { class: "message change" }, diff(pieces)));
+}
+
+/** Two texts in one: what is gone is struck out and what is new underlined, so that it can be told apart without colours. */
+export function diff(pieces) {
   const tags = { same: "span", gone: "del", new: "ins" };
-  return h("section", {}, h("h3", { text: title }), h("div", { class: "message change" }, h("p", { class: "diff", dir: "auto" }, ...pieces.map(([kind, text]) => h(tags[kind], { text: visible(text) })))));
+  return h("p", { class: "diff", dir: "auto" }, ...pieces.map(([kind, text]) => h(tags[kind], { text: visible(text) })));
 }
 
 /** Every stage of the chain or agent: its input, output and tools. */

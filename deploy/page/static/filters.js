@@ -7,6 +7,13 @@ import { drawOnly } from "./only.js";
 /** The horizon in force: the chosen one, else the one that the server chose for what the apps check. */
 export const horizonOf = (chosen, meta) => Number(chosen.horizon || meta.horizon_s);
 
+// On a phone the filters would stand where the numbers are to be: there they open by a press.
+byId("all-filters").onclick = ({ currentTarget: button }) => {
+  const isOpen = byId("filters").classList.toggle("open");
+  button.setAttribute("aria-expanded", String(isOpen));
+  button.textContent = isOpen ? "Fewer filters" : "All filters";
+};
+
 const used = document.documentElement.dataset.uses.split(" ");
 
 /** Draws the controls that the page uses; each change goes to `choose`. */

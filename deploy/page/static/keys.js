@@ -12,9 +12,23 @@ const BEHIND = {
   negative_feedback_rate: { signal: "negative" },
 };
 
+let shown = null;
+let usual = { days: 0, rows: {} };
+
 /** Draws the cards from /api/summary. */
 export function drawKeys(summary) {
-  const cards = summary.metrics.map((metric) => ({ ...metric, horizon_s: summary.horizon_s, period: summary.period, list: listOf(metric.name, summary.horizon_s) }));
+  shown = summary;
+  draw();
+}
+
+/** Draws into them /api/baseline: by metric {rate, change}, of the weeks before the period. */
+export function drawBaseline(baseline) {
+  usual = baseline;
+  draw();
+}
+
+function draw() {
+  const cards = shown.metrics.map((metric) => ({ ...metric, horizon_s: shown.horizon_s, period: shown.period, days: usual.days, usual: usual.rows[metric.name], list: listOf(metric.name, shown.horizon_s) }));
   reconcile(byId("keys"), cards, (card) => card.name, card);
 }
 
@@ -29,7 +43,8 @@ function card(metric) {
     h("p", { class: "key-value", text: percent(metric.rate.value) }),
     h("p", { class: "key-interval", text: metric.rate.value === null ? "no denominator yet" : interval(metric.rate) }),
     range(metric),
-    change(metric),
+    change(metric, `the ${metric.period} before`),
+    metric.usual ? change({ ...metric, change: metric.usual.change, previous: metric.usual.rate }, `the ${metric.days}d before`) : null,
     h("p", { class: "key-of" }, metric.list ? h("a", { href: metric.list, title: "List them", text: basis(metric) }) : basis(metric)),
   );
 }
@@ -55,11 +70,11 @@ function range({ rate, previous }) {
   return h("div", { class: "range", "aria-hidden": "true" }, ...before, ...bar(rate, "now"));
 }
 
-function change({ change: difference, better, period, previous }) {
-  if (!difference) return h("p", { class: "key-change", text: `nothing to compare in the ${period} before` });
+function change({ change: difference, better, previous }, before_text) {
+  if (!difference) return h("p", { class: "key-change", text: `nothing to compare in ${before_text}` });
   const good = (difference.value > 0) === (better === "higher");
   const verdict = difference.clear ? (good ? "better" : "worse") : "unclear";
-  const words = difference.clear ? `vs the ${period} before` : `vs the ${period} before, within the noise`;
+  const words = difference.clear ? `vs ${before_text}` : `vs ${before_text}, within the noise`;
   const arrow = difference.clear ? (difference.value > 0 ? "▲ " : "▼ ") : "";
   const before = `${percent(previous.value)}, ${count(previous.numerator)} of ${count(previous.denominator)}`;
   const between = `Before: ${before}. 95 % interval of the change: ${points(difference.low)} to ${points(difference.high)}.`;

@@ -5,7 +5,7 @@ import { drawCompare } from "./compare.js";
 import { drawEmpty } from "./empty.js";
 import { drawFeedback } from "./feedback.js";
 import { drawFunnel } from "./funnel.js";
-import { drawKeys } from "./keys.js";
+import { drawBaseline, drawKeys } from "./keys.js";
 import { run } from "./loop.js";
 import { drawMore } from "./more.js";
 import { drawReleases, drawWhere } from "./releases.js";
@@ -26,6 +26,6 @@ const screen = {
 };
 
 /** What takes longer than the first numbers may. */
-const overview = { where: drawWhere, alarms: drawAlarms, more: drawMore };
+const overview = { where: drawWhere, alarms: drawAlarms, more: drawMore, baseline: drawBaseline };
 
 run({ questions: { screen, overview }, empty: drawEmpty, charts: true });

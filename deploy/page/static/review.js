@@ -32,7 +32,7 @@ async function refresh() {
   if (!board.on || desk.isSetUp) return;
   desk.isSetUp = true;
   setUp(board, actions);
-  if (desk.queue && board.reviewer) openQueue(desk.queue);
+  if (desk.queue) openQueue(desk.queue);
 }
 
 function drawBoard() {
@@ -64,10 +64,12 @@ function card({ name: id, title, meaning, reviewers, blind, suggestions, complet
 }
 
 async function openQueue(id) {
-  if (!name()) return byId("reviewer").focus();
   Object.assign(desk, { queue: id, items: [] });
   desk.choose?.({ queue: id });
-  await claim(true);
+  drawBoard();
+  if (name()) return claim(true);
+  drawHead();
+  byId("reviewer").focus();
 }
 
 /** Takes what is to be done, and shows it. The reservation of what is held begins anew. */
@@ -88,10 +90,19 @@ function drawHead() {
   const queue = desk.board.queues.find((each) => each.name === desk.queue);
   byId("review").hidden = false;
   setText(byId("review-title"), queue?.title ?? desk.queue);
+  setText(byId("review-left"), desk.items.length && queue ? `${count(queue.open)} for you` : "");
   byId("review-sides").hidden = desk.items.length === 0;
   const nothing = byId("review-nothing");
   nothing.hidden = desk.items.length > 0;
-  setText(nothing, "Nothing is left for you in this queue: what is in it is done, or others have it. What comes is shown here.");
+  nothing.classList.remove("warning");
+  setText(nothing, whyNothing(queue));
+}
+
+function whyNothing(queue) {
+  if (!queue) return `There is no queue of the name ${desk.queue}: choose one above.`;
+  if (!name()) return `${plural(queue.suggestions, "suggestion waits", "suggestions wait")} in this queue. Type your name above, and the first one is shown here.`;
+  if (queue.suggestions === 0) return `No suggestion is in this queue${desk.app ? ` of ${desk.app}` : ""} now. ${queue.meaning} One that comes is shown here.`;
+  return `Nothing is left for you in this queue: ${count(queue.complete)} of ${count(queue.suggestions)} are done, and the others are with other reviewers or skipped by you. What comes is shown here.`;
 }
 
 /** Shows the first of what is held, and reads the next one meanwhile. */
@@ -219,7 +230,7 @@ byId("reviewer").value = remembered();
 byId("reviewer").onchange = () => {
   remember();
   Object.assign(desk, { items: [], read: new Map() });
-  refresh().then(() => desk.queue && name() && claim(true));
+  refresh().then(() => desk.queue && (name() ? claim(true) : drawHead()));
 };
 byId("show-keys").onclick = keys;
 document.addEventListener("keydown", (event) => {

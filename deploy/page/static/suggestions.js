@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { byId, h, options, reconcile, setText } from "./dom.js";
-import { openDrawer } from "./drawer.js";
+import { drawSteps, openDrawer } from "./drawer.js";
 import { count, horizon, iso, percent, plural, time } from "./format.js";
 import { run } from "./loop.js";
 import { parametersOf } from "./selection.js";
@@ -134,7 +134,30 @@ function show(key, chosen, choose) {
     list.open = "";
     choose({ open: "" });
   };
-  openDrawer({ app, generation_id }, { previous: beside(-1), next, closed });
+  const ways = { previous: beside(-1), next, closed };
+  openDrawer({ app, generation_id }, ways);
+  if (at < 0) findBeside(key, ways, chosen, choose);
+}
+
+/** The ways from one that is not among the loaded rows, as where an address led to it: by its place in the same list. */
+async function findBeside(key, ways, chosen, choose) {
+  const [, generation_id, choice = "0"] = key.split("~");
+  const asked = (more) => get("suggestions", [...parametersOf({ ...chosen, text: "" }), ...more]).catch(() => ({ rows: [], next: null }));
+  const { rows } = await get("suggestions", parametersOf({ ...chosen, text: generation_id })).catch(() => ({ rows: [] }));
+  const place = rows.find((row) => row.generation_id === generation_id && String(row.choice_index) === choice)?.place;
+  if (place === undefined || list.open !== key) return;
+  const way = (name, backwards) => async () => {
+    const from = [["limit", "1"], ["backwards", backwards]].filter(([, value]) => value);
+    let found = await asked([...from, ["after", place]]);
+    // What was looked through in one go may hold none, and the list goes on.
+    while (found.rows.length === 0 && found.next !== null && list.open === key) found = await asked([...from, ["after", found.next]]);
+    if (list.open !== key) return;
+    if (found.rows.length) return choose({ open: keyOf(found.rows[0]) });
+    ways[name] = null;
+    drawSteps(ways);
+  };
+  Object.assign(ways, { previous: way("previous", "1"), next: way("next", "") });
+  drawSteps(ways);
 }
 
 run({ questions: { explore: { status: drawVitals, suggestions: drawList } } });

@@ -4,11 +4,13 @@ import { byId, h, options, reconcile, segments } from "./dom.js";
 import { count, horizon, interval, named, percent, points, time } from "./format.js";
 import { run } from "./loop.js";
 import { styleOf, swatch } from "./palette.js";
+import { drawPrompts } from "./prompts.js";
 import { term } from "./tip.js";
 import { drawVitals } from "./vitals.js";
 
 const TONES = { worse: "negative", better: "positive", same: "neutral", not_yet: "neutral" };
-const VERDICTS = { worse: "▼ worse", better: "▲ better", same: "= the same", not_yet: "… not yet" };
+/** In the order in which they are told. */
+const VERDICTS = { worse: "▼ worse", better: "▲ better", not_yet: "… not yet", same: "= the same" };
 
 /** Draws /api/versions: `judged` rows, `whole` and `parts` as /api/compare has them. */
 function drawVersions(versions, { chosen, meta, choose }) {
@@ -22,18 +24,28 @@ function drawVersions(versions, { chosen, meta, choose }) {
   const metric = chosen.metric || meta.metric;
   segments(byId("pick-metric"), "metric", meta.metrics.map((name) => ({ value: name, text: meta.definitions[name].short })), metric, (name) => choose({ metric: name }));
   byId("judged-nothing").hidden = versions.judged.length > 0;
-  reconcile(byId("judged").tBodies[0], versions.judged, (row) => `${row.release} ${row.metric} ${row.horizon_s}`, judged);
+  reconcile(byId("judged").tBodies[0], inOrder(versions.judged), (row) => `${row.release} ${row.metric} ${row.horizon_s}`, judged);
+  drawPrompts(versions, chosen);
   const { by } = versions.whole;
   reconcile(byId("funnels"), versions.whole.groups.map((group) => ({ ...group, by, horizon_s: versions.whole.horizon_s })), (group) => group.name, funnel);
   reconcile(byId("parts"), multiples(versions, metric), (each) => each.value, multiple);
 }
 
+/** The releases as they come, the newest first; of each, what is worse and what is better before what is open. */
+function inOrder(rows) {
+  const rank = ({ verdict }) => Object.keys(VERDICTS).indexOf(verdict);
+  const releases = [...new Set(rows.map((row) => row.release))];
+  return releases.flatMap((release) => rows.filter((row) => row.release === release).sort((a, b) => rank(a) - rank(b)).map((row, at) => ({ ...row, isFirst: at === 0 })));
+}
+
 function judged(row) {
   const known = row.difference !== null;
+  const name = `${row.version} after ${row.predecessor}`;
+  const about = h("span", { class: "block soft", text: `${[row.app, row.family].filter(Boolean).join(" · ")}, since ${time(row.released_at)}` });
   return h(
     "tr",
-    {},
-    h("th", { scope: "row" }, `${row.version} after ${row.predecessor}`, h("span", { class: "block soft", text: `${[row.app, row.family].filter(Boolean).join(" · ")}, since ${time(row.released_at)}` })),
+    { class: row.isFirst ? "first" : "" },
+    h("th", { scope: "row" }, ...(row.isFirst ? [name, about] : [h("span", { class: "unseen", text: name })])),
     h("td", { text: row.title }),
     h("td", {}, h("span", { class: `chip ${TONES[row.verdict]}`, text: VERDICTS[row.verdict] })),
     h("td", {}, h("strong", { text: known ? points(row.difference) : "–" }), h("span", { class: "block soft", text: known ? `${points(row.low)} to ${points(row.high)}` : "" })),

@@ -3,6 +3,7 @@
 import { byId, h, options, reconcile, segments, setText } from "./dom.js";
 import { count, interval, named, percent, points, time } from "./format.js";
 import { run } from "./loop.js";
+import { addressOf } from "./selection.js";
 import { term, titleOf } from "./tip.js";
 import { drawVitals } from "./vitals.js";
 
@@ -19,7 +20,7 @@ function drawWhy(why, view) {
   const heading = byId("difference-title");
   const title = why.metric === "retention" ? `K${why.title.slice(1)}` : titleOf(why.metric);
   if (heading.textContent !== title) heading.replaceChildren(term(why.metric, title));
-  drawDifference(why);
+  drawDifference(why, chosen);
   drawReasons(why, chosen, choose);
   const cuts = why.cuts.map((cut) => ({ ...cut, only: chosen.only }));
   reconcile(byId("cuts"), cuts, (cut) => cut.name, (cut) => drawCut(cut, meta, (value) => narrow(chosen, choose, cut.name, value)));
@@ -30,7 +31,26 @@ function narrow(chosen, choose, cut, value) {
   return choose({ only: [...new Set([...chosen.only, `${cut}=${value}`])] });
 }
 
-function drawDifference({ difference, old, new: now, release, since }) {
+/** By metric: what is listed of the suggestions behind it, and in which words. */
+const BEHIND = {
+  acceptance_rate: [{ fate: "rejected" }, "what was turned down"],
+  retention: [{ fate: "not_kept" }, "what was changed or removed"],
+  correction_rate: [{ signal: "corrected" }, "what was corrected"],
+  negative_feedback_rate: [{ signal: "negative" }, "what was flagged or voted down"],
+};
+
+/** To the suggestions of what is new. Releases are of the last weeks, whichever period is chosen. */
+function list({ release, new: now, values, metric, horizon_s }, chosen) {
+  const { app = chosen.app, ...own } = values;
+  const only = [...new Set([...chosen.only, ...Object.entries(own).filter(([, value]) => value).map((each) => each.join("="))])];
+  const query = new URLSearchParams(addressOf({ ...chosen, app, only, period: release === PERIODS ? chosen.period : "30d", horizon: String(horizon_s) }));
+  const [asked, text] = BEHIND[metric];
+  for (const [name, value] of Object.entries({ ...asked, order: "worst" })) query.set(name, value);
+  return h("p", {}, h("a", { href: `suggestions?${query}`, text: `List ${text}${release === PERIODS ? "" : ` of ${now.name}`}` }));
+}
+
+function drawDifference(why, chosen) {
+  const { difference, old, new: now, release, since } = why;
   const sides = [[old, "before"], [now, "after"]];
   byId("difference").replaceChildren(
     h("p", { class: "key-value", text: difference ? points(difference.value) : "–" }),
@@ -39,6 +59,7 @@ function drawDifference({ difference, old, new: now, release, since }) {
       h("dt", { text: release === PERIODS || role === "before" ? side.name : `${side.name}, since ${time(since)}` }),
       h("dd", {}, h("strong", { text: percent(side.value) }), h("span", { class: "soft", text: side.value === null ? "" : ` ${interval(side)} · ${count(side.numerator)} of ${count(side.denominator)}` })),
     ])),
+    list(why, chosen),
   );
 }
 

@@ -9,7 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from keeprate.deploy.local.process import free_port
-from keeprate.deploy.page.app import LOOPBACK, QUESTIONS, page
+from keeprate.deploy.page.api.questions import QUESTIONS
+from keeprate.deploy.page.app import LOOPBACK, page
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
 from keeprate.deploy.page.documents import DOCUMENTS, html, modules_of
 from keeprate.deploy.page.files import charts_name
