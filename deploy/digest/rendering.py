@@ -14,7 +14,8 @@ from keeprate.sinks.closed.release_verdicts import KeptVerdict
 _STYLE: Final = """
 :root { color-scheme: light dark; } body { margin: 0 auto; max-width: 76ch; padding: 24px;
   font: 15px/1.5 system-ui, sans-serif; } h1 { font-size: 20px; } h2 { font-size: 16px; margin: 24px 0 6px; }
-ul { padding-left: 20px; } li { margin: 6px 0; overflow-wrap: anywhere; } a { color: LinkText; } .soft { opacity: .7; font-size: 13px; }
+ul { padding-left: 20px; } li { margin: 6px 0; overflow-wrap: anywhere; } a { color: LinkText; }
+.soft { opacity: .7; font-size: 13px; }
 """
 Section = tuple[str, list[tuple[str, str]]]
 """A title, and lines with their links, '' for none."""

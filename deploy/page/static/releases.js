@@ -13,8 +13,8 @@ const EXPLAINED = { acceptance: "acceptance_rate", retention: "retention", corre
 let shown = [];
 let places = {};
 
-/** The releases that are on the screen, for the marks in charts over time. */
-export const markers = () => shown.map(({ version, app, released_at }) => ({ at: released_at, text: `${app} ${version}` }));
+/** The releases that are on the screen, for the marks in charts over time: a version of several prompts is one. */
+export const markers = () => [...new Map(shown.map(({ version, app, released_at }) => [`${app} ${version}`, { at: released_at, text: `${app} ${version}` }])).values()];
 
 /** Draws /api/releases: rows {key, app, version, predecessor, released_at, verdict, findings}; nothing where there is none. */
 export function drawReleases({ rows }, { chosen }) {
