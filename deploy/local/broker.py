@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +35,8 @@ _WRITTEN_LAST = "meta.properties"
 _FETCH_TIMEOUT_S = 600.0
 # Without a size to begin with, Java takes a part of the machine's memory and fills it before it looks for garbage.
 _HEAP = ("-Xms64m", "-XX:NewSize=24m", "-Xmx512m", "-XX:+UseSerialGC")
+QUICK_COMPILER = ("-XX:TieredStopAtLevel=1",)
+"""For a broker with little to do: the better compiler works for longer than it saves, and keeps what it compiled."""
 _QUIET = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
 
 
@@ -130,10 +133,11 @@ class KafkaBroker:
     every `ChildProcess`, the thread that calls `start` must live as long as the broker should.
     """
 
-    def __init__(self, data_dir: Path, port: int | None = None) -> None:
-        """`port` stays the broker's through restarts; by default it is some free one."""
+    def __init__(self, data_dir: Path, port: int | None = None, java: Sequence[str] = ()) -> None:
+        """`port` stays the broker's through restarts; by default it is some free one. java: more of its options."""
         self.data_dir = data_dir
         self.port = port if port is not None else free_port()
+        self._java = tuple(java)
         self._properties = data_dir / "server.properties"
         self._process: ChildProcess | None = None
 
@@ -165,7 +169,8 @@ class KafkaBroker:
         java = [_java() or "java", *_HEAP, *_QUIET, "-cp", f"{fetch_jars()}/*"]
         self._configure()
         self._format(java, timeout_s)
-        self._process = ChildProcess("Apache Kafka", [*java, "kafka.Kafka", str(self._properties)], self.log, FRUGAL)
+        argv = [*java, *self._java, "kafka.Kafka", str(self._properties)]
+        self._process = ChildProcess("Apache Kafka", argv, self.log, FRUGAL)
         self._process.start()
         self._process.wait_ready(lambda: accepts(self.port) and answers(self.bootstrap), timeout_s)
 
@@ -191,8 +196,7 @@ class KafkaBroker:
         if is_new and kept.is_dir():
             _copy(kept, data)
             return
-        # C1 only: the command is over before a better compiler would pay.
-        tool = [*java, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--ignore-formatted"]
+        tool = [*java, *QUICK_COMPILER, "kafka.tools.StorageTool", "format", "--ignore-formatted"]
         argv = [*tool, "-t", _CLUSTER_ID, "-c", str(self._properties)]
         formatting = ChildProcess("LocalKafka's StorageTool", argv, self.log)
         formatting.start()

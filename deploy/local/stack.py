@@ -22,9 +22,9 @@ from keeprate.deploy.settings import HOST
 
 ATTEMPTS = 5
 """How often in a row the store or the broker may end by itself before the stack does."""
-PARTITIONS = 2
+PARTITIONS = 1
 """Of each topic that the stack makes. One worker and one sink read them all, and land each by itself, however little it
-has."""
+has: of more than one, nothing here is faster."""
 STEADY_S = 60.0
 """What ran for so long had started well: what ends it afterwards is a new failure."""
 LONGEST_PAUSE_S = 60.0

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from keeprate.deploy import settings
 from keeprate.deploy.local.alerting import alertmanager_parts, prometheus_part
-from keeprate.deploy.local.broker import Address, Choice, KafkaBroker, Memory, resolve, why_not_kafka
+from keeprate.deploy.local.broker import QUICK_COMPILER, Address, Choice, KafkaBroker, Memory, resolve, why_not_kafka
 from keeprate.deploy.local.memory_broker import WARNING, MemoryBroker
 from keeprate.deploy.local.process import ProcessError
 from keeprate.deploy.local.stack import ATTEMPTS, PARTITIONS, Failures, Part, Ports, Stack, keeprate, taken, url
@@ -179,7 +179,7 @@ def _start_broker(
             topics = {topic.name: PARTITIONS for topic in ALL}
             broker = cleanup.enter_context(MemoryBroker(directory / "logs" / "broker.log", topics))
         case _:
-            broker = cleanup.enter_context(KafkaBroker(directory / "kafka", ports.broker))
+            broker = cleanup.enter_context(KafkaBroker(directory / "kafka", ports.broker, QUICK_COMPILER))
     return broker.bootstrap, broker
 
 
