@@ -41,7 +41,7 @@ def test_a_token_is_made_shown_once_and_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--app", "no app"], "--app: has letters"),
+        (["--app", "no app"], "--app: 'no app' is none: give letters"),
         (["--app", "editor", "--expires", "soon"], "--expires: 'soon' is no day"),
     ],
 )
