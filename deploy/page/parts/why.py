@@ -118,4 +118,7 @@ def _value(each: Contribution, old: int, new: int) -> Json:
 
 
 def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
-    return None if estimate is None else {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    """A difference of two shares: where its normal interval goes beyond what there can be, it ends there."""
+    if estimate is None:
+        return None
+    return {"value": estimate.value, "low": max(-1.0, estimate.low), "high": min(1.0, estimate.high)}
