@@ -30,7 +30,7 @@ export function drawAgreement(agreement, names) {
 /** "0.41 (0.30 to 0.52)". */
 export function coefficient({ value, low, high }) {
   if (value === null) return "–";
-  const write = (number) => number.toFixed(2).replace("-", "−");
+  const write = (number) => number.toFixed(2).replace(/^-(?=0\.00$)/, "").replace("-", "−");
   return low === null ? `${write(value)} (one is too few for an interval)` : `${write(value)} (${write(low)} to ${write(high)})`;
 }
 

@@ -26,6 +26,8 @@ async function refresh() {
   if (board.failed && desk.board) return;
   desk.board = board;
   drawBoard();
+  // What is said of an empty queue follows its counts; what went wrong stays until something else is done.
+  if (desk.isSetUp && board.on && desk.queue && !desk.items.length && !byId("review-nothing").classList.contains("warning")) drawHead();
   const isIdle = desk.isSetUp && desk.items.length === 0 && !desk.busy;
   // What has come meanwhile is shown to who waits for it.
   if (isIdle && board.reviewer && board.queues?.some((each) => each.name === desk.queue && each.open > 0)) claim(true);
@@ -102,7 +104,8 @@ function whyNothing(queue) {
   if (!queue) return `There is no queue of the name ${desk.queue}: choose one above.`;
   if (!name()) return `${plural(queue.suggestions, "suggestion waits", "suggestions wait")} in this queue. Type your name above, and the first one is shown here.`;
   if (queue.suggestions === 0) return `No suggestion is in this queue${desk.app ? ` of ${desk.app}` : ""} now. ${queue.meaning} One that comes is shown here.`;
-  return `Nothing is left for you in this queue: ${count(queue.complete)} of ${count(queue.suggestions)} are done, and the others are with other reviewers or skipped by you. What comes is shown here.`;
+  const rest = queue.complete === queue.suggestions ? "all of it is done" : `${count(queue.complete)} of ${count(queue.suggestions)} are done, and the others are with other reviewers or skipped by you`;
+  return `Nothing is left for you in this queue: ${rest}. What comes is shown here.`;
 }
 
 /** Shows the first of what is held, and reads the next one meanwhile. */
