@@ -135,7 +135,7 @@ function moment(event, origin) {
     "li",
     { class: event.type },
     h("time", { datetime: iso(event.occurred_at), title: time(event.occurred_at), text: passed || time(event.occurred_at) }),
-    h("div", {}, h("strong", { text: headline(event) }), event.comment || event.explanation ? h("p", { text: event.comment ?? event.explanation }) : null),
+    h("div", {}, h("strong", { text: headline(event) }), event.comment || event.explanation ? h("p", { text: visible(event.comment ?? event.explanation) }) : null),
   );
 }
 
