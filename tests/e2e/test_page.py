@@ -19,16 +19,21 @@ from keeprate.deploy.page.api.questions import QUESTIONS, screen
 from keeprate.deploy.page.exploring import listed, suites
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
+from keeprate.deploy.page.reviewing.desk import Desk
 from keeprate.deploy.page.selection import Selection, parse
+from keeprate.deploy.review.book import Book
+from keeprate.deploy.review.sending import Outbox
 from keeprate.deploy.store import StoreProcess
+from keeprate.producers.testing import recording
 from keeprate.schemas.events import Event
 from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import connect
 from keeprate.sinks.tables.migrate import migrate
-from tests import desk
+from tests import desk, story
 from tests.devtools import Browser
+from tests.looking import look
 from tests.pages import NOW, NOW_MS, history, land, serving
 
 pytestmark = pytest.mark.browser
@@ -61,9 +66,9 @@ def browser(chromium: Browser) -> Iterator[Browser]:
 
 
 @contextmanager
-def visited(browser: Browser, store_url: str) -> Iterator[str]:
+def visited(browser: Browser, store_url: str, reviews: Desk | None = None) -> Iterator[str]:
     """A page of a test's own. The browser leaves before it ends: it asks again and again, and would ask nobody."""
-    with serving(store_url) as address:
+    with serving(store_url, desk=reviews) as address:
         yield address
         browser.open("about:blank")
 
@@ -507,6 +512,7 @@ def test_somebody_logs_in_sees_their_app_and_logs_out(browser: Browser, store_ur
     with serving(store_url, access=by_tokens) as address:
         browser.open(f"{address}versions?period=7d")
         browser.wait_for("document.querySelector('#by-token') !== null")
+        look(browser, "login", audit=True)
         browser.evaluate(
             f"document.getElementById('token').value = {json.dumps(token)};"
             "document.querySelector('#by-token button').click()"
@@ -610,6 +616,20 @@ def test_it_keeps_its_numbers_while_the_store_is_down_and_recovers(
             assert key_number(browser, "acceptance_rate") == before
     # A browser logs every answer that is an error; those of the outage are the ones that belong here.
     browser.problems[:] = [problem for problem in browser.problems if "503" not in problem]
+
+
+def test_the_story_from_the_first_screen_to_two_reviewers(browser: Browser, store_url: str) -> None:
+    """The bad version, since when and where; why; what users removed, word by word; ten judged by two at once."""
+    url = f"{store_url.rpartition('/')[0]}/page_story"
+    story.copy_judged(store_url, url)
+    reviews = Desk(story.SETTINGS, Book(":memory:"), Outbox("no:1"))
+    with recording() as emitted, visited(browser, url, reviews) as page:
+        story.find_what_got_worse(browser, page)
+        story.read_what_was_removed(browser)
+        judged = story.review_ten(browser, page)
+    assert len({identity for _, identity in judged}) == len(judged) == 10
+    assert {name for name, _ in judged} == set(story.REVIEWERS)
+    assert {event["generation_id"] for event in emitted.events} == {identity for _, identity in judged}
 
 
 @pytest.mark.parametrize(("width", "mobile"), [(390, True), (1280, False)])
