@@ -15,6 +15,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -194,16 +195,17 @@ class Door:
             # What is wrong with a query shows when its first block is due, in time for a status.
             first = await self._unless_gone(request, session, self._begin(session.next_block))
             held = turn.pop_all()
+        block = first
 
         async def body() -> AsyncGenerator[bytes]:
-            block = first
+            nonlocal block
             while block is not None:
                 yield encode(block)
                 block = await self._run(session.next_block)
             yield encode.flush()
 
         async def over() -> None:
-            self._pool.submit(self._end, session)
+            self._pool.submit(partial(self._end, session) if block is not None else session.close)
             await held.aclose()
 
         return _Blocks(body(), headers, over, self._answer_within_s)
