@@ -81,8 +81,8 @@ SHARED: Final = (
 """Whether others have events of a session. Parameters: as above, and of the session its app (of) and digest (key)."""
 UNFINISHED: Final = (
     "SELECT app, key, argMin(pseudonym, forgotten_at), max(noted), max(done), now64(3, 'UTC') FROM forgotten "
-    "INNER JOIN (SELECT person, max(forgotten_at) AS noted FROM forgotten GROUP BY person) AS notes "
-    "ON notes.person = forgotten.key LEFT JOIN (SELECT person, max(forgotten_at) AS done FROM forget_receipts "
+    "GLOBAL INNER JOIN (SELECT person, max(forgotten_at) AS noted FROM forgotten GROUP BY person) AS notes "
+    "ON notes.person = forgotten.key GLOBAL LEFT JOIN (SELECT person, max(forgotten_at) AS done FROM forget_receipts "
     "GROUP BY person) AS receipts ON receipts.person = forgotten.key WHERE kind = 'user' GROUP BY app, key"
 )
 """Everybody: when something was last noted of them, when their rows were last rewritten, and the time now."""

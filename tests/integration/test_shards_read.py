@@ -6,6 +6,7 @@ shown over Merge tables, with the sums of hours that each shard makes of its own
 """
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -16,7 +17,14 @@ from typing import Any
 
 import pytest
 
+from keeprate.deploy.grafana.writing import texts
+from keeprate.schemas.forgotten import PersonTrace
+from keeprate.sinks.checks import agreement, backwards, conflicts, reconcile
+from keeprate.sinks.checks.agreement import Suspects
+from keeprate.sinks.checks.verification import CheckScope, verify
 from keeprate.sinks.closed import baselines, batches, drift_states, release_verdicts, released, watched, watermarks
+from keeprate.sinks.erasure import forget
+from keeprate.sinks.erasure.statements import Statements
 from keeprate.sinks.facts import case_results, chain, corrections, dead_letters, evidence, orphans, said, trace
 from keeprate.sinks.reading import cuts, hours, latency, queries, versions, voices
 from keeprate.sinks.reading.lists.listing import Listing, page
@@ -24,25 +32,34 @@ from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.reading.voices import Scales
 from keeprate.sinks.store.clickhouse import Client, Row, Settings, StoreError
 from keeprate.sinks.store.servers import Servers
+from keeprate.sinks.upkeep import recompute
 from keeprate.sinks.upkeep.recompute import GenerationFilter
 from keeprate.sinks.upkeep.replay import replay
-from tests.pages import NOW, history
+from tests.dashboards.interpolation import Span, sql, targets
+from tests.pages import NOW, history, land_in
 from tests.shards import NAMES, NOBODY_ANSWERS, Sharded, made, merged, sharded
 
 pytestmark = [pytest.mark.clickhouse, pytest.mark.slow]
 
 SINKS = Path(queries.__file__).parents[1]
-ROOMS = ("reading", "facts", "closed")
+ROOMS = ("reading", "facts", "closed", "erasure", "checks", "upkeep")
 ASKED = ("query", "query_dicts", "query_bytes")
 # What derives, sums and builds anew is run on each shard by itself, where nothing is Distributed.
 ON_A_SHARD = {
     *("create", "touch", "_unsummed"),
     *("_derive_into", "_pages", "_catch_up", "_wait_for_writers", "_number", "_compare", "differing"),
+    *("check_places", "make_table", "has_table", "_copy_notes", "_rewrite_rows"),
+    # No table is named in them.
+    *("_partitions_of", "_wrong"),
 }
 SINCE = NOW - timedelta(days=8)
 SCOPE = Scope(SINCE, NOW, NOW, by=["app", "model"])
 CUT_AT = NOW - timedelta(days=3)
 EDITOR = replace(SCOPE, only={"app": ["editor"]})
+
+_TARGETS = [each for name, text in texts().items() for each in targets(name.removesuffix(".json"), text)]
+PANELS = {each.name: each.sql for each in _TARGETS if each.sql}
+_READS = re.compile(r"\bFROM\s+(?!system\.)\w")
 
 Site = tuple[str, int]
 
@@ -66,6 +83,22 @@ class Noted(Client):
     ) -> list[dict[str, Any]]:
         self._note(statement, parameters, settings)
         return super().query_dicts(statement, parameters, settings)
+
+    def query_bytes(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        format_name: str = "JSONEachRow",
+        settings: Settings | None = None,
+    ) -> bytes:
+        self._note(statement, parameters, settings)
+        return super().query_bytes(statement, parameters, format_name, settings)
+
+    def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Of what inserts what it selects, that is asked of all shards."""
+        if statement.startswith("INSERT"):
+            self._note(statement[statement.index("SELECT") :], parameters, None)
+        super().command(statement, parameters)
 
     def _note(self, statement: str, parameters: Mapping[str, Any] | None, settings: Settings | None) -> None:
         frame = sys._getframe(2)
@@ -171,14 +204,62 @@ def test_every_statement_is_one_that_distributed_tables_take(store: Sharded) -> 
     noted = Noted(store.one)
     for ask in (*QUESTIONS.values(), *_MORE):
         ask(noted)
-    wrong = {statement: said for statement in noted.asked if (said := _planned(store.spread, noted, statement))}
-    assert wrong == {}
-    assert _sites() - noted.sites == set()
+    _check(odd := _landed(store.database("odd")))
+    _forget(forgetful := _landed(store.database("forgetful")))
+    for each in (noted, odd, forgetful):
+        assert {asked: why for asked in each.asked if (why := _planned(store.spread, each, asked))} == {}
+    assert _sites() - noted.sites - odd.sites - forgetful.sites == set()
+
+
+def _landed(client: Client) -> Noted:
+    """With some of the history; what derives it is not noted."""
+    land_in(made(client), history()[:200])
+    return Noted(client)
+
+
+def _check(client: Client) -> None:
+    """All that verifying and reconciling ask, of a store in which something is to be found."""
+    client.insert("ledger", ("sink", "topic", "partition", "last_offset"), [("s", "keeprate.feedback", 0, 1000)])
+    for scope in (CheckScope(settled_s=0), CheckScope(SINCE, NOW, settled_s=0, max_facts=100)):
+        verify(client, None, scope)
+    first = _first(client)
+    backwards.ledger_ends(client)
+    conflicts.rows_of(client, [(*first, first[1])])
+    assert list(recompute.listed(client, GenerationFilter(until=NOW)))
+    agreement.judge(client, Suspects(missing={first: (0, NOW.date())}, orphans={first: (0, NOW.date())}), lambda: [0])
+    reconcile.producers(client)
+    reconcile.unmerged_numbers(client)
+    reconcile.unnumbered(client)
+    reconcile._gaps(client, ["p"], 5)
+
+
+def _forget(client: Client) -> None:
+    """All that forgetting asks of the whole store, and a sink that keeps watch."""
+    user = _user(client)
+    forget.count(client, person := forget.find(client, user))
+    assert forget.forget(client, person, "test", settle_s=0)
+    assert forget.forget(client, forget.find(client, user), "test", settle_s=0) is None
+    client.command(Statements().close_letters(), person.parameters)
+    forget.receipts(client)
+    forget.unfinished(client, {})
+    watch = forget.Watch(client)
+    watch()
+    watch.learn([PersonTrace("session", "editor", "s", person.digest, "forgotten-1")])
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_a_panel_asks_what_distributed_tables_take(store: Sharded, name: str) -> None:
+    """The dashboards' SQL, as Grafana sends it."""
+    noted = Noted(store.one)
+    noted.query(sql(PANELS[name], {name: ["editor"] for name in ("app", "prompt", "version")}, Span(SINCE, NOW, 60)))
+    assert [_planned(store.spread, noted, asked) for asked in noted.asked] == [""]
 
 
 def _planned(client: Client, noted: Noted, statement: str) -> str:
-    """What is wrong with it; '' where nothing is."""
+    """What is wrong with it; '' where nothing is, and where it reads no table."""
     parameters, settings = noted.asked[statement]
+    if not _READS.search(statement):
+        return ""
     try:
         client.query(statement, parameters, {**(settings or {}), "connections_with_failover_max_tries": 1})
     except StoreError as error:
