@@ -1,24 +1,39 @@
-"""The demo's story as somebody walks it in a browser: from the first screen to two reviewers, step by step."""
+"""The demo's story as somebody walks it in a browser: from the first screen to the fix, step by step."""
 
 import json
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
+import pytest
+from typer.testing import CliRunner
+
+from keeprate.deploy.cases import running
+from keeprate.deploy.cases.suite import Suite, read_lines
+from keeprate.deploy.commands.tree import app as commands
 from keeprate.deploy.releases.judging import find, findings
 from keeprate.deploy.review.settings import Queue, ReviewSettings
+from keeprate.producers.testing import Recorded
+from keeprate.schemas.events import Event
 from keeprate.sinks.closed import release_verdicts
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import migrate
 from tests.devtools import Browser
 from tests.looking import look
-from tests.pages import NOW
+from tests.pages import NOW, NOW_MS, history
 
 REVIEWERS: Final = ("Ann", "Bob")
 TEN: Final = Queue(
     name="ten", title="Ten that users did not keep", rule="not_kept", horizon_s=600, most=10, apps=("editor",)
 )
 SETTINGS: Final = ReviewSettings(queues=(TEN, *ReviewSettings().queues))
+HOUR_MS: Final = 3_600_000
 _SHOWN: Final = "document.querySelector('#review-item code')?.textContent"
 _OVER: Final = "document.getElementById('review-sides').hidden"
 _NOTHING_LEFT: Final = "document.querySelector('.queue.current .queue-open .soft')?.textContent === 'nothing for you'"
@@ -33,6 +48,12 @@ def copy_judged(url: str, copy_url: str) -> None:
             client.command(f"INSERT INTO {copy}.{table} SELECT * FROM {source}.{table}")
         derive_all(client)
         judge(client)
+
+
+def with_history(said: Sequence[Event]) -> list[Event]:
+    """What was said of suggestions, after all that the demo tells of them: their outcomes as a worker has them."""
+    about = {event["generation_id"] for event in said}
+    return [*(event for event in history() if event["generation_id"] in about), *said]
 
 
 def judge(client: Client) -> None:
@@ -142,3 +163,84 @@ def _judge(browser: Browser, tab: tuple[str, str | None], identity: str) -> None
         f"document.getElementById('judgement').getAttribute('aria-busy') === 'false' && "
         f"({_OVER} || {_SHOWN} !== {json.dumps(identity)})"
     )
+
+
+def export_cases(browser: Browser, address: str, path: Path) -> Suite:
+    """What the page gives as a suite of what was not kept, in a file: the cases that the experts corrected."""
+    browser.open(f"{address}suggestions?period=7d&app=editor&fate=not_kept&horizon=600")
+    browser.wait_for("document.querySelectorAll('#listed tbody tr').length >= 10")
+    browser.evaluate(
+        "const make = URL.createObjectURL;"
+        "URL.createObjectURL = (blob) => { window.made = blob.text(); return make.call(URL, blob); };"
+        "document.getElementById('suggestions-cases').click()"
+    )
+    browser.wait_for("document.getElementById('suggestions-said').textContent.includes('downloaded')")
+    text: str = browser.evaluate("window.made")
+    lines = [line for line in text.splitlines() if '"expected_from": "correction"' in line]
+    assert 1 <= len(lines) <= 10, text[:2000]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return read_lines(lines)
+
+
+def run_red_then_green(path: Path, suite: Suite, emitted: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suite against version 4 of a command, which the gate stops, and against version 5, which it lets through."""
+    answers, script = path.with_name("answers.json"), path.with_name("answer.py")
+    answers.write_text(json.dumps({case.identity: case.expected for case in suite.cases}), "utf-8")
+    script.write_text(
+        "import json, sys\n"
+        "case = json.load(sys.stdin)\n"
+        f"answers = json.load(open({str(answers)!r}, encoding='utf-8'))\n"
+        "print(answers[case['case']] if sys.argv[1] == 'v5' else 'no')\n",
+        "utf-8",
+    )
+    before = len(emitted.events)
+    monkeypatch.setenv("KEEPRATE_URL", "https://collector.example")
+    monkeypatch.setenv("KEEPRATE_KEY", "kr_test")
+    for version, hours_ago, code in (("v4", 3, 1), ("v5", 1, 0)):
+        at_ms = NOW_MS - hours_ago * HOUR_MS
+        clock = SimpleNamespace(monotonic=time.monotonic, time_ns=lambda at_ms=at_ms: at_ms * 1_000_000)
+        monkeypatch.setattr(running, "time", clock)
+        command = shlex.join([sys.executable, "-I", "-S", str(script), version])
+        _invoke(0, "cases", "run", str(path), "--command", command, "--version", version)
+        said = _invoke(code, "cases", "gate", str(path))
+        assert said.startswith("red: 0 of" if code else "green: ")
+    assert len(emitted.events) == before + 2 * len(suite.cases)
+
+
+def _invoke(code: int, *arguments: str) -> str:
+    done = CliRunner().invoke(commands, arguments)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def read_what_came_of_it(browser: Browser, address: str, suite: Suite) -> None:
+    """The suite's story: the suggestions, the run that went red, the one that made it green."""
+    count = len(suite.cases)
+    browser.open(f"{address}cases?period=7d&app=editor")
+    browser.wait_for("!!document.querySelector('.story')")
+    told = browser.text(".story")
+    assert all(each in told for each in ("green", "v4, ", f"{count} cases failed", "v5, ", f"{count} again")), told
+    assert browser.evaluate("document.querySelectorAll('.runs tbody tr').length") == 2
+    look(browser, "cases")
+    browser.evaluate("document.querySelector('.story li a').click()")
+    browser.wait_for("document.querySelector('#drawer .timeline')?.textContent.includes('case: passed')")
+    assert browser.text(".drawer header code") in {case.generation_id for case in suite.cases}
+
+
+def look_at_the_rest(browser: Browser, address: str, ready: Iterable[tuple[str, str, str]]) -> None:
+    """Pages that the story does not lead to. ready: of each its address, its picture's name, and what has come then."""
+    for path, name, condition in ready:
+        browser.resize(1400, 1000)
+        browser.open(f"{address}{path}")
+        browser.wait_for(condition)
+        look(browser, name)
+
+
+REST: Final[Sequence[tuple[str, str, str]]] = (
+    ("versions?app=editor", "versions", "document.querySelectorAll('#funnels article').length > 1"),
+    ("operations", "operations", "!!document.getElementById('ledger').textContent"),
+    ("cases?period=1h&app=support", "cases-nothing", "!document.getElementById('stories-nothing').hidden"),
+    ("runbook", "runbook", "!!document.querySelector('.runbook h2')"),
+    ("?period=7d&by=model,language&only=language%3Dpython&only=language%3Dgo", "overview-cut",
+     "document.querySelectorAll('#compare tbody tr').length > 2 && !!document.querySelector('#retention svg')"),
+)  # fmt: skip

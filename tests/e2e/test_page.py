@@ -31,7 +31,7 @@ from keeprate.sinks.reading.queries import Rate
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import connect
 from keeprate.sinks.tables.migrate import migrate
-from tests import desk, story
+from tests import desk, looking, story
 from tests.devtools import Browser
 from tests.looking import look
 from tests.pages import NOW, NOW_MS, history, land, serving
@@ -56,13 +56,15 @@ def chromium(require: Callable[[str], str]) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(chromium: Browser) -> Iterator[Browser]:
-    """The browser, at a desk's size, whose console must stay silent."""
+    """The browser, at a desk's size, whose console must stay silent, and who finds no fault with what was looked at."""
     chromium.problems.clear()
+    looking.faults.clear()
     chromium.resize(1280, 1400)
     chromium.prefer("light")
     yield chromium
     chromium.open("about:blank")
     assert chromium.problems == []
+    assert looking.faults == {}
 
 
 @contextmanager
@@ -469,8 +471,10 @@ def test_from_a_list_to_what_users_changed(browser: Browser, address: str) -> No
     browser.press("Escape")
     browser.wait_for("!document.getElementById('drawer').open && !location.search.includes('open')")
     browser.evaluate(choosing("pick-signal", ""))
-    browser.evaluate(choosing("pick-order", "worst"))
     browser.wait_for("document.querySelectorAll('#listed tbody tr').length === 50")
+    newest = browser.text("#listed tbody tr")
+    browser.evaluate(choosing("pick-order", "worst"))
+    browser.wait_for(f"document.querySelector('#listed tbody tr').textContent !== {json.dumps(newest)}")
     # Beyond the rows that are loaded the next one is fetched.
     browser.evaluate("document.querySelector('#listed tbody tr:last-child .open').click()")
     browser.wait_for("!!document.querySelector('#drawer [aria-label=\"The next one\"]')")
@@ -512,7 +516,7 @@ def test_somebody_logs_in_sees_their_app_and_logs_out(browser: Browser, store_ur
     with serving(store_url, access=by_tokens) as address:
         browser.open(f"{address}versions?period=7d")
         browser.wait_for("document.querySelector('#by-token') !== null")
-        look(browser, "login", audit=True)
+        look(browser, "login")
         browser.evaluate(
             f"document.getElementById('token').value = {json.dumps(token)};"
             "document.querySelector('#by-token button').click()"
@@ -618,60 +622,23 @@ def test_it_keeps_its_numbers_while_the_store_is_down_and_recovers(
     browser.problems[:] = [problem for problem in browser.problems if "503" not in problem]
 
 
-def test_the_story_from_the_first_screen_to_two_reviewers(browser: Browser, store_url: str) -> None:
-    """The bad version, since when and where; why; what users removed, word by word; ten judged by two at once."""
+def test_the_story_from_the_first_screen_to_the_fix(
+    browser: Browser, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bad version, what was removed, two reviewers at once, their cases red and green, and what came of it."""
     url = f"{store_url.rpartition('/')[0]}/page_story"
     story.copy_judged(store_url, url)
-    reviews = Desk(story.SETTINGS, Book(":memory:"), Outbox("no:1"))
-    with recording() as emitted, visited(browser, url, reviews) as page:
+    with recording() as emitted, visited(browser, url, Desk(story.SETTINGS, Book(":memory:"), Outbox("no:1"))) as page:
         story.find_what_got_worse(browser, page)
         story.read_what_was_removed(browser)
         judged = story.review_ten(browser, page)
-    assert len({identity for _, identity in judged}) == len(judged) == 10
-    assert {name for name, _ in judged} == set(story.REVIEWERS)
-    assert {event["generation_id"] for event in emitted.events} == {identity for _, identity in judged}
-
-
-@pytest.mark.parametrize(("width", "mobile"), [(390, True), (1280, False)])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_and_a_desk_in_both_themes(
-    browser: Browser, address: str, width: int, mobile: bool, scheme: str
-) -> None:
-    """Nothing is wider than the window, and text stands out from its ground by 4.5 to 1."""
-    browser.resize(width, 1400, mobile=mobile)
-    browser.prefer(scheme)
-    browser.open(f"{address}?period=7d&by=model,language&only=language%3Dpython&only=language%3Dgo")
-    browser.wait_for(DRAWN)
-    assert browser.evaluate("document.documentElement.scrollWidth") <= width
-    ratios = browser.evaluate(CONTRASTS)
-    assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}
-
-
-CONTRASTS = """(() => {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const luminance = (colour) => {
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((each) => {
-      const share = each / 255;
-      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = (element) => {
-    for (let each = element; each; each = each.parentElement) {
-      const colour = getComputedStyle(each).backgroundColor;
-      if (!/, 0\\)$|transparent/.test(colour)) return colour;
-    }
-    return 'white';
-  };
-  const found = {};
-  for (const name of ['.key-value', '.key-interval', '.key-of', '.key-change strong', '.caption', '.chip.negative',
-      '.chip.positive', '.chip.neutral', '.rate-interval', 'footer', '.vitals .term', '.line .soft', 'thead th',
-      '.segments input:checked + span', '.step-head .soft', '.chips button', '.filters select']) {
-    const element = document.querySelector(name);
-    if (!element) continue;
-    const [a, b] = [getComputedStyle(element).color, ground(element)].map(luminance);
-    found[name] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  }
-  return found;
-})()"""
+        assert len({identity for _, identity in judged}) == len(judged) == 10
+        assert {name for name, _ in judged} == set(story.REVIEWERS)
+        land(url, story.with_history(emitted.events))
+        path = tmp_path / "editor.jsonl"
+        suite = story.export_cases(browser, page, path)
+        assert {case.expected_from for case in suite.cases} == {"correction"}
+        story.run_red_then_green(path, suite, emitted, monkeypatch)
+        land(url, story.with_history(emitted.events))
+        story.read_what_came_of_it(browser, page, suite)
+        story.look_at_the_rest(browser, page, story.REST)
