@@ -88,6 +88,7 @@ class Processes:
     def __init__(self, count: int, begin: Callable[[int], tuple[Any, ...]]) -> None:
         # Spawned: librdkafka's threads do not survive a fork.
         context, self.pipes, self._processes = get_context("spawn"), list[Pipe](), list[Any]()
+        self._is_ending = False
         for number in range(count):
             ours, theirs = context.Pipe()
             target, *arguments = begin(number)
@@ -98,9 +99,11 @@ class Processes:
             self._processes.append(process)
 
     def terminate(self) -> None:
-        """Tell all to end."""
-        for process in self._processes:
-            process.terminate()
+        """Tell all to end. Once: whoever has all but ended takes no signal any more, and would be killed by another."""
+        if not self._is_ending:
+            self._is_ending = True
+            for process in self._processes:
+                process.terminate()
 
     def wait(self) -> int:
         """Wait until all have ended. The code of the first that failed; the others are told to end then."""
