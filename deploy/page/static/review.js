@@ -14,8 +14,8 @@ const NAME = "keeprate-reviewer";
 const REFRESH_MS = 10_000;
 const RENEW_MS = 60_000;
 
-/** board: queues and what can be said. items: held, the one before the reviewer first. read: what is known of each, by key. */
-const desk = { board: null, isSetUp: false, queue: "", app: "", items: [], read: new Map(), busy: false, active: true, choose: null };
+/** board: queues and what can be said. items: held, the one before the reviewer first; shown: the key of the one that the form is of. read: what is known of each, by key. */
+const desk = { board: null, isSetUp: false, queue: "", app: "", items: [], shown: "", read: new Map(), busy: false, active: true, choose: null };
 
 const name = () => byId("reviewer").value.trim();
 const keyOf = ({ app, generation_id, choice_index }) => `${app}~${generation_id}~${choice_index}`;
@@ -30,7 +30,7 @@ async function refresh() {
   if (desk.isSetUp && board.on && desk.queue && !desk.items.length && !byId("review-nothing").classList.contains("warning")) drawHead();
   const isIdle = desk.isSetUp && desk.items.length === 0 && !desk.busy;
   // What has come meanwhile is shown to who waits for it.
-  if (isIdle && board.reviewer && board.queues?.some((each) => each.name === desk.queue && each.open > 0)) claim(true);
+  if (isIdle && board.reviewer && board.queues?.some((each) => each.name === desk.queue && each.open > 0)) claim();
   if (!board.on || desk.isSetUp) return;
   desk.isSetUp = true;
   setUp(board, actions);
@@ -66,24 +66,23 @@ function card({ name: id, title, meaning, reviewers, blind, suggestions, complet
 }
 
 async function openQueue(id) {
-  Object.assign(desk, { queue: id, items: [] });
+  Object.assign(desk, { queue: id, items: [], shown: "" });
   desk.choose?.({ queue: id });
   drawBoard();
-  if (name()) return claim(true);
+  if (name()) return claim();
   drawHead();
   byId("reviewer").focus();
 }
 
-/** Takes what is to be done, and shows it. The reservation of what is held begins anew. */
-async function claim(isNew) {
+/** Takes what is to be done, and shows it, but for what is shown: half of it may be said. The reservation of what is held begins anew. */
+async function claim() {
   const { queue } = desk;
   const answer = await say("claim").catch((error) => ({ error }));
   if (queue !== desk.queue) return;
   if (answer.error) return tell(answer.error.message, true);
-  const before = desk.items[0] && keyOf(desk.items[0]);
   desk.items = answer.items;
   drawHead();
-  if (isNew || before !== (desk.items[0] && keyOf(desk.items[0]))) await show();
+  if (desk.items.length && desk.shown !== keyOf(desk.items[0])) await show();
   // Of nothing there is nothing new to tell.
   if (desk.items.length) refresh();
 }
@@ -118,6 +117,7 @@ async function show(words = {}) {
   const choices = found.generation?.output?.length ?? 1;
   const which = choices > 1 ? `, choice ${item.choice_index + 1} of ${count(choices)}` : "";
   const head = h("p", { class: "soft" }, item.app + which + " ", h("code", { text: item.generation_id }));
+  desk.shown = keyOf(item);
   byId("review-item").replaceChildren(head, ...parts);
   byId("review-item").scrollTop = 0;
   fill(textOf(found.generation, item.choice_index), words);
@@ -152,7 +152,7 @@ async function once(what, said, then) {
   byId("judgement").setAttribute("aria-busy", "false");
   if (answer.error) {
     tell(answer.error.message, true);
-    if (answer.error.status === 409) await claim(true);
+    if (answer.error.status === 409) await claim();
     return;
   }
   await then(answer);
@@ -193,7 +193,7 @@ async function onward(item) {
   desk.items = desk.items.slice(1);
   drawHead();
   await show();
-  await claim(false);
+  await claim();
   if (desk.items.length === 0) refresh();
 }
 
@@ -232,8 +232,8 @@ function remember() {
 byId("reviewer").value = remembered();
 byId("reviewer").onchange = () => {
   remember();
-  Object.assign(desk, { items: [], read: new Map() });
-  refresh().then(() => desk.queue && (name() ? claim(true) : drawHead()));
+  Object.assign(desk, { items: [], shown: "", read: new Map() });
+  refresh().then(() => desk.queue && (name() ? claim() : drawHead()));
 };
 byId("show-keys").onclick = keys;
 document.addEventListener("keydown", (event) => {
@@ -245,7 +245,7 @@ document.addEventListener("pointerdown", () => (desk.active = true));
 setInterval(() => document.hidden || refresh(), REFRESH_MS);
 // Who is at work keeps what they have; who has left gives it back when the reservation ends.
 setInterval(() => {
-  if (desk.items.length && desk.active && !desk.busy && !document.hidden) claim(false);
+  if (desk.items.length && desk.active && !desk.busy && !document.hidden) claim();
   desk.active = false;
 }, RENEW_MS);
 
@@ -260,7 +260,7 @@ function drawReview(agreement, { chosen, choose }) {
     refresh().then(() => drawAgreement(shown, desk.board.names ?? {}));
   } else if (isOther) {
     desk.items = [];
-    refresh().then(() => desk.queue && name() && claim(true));
+    refresh().then(() => desk.queue && name() && claim());
   }
   drawAgreement(agreement, desk.board?.names ?? {});
 }
