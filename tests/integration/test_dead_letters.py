@@ -75,14 +75,14 @@ def test_list_counts_records_by_reason_and_names_the_newest(url: str) -> None:
 
 
 def test_list_filters_and_speaks_json(url: str) -> None:
-    """One line of JSON for each record that fits, with all its stages though one was asked for."""
-    lines = _run("list", "--store", url, "--error-type", "not_json", "--stage", "join", "--json").splitlines()
-    (row,) = map(json.loads, lines)
+    """An array of the records that fit, with all their stages though one was asked for; empty where none does."""
+    (row,) = json.loads(_run("list", "--store", url, "--error-type", "not_json", "--stage", "join", "--json"))
     assert (row["name"], row["stages"], row["app"]) == ("keeprate.feedback/0/7", ["join", "sink"], "notes")
-    of_app = _run("list", "--store", url, "--app", "notes", "--json").splitlines()
-    assert [json.loads(line)["name"] for line in of_app] == ["keeprate.feedback/0/7"]
-    counts = _run("count", "--store", url, "--app", "", "--json").splitlines()
-    assert sorted(json.loads(line)["error_type"] for line in counts) == ["empty", "invalid"]
+    of_app = json.loads(_run("list", "--store", url, "--app", "notes", "--json"))
+    assert [letter["name"] for letter in of_app] == ["keeprate.feedback/0/7"]
+    counts = json.loads(_run("count", "--store", url, "--app", "", "--json"))
+    assert sorted(each["error_type"] for each in counts) == ["empty", "invalid"]
+    assert json.loads(_run("list", "--store", url, "--app", "nobody's", "--json")) == []
 
 
 def test_show_gives_the_record_whole(url: str) -> None:

@@ -332,7 +332,7 @@ def test_the_command_looks_first_and_leaves_a_receipt(url: str, client: Client) 
     done = json.loads(_run(url, "--user", "person-77", "--yes", "--settle-s", "0", "--json"))
     assert done["receipt"]["rows"] == planned["rows"]
     assert done["kafka_days"]["keeprate.feedback"] == 30
-    (listed,) = map(json.loads, _run(url, "--list", "--json").splitlines())
+    (listed,) = json.loads(_run(url, "--list", "--json"))
     assert listed == done["receipt"]
     assert listed["person"] == digest("person-77")
     assert "person-77" not in _everything(client) + _run(url, "--list")

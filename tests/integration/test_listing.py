@@ -223,7 +223,7 @@ def test_who_opens_a_suggestion_is_logged(api: TestClient, client: Client, caplo
 
 
 def test_the_command_lists_the_same(url: str, client: Client) -> None:
-    """As lines of JSON, and as a table for people."""
+    """As JSON, and as a table for people."""
     command = ["suggestions", "--store", url, "--app", "editor", "--fate", "removed", "--horizon", str(HORIZON_S)]
     command += [
         "--since",
@@ -235,7 +235,7 @@ def test_the_command_lists_the_same(url: str, client: Client) -> None:
     ]
     result = CliRunner().invoke(tree.app, [*command, "--json"])
     assert result.exit_code == 0, result.output
-    found = [json.loads(line) for line in result.stdout.splitlines()]
+    found = json.loads(result.stdout)
     expected = identities(every(client, Listing(EDITOR, fate="removed", horizon_s=HORIZON_S, limit=1000)))
     assert [row["generation_id"] for row in found] == [identity for _, identity, _ in expected]
     people = CliRunner().invoke(tree.app, command).stdout.splitlines()

@@ -1,6 +1,7 @@
 """What apps wrote is shown in a terminal, and never obeyed by it."""
 
 import io
+import json
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from keeprate.deploy.commands.read import dead_letters as command
 from keeprate.deploy.report import document, terminal
 from keeprate.deploy.report.gathering import Report
-from keeprate.deploy.terminal import printable
+from keeprate.deploy.terminal import json_array, printable
 from keeprate.sinks.facts import dead_letters
 from keeprate.sinks.reading.queries import FeedbackRate, Funnel, JudgeRate, Rate
 from keeprate.sinks.reading.scope import Scope
@@ -94,3 +95,13 @@ def test_a_dead_letter_is_shown_and_not_obeyed(monkeypatch: pytest.MonkeyPatch) 
         result = CliRunner().invoke(command.dead_letters, arguments, catch_exceptions=False)
         assert "title" in result.stdout
         assert not set(result.stdout) & set("\x1b\x07\x9b\u202e")
+
+
+def test_a_list_for_machines_is_one_array_with_an_item_on_each_line() -> None:
+    """Also where there is none."""
+    assert list(json_array([])) == ["[]"]
+    lines = list(json_array({"at": NOW, "name": HOSTILE} for _ in range(3)))
+    assert len(lines) == 3
+    assert json.loads("".join(lines)) == [{"at": str(NOW), "name": HOSTILE}] * 3
+    assert "\x1b" not in "".join(lines)
+    assert list(json_array([1])) == ["[1]"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keeprate.deploy.settings import from_environment
-from keeprate.deploy.terminal import printable
+from keeprate.deploy.terminal import json_array, printable
 
 if TYPE_CHECKING:
     from keeprate.sinks.facts.dead_letters import Filter, Letter
@@ -28,7 +28,7 @@ Names = Annotated[list[str] | None, typer.Argument(help="of records, as `list` s
 Limit = Annotated[int, typer.Option(help="at most so many records, the oldest first", min=1)]
 Note = Annotated[str, typer.Option(help="why, for whoever looks at it later")]
 Yes = Annotated[bool, typer.Option("--yes", help="do it; without, only say what would be done")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON, a line for each")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON: lists as an array, one a line")]
 _WIDTH = 80
 
 
@@ -226,8 +226,8 @@ def only_those(
 
 
 def _print_json(rows: Sequence[Mapping[str, Any]]) -> None:
-    for row in rows:
-        typer.echo(json.dumps(row, default=str))
+    for line in json_array(rows):
+        typer.echo(line)
 
 
 def _print_groups(groups: Sequence[Mapping[str, Any]]) -> None:

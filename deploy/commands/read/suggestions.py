@@ -1,6 +1,5 @@
-"""`keeprate suggestions`: the suggestions behind a number, in the terminal, as JSON lines or as CSV."""
+"""`keeprate suggestions`: the suggestions behind a number, in the terminal, as JSON or as CSV."""
 
-import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from keeprate.deploy.commands.read.filters import (
     Worst,
 )
 from keeprate.deploy.commands.read.report import read_scope
-from keeprate.deploy.terminal import printable
+from keeprate.deploy.terminal import json_array, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +48,7 @@ def suggestions(
     text: Text = "",
     worst: Worst = False,
     limit: Limit = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print each as a line of JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array, one a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print each as a line of CSV, safe for spreadsheets.")] = False,
     store: Store = "",
 ) -> None:
@@ -94,13 +93,15 @@ def _print(rows: "Iterator[Suggestion]", as_json: bool, as_csv: bool) -> None:
     from keeprate.deploy.page.exploring import sheet
     from keeprate.deploy.page.exploring.listed import row_json
 
+    if as_json:
+        for line in json_array(map(row_json, rows)):
+            typer.echo(line)
+        return
     if as_csv:
         typer.echo(sheet.head(), nl=False)
     count = 0
     for count, row in enumerate(map(row_json, rows), 1):  # noqa: B007
-        if as_json:
-            typer.echo(json.dumps(row, ensure_ascii=False))
-        elif as_csv:
+        if as_csv:
             typer.echo(sheet.lines([row]), nl=False)
         else:
             at = datetime.fromtimestamp(row["at"] / 1000, UTC)
@@ -110,5 +111,5 @@ def _print(rows: "Iterator[Suggestion]", as_json: bool, as_csv: bool) -> None:
                 f"{at:%m-%d %H:%M}  {row['generation_id']}  {printable(became):{_BECAME}}  {printable(said)}".rstrip()
             )
             typer.echo(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…")
-    if not count and not as_json and not as_csv:
+    if not count and not as_csv:
         typer.echo(NOTHING, err=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from keeprate.deploy.settings import from_environment
+from keeprate.deploy.terminal import json_array
 
 if TYPE_CHECKING:
     from keeprate.sinks.erasure.forget import Person, Receipt
@@ -158,15 +159,16 @@ def _say_done(receipt: "Receipt | None", as_json: bool) -> None:
 
 
 def _show(receipts: "list[Receipt]", as_json: bool) -> None:
+    if as_json:
+        for line in json_array(map(_plain, receipts)):
+            typer.echo(line)
+        return
     for receipt in receipts:
-        if as_json:
-            typer.echo(json.dumps(_plain(receipt)))
-        else:
-            where = receipt.app or "every app"
-            typer.echo(f"{receipt.forgotten_at:%Y-%m-%d %H:%M:%S}  receipt {receipt.receipt_id}")
-            _say(f"user sha256:{receipt.person[:16]}…, {where}, keeprate {receipt.version}", indent="    ")
-            _say(f"rows rewritten: {_listed(receipt.rows)}", indent="    ")
-    if not receipts and not as_json:
+        where = receipt.app or "every app"
+        typer.echo(f"{receipt.forgotten_at:%Y-%m-%d %H:%M:%S}  receipt {receipt.receipt_id}")
+        _say(f"user sha256:{receipt.person[:16]}…, {where}, keeprate {receipt.version}", indent="    ")
+        _say(f"rows rewritten: {_listed(receipt.rows)}", indent="    ")
+    if not receipts:
         typer.echo("nobody was forgotten")
 
 
