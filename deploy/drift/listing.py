@@ -65,11 +65,12 @@ def show(found: Sequence[Kept]) -> None:
 
 
 def sees(kept: Kept) -> str:
-    """The smallest change for the worse that is found within a day: `-18 %`; `nothing`."""
+    """The smallest change for the worse that is found within a day: `-18 %`, `+140 %`; `no fall` or `no rise`."""
     part = kept.standing.detectable
+    falls = watched.named(kept.series[4]).bad == "fell"
     if part is None:
-        return "nothing"
-    return f"{'-' if watched.named(kept.series[4]).bad == 'fell' else '+'}{100 * part:.0f} %"
+        return "no fall" if falls else "no rise"
+    return f"{'-' if falls else '+'}{100 * part:.0f} %"
 
 
 def ratio(kept: Kept, side: Side) -> float:

@@ -16,12 +16,14 @@ HEAD_START: Final = 3.0
 """What the evidence has on most days without a change, in nats."""
 _STEPS: Final = 12
 _LARGEST: Final = 0.999
+TIMES: Final = 10.0
+"""A rise by more than so many times is none that anybody means: where one in a thousand fails, nearly all would."""
 
 
 def smallest(baseline: Baseline, trials_per_day: float, bad: Side, policy: Policy) -> float | None:
-    """As a part of the rate: 0.1 is a tenth of it. None where not even the largest change would be found."""
+    """As a part of the rate: 0.1 is a tenth of it. None where not even a fall to nothing, or a rise by `TIMES`, is."""
     rate = rate_of(baseline.log_odds)
-    largest = 1.0 if bad == "fell" else _LARGEST / rate - 1
+    largest = 1.0 if bad == "fell" else min(TIMES, _LARGEST / rate - 1)
     if largest <= 0 or not _found(baseline, trials_per_day, bad, largest, policy):
         return None
     low, high = 0.0, largest

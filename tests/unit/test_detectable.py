@@ -48,3 +48,11 @@ def test_more_traffic_sees_smaller_changes_and_too_little_sees_none() -> None:
     parts = [smallest(baseline(0.3, per_day), per_day, "fell", POLICY) for per_day in (200, 2_000, 20_000)]
     assert parts == sorted((each for each in parts if each is not None), reverse=True)
     assert smallest(baseline(0.3, 20), 20, "fell", POLICY) is None
+
+
+def test_a_rise_that_is_nearly_everything_is_none_to_be_seen() -> None:
+    """Of what one in a thousand has, at little traffic, only a rise to most of them would be found within a day."""
+    assert smallest(baseline(0.001, 30), 30, "rose", POLICY) is None
+    part = smallest(baseline(0.001, 20_000), 20_000, "rose", POLICY)
+    assert part is not None
+    assert part < 5

@@ -21,6 +21,7 @@ KEPT = [
     kept("flag", Standing("inherited", 0.02, 812, 20, 1.4)),
     kept("retention_600", Standing("alarm", 0.85, 240, 132, 0.2), STRONG),
     kept("judge_grounded", Standing("warming", None, 12, 10, None)),
+    kept("correction", Standing("own", 0.001, 812, 1, None)),
 ]
 
 
@@ -32,8 +33,8 @@ def test_what_is_in_alarm_comes_first_and_metrics_are_chosen_by_their_label() ->
 
 
 def test_what_would_not_be_seen_is_said() -> None:
-    """A fall of what should be high, a rise of what should be low, and nothing for the young."""
-    assert [sees(each) for each in KEPT] == ["-18 %", "+140 %", "-20 %", "nothing"]
+    """A fall of what should be high, a rise of what should be low; of the young and the rare, which of them is not."""
+    assert [sees(each) for each in KEPT] == ["-18 %", "+140 %", "-20 %", "no fall", "no rise"]
 
 
 def test_a_list_fits_eighty_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,4 +44,4 @@ def test_a_list_fits_eighty_columns(capsys: pytest.CaptureFixture[str], monkeypa
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= 80
     assert "retention_10m alarm 85.0 % 55.0 % /240 -20 %" in " ".join(said.split())
-    assert "4 series; 1 of them see no change within a day" in said
+    assert "5 series; 2 of them see no change within a day" in said
