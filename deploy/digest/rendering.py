@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 from email.utils import format_datetime
 from itertools import groupby
+from textwrap import wrap
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -17,6 +18,8 @@ _STYLE: Final = """
 ul { padding-left: 20px; } li { margin: 6px 0; overflow-wrap: anywhere; } a { color: LinkText; }
 .soft { opacity: .7; font-size: 13px; }
 """
+_WIDTH: Final = 80
+_GOES_ON: Final = " " * 6
 Section = tuple[str, list[tuple[str, str]]]
 """A title, and lines with their links, '' for none."""
 
@@ -41,7 +44,7 @@ def sections(digest: Digest, page_url: str) -> list[Section]:
 
 
 def as_text(digest: Digest, page_url: str) -> str:
-    """Lines for a terminal or the plain part of a mail; a link below what it shows."""
+    """Lines for a terminal or the plain part of a mail; a link, which is whole however long, below what it shows."""
     return "\n".join(_text_lines(digest, page_url)) + "\n"
 
 
@@ -91,12 +94,19 @@ def _one_line(text: str) -> str:
 def _text_lines(digest: Digest, page_url: str) -> Iterator[str]:
     yield words.heading(digest)
     for title, lines in sections(digest, page_url):
-        yield f"\n{title}"
+        yield ""
+        yield from _wrapped(title)
         for line, link in lines:
-            yield f"  {line}"
+            yield from _wrapped(line, "  ")
             if link:
                 yield f"    {link}"
-    yield f"\n{words.basis(digest)}"
+    yield ""
+    yield from wrap(words.basis(digest), _WIDTH)
+
+
+def _wrapped(line: str, indent: str = "") -> list[str]:
+    """What goes on in another line is set in further than any that begins."""
+    return wrap(line, _WIDTH, initial_indent=indent, subsequent_indent=_GOES_ON, break_on_hyphens=False)
 
 
 def _escaped(text: str) -> str:

@@ -85,8 +85,9 @@ def test_what_to_look_at_is_what_got_worse(digest: Digest) -> None:
 
 
 def test_text_says_each_finding_with_a_link(digest: Digest) -> None:
-    """The link shows what was found, cut as it was found."""
+    """In 80 columns but for the links, which show what was found, cut as it was found."""
     text = rendering.as_text(digest, PAGE)
+    assert max(len(line) for line in text.splitlines() if PAGE not in line) <= 80
     assert "Worse: v4 keeps 30 pp less than v3 after 10 min (\N{MINUS SIGN}35 to \N{MINUS SIGN}25)" in text
     assert "Not known yet: flagged\n" in text
     assert f"{PAGE}why?app=app1&release=app1%2Fprompt_version%2Fanswer%2Fv4&metric=retention&horizon=600" in text
@@ -158,4 +159,8 @@ def test_a_version_says_no_line_of_its_own(digest: Digest) -> None:
     forged = replace(digest, changes=[], releases=[replace(kept, version="v4\n\nReleases\n  Better: v4\u2028x\ry")])
     plain = replace(digest, changes=[], releases=[kept])
     for form in (rendering.as_text, lambda *given: rendering.as_chat(*given)["text"]):
-        assert len(form(forged, PAGE).splitlines()) == len(form(plain, PAGE).splitlines())
+        # What goes on is set in further than any line that begins.
+        counts = [
+            sum(not line.startswith(" " * 6) for line in form(each, PAGE).splitlines()) for each in (forged, plain)
+        ]
+        assert counts[0] == counts[1]
