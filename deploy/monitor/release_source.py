@@ -1,31 +1,39 @@
 """The gauges of releases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from prometheus_client.core import Metric as Family
 
 from keeprate.deploy.monitor import catalogue
+from keeprate.deploy.monitor.closing import CAUGHT_UP_MESSAGES
 from keeprate.deploy.monitor.expected import metric_label
 from keeprate.deploy.monitor.families import gauge
 from keeprate.deploy.monitor.releasing import Releases
 from keeprate.deploy.releases.judging import Release, ReleaseFinding
-from keeprate.sinks.closed.batches import RETENTION
+from keeprate.sinks.closed.batches import RETENTION, closable_until
+from keeprate.sinks.closed.watermarks import progress
 from keeprate.sinks.reading.versions import FAMILY
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.streams.quality.verdict import VERDICTS
 
+RECENT: Final = timedelta(seconds=20)
+"""What landed so lately says what is arriving. Of closed batches, which stay as they are, a minute's says it."""
 _LABEL_OF: Final = {"prompt_name": "prompt"}
 """Where a dimension has another name in Prometheus."""
 
 
 @dataclass
 class ReleaseSource:
-    """Judges what is due, and exports every release's evidence, difference and verdict."""
+    """Judges what is due, and exports every release's evidence, difference and verdict.
+
+    lag_messages: how far the consumers are behind, if known.
+    """
 
     connect: Callable[[], Client]
+    lag_messages: Callable[[], int | None] = lambda: None
     name: str = "releases"
     releases: Releases = field(default_factory=Releases)
     _client: Client | None = None
@@ -33,8 +41,16 @@ class ReleaseSource:
     def read(self) -> list[Family]:
         """Raises StoreError where the store cannot be read now."""
         self._client = self._client or self.connect()
-        self.releases.refresh(self._client, datetime.now(UTC))
+        now = datetime.now(UTC)
+        self.releases.refresh(self._client, now, self._complete(self._client, now))
         return gauges(self.releases)
+
+    def _complete(self, client: Client, now: datetime) -> Mapping[str, datetime]:
+        """Up to when batches of each app could close; nothing while what has occurred may not be joined yet."""
+        if (self.lag_messages() or 0) > CAUGHT_UP_MESSAGES:
+            return {}
+        reached = progress(client, now, RECENT)
+        return {app: closable_until("generation", each.watermark) for app, each in reached.items()}
 
 
 def gauges(releases: Releases) -> list[Family]:

@@ -42,7 +42,8 @@ def exporter(
     # Detector and releases have connections and threads of their own: what they catch up on keeps no counter waiting.
     shards = [partial(connect, url) for url in shard_urls]
     store = StoreSource(lambda: connect(store_url), lambda: kafka.lag_messages, shards=shards)
-    drift, releases = DriftSource(lambda: connect(store_url)), ReleaseSource(lambda: connect(store_url))
+    drift = DriftSource(lambda: connect(store_url))
+    releases = ReleaseSource(lambda: connect(store_url), lambda: kafka.lag_messages)
     return Exporter([kafka, store, drift, releases], every_s)
 
 

@@ -12,7 +12,7 @@ MEMORY: Final = timedelta(days=60)
 AHEAD: Final = timedelta(minutes=5)
 """A client's clock may be this fast; an event from farther ahead says nothing of the time."""
 
-# While events arrive, the oldest twentieth of the last minute's: a stray late one holds nothing up, and a replay of
+# While events arrive, the oldest twentieth of the recent ones: a stray late one holds nothing up, and a replay of
 # history, whose every event is old, does. When nothing arrives, the newest.
 _QUERY: Final = """
 SELECT
@@ -38,18 +38,21 @@ GROUP BY app
 
 @dataclass(frozen=True)
 class Progress:
-    """One app's watermark, its newest event, and how many events landed within `RECENT`."""
+    """One app's watermark, its newest event, and how many events landed recently."""
 
     watermark: datetime
     newest: datetime
     recent: int
 
 
-def progress(client: Client, now: datetime) -> dict[str, Progress]:
-    """Every app's progress as of `now`, the store's clock. Reads only. Raises StoreError."""
+def progress(client: Client, now: datetime, recent: timedelta = RECENT) -> dict[str, Progress]:
+    """Every app's progress as of `now`, the store's clock. Reads only. Raises StoreError.
+
+    recent: how long ago something landed that says what is still arriving.
+    """
     parameters = {
         "now_ms": int(now.timestamp() * 1000),
-        "recent_ms": int(RECENT.total_seconds() * 1000),
+        "recent_ms": int(recent.total_seconds() * 1000),
         "oldest": _text(now - MEMORY),
         "newest": _text(now + AHEAD),
     }

@@ -207,6 +207,9 @@ def test_the_watermark_of_a_replay_is_its_trailing_edge(client: Client, facts: F
     during = progress(client, now)["app"]
     assert during.watermark == during.newest - timedelta(minutes=94)
     assert during.recent == 100
+    soon = now + timedelta(seconds=40)
+    assert progress(client, soon)["app"].watermark == during.watermark
+    assert progress(client, soon, timedelta(seconds=20))["app"].watermark == during.newest
     afterwards = progress(client, now + timedelta(minutes=2))["app"]
     assert afterwards.watermark == afterwards.newest == during.newest
 

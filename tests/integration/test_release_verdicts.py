@@ -133,6 +133,24 @@ def test_the_monitor_judges_history_at_once_and_keeps_it(client: Client) -> None
     assert kept.released_at < kept.found_at < END_AT
 
 
+def test_history_has_its_verdict_before_its_batches_are_closed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what is counted from suggestions; nothing is said of what only batches know."""
+    monkeypatch.setattr(batches, "closed_until", lambda _: {})
+    monkeypatch.setattr("keeprate.sinks.closed.released.tallied", lambda *_: {})
+    releases = Releases()
+    releases.refresh(client, END_AT, dict.fromkeys(("editor", "support", "repo-agent"), END_AT))
+    found = {(release.app, release.version): by_metric(each) for release, each in releases.found.items()}
+    assert found["editor", "v4"]["retention", 600].judgement.verdict == "worse"
+    others = [
+        each.judgement.verdict for key in (("support", "13"), ("repo-agent", "2.1")) for each in found[key].values()
+    ]
+    assert others
+    assert "worse" not in others
+    assert {metric for each in found.values() for metric, _ in each} == {
+        *("acceptance", "retention", "flag", "correction", "negative")
+    }
+
+
 def test_nothing_is_judged_again_while_nothing_closes(client: Client) -> None:
     """A monitor that waits for what lags asks the store for no counts."""
     releases = Releases()
@@ -146,7 +164,7 @@ def test_nothing_is_judged_again_while_nothing_closes(client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("key", "also"),
-    [(("editor", "v4"), {"ttft_over_p95"})],
+    [(("editor", "v4"), {"ttft_over_p95"}), (("support", "13"), {"ttft_over_p95", "judge_grounded"})],
 )
 def test_batches_and_suggestions_count_alike(
     client: Client,
