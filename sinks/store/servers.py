@@ -17,11 +17,14 @@ class Servers:
     clients: Sequence[Client]
     topology: Topology = ALONE
 
-    def define(self, statement: str) -> None:
-        """Run a statement that makes, changes or drops tables, written for a single server."""
+    def define(self, statement: str, like: str = "") -> None:
+        """Run a statement that makes, changes or drops tables, written for a single server.
+
+        like: the table with which a new one is divided, where its own name does not tell.
+        """
         # Where tables have copies, ON CLUSTER reaches all servers from any of them.
         for client in self.clients[:1] if self.topology.replicated else self.clients:
-            client.command(self.topology.rendered(statement))
+            client.command(self.topology.rendered(statement, like))
 
     def sync(self, table: str) -> None:
         """Return once every copy of a table has what any of them had at the call; at once where there are no copies."""

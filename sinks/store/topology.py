@@ -33,6 +33,7 @@ _NAMED: Final = re.compile(
 )
 _EXCHANGED: Final = re.compile(r"EXCHANGE TABLES `?(?P<name>\w+)`? AND `?\w+`?")
 _ENGINE: Final = re.compile(r"\bENGINE = (?P<kind>\w*MergeTree)\b(?P<arguments>\([^)]*\))?")
+_COPIED: Final = re.compile(r"Replicated(?P<kind>\w*MergeTree)\('[^']*', '[^']*'(?:, )?(?P<arguments>[^)]*)\)")
 _WINDOW: Final = "non_replicated_deduplication_window = 10000"
 # By default a copy forgets tokens after an hour, and a sink may be away for longer.
 _REPLICATED_WINDOW: Final = "replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 2592000"
@@ -49,14 +50,14 @@ class Topology:
     replicated: bool = False
     shard_urls: tuple[str, ...] = ()
 
-    def rendered(self, statement: str) -> str:
-        """A statement of a single server, as these servers take it."""
+    def rendered(self, statement: str, like: str = "") -> str:
+        """A statement of a single server, as these servers take it. like: the table with which a new one is divided."""
         named = _NAMED.match(statement) or _EXCHANGED.match(statement)
         if not self.replicated or named is None:
             return statement
         end = named.end()
         text = f"{statement[:end]} ON CLUSTER `{self.cluster}`{statement[end:]}"
-        text = _ENGINE.sub(lambda engine: self._engine(engine, is_sharded(table_of(statement))), text, count=1)
+        text = _ENGINE.sub(lambda engine: self._engine(engine, is_sharded(like or table_of(statement))), text, count=1)
         return text.replace(_WINDOW, _REPLICATED_WINDOW)
 
     def distributed(self, table: str, database: str) -> str:
@@ -82,6 +83,16 @@ def table_of(statement: str) -> str:
     """The table that a statement makes, changes or drops; '' for another statement."""
     named = _NAMED.match(statement) or _EXCHANGED.match(statement)
     return named["name"].strip("`") if named else ""
+
+
+def has_copies(engine: str) -> bool:
+    """Whether an engine, as a server says it, is of a table with copies."""
+    return engine.startswith("Replicated")
+
+
+def without_copies(engine: str) -> str:
+    """An engine, as a server says it, without its path in Keeper: that is one table's, and no other may have it."""
+    return _COPIED.sub(lambda said: said["kind"] + (f"({said['arguments']})" if said["arguments"] else ""), engine)
 
 
 def is_sharded(table: str) -> bool:

@@ -15,6 +15,7 @@ from keeprate.schemas.outcome import FIELDS, KEY_COLUMNS
 from keeprate.sinks.landing.rows import OUTCOMES_TABLE
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.sinks.store.servers import Servers
+from keeprate.sinks.store.topology import has_copies, without_copies
 from keeprate.sinks.upkeep.recompute import (
     GenerationFilter,
     OutcomeDifference,
@@ -88,22 +89,38 @@ def replay(
     return done
 
 
-def make_table(store: Client, table: str) -> None:
-    """Make a table for outcomes as this version declares them, stored as `outcomes` is; one that is there stays.
+def make_table(servers: Servers, table: str) -> None:
+    """Make a table for outcomes as this version declares them, stored, divided and copied as `outcomes` is; one that is
+    there stays.
 
-    Raises ValueError for a name that cannot be one, and for a table of something else.
+    Raises ValueError for a name that cannot be one, for a table of something else, and where `outcomes` has copies of
+    which the settings say nothing.
     """
     if not _NAME.fullmatch(table):
         raise ValueError(f"{table}: a table's name has letters, digits and _, and begins with no digit")
     columns = [*KEY_COLUMNS, *(one.column() for one in FIELDS)]
-    if has_table(store, table):
-        names = [name.split()[0] for name in columns]
-        found = [name for (name,) in store.query(f"SELECT name FROM system.columns WHERE {_NAMED}", {"table": table})]
-        if found != names:
-            raise ValueError(f"{table} is there and is no table of outcomes of this version: take another name")
+    made = [_is_made(client, table, columns) for client in servers.clients]
+    if all(made):
         return
-    ((engine,),) = store.query(f"SELECT engine_full FROM system.tables WHERE {_HERE}", {"table": OUTCOMES_TABLE.name})
-    store.command(f"CREATE TABLE IF NOT EXISTS `{table}` ({', '.join(columns)}) ENGINE = {engine}")
+    outcomes = {"table": OUTCOMES_TABLE.name}
+    ((engine,),) = servers.clients[0].query(f"SELECT engine_full FROM system.tables WHERE {_HERE}", outcomes)
+    if has_copies(engine) and not servers.topology.replicated:
+        raise ValueError(
+            f"outcomes has copies, and {table} would have none: "
+            "set KEEPRATE_STORE_REPLICATED and KEEPRATE_STORE_CLUSTER as for keeprate migrate"
+        )
+    statement = f"CREATE TABLE IF NOT EXISTS `{table}` ({', '.join(columns)}) ENGINE = {without_copies(engine)}"
+    servers.define(statement, like=OUTCOMES_TABLE.name)
+
+
+def _is_made(store: Client, table: str, columns: list[str]) -> bool:
+    if not has_table(store, table):
+        return False
+    names = [name.split()[0] for name in columns]
+    found = [name for (name,) in store.query(f"SELECT name FROM system.columns WHERE {_NAMED}", {"table": table})]
+    if found != names:
+        raise ValueError(f"{table} is there and is no table of outcomes of this version: take another name")
+    return True
 
 
 def has_table(store: Client, table: str) -> bool:

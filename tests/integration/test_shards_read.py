@@ -48,7 +48,7 @@ ASKED = ("query", "query_dicts", "query_bytes")
 ON_A_SHARD = {
     *("create", "touch", "_unsummed"),
     *("_derive_into", "_pages", "_catch_up", "_wait_for_writers", "_number", "_compare", "differing"),
-    *("check_places", "make_table", "has_table", "_copy_notes", "_rewrite_rows"),
+    *("check_places", "make_table", "_is_made", "has_table", "_copy_notes", "_rewrite_rows"),
     # No table is named in them.
     *("_partitions_of", "_wrong"),
 }

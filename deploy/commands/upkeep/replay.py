@@ -1,9 +1,9 @@
 """`keeprate replay`: rebuild outcomes from the facts in the store."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,7 +49,6 @@ def replay(
     keeprate replay --verify
     """
     from keeprate.sinks.store.clickhouse import StoreError, connect
-    from keeprate.sinks.store.topology import ALONE
     from keeprate.sinks.tables.placing import servers
     from keeprate.sinks.upkeep.recompute import count_facts
     from keeprate.sinks.upkeep.replay import make_table
@@ -60,9 +59,11 @@ def replay(
     try:
         selection = _selection(datetime.now(UTC), app or [], generation or [], since, until)
         said = from_environment(store=store)
-        with connect(said.store_url) as client, servers(client, ALONE if store else said.topology) as holding:
-            for each in holding.clients if yes and into != _OUTCOMES else ():
-                make_table(each, into)
+        # One server's tables may have copies all the same.
+        topology = dataclasses.replace(said.topology, shard_urls=()) if store else said.topology
+        with connect(said.store_url) as client, servers(client, topology) as holding:
+            if yes and into != _OUTCOMES:
+                make_table(holding, into)
             with _progress(not as_json, lambda: count_facts(client, selection)) as advance:
                 done = rebuild(holding, selection, into, yes, show if verify else 0, advance)
     except StoreError as error:
@@ -126,7 +127,7 @@ def _as_json(done: "Replayed", table: str, wrote: bool) -> str:
         }
         for one in done.differences
     ]
-    unread = [asdict(one) for one in done.unread]
+    unread = [dataclasses.asdict(one) for one in done.unread]
     more = {"fields": done.fields, "differences": listed, "unread": unread}
     return json.dumps({"table": table, "dry_run": not wrote, **numbers, **more})
 

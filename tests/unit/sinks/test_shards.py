@@ -17,9 +17,11 @@ from keeprate.sinks.landing.intent import Intent
 from keeprate.sinks.landing.rows import FEEDBACK_TABLE, sort
 from keeprate.sinks.landing.shards import Shard, shard_of
 from keeprate.sinks.landing.starting import check_shards
-from keeprate.sinks.store.clickhouse import Row, SchemaMismatchError, Settings, StoreUnavailableError
-from keeprate.sinks.store.topology import ALONE, SHARDED, Topology, is_sharded, table_of
+from keeprate.sinks.store.clickhouse import Client, Row, SchemaMismatchError, Settings, StoreUnavailableError
+from keeprate.sinks.store.servers import Servers
+from keeprate.sinks.store.topology import ALONE, SHARDED, Topology, is_sharded, table_of, without_copies
 from keeprate.sinks.tables.migrate import scripts
+from keeprate.sinks.upkeep.replay import make_table
 from tests.streaming import story
 from tests.unit.sinks.doubles import GOOD, Doubles, land
 from tests.unit.sinks.records import FakeRecord
@@ -133,6 +135,55 @@ def test_what_is_not_divided_has_one_path_for_all_shards() -> None:
     assert "ENGINE = ReplicatedReplacingMergeTree(a) ORDER" in divided
     alone = replace(topology, shard_urls=()).rendered("CREATE TABLE t (a Int8) ENGINE = MergeTree ORDER BY a")
     assert "ENGINE = ReplicatedMergeTree ORDER" in alone
+
+
+class _Copied(Client):
+    """A server whose outcomes have copies, and which has no other table."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def query(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
+    ) -> list[Row]:
+        if "engine_full" not in statement:
+            return []
+        path = "'/clickhouse/tables/{shard}/keeprate/outcomes', '{replica}'"
+        window = "replicated_deduplication_window = 10000"
+        return [(f"ReplicatedAggregatingMergeTree({path}) PARTITION BY toYYYYMM(x) ORDER BY app SETTINGS {window}",)]
+
+    def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        self.told.append(statement)
+
+
+@pytest.mark.parametrize("shard_urls", [(), ("http://a/rows", "http://b/rows")])
+def test_a_table_beside_outcomes_with_copies_has_copies_at_a_path_of_its_own(shard_urls: tuple[str, ...]) -> None:
+    """Said once, ON CLUSTER; each shard's rows stay its own, though nothing tells that by the table's name."""
+    clients = [_Copied() for _ in shard_urls or ("one",)]
+    make_table(Servers(clients, Topology("main", True, shard_urls)), "beside")
+    ((statement,), *others) = [client.told for client in clients]
+    assert not any(others)
+    assert statement.startswith("CREATE TABLE IF NOT EXISTS `beside` ON CLUSTER `main` (app ")
+    made = "ENGINE = ReplicatedAggregatingMergeTree PARTITION BY toYYYYMM(x) ORDER BY app SETTINGS replicated_"
+    assert made in statement
+
+
+def test_a_table_beside_outcomes_with_copies_is_not_made_without() -> None:
+    """Exchanged with the other, it would be a store without copies, and nobody would know."""
+    client = _Copied()
+    with pytest.raises(ValueError, match="KEEPRATE_STORE_REPLICATED"):
+        make_table(Servers([client]), "beside")
+    assert client.told == []
+
+
+def test_an_engine_is_said_without_its_path() -> None:
+    """What else it is given stays."""
+    path = "'/clickhouse/tables/{uuid}/{shard}', '{replica}'"
+    assert without_copies(f"ReplicatedReplacingMergeTree({path}, stored_at) ORDER BY a") == (
+        "ReplacingMergeTree(stored_at) ORDER BY a"
+    )
+    assert without_copies(f"ReplicatedMergeTree({path}) ORDER BY a") == "MergeTree ORDER BY a"
+    assert without_copies("ReplacingMergeTree(stored_at) ORDER BY a") == "ReplacingMergeTree(stored_at) ORDER BY a"
 
 
 def test_every_table_of_rows_is_divided_and_no_other() -> None:
