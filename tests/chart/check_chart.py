@@ -10,7 +10,7 @@ import yaml
 
 from keeprate.deploy.commands.tree import app
 from keeprate.deploy.doctor import surroundings
-from tests.chart.rendering import ALL, LEAST, ROOT, pods, rendered, template, with_engines
+from tests.chart.rendering import ALL, LEAST, MEANINGLESS, ROOT, pods, rendered, template, with_engines
 
 
 @pytest.mark.parametrize("version", ["1.27", "1.31", "1.37"])
@@ -127,11 +127,7 @@ def test_scaling_goes_by_seconds_and_never_beyond_the_partitions() -> None:
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"worker.replicas": "many"}, "worker"),
-        ({"kafka.sasl": "SCRAM"}, "kafka"),
-        ({"kafka.brokers": "k"}, "kafka"),
-        ({"store.url": "https://user:password@c/keeprate"}, "store"),
-        ({"wroker.replicas": "1"}, "wroker"),
+        *MEANINGLESS,
         ({"kafka.brokers": ""}, "set it to HOST:PORT"),
         ({"secrets.existing": ""}, "name a Secret"),
         ({"kafka.mode": "strimzi"}, "install the Strimzi operator"),

@@ -1,6 +1,7 @@
 """What Kubernetes would ask a pod for its health is answered by the process that the chart starts, once it can work."""
 
 import os
+import re
 import sys
 import time
 import urllib.error
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from keeprate.deploy.commands.tree import app
@@ -17,10 +19,11 @@ from keeprate.deploy.local.process import ChildProcess, free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.sinks.tables.migrate import migrate
-from tests.chart.rendering import LEAST, pods, rendered
+from tests.chart.rendering import LEAST, ROOT, pods, rendered
 
 PROCESSES = ("worker", "sink", "monitor", "page", "collector")
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+COMPOSED = yaml.safe_load((ROOT / "deploy" / "compose" / "compose.yaml").read_text("utf-8"))["services"]
 DEFAULT_PORTS = {"monitor": "metrics", "page": "http", "collector": "http"}
 """Which of a container's ports a process has without being told: by `--port` it is told another here."""
 
@@ -33,6 +36,13 @@ def _here(name: str, container: dict[str, Any]) -> tuple[list[str], dict[str, in
     if name in DEFAULT_PORTS:
         arguments += ["--port", str(ports[DEFAULT_PORTS[name]])]
     return arguments, ports
+
+
+def _composed(name: str, container: dict[str, Any]) -> dict[str, Any]:
+    """What compose asks of the same process for its health, as a probe of this container."""
+    ((number, path),) = re.findall(r"http://127\.0\.0\.1:(\d+)(/\w+)", COMPOSED[name]["healthcheck"]["test"][-1])
+    (port,) = (port["name"] for port in container["ports"] if port["containerPort"] == int(number))
+    return {"httpGet": {"port": port, "path": path}, "timeoutSeconds": 3}
 
 
 def _answered(probe: dict[str, Any], ports: dict[str, int]) -> bool:
@@ -48,7 +58,8 @@ def _answered(probe: dict[str, Any], ports: dict[str, int]) -> bool:
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_every_probe_is_answered(name: str, kafka: KafkaBroker, store: StoreProcess, tmp_path: Path) -> None:
-    """By the process with the arguments of its container, and within the time that the first probe gives it."""
+    """By the process with the arguments of its container, and within the time that the first probe gives it; so is what
+    compose asks."""
     create_topics(kafka.bootstrap)
     url = f"{store.url}/probes"
     migrate(url)
@@ -60,8 +71,9 @@ def test_every_probe_is_answered(name: str, kafka: KafkaBroker, store: StoreProc
     first = container["startupProbe"]
     with ChildProcess(name, argv, tmp_path / "log", {**os.environ, **env}) as process:
         process.wait_ready(lambda: _answered(first, ports), first["periodSeconds"] * first["failureThreshold"])
-        for probe in PROBES:
+        others = {each: container[each] for each in PROBES} | {"compose": _composed(name, container)}
+        for probe, asked in others.items():
             deadline_s = time.monotonic() + 30
-            while not _answered(container[probe], ports):
+            while not _answered(asked, ports):
                 assert time.monotonic() < deadline_s, f"{probe}: {process.log_tail()}"
                 time.sleep(0.2)

@@ -33,6 +33,14 @@ ENGINES: Final = {
     "store.mode": "altinity",
 }
 """Kafka and ClickHouse are made by their operators."""
+MEANINGLESS: Final = (
+    ({"worker.replicas": "many"}, "worker"),
+    ({"kafka.sasl": "SCRAM"}, "kafka"),
+    ({"kafka.brokers": "k"}, "kafka"),
+    ({"store.url": "https://user:password@c/keeprate"}, "store"),
+    ({"wroker.replicas": "1"}, "wroker"),
+)
+"""Values that the schema refuses, and what its refusal names."""
 OPERATORS: Final = ("kafka.strimzi.io/v1", "clickhouse.altinity.com/v1")
 
 
