@@ -6,6 +6,7 @@ process, with two ways to read the three at once, and `apart` behind a server.
     together   Merge tables over the three. A subquery there reads all shards, as GLOBAL has it over Distributed
     spread     Distributed tables over a cluster of three that nobody answers for: what is asked there is planned, and
                fails when it wants to connect. All tables are such, so a subquery without GLOBAL is found on any
+    half       Distributed tables over a cluster of two: s1, which the engine takes for itself, and one that is down
 """
 
 import tempfile
@@ -29,7 +30,12 @@ from tests.pages import land_in
 
 NAMES: Final = ("s1", "s2", "s3")
 NOBODY_ANSWERS: Final = 279
-_REPLICA: Final = "<shard><replica><host>127.0.0.1</host><port>1</port></replica></shard>"
+_OWN_PORT: Final = 9000
+"""Nobody listens there: by it the engine knows that it is a shard itself."""
+
+
+def _shard(port: int = 1) -> str:
+    return f"<shard><replica><host>127.0.0.1</host><port>{port}</port></replica></shard>"
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Sharded:
     shards: tuple[Client, ...]
     together: Client
     spread: Client
+    half: Client
 
 
 @dataclass(frozen=True)
@@ -98,9 +105,9 @@ def sharded(log: Iterable[Event]) -> Iterator[Sharded]:
     events = list(log)
     with tempfile.TemporaryDirectory() as directory, ExitStack() as opened:
         config = Path(directory) / "config.xml"
-        config.write_text(
-            f"<clickhouse><remote_servers><apart>{_REPLICA * len(NAMES)}</apart></remote_servers></clickhouse>"
-        )
+        clusters = f"<apart>{_shard() * len(NAMES)}</apart><half>{_shard(_OWN_PORT)}{_shard()}</half>"
+        servers = f"<tcp_port>{_OWN_PORT}</tcp_port><remote_servers>{clusters}</remote_servers>"
+        config.write_text(f"<clickhouse>{servers}</clickhouse>")
         url = f"chdb://{directory}/store%3Fconfig-file={config}"
         base = opened.enter_context(connect(url, "default"))
 
@@ -114,10 +121,12 @@ def sharded(log: Iterable[Event]) -> Iterator[Sharded]:
             client = database(name)
             mine = [event for event in events if shard_of(event["generation_id"], len(NAMES)) == number]
             shards.append(_made(client, mine, number))
-        together, spread = merged(database("together"), "s", one), database("spread")
+        together, spread, half = merged(database("together"), "s", one), database("spread"), database("half")
         for table in tables(one):
-            spread.command(Topology("apart", shard_urls=NAMES).distributed(table, "s1").replace("OR REPLACE ", ""))
-        yield Sharded(database, one, tuple(shards), together, spread)
+            for client, cluster in ((spread, "apart"), (half, "half")):
+                made_so = Topology(cluster, shard_urls=NAMES).distributed(table, "s1").replace("OR REPLACE ", "")
+                client.command(made_so)
+        yield Sharded(database, one, tuple(shards), together, spread, half)
 
 
 def merged(client: Client, prefix: str, like: Client) -> Client:

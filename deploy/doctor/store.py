@@ -22,9 +22,11 @@ def check(url: str, reader_url: str) -> Iterator[Diagnosis]:
             yield from _server(client)
         with connect(url, answer_timeout_s=_TIMEOUT_S) as client:
             yield from _tables(client)
+            yield from check_answers(client, "who writes")
         if reader_url != url:
             with connect(reader_url, answer_timeout_s=_TIMEOUT_S) as client:
                 yield from reader(client.query("SELECT getSetting('readonly')") != [(0,)])
+                yield from check_answers(client, "who reads")
     except SchemaMismatchError as error:
         yield fault("store", f"{shown(url)}: {_line(error)}", "keeprate migrate; is the user right?")
     except StoreError as error:
@@ -45,6 +47,21 @@ def check_shards(urls: Sequence[str], partitions: int) -> Iterator[Diagnosis]:
     if urls and partitions % len(urls):
         remedy = "a number of shards that divides the partitions; nothing is lost without it"
         yield note("store shards", f"{len(urls)} for {partitions} partitions: one that is away holds up more", remedy)
+
+
+def check_answers(client: Client, who: str) -> Iterator[Diagnosis]:
+    """Ask a store that reads shards whether one that is down is an error to this user, or left out of every number."""
+    divided = "SELECT 1 FROM system.tables WHERE database = currentDatabase() AND engine = 'Distributed' LIMIT 1"
+    if client.query(divided):
+        yield answers(who, client.query("SELECT getSetting('skip_unavailable_shards')") != [(0,)])
+
+
+def answers(who: str, skips: bool) -> Diagnosis:
+    """What is to be said of questions while a shard is down. Pure."""
+    if skips:
+        said = f"to {who}, numbers without a shard that is down look like whole ones"
+        return fault("store answers", said, "set skip_unavailable_shards to 0 in the user's profile")
+    return ok("store answers", f"to {who}, those of all shards or an error")
 
 
 def _server(client: Client) -> Iterator[Diagnosis]:

@@ -13,10 +13,11 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from keeprate.deploy.doctor import store as doctor
 from keeprate.deploy.grafana.writing import texts
 from keeprate.schemas.forgotten import PersonTrace
 from keeprate.sinks.checks import agreement, backwards, conflicts, reconcile
@@ -30,7 +31,7 @@ from keeprate.sinks.reading import cuts, hours, latency, queries, versions, voic
 from keeprate.sinks.reading.lists.listing import Listing, page
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.reading.voices import Scales
-from keeprate.sinks.store.clickhouse import Client, Row, Settings, StoreError
+from keeprate.sinks.store.clickhouse import Client, Row, Settings, StoreError, StoreUnavailableError
 from keeprate.sinks.store.servers import Servers
 from keeprate.sinks.upkeep import recompute
 from keeprate.sinks.upkeep.recompute import GenerationFilter
@@ -253,6 +254,36 @@ def test_a_panel_asks_what_distributed_tables_take(store: Sharded, name: str) ->
     noted = Noted(store.one)
     noted.query(sql(PANELS[name], {name: ["editor"] for name in ("app", "prompt", "version")}, Span(SINCE, NOW, 60)))
     assert [_planned(store.spread, noted, asked) for asked in noted.asked] == [""]
+
+
+class _Skipping(Client):
+    """As a user whose profile leaves out the shards that are down."""
+
+    profile: Final = {"skip_unavailable_shards": 1}
+
+    def query(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
+    ) -> list[Row]:
+        return super().query(statement, parameters, {**(settings or {}), **self.profile})
+
+    def query_dicts(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, settings: Settings | None = None
+    ) -> list[dict[str, Any]]:
+        return super().query_dicts(statement, parameters, {**(settings or {}), **self.profile})
+
+
+def test_a_shard_that_is_down_is_an_error_and_no_smaller_number(store: Sharded) -> None:
+    """By default. A profile may have it otherwise, which nobody sees by the answer: the doctor tells of that."""
+    skipping = _Skipping(store.half._driver)
+    for question in ("funnel", "retention", "listing"):
+        with pytest.raises(StoreUnavailableError) as error:
+            QUESTIONS[question](store.half)
+        assert error.value.code == NOBODY_ANSWERS
+        assert QUESTIONS[question](store.one) != QUESTIONS[question](skipping) == QUESTIONS[question](store.shards[0])
+    assert [each.state for each in doctor.check_answers(store.half, "who reads")] == ["ok"]
+    (found,) = doctor.check_answers(skipping, "who reads")
+    assert (found.state, "who reads" in found.said) == ("fault", True)
+    assert list(doctor.check_answers(store.one, "who reads")) == []
 
 
 def _planned(client: Client, noted: Noted, statement: str) -> str:

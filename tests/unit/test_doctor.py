@@ -70,6 +70,7 @@ def test_clocks_versions_and_readers_are_judged() -> None:
     assert [store.clocks(each).state for each in (-9.0, 0.5)] == ["fault", "ok"]
     assert [store.version(each).state for each in ("24.3.1.2", "25.8.1", "26.9.2.1")] == ["note", "note", "ok"]
     assert _states(store.reader(True)) + _states(store.reader(False)) == ["ok", "note"]
+    assert _states([store.answers("who reads", False), store.answers("who reads", True)]) == ["ok", "fault"]
 
 
 def test_a_variable_that_nobody_reads_is_told() -> None:
