@@ -10,8 +10,9 @@ from typing import Any, Final
 from keeprate.deploy.review.settings import Queue
 from keeprate.sinks.reading.lists.conditions import Condition
 from keeprate.sinks.reading.lists.listing import Listing, Suggestion
+from keeprate.sinks.reading.measures import SAID
 from keeprate.sinks.reading.scope import Scope
-from keeprate.sinks.reading.voices import KEPT, SAID, Scales
+from keeprate.sinks.reading.voices import KEPT, Scales
 
 _HASH_RANGE: Final = 1_000_000
 _LOOKED_THROUGH: Final = 500

@@ -25,6 +25,7 @@ from keeprate.sinks.reading.measures import (
     CHECK_COLUMNS,
     CHECKS,
     SETTLED,
+    SUGGESTION_COLUMNS,
     SUGGESTIONS,
     TAKEN,
     Measure,
@@ -102,7 +103,7 @@ class _Kept:
         for row in rows:
             for app in row["apps"]:
                 self._asked[app] |= set(scope.horizons) or {row["horizon_s"]} - {0}
-        self._nothing = dict.fromkeys(("due", "maturing", *(each.name for each in measures)), 0)
+        self._nothing: Counts = {"due": 0, "maturing": 0} | {each.name: each.nothing for each in measures}
         self.found: dict[tuple[Any, ...], Counts] = {}
 
     def apps(self, horizon_s: int) -> list[str]:
@@ -163,7 +164,7 @@ def _checks(client: Client, scope: Scope, edges: Edges, measures: Sequence[Measu
     """
     chosen = f"horizon_s IN {[0, *scope.horizons]}" if scope.horizons else "1"
     keys, edge_hour = ("its_app", "horizon_s", "age"), f"intDiv({edges.until}, {HOUR_MS})"
-    columns = ["cohort_ms", "retainable", "retention_from", "cohort_at", "accept_hour", *{"app", *scope.by}]
+    columns = [*SUGGESTION_COLUMNS, *{"app", *scope.by}]
     columns += [f"checks.{name}" for name in ("horizon_s", "state", *CHECK_COLUMNS)]
 
     def part(rows: str, also: str = "1") -> str:
@@ -177,7 +178,7 @@ def _checks(client: Client, scope: Scope, edges: Edges, measures: Sequence[Measu
         accept_ends = f"(toInt64(accept_hour) + 1) * {HOUR_MS} - 1"
         with_ = f"{_APP}, if(horizon_s = 0, {edges.age(accept_ends)}, 0) AS age"
         due = f"if(horizon_s = 0, accept_hour NOT IN {edges.hours or [0]}, accept_hour < {edge_hour})"
-        counted = [f"sumIf({measure.column}, {due}) AS p_{measure.name}" for measure in measures]
+        counted = [f"{measure.added(measure.column, due)} AS p_{measure.name}" for measure in measures]
         rows = f"{checks_table()} WHERE {split.sums} AND {chosen}"
         parts.append(_grouped(_HOUR_BEGINS, scope, counted, rows, keys, with_))
         if edges.hours:

@@ -1,12 +1,16 @@
-"""How long calls of the model took: quantiles, each with an interval that assumes nothing of their distribution."""
+"""How long calls of the model took: quantiles, each with an interval that assumes nothing of their distribution.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+They are those of a histogram with bins of one relative width, whose parts are added as those of every other count are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import sqrt
 from typing import Final
 
-from keeprate.sinks.reading import hours
-from keeprate.sinks.reading.hours import FINAL
+from keeprate.sinks.reading import counting
+from keeprate.sinks.reading.measures import BINS_OF_DOUBLING, CALLS_BY_LATENCY
 from keeprate.sinks.reading.rates import Z
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client
@@ -26,29 +30,32 @@ class Quantile:
 
 
 def latency(client: Client, scope: Scope) -> list[Quantile]:
-    """The median and the 95th percentile of a scope; none where no call says how long it took. Raises StoreError.
+    """The median and the 95th percentile of a scope; none where no call says how long it took. Raises StoreError."""
+    rows = counting.suggestions(client, replace(scope, by=(), bucket_s=0), (CALLS_BY_LATENCY,))
+    return quantiles(rows[0][CALLS_BY_LATENCY]) if rows else []
+
+
+def quantiles(calls: Mapping[int, int]) -> list[Quantile]:
+    """Those of a histogram of calls by bin.
 
     The interval is between the order statistics around the quantile's rank, by the normal approximation of the binomial
-    (Conover, Practical Nonparametric Statistics, 3.2).
+    (Conover, Practical Nonparametric Statistics, 3.2), and from the beginning of one's bin to the end of the other's.
     """
-    rows = (
-        f"FROM suggestions FINAL PREWHERE {scope.hours} WHERE {hours.not_moved(scope.hours)} AND {scope.condition()} "
-        "AND NOT orphan AND choice_index = 0 AND latency_ms IS NOT NULL"
-    )
-    ((calls,),) = client.query(f"SELECT count() {rows}", scope.parameters(), FINAL)
-    if not calls:
-        return []
-    levels = [level for each in LEVELS for level in ranks(each, int(calls))]
-    wanted = ", ".join(f"{level:.9f}" for level in levels)
-    ((values,),) = client.query(
-        f"SELECT quantilesTDigest({wanted})(assumeNotNull(latency_ms)) {rows}", scope.parameters(), FINAL
-    )
-    ends = [values[3 * at : 3 * at + 3] for at in range(len(LEVELS))]
-    return [Quantile(level, *_three(end), int(calls)) for level, end in zip(LEVELS, ends, strict=True)]
+    number = sum(calls.values())
+    return [_quantile(calls, level, number) for level in LEVELS] if number else []
 
 
-def _three(end: Sequence[float]) -> tuple[float, float, float]:
-    return float(end[0]), float(end[1]), float(end[2])
+def _quantile(calls: Mapping[int, int], level: float, number: int) -> Quantile:
+    at, low, high = (_ends(calls, each * number) for each in ranks(level, number))
+    return Quantile(level, (at[0] + at[1]) / 2, low[0], high[1], number)
+
+
+def _ends(calls: Mapping[int, int], rank: float) -> tuple[float, float]:
+    """The ends of the bin that holds a rank, in milliseconds."""
+    bins = sorted(calls)
+    up_to = accumulate(calls[each] for each in bins)
+    bin_ = next((each for each, below in zip(bins, up_to, strict=True) if below >= rank), bins[-1])
+    return (2 ** ((bin_ - 1) / BINS_OF_DOUBLING) if bin_ else 0.0), 2 ** (bin_ / BINS_OF_DOUBLING)
 
 
 def ranks(level: float, calls: int) -> tuple[float, float, float]:

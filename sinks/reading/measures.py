@@ -13,6 +13,10 @@ Kind = Literal["sum", "distinct", "labels"]
 
 ALIASES: Final = "NOT orphan AS joined, joined AND choice_index = 0 AS is_generation"
 """What the measures below refer to besides the columns."""
+CALLS_BY_LATENCY: Final = "calls_by_latency"
+BINS_OF_DOUBLING: Final = 32
+"""Of a histogram: each bin is 2.2 % wider than the one before, so its middle is wrong by 1.1 % at most (Masson, Rim and
+Lee, DDSketch, VLDB 2019). Bin 0 has what is below 1, and bin b what is from 2^((b - 1) / 32) on."""
 SETTLED: Final = "{as_of_ms:Int64} - {settle_ms:Int64} AS settled_ms"
 """And what those with `settled_of` refer to."""
 
@@ -22,7 +26,7 @@ class Measure:
     """A number of suggestions, or a sum over them.
 
     sql: the aggregate; of people, the array of what is told apart. kind: how two parts of it become one: added,
-    united, or added label by label. type: of a part, where it is kept.
+    united, or added label by label, of which a bin of a histogram is one. type: of a part, where it is kept.
     settled_of: it counts those of another measure that are old enough; all of them once all are.
     """
 
@@ -37,6 +41,11 @@ class Measure:
         """Its name in a statement: a measure may have the name of the column that it sums."""
         return f"m_{self.name}"
 
+    @property
+    def nothing(self) -> int | dict[str, int]:
+        """What it is of no rows at all."""
+        return {} if self.kind == "labels" else 0
+
     def part(self) -> str:
         """The aggregate over some of the rows."""
         return f"uniqExactArrayState({self.sql})" if self.kind == "distinct" else self.sql
@@ -46,10 +55,10 @@ class Measure:
         merge = {"sum": "sum", "distinct": "uniqExactArrayMerge", "labels": "sumMap"}[self.kind]
         return f"{merge}({self.column})"
 
-    def added(self, column: str) -> str:
-        """A part made of parts."""
+    def added(self, column: str, condition: str = "") -> str:
+        """A part made of parts; of those that meet a condition."""
         merge = {"sum": "sum", "distinct": "uniqExactArrayMergeState", "labels": "sumMap"}[self.kind]
-        return f"{merge}({column})"
+        return f"{merge}If({column}, {condition})" if condition else f"{merge}({column})"
 
 
 def _count(name: str, condition: str, settled_of: str = "") -> Measure:
@@ -78,6 +87,25 @@ def _people(name: str, times: str, condition: str) -> Measure:
 def _labels(name: str, labels: str, condition: str) -> Measure:
     ones = f"mapFromArrays(arrayMap(l -> toString(l), {labels}), arrayMap(l -> toInt64(1), {labels}))"
     return Measure(name, f"sumMapIf({ones}, {condition})", "labels", "Map(String, Int64)")
+
+
+def _histogram(name: str, value: str, condition: str) -> Measure:
+    at_least_one = f"greatest(1, ifNull({value}, 1))"
+    bin_ = f"toUInt16(if(ifNull({value}, 0) < 1, 0, 1 + floor(log2({at_least_one}) * {BINS_OF_DOUBLING})))"
+    counted = f"sumMapIf(map({bin_}, toInt64(1)), {condition} AND {value} IS NOT NULL)"
+    return Measure(name, counted, "labels", "Map(UInt16, Int64)")
+
+
+JUDGED_AND_SAID: Final = "judgements_by_said"
+JUDGED_AND_KEPT: Final = "judgements_by_kept"
+SAID_AND_KEPT: Final = "said_by_kept"
+SAID: Final = "multiIf(negative, 'bad', votes_positive > 0, 'good', '')"
+"""The side that users took in words: a vote against or a negative flag outweighs a vote for it."""
+_JUDGED: Final = "arrayFilter(x -> x.3 != '', arrayZip(judged.evaluation, judged.annotator, judged.label))"
+
+
+def _judged(name: str, side: str, condition: str) -> Measure:
+    return _labels(name, f"arrayMap(x -> toJSONString([x.1, x.2, toString(x.3), {side}]), {_JUDGED})", condition)
 
 
 _LONG_TERM: Final = "joined AND long_term_retained_char IS NOT NULL"
@@ -148,6 +176,8 @@ SUGGESTIONS: Final = (
     _decimal("correction_distance_sum", "correction_distance_sum", "is_generation"),
     _labels("generations_by_action", "actions", "is_generation"),
     _count("negative", "is_generation AND negative"),
+    _histogram(CALLS_BY_LATENCY, "latency_ms", "is_generation"),
+    _judged(JUDGED_AND_SAID, SAID, "joined"),
 )
 """Of suggestions and generations, whatever their age."""
 
@@ -160,6 +190,8 @@ TAKEN: Final = _count("taken", "horizon_s = 0 AND retainable")
 """What was accepted or applied and can be kept: retention counts it by the age of its last accept. `each_check`."""
 
 _OBSERVED: Final = "state IN ('unchanged', 'mostly', 'changed', 'removed')"
+_KEPT: Final = "if(state IN ('unchanged', 'mostly'), 'good', 'bad')"
+"""The side that users took by keeping, of what is observed."""
 
 
 def _observed(name: str, condition: str) -> Measure:
@@ -197,11 +229,18 @@ CHECKS: Final = (
     _total("model_char", "retained_char", f"{_OBSERVED} AND total_char >= 0"),
     _total("total_char", "total_char", f"{_OBSERVED} AND total_char >= 0"),
     _squares("total_char_squares", "total_char", f"{_OBSERVED} AND total_char >= 0"),
+    _judged(JUDGED_AND_KEPT, _KEPT, _OBSERVED),
+    _labels(SAID_AND_KEPT, f"[toJSONString([{SAID}, {_KEPT}])]", f"{_OBSERVED} AND {SAID} != ''"),
 )
 """Of the checks that were made at a horizon of what is due."""
 CHECKED: Final = (*CHECKS, TAKEN)
 """All that is counted over `each_check`."""
 
+SUGGESTION_COLUMNS: Final = (
+    *("judged.evaluation", "judged.annotator", "judged.label", "negative", "votes_positive"),
+    *("cohort_ms", "retainable", "retention_from", "cohort_at", "accept_hour"),
+)
+"""What is asked of a suggestion where its checks are counted."""
 CHECK_COLUMNS: Final = (
     "weight",
     "lexeme_ratio",

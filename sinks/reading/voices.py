@@ -4,12 +4,16 @@ A judge's or an expert's word is a label or a number of its own; a `Scale` says 
 What no scale knows takes no side, and is given with its words, so that somebody can say.
 """
 
+import json
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.hours import FINAL
 from keeprate.sinks.reading.lists.conditions import CHECK_FATES
+from keeprate.sinks.reading.measures import JUDGED_AND_KEPT, JUDGED_AND_SAID, SAID, SAID_AND_KEPT
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.reading.splitting import maturity_ms
 from keeprate.sinks.store.clickhouse import Client
@@ -21,6 +25,9 @@ WITHDRAWN: Final = "withdrawn"
 """The label by which a person takes back what they said in an evaluation."""
 MOST_WORDS: Final = 20_000
 """Words of experts that are read, those on the newest suggestions first."""
+MOST_UNREAD: Final = 5
+"""Words of no side that are told, of each judge and bucket."""
+_WORDS_AT_ONCE: Final = 1000
 _GOOD: Final = (
     *("good", "correct", "pass", "passed", "accept", "accepted", "positive", "helpful", "relevant", "grounded"),
     *("faithful", "safe", "kept", "up"),
@@ -86,8 +93,6 @@ def _lower(words: Sequence[str]) -> list[str]:
 
 KEPT: Final = f"multiIf({CHECK_FATES['kept'].sql}, 'good', {CHECK_FATES['not_kept'].sql}, 'bad', '')"
 """The side that a user took by keeping, of a row of `suggestions`; none where nobody looked."""
-SAID: Final = "multiIf(negative, 'bad', votes_positive > 0, 'good', '')"
-"""The side that users took in words: a vote against or a negative flag outweighs a vote for it."""
 
 
 def kept_parameters(scope: Scope, horizon_s: int) -> dict[str, Any]:
@@ -97,7 +102,7 @@ def kept_parameters(scope: Scope, horizon_s: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Judgements:
-    """How often one judge took a side where users took theirs, in one bucket of time.
+    """How often one judge took a side where users took theirs by keeping, or else in words, in one bucket of time.
 
     words: some of what it said, where it took no side.
     """
@@ -142,29 +147,57 @@ class Word:
 
 
 def judgements(client: Client, scope: Scope, horizon_s: int, scales: Scales) -> list[Judgements]:
-    """What judges said, counted by what users said and kept, in the scope's buckets. Raises StoreError."""
-    items = "arrayZip(judged.evaluation, judged.annotator, judged.label)"
-    statement = (
-        f"SELECT {scope.bucket('cohort_ms')} AS bucket_ms, item.1 AS evaluation, item.2 AS annotator, "
-        f"{scales.side('item.1', 'item.3')} AS judge, kept, said, toInt64(count()) AS number, "
-        "if(judge = '', groupUniqArray(5)(item.3), []) AS words "
-        f"FROM (SELECT cohort_ms, {items} AS items, {KEPT} AS kept, {SAID} AS said "
-        f"FROM suggestions FINAL WHERE {scope.condition()} AND NOT orphan AND notEmpty(judged.evaluation)) "
-        "ARRAY JOIN items AS item WHERE item.3 != '' GROUP BY bucket_ms, evaluation, annotator, judge, kept, said "
-        "ORDER BY bucket_ms, evaluation, annotator, judge, kept, said"
-    )
-    return [Judgements(*row) for row in client.query(statement, _parameters(scope, horizon_s, scales), FINAL)]
+    """What judges said, counted by what users said and by what they kept, in the scope's buckets. Raises StoreError."""
+    found = Counter[tuple[int, str, str, str, Side, Side]]()
+    for row in counting.suggestions(client, scope, (JUDGED_AND_SAID,)):
+        for key, number in row[JUDGED_AND_SAID].items():
+            evaluation, annotator, label, said = json.loads(key)
+            found[row["bucket_ms"], evaluation, annotator, label, "", said] += number
+    for row in counting.at_horizons(client, replace(scope, horizons=[horizon_s]), (JUDGED_AND_KEPT,)):
+        for key, number in row[JUDGED_AND_KEPT].items():
+            evaluation, annotator, label, kept = json.loads(key)
+            found[row["bucket_ms"], evaluation, annotator, label, kept, ""] += number
+    sides = _sides(client, scales, sorted({(key[1], key[3]) for key in found}))
+    return _by_side(found, sides)
+
+
+def _by_side(
+    found: Mapping[tuple[int, str, str, str, Side, Side], int], sides: Mapping[tuple[str, str], Side]
+) -> list[Judgements]:
+    """Words of one side are one row; those of no side are told, where they are counted once."""
+    numbers, words = Counter[tuple[int, str, str, Side, Side, Side]](), defaultdict[Any, list[str]](list)
+    for (bucket_ms, evaluation, annotator, label, kept, said), number in sorted(found.items()):
+        side = sides[evaluation, label]
+        if not side and kept:
+            continue
+        key = (bucket_ms, evaluation, annotator, side, kept, said)
+        numbers[key] += number
+        if not side and len(words[key]) < MOST_UNREAD:
+            words[key].append(label)
+    return [Judgements(*key, number, words[key]) for key, number in sorted(numbers.items())]
+
+
+def _sides(client: Client, scales: Scales, words: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Side]:
+    """The side of each word of an evaluation."""
+    found: dict[tuple[str, str], Side] = {}
+    for at in range(0, len(words), _WORDS_AT_ONCE):
+        statement = (
+            f"SELECT word.1, word.2, {scales.side('word.1', 'word.2')} "
+            "FROM (SELECT arrayJoin({words:Array(Tuple(String, String))}) AS word)"
+        )
+        asked = scales.parameters() | {"words": list(words[at : at + _WORDS_AT_ONCE])}
+        found |= {(name, label): side for name, label, side in client.query(statement, asked)}
+    return found
 
 
 def said_and_kept(client: Client, scope: Scope, horizon_s: int) -> list[Said]:
     """What users said, counted by what they kept, where they said and kept something. Raises StoreError."""
-    statement = (
-        f"SELECT {SAID} AS said, {KEPT} AS kept, toInt64(count()) FROM suggestions FINAL "
-        f"WHERE {scope.condition()} AND NOT orphan AND (negative OR votes_positive > 0) GROUP BY said, kept "
-        "HAVING kept != '' ORDER BY said, kept"
-    )
-    parameters = scope.parameters() | kept_parameters(scope, horizon_s)
-    return [Said(*row) for row in client.query(statement, parameters, FINAL)]
+    found = Counter[tuple[Side, Side]]()
+    for row in counting.at_horizons(client, replace(scope, by=(), bucket_s=0, horizons=[horizon_s]), (SAID_AND_KEPT,)):
+        for key, number in row[SAID_AND_KEPT].items():
+            said, kept = json.loads(key)
+            found[said, kept] += number
+    return [Said(said, kept, number) for (said, kept), number in sorted(found.items())]
 
 
 def words(client: Client, scope: Scope, horizon_s: int, scales: Scales) -> list[Word]:

@@ -35,6 +35,7 @@ _NOT_THERE: Final = (8, 10, 16, 20, 46, 47, 48, 50, 60, 62, 73, 81, 115, 432)
 # Rights and credentials: no row is at fault, and waiting does not help.
 _NOT_ALLOWED: Final = (192, 193, 194, 291, 452, 497, 516)
 NOT_ALLOWED_CODES: Final = frozenset(_NOT_ALLOWED)
+_UNKNOWN_TABLE: Final = (60, "UNKNOWN_TABLE")
 SCHEMA_CODES: Final = frozenset((*_NOT_THERE, *_NOT_ALLOWED))
 _TLS: Final = ("ca_cert", "client_cert", "client_cert_key")
 _CONNECT_TIMEOUT_S: Final = 5
@@ -247,6 +248,9 @@ def _mapped(call: Callable[[], Result]) -> Result:
 def classify(error: ClickHouseError) -> StoreError:
     """The class whose reaction fits an error of clickhouse-connect."""
     code, name = getattr(error, "code", None), getattr(error, "name", None)
+    if code in NOT_ALLOWED_CODES and "READ ON FILE" in str(error):
+        # chDB's first database looks for a table that it has not among files, which nobody may read.
+        code, name = _UNKNOWN_TABLE
     if code is None:
         # The driver's own refusal of a request; all else without a code came from the way there, not from the engine.
         kind: type[StoreError] = SchemaMismatchError if isinstance(error, ProgrammingError) else StoreUnavailableError

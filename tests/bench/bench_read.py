@@ -15,7 +15,8 @@ from typing import Any, Final, cast
 
 from keeprate.deploy.demo.simulate import simulate
 from keeprate.deploy.demo.story import World
-from keeprate.deploy.page import answers
+from keeprate.deploy.page import answers, happenings
+from keeprate.deploy.page.api.questions import SCREENS, screen
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import Selection, Span, parse
@@ -44,6 +45,7 @@ NAMES: Final = {
     "read.cuts_1m": "the page's first screen cut by two dimensions at once, the slowest of some pairs, of 1,000,000",
     "read.explorer_1m": "a list of suggestions, newest or worst first, the slowest of its filters, of 1,000,000",
     "read.explorer_100m": "the same of 100,000,000; measured when asked for by name, with the page",
+    "read.pages_100m": "every page, the slowest, over a week and 90 days; measured when asked for by name, likewise",
     "read.verify": "keeprate verify of the last hour, of the demo's three weeks, without what it asks of Kafka",
     "read.landing": "deriving the suggestions of 50,000 outcomes that landed, the newest of 1,000,000",
 }
@@ -192,6 +194,8 @@ def _large(bench: Bench, client: Client, name: str, full: int) -> Iterator[Resul
     yield _page(bench, client, name)
     if "read.explorer_100m" in bench.only and name == "read.page_100m":
         yield _explorer(bench, client, "read.explorer_100m")
+    if "read.pages_100m" in bench.only and name == "read.page_100m":
+        yield _pages(bench, client, "read.pages_100m")
 
 
 def _verify(bench: Bench, client: Client) -> Result:
@@ -226,6 +230,24 @@ def _explorer(bench: Bench, client: Client, name: str) -> Result:
         bench.say(f"{name}: run {run + 1}")
         slowest.append(max(_once(client, partial(listing.page, client, _listed(**asked))) for asked in _LISTS))
     return result(name, "s", slowest)
+
+
+def _pages(bench: Bench, client: Client, name: str) -> Result:
+    """The slowest of all pages, with what can be chosen there, of each run."""
+    slowest = []
+    for run in range(bench.runs):
+        took = []
+        for shown in SCREENS:
+            for period in ("7d", "90d"):
+                took.append(_once(client, partial(_other, client, shown, period)))
+                bench.say(f"{name}: run {run + 1}, {shown} of {period}: {took[-1]:.2f} s")
+        slowest.append(max(took))
+    return result(name, "s", slowest)
+
+
+def _other(client: Client, shown: str, period: str) -> None:
+    reads = Reads(client, _END_AT, Recent(time.monotonic))
+    screen(shown, reads, happenings.known(reads, parse({"period": period})))
 
 
 def _listed(only: Mapping[str, Sequence[str]] | None = None, **asked: Any) -> listing.Listing:

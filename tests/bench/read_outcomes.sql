@@ -1,5 +1,5 @@
 -- Merged outcomes of suggestions that never happened, for the benchmark of reading: ten apps of very different size, five
--- versions that follow one another, two models, eight languages, checks at five horizons, votes, flags and corrections.
+-- versions that follow one another, two models, eight languages, checks at five horizons, votes, flags, corrections and a judge.
 -- Numbers {first} to {first} + {count} of {rows}, over {span_ms} before {newest_ms}; the first is the newest. What
 -- happened after {end_ms} did not happen yet.
 SELECT * EXCEPT (seen) FROM
@@ -37,7 +37,7 @@ SELECT
         if(unit(cityHash64(number, 11)) < x.2 / 2, 'removed', 'present'), '', toInt64(x.1 * 1000 + 7), len,
         if(unit(cityHash64(number, 11)) < x.2 / 2, 0, len), if(unit(cityHash64(number, 11)) < x.2 / 2, len, if(unit(cityHash64(number, 11)) < x.2, intDiv(len, 2), if(unit(cityHash64(number, 11)) < x.2 * 2, intDiv(len, 10), 0))),
         toInt64(12), toInt64(h1 % 13), unit(h2), -1., toInt64(-1), toInt64(-1), toUInt8(0), toUInt8(0)), seen))::{retention} AS retention,
-    map()::{evaluations} AS evaluations,
+    mapFromArrays(if(h3 % 25 = 0, ['j'], []), arrayMap(x -> tuple(toUInt32(0), at + 5000, eid, 'grounded', 'llm', 'judge-1', toUInt8(0), 0., if(unit(cityHash64(number, 12)) < 0.8, 'pass', 'fail')), if(h3 % 25 = 0, [1], [])))::{evaluations} AS evaluations,
     if(h2 % 3 = 0, tuple(toUInt32(0), at, eid, 'edit, search'), tuple(toUInt32(0), toInt64(0), '', ''))::{tools} AS tools
 FROM numbers({first}, {count})
 )

@@ -1,6 +1,8 @@
 """Every number is that of a plain reading of the merged outcomes: from rows, from sums of hours, from both."""
 
+import math
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,9 +16,11 @@ from hypothesis import strategies as st
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import parse_key
-from keeprate.sinks.reading import hours, queries
+from keeprate.sinks.reading import hours, latency, queries, voices
 from keeprate.sinks.reading.derive import derive
+from keeprate.sinks.reading.measures import SAID
 from keeprate.sinks.reading.scope import Scope
+from keeprate.sinks.reading.voices import Scales
 from keeprate.sinks.store.clickhouse import Client
 from keeprate.sinks.upkeep.recompute import write
 from tests import reference
@@ -101,6 +105,43 @@ def assert_each_hour(client: Client) -> None:
         assert found == ([known] if known else []), since
 
 
+def assert_same_words(client: Client, scope: Scope) -> None:
+    """What judges and users said is what a plain reading of the rows of suggestions says, and so are latencies."""
+    asked, scales, horizon_s = replace(scope, by=(), horizons=()), Scales(), 120
+    rows = f"FROM suggestions FINAL WHERE {scope.condition()} AND NOT orphan"
+    parameters = scope.parameters() | voices.kept_parameters(scope, horizon_s) | scales.parameters()
+    counted = client.query(
+        f"SELECT {asked.bucket('cohort_ms')} AS bucket_ms, item.1, item.2, {scales.side('item.1', 'item.3')} AS judge, "
+        f"{voices.KEPT} AS kept, {SAID} AS said, count() {rows.replace('WHERE', _EACH_WORD)} GROUP BY ALL",
+        parameters,
+        hours.FINAL,
+    )
+    want = Counter[tuple[Any, ...]]()
+    for bucket_ms, evaluation, annotator, judge, kept, said, number in counted:
+        want[bucket_ms, evaluation, annotator, judge, "", said] += number
+        if judge and kept:
+            want[bucket_ms, evaluation, annotator, judge, kept, ""] += number
+    found = voices.judgements(client, asked, horizon_s, scales)
+    names = ("bucket_ms", "evaluation", "annotator", "judge", "kept", "said")
+    assert {tuple(getattr(each, name) for name in names): each.number for each in found} == want
+    both = f"SELECT {SAID} AS said, {voices.KEPT} AS kept, count() {rows} GROUP BY ALL HAVING said != '' AND kept != ''"
+    users = {(each.said, each.kept): each.number for each in voices.said_and_kept(client, asked, horizon_s)}
+    assert users == {(said, kept): number for said, kept, number in client.query(both, parameters, hours.FINAL)}
+    took = client.query(
+        f"SELECT latency_ms {rows} AND choice_index = 0 AND latency_ms IS NOT NULL ORDER BY latency_ms",
+        scope.parameters(),
+        hours.FINAL,
+    )
+    for each in latency.latency(client, asked):
+        ((exact,),) = took[math.ceil(each.level * len(took)) - 1 :][:1]
+        assert each.calls == len(took)
+        assert each.low_ms <= exact <= each.high_ms
+        assert each.value_ms == pytest.approx(exact, rel=0.0111, abs=0.5)
+
+
+_EACH_WORD = "ARRAY JOIN arrayZip(judged.evaluation, judged.annotator, judged.label) AS item WHERE item.3 != '' AND"
+
+
 @settings(max_examples=examples(4))
 @given(logs(50), st.integers(0, 1000), st.lists(scopes(), min_size=1, max_size=3))
 def test_every_answer_is_the_references(engine: Client, log: list[Event], seed: int, asked: list[Scope]) -> None:
@@ -110,9 +151,11 @@ def test_every_answer_is_the_references(engine: Client, log: list[Event], seed: 
     want = [referred(engine, scope) for scope in asked]
     for scope, by_reference in zip(asked, want, strict=True):
         assert_same(engine, scope, by_reference)
+        assert_same_words(engine, scope)
     assert hours.sum_quiet(engine, quiet_s=0) > 0
     for scope, by_reference in zip(asked, want, strict=True):
         assert_same(engine, scope, by_reference)
+        assert_same_words(engine, scope)
 
 
 @settings(max_examples=examples(4))

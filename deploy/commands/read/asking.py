@@ -23,8 +23,7 @@ def opened(command: str, store: str) -> Iterator["Client"]:
         with connect(url) as client:
             yield client
     except SchemaMismatchError as error:
-        # chDB's first database looks for a table that it has not among files, which nobody may read.
-        if error.code in NOT_ALLOWED_CODES and "READ ON FILE" not in str(error):
+        if error.code in NOT_ALLOWED_CODES:
             refuse(command, f"{error}\nThe store does not let you in: see KEEPRATE_STORE_USER and docs/security.md", 1)
         refuse(command, f"{error}\nThe store's tables are not this version's: run keeprate migrate", 1)
     except StoreError as error:

@@ -1,15 +1,17 @@
 """What users keep besides the key numbers: untouched, cost, votes, flags and latency, against the period before."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from keeprate.deploy.page.answers import Json, rate_json
 from keeprate.deploy.page.comparison import change
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection, Span
-from keeprate.sinks.reading import latency, queries
+from keeprate.sinks.reading import latency, queries, splitting
+from keeprate.sinks.reading.measures import CALLS_BY_LATENCY
 from keeprate.sinks.reading.queries import Rate
+from keeprate.sinks.reading.rates import ACCEPTANCE, RETENTION, counts_of
 
 _RATES: Final = ("touchless_rate",)
 _FEEDBACK: Final = ("positive_vote_share", "flag_rate")
@@ -61,15 +63,19 @@ def _asked(reads: Reads, selection: Selection, span: Span) -> _Asked:
 
 def _ask(reads: Reads, selection: Selection, span: Span) -> _Asked:
     scope, client = selection.scope(span, reads.now), reads.client
-    kept = queries.retention_rates(client, scope, _RETENTION)
+    summed = splitting.known(client, scope)
     # Not by label: users name those, and here they are not shown.
-    said = queries.counted(client, scope, queries.feedback_counts(_FEEDBACK))
+    names = counts_of(ACCEPTANCE, _RATES) | queries.feedback_counts(_FEEDBACK) | {CALLS_BY_LATENCY}
+    counts = queries.counted(client, scope, names, summed)
+    at_horizon = replace(scope, horizons=[selection.horizon_s])
+    kept = queries.counted_at_horizons(client, at_horizon, counts_of(RETENTION, _RETENTION), summed)
     found: list[Rate] = [
-        *queries.rates(client, scope, _RATES),
-        *queries.feedback_rates_of(scope, said, _FEEDBACK),
-        *(each for each in kept if each.horizon_s == selection.horizon_s),
+        *queries.rates_of(scope, counts, _RATES),
+        *queries.feedback_rates_of(scope, counts, _FEEDBACK),
+        *queries.retention_rates_of(at_horizon, kept, _RETENTION),
     ]
-    return _Asked({each.metric: each for each in found}, latency.latency(client, scope))
+    spread = latency.quantiles(counts[0][CALLS_BY_LATENCY]) if counts else []
+    return _Asked({each.metric: each for each in found}, spread)
 
 
 def _against(now: Rate | None, before: Rate | None) -> Json:
