@@ -1,5 +1,6 @@
 """The composition root of the stream processors: a Faust app whose one agent feeds the pipeline of the join."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,9 @@ from keeprate.streams.transport import Transport
 FAUST_LOGGER = logging.getLogger("faust.keeprate")
 
 SWEEP_EVERY_S: Final = 0.1
+"""Between two steps of a walk through the states."""
+LOOK_EVERY_S: Final = 1.0
+"""Between two looks whether a walk is due: it is twice in a day, and each look costs the same."""
 WATCH_RECOVERY_EVERY_S: Final = 1.0
 FAUST_SETTINGS: Final[dict[str, Any]] = {
     "web_enabled": False,
@@ -29,7 +33,7 @@ FAUST_SETTINGS: Final[dict[str, Any]] = {
     "topic_disable_leader": True,
     "table_standby_replicas": 0,
     "consumer_auto_offset_reset": "earliest",
-    "broker_commit_interval": 0.5,
+    "broker_commit_interval": 1.0,
     "broker_max_poll_records": 60_000,
     "consumer_max_fetch_size": 2 << 20,
     "broker_session_timeout": 6.0,
@@ -167,9 +171,13 @@ def _connect(app: App, pipeline: Pipeline, delivery: WorkerDelivery) -> None:
     async def sweep() -> None:
         # While nothing is written, nothing else hears librdkafka's log.
         delivery.poll()
-        pipeline.sweep()
+        goes_on = pipeline.sweep()
+        while goes_on:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            delivery.poll()
+            goes_on = pipeline.sweep()
 
-    app.timer(interval=SWEEP_EVERY_S)(sweep)
+    app.timer(interval=LOOK_EVERY_S)(sweep)
 
 
 def _topic(app: App, *names: str, **kwargs: Any) -> Any:

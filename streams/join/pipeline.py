@@ -163,10 +163,11 @@ class Pipeline:
         if rebalances == self._rebalances:
             self._recovering = False
 
-    def sweep(self, limit: int = SWEEP_OUTCOMES) -> None:
-        """Look at the next outcomes of each partition, and let those go that have expired."""
+    def sweep(self, limit: int = SWEEP_OUTCOMES) -> bool:
+        """Look at the next outcomes of each partition, and let those go that have expired. Returns whether more are to
+        be looked at."""
         if self._stopped.is_set():
-            return
+            return False
         for number, watermark in self._watermarks.items():
             before_ms = watermark.expired_before_ms(self._now_ms())
             keys = self._sweeps[number].look(self._partition(number), before_ms, limit)
@@ -175,6 +176,7 @@ class Pipeline:
                 gone: Changes = dict.fromkeys(expired)
                 written = self._delivery.write(number, gone, ())
                 self._await(_Flight(number, None, gone, written, time.monotonic(), self._rebalances))
+        return any(self._sweeps[number].is_under_way for number in self._watermarks)
 
     async def _until_waiting(self, count: int) -> None:
         while len(self._waiting) > count and not self._stopped.is_set():

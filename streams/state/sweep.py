@@ -19,6 +19,11 @@ class Sweep:
     cursor: bytes = b""
     began_before_ms: int = -SWEEP_EVERY_MS
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a walk has begun and is not at its end."""
+        return bool(self.cursor)
+
     def look(self, state: PartitionState, before_ms: int, limit: int) -> list[bytes]:
         """The expired keys among the next ones."""
         if not self.cursor and before_ms < self.began_before_ms + SWEEP_EVERY_MS:

@@ -278,6 +278,21 @@ def test_a_fact_that_comes_after_its_outcome_expired_begins_a_partial_one() -> N
     assert [done.late for done in asyncio.run(scenario()).done] == [0, 0, 1]
 
 
+def test_a_walk_for_what_has_expired_says_whether_it_goes_on() -> None:
+    """So that nothing looks ten times a second while no walk is under way."""
+
+    async def scenario() -> list[bool]:
+        state = MemoryState()
+        pipeline = Recorder().pipeline(state)
+        await pipeline.take(batch([vote(1), vote(2, GENERATION.replace("1", "2"))]))
+        await asyncio.sleep(0.01)
+        looked = [pipeline.sweep(limit=1) for _ in range(4)]
+        await pipeline.drain()
+        return [*looked, pipeline.sweep(limit=1)]
+
+    assert asyncio.run(scenario()) == [True, True, False, False, False]
+
+
 def test_a_clock_that_is_ahead_is_counted_and_does_not_drive_event_time() -> None:
     """A fact from ten years ahead expires nothing, and is stamped with the worker's time."""
     ten_years_ms = 3_650 * DAY_MS
