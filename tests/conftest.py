@@ -24,6 +24,7 @@ from keeprate.deploy.local.broker import KafkaBroker, fetch_jars, jars_path, why
 from keeprate.deploy.local.process import ProcessError
 from keeprate.deploy.store import StoreProcess
 from keeprate.sinks.reading.lists import listing
+from tests.databases import Databases
 from tests.examples import register
 
 register()
@@ -196,3 +197,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreProcess]:
     """A running store, shared: create a database of your own in it. Tests that stop or kill one start their own."""
     with StoreProcess(tmp_path_factory.mktemp("store") / "data") as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def databases(store: StoreProcess) -> Iterator[Databases]:
+    """Databases of the shared store."""
+    with Databases(store.url) as given:
+        yield given
+
+
+@pytest.fixture
+def database(store: StoreProcess, databases: Databases) -> Iterator[str]:
+    """The URL of a migrated database without a row."""
+    name = databases.take()
+    yield f"{store.url}/{name}"
+    databases.give_back(name)

@@ -2,7 +2,6 @@
 
 import json
 import time
-import uuid
 from collections.abc import Sequence
 from itertools import count
 from typing import Any, cast
@@ -11,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from keeprate.deploy.commands.tree import app
-from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.dead_letters import Stage, dead_letter, encode_letter, quarantine
 from keeprate.schemas.decode import ContractError
 from keeprate.sinks.facts.dead_letters import Filter, newest, open_records, replay
@@ -27,10 +25,8 @@ Encoded = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 
 
 @pytest.fixture
-def url(store: StoreProcess) -> str:
+def url(database: str) -> str:
     """A store with three refused records, one of them refused by both stages."""
-    url = f"{store.url}/letters_{uuid.uuid4().hex[:8]}"
-    migrate(url)
     refusals = [
         ("sink", 7, ContractError("not_json", "expected value at line 1"), b"\xffno JSON"),
         ("join", 7, ContractError("not_json", "expected value at line 1"), b"\xffno JSON"),
@@ -42,8 +38,8 @@ def url(store: StoreProcess) -> str:
         (dead_letter(error, cast(Stage, stage), "keeprate.feedback", 0, at, -1, own, app.get(at, "")), value)
         for stage, at, error, value in refusals
     ]
-    _land(url, [encode_letter(letter, b"key", value) for letter, value in letters])
-    return url
+    _land(database, [encode_letter(letter, b"key", value) for letter, value in letters])
+    return database
 
 
 def _land(url: str, letters: Sequence[Encoded]) -> None:

@@ -23,7 +23,8 @@ from keeprate.schemas.outcome import canonical, encode_outcome
 from keeprate.sinks.erasure.forget import REFRESH_S, Person, Watch, count, find, forget, load, receipts
 from keeprate.sinks.erasure.statements import TABLES
 from keeprate.sinks.facts.dead_letters import Filter, open_records
-from keeprate.sinks.landing.rows import sort
+from keeprate.sinks.landing.rows import OUTCOMES_TABLE, sort
+from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client, StoreUnavailableError, connect
 from keeprate.sinks.tables.migrate import migrate
 from keeprate.sinks.upkeep import recompute
@@ -44,11 +45,9 @@ def shared(store: StoreProcess) -> Iterator[Client]:
 
 
 @pytest.fixture
-def url(store: StoreProcess) -> str:
+def url(database: str) -> str:
     """A database of the test's own, migrated."""
-    url = f"{store.url}/forget_{uuid.uuid4().hex[:8]}"
-    migrate(url)
-    return url
+    return database
 
 
 @pytest.fixture
@@ -77,7 +76,9 @@ def _load(client: Client, log: list[Event]) -> None:
     load_all(client, log)
     client.command("TRUNCATE TABLE outcomes")
     for event in log:
-        recompute.write(client, dict(lift(event)))
+        rows = b"\n".join(encode_outcome(*part) for part in lift(event))
+        client.insert_bytes("outcomes", (), rows, OUTCOMES_TABLE.format, dict(OUTCOMES_TABLE.settings))
+    derive_all(client)
 
 
 def _stored(client: Client) -> dict[str, Any]:

@@ -13,12 +13,10 @@ from typer.testing import CliRunner
 
 from keeprate.deploy.commands.read.reconcile import read_stats
 from keeprate.deploy.commands.tree import app
-from keeprate.deploy.store import StoreProcess
 from keeprate.sinks.checks.accounting import Gap
 from keeprate.sinks.checks.reconcile import Seen, balance, merged_numbers, producers, unmerged_numbers, unnumbered
 from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.tables.migrate import migrate
 from tests.unit.sinks.records import FakeRecord
 
 NOW = datetime.now(UTC)
@@ -26,11 +24,9 @@ LONG_AGO = NOW - timedelta(days=2)
 
 
 @pytest.fixture
-def url(store: StoreProcess) -> str:
+def url(database: str) -> str:
     """A database of the test's own, migrated."""
-    url = f"{store.url}/reconcile_{uuid.uuid4().hex[:8]}"
-    migrate(url)
-    return url
+    return database
 
 
 @pytest.fixture

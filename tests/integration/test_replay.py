@@ -24,11 +24,9 @@ from tests.streaming import story
 
 
 @pytest.fixture
-def url(store: StoreProcess) -> str:
+def url(database: str) -> str:
     """A database of the test's own, migrated."""
-    url = f"{store.url}/replay_{uuid.uuid4().hex[:8]}"
-    migrate(url)
-    return url
+    return database
 
 
 @pytest.fixture

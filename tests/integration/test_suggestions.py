@@ -26,7 +26,7 @@ from keeprate.sinks.reading.derive import derivation, derive, derive_each, merge
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.store.servers import Servers
-from keeprate.sinks.tables.migrate import derive_anew, migrate
+from keeprate.sinks.tables.migrate import derive_anew
 from keeprate.sinks.upkeep.recompute import write
 from tests.streaming import BASE_MS, story, wait_until
 from tests.unit.sinks.doubles import Doubles
@@ -38,12 +38,10 @@ SCOPE = Scope(SINCE, SINCE + timedelta(days=40), SINCE + timedelta(days=90), by=
 
 
 @pytest.fixture
-def client(store: StoreProcess) -> Iterator[Client]:
+def client(database: str) -> Iterator[Client]:
     """A database of the test's own, migrated."""
-    url = f"{store.url}/suggestions_{uuid.uuid4().hex[:8]}"
-    migrate(url)
-    with connect(url) as client:
-        yield client
+    with connect(database) as own:
+        yield own
 
 
 def numbers(client: Client) -> object:

@@ -38,11 +38,9 @@ from tests.unit.sinks.records import RECORDED_MS, FakeRecord
 
 
 @pytest.fixture
-def client(store: StoreProcess) -> Iterator[Client]:
+def client(database: str) -> Iterator[Client]:
     """A database of the test's own, migrated."""
-    url = f"{store.url}/tables_{uuid.uuid4().hex[:8]}"
-    migrate(url)
-    with connect(url) as own:
+    with connect(database) as own:
         yield own
 
 

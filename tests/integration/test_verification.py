@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 
-from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import decode, encode
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
@@ -27,7 +26,6 @@ from keeprate.sinks.landing.flush import INSERT_SETTINGS
 from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client, connect
-from keeprate.sinks.tables.migrate import migrate
 from keeprate.sinks.upkeep.recompute import GenerationFilter, count_facts, pages
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
@@ -57,11 +55,9 @@ class Laid:
 
 
 @pytest.fixture
-def client(store: StoreProcess) -> Iterator[Client]:
+def client(database: str) -> Iterator[Client]:
     """A database of the test's own, migrated."""
-    url = f"{store.url}/verification_{uuid.uuid4().hex[:8]}"
-    migrate(url)
-    with connect(url) as own:
+    with connect(database) as own:
         yield own
 
 

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import pytest
 
-from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import ContractError, decode, decode_stored, encode
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.lift import fold
@@ -24,7 +23,6 @@ from keeprate.sinks.landing.rows import sort
 from keeprate.sinks.reading.derive import derive_all
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.store.servers import Servers
-from keeprate.sinks.tables.migrate import migrate
 from keeprate.sinks.upkeep.recompute import GenerationFilter
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
@@ -33,11 +31,9 @@ TOPIC = "keeprate.feedback"
 
 
 @pytest.fixture
-def client(store: StoreProcess) -> Iterator[Client]:
+def client(database: str) -> Iterator[Client]:
     """A database of the test's own, migrated."""
-    url = f"{store.url}/verify_{uuid.uuid4().hex[:8]}"
-    migrate(url)
-    with connect(url) as own:
+    with connect(database) as own:
         yield own
 
 
