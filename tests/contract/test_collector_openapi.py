@@ -5,16 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from jsonschema import Draft202012Validator
-from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.producers.collector.openapi import document
@@ -41,21 +33,30 @@ def collector(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 # A request without parameters or a body cannot be wrong, so only posts are tried with what the document forbids.
-CASES = [(path, method, GenerationMode.POSITIVE) for path, method in OPERATIONS] + [
-    (path, method, GenerationMode.NEGATIVE) for path, method in OPERATIONS if method == "POST"
+CASES = [(path, method, "positive") for path, method in OPERATIONS] + [
+    (path, method, "negative") for path, method in OPERATIONS if method == "POST"
 ]
 
 
 @pytest.mark.hypothesis
 @pytest.mark.parametrize(("path", "method", "mode"), CASES)
 def test_every_answer_is_one_that_the_document_names(
-    collector: CollectorProcess, path: str, method: str, mode: GenerationMode
+    collector: CollectorProcess, path: str, method: str, mode: str
 ) -> None:
     """For requests that the document allows and for those that it does not."""
+    # Loaded here: the package is large, and each of the processes that test collects every file.
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import (
+        content_type_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+
     key = {"authorization": f"Bearer {collector.key}"}
     operation = schemathesis.openapi.from_url(f"{collector.url}/openapi.json", headers=key)[path][method]
 
-    @given(operation.as_strategy(generation_mode=mode))
+    @given(operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
     @settings(max_examples=examples(60), phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     def answers_as_described(case: Any) -> None:
         case.call_and_validate(

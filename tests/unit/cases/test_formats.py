@@ -9,7 +9,6 @@ from typing import Any, get_args
 
 import pytest
 from langsmith.schemas import ExampleCreate
-from openai.types.evals.create_eval_jsonl_run_data_source_param import SourceFileContentContent
 from pydantic import TypeAdapter
 
 from keeprate.deploy.cases.formats import FORMS
@@ -81,6 +80,9 @@ def test_no_form_has_a_character_that_is_not_seen(form: str) -> None:
 
 def test_openai_takes_the_items() -> None:
     """By the types of its own client."""
+    # Loaded here: the package is large, and all processes that test collect every file.
+    from openai.types.evals.create_eval_jsonl_run_data_source_param import SourceFileContentContent
+
     TypeAdapter(list[SourceFileContentContent]).validate_python(lines("openai", HOSTILE))
     assert lines("openai", PLAIN)[0]["item"]["input"][0] == {"role": "user", "content": PLAIN}
 

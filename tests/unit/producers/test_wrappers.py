@@ -4,21 +4,19 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import anthropic
 import httpx2
-import openai
 import pytest
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.prompts import ChatPromptTemplate
 
 from keeprate.producers.testing import RecordingKeeprate
 from keeprate.producers.wrappers import langchain_callback, wrap_anthropic, wrap_litellm, wrap_openai
+
+# The packages of providers are large, and all processes that test collect every file: who tests with them loads them.
+if TYPE_CHECKING:
+    import anthropic
+    import openai
 
 ASKED: Any = [{"role": "user", "content": "How?"}]
 TOOL: Any = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
@@ -118,13 +116,17 @@ SETTINGS: Any = {"api_key": "test", "max_retries": 0}
 
 
 @pytest.fixture
-def plain_openai(client: RecordingKeeprate) -> Iterator[openai.OpenAI]:
+def plain_openai(client: RecordingKeeprate) -> "Iterator[openai.OpenAI]":
+    import openai
+
     with httpx2.Client(transport=httpx2.MockTransport(answering)) as http:
         yield wrap_openai(openai.OpenAI(http_client=http, **SETTINGS), client)
 
 
 @pytest.fixture
-def plain_anthropic(client: RecordingKeeprate) -> Iterator[anthropic.Anthropic]:
+def plain_anthropic(client: RecordingKeeprate) -> "Iterator[anthropic.Anthropic]":
+    import anthropic
+
     with httpx2.Client(transport=httpx2.MockTransport(answering)) as http:
         yield wrap_anthropic(anthropic.Anthropic(http_client=http, **SETTINGS), client)
 
@@ -141,8 +143,10 @@ def only(client: RecordingKeeprate) -> dict[str, Any]:
     return {name: value for name, value in event.items() if name not in dropped and not name.startswith("producer")}
 
 
-def test_a_chat_completion_is_a_generation(client: RecordingKeeprate, plain_openai: openai.OpenAI) -> None:
+def test_a_chat_completion_is_a_generation(client: RecordingKeeprate, plain_openai: "openai.OpenAI") -> None:
     """What was asked and said, with which tools, parameters and tokens; the app gets what it would have got."""
+    import openai
+
     answer = plain_openai.chat.completions.create(model="gpt-5-mini", messages=ASKED, tools=[TOOL], temperature=0.2)
     assert isinstance(answer, openai.types.chat.ChatCompletion)
     found = only(client)
@@ -166,7 +170,7 @@ def test_a_chat_completion_is_a_generation(client: RecordingKeeprate, plain_open
     assert of_type(client, "action")[0]["generation_id"] == of_type(client, "generation")[0]["generation_id"]
 
 
-def test_a_stream_is_read_as_it_passes(client: RecordingKeeprate, plain_openai: openai.OpenAI) -> None:
+def test_a_stream_is_read_as_it_passes(client: RecordingKeeprate, plain_openai: "openai.OpenAI") -> None:
     """Every piece reaches the app; texts and the pieces of calls are put together; the first text sets its time."""
     stream = plain_openai.chat.completions.create(model="gpt-5-mini", messages=ASKED, stream=True)
     assert client.events == []
@@ -178,7 +182,7 @@ def test_a_stream_is_read_as_it_passes(client: RecordingKeeprate, plain_openai: 
     assert (found["tools_called"], found["finish_reason"], found["output_tokens"]) == (["look_up"], "tool_calls", 4)
 
 
-def test_a_stream_that_is_left_is_cancelled(client: RecordingKeeprate, plain_openai: openai.OpenAI) -> None:
+def test_a_stream_that_is_left_is_cancelled(client: RecordingKeeprate, plain_openai: "openai.OpenAI") -> None:
     """With what came so far, once; the provider's own stream is closed."""
     with plain_openai.chat.completions.create(model="gpt-5-mini", messages=ASKED, stream=True) as stream:
         next(stream)
@@ -188,7 +192,7 @@ def test_a_stream_that_is_left_is_cancelled(client: RecordingKeeprate, plain_ope
     assert (found["outcome"], found["output"][0]["content"]) == ("cancelled", "Like")
 
 
-def test_a_response_is_a_generation(client: RecordingKeeprate, plain_openai: openai.OpenAI) -> None:
+def test_a_response_is_a_generation(client: RecordingKeeprate, plain_openai: "openai.OpenAI") -> None:
     """Of the newer interface: instructions are the system's message, calls of tools are items of the output."""
     plain_openai.responses.create(model="gpt-5-mini", instructions="Be brief.", input="How?", max_output_tokens=9)
     found = only(client)
@@ -198,9 +202,12 @@ def test_a_response_is_a_generation(client: RecordingKeeprate, plain_openai: ope
 
 
 def test_an_error_of_the_provider_is_told_and_raised(
-    client: RecordingKeeprate, plain_openai: openai.OpenAI, plain_anthropic: anthropic.Anthropic
+    client: RecordingKeeprate, plain_openai: "openai.OpenAI", plain_anthropic: "anthropic.Anthropic"
 ) -> None:
     """The app sees its exception, and the generation has failed, with what was asked."""
+    import anthropic
+    import openai
+
     with pytest.raises(openai.NotFoundError):
         plain_openai.chat.completions.create(model="broken", messages=ASKED)
     with pytest.raises(anthropic.NotFoundError):
@@ -210,7 +217,7 @@ def test_an_error_of_the_provider_is_told_and_raised(
         assert event["input"] == ASKED
 
 
-def test_a_message_is_a_generation(client: RecordingKeeprate, plain_anthropic: anthropic.Anthropic) -> None:
+def test_a_message_is_a_generation(client: RecordingKeeprate, plain_anthropic: "anthropic.Anthropic") -> None:
     """Anthropic's: the system's word comes first, tools are blocks of the content."""
     plain_anthropic.messages.create(model="claude", system="Be brief.", messages=ASKED, max_tokens=9)
     found = only(client)
@@ -220,7 +227,7 @@ def test_a_message_is_a_generation(client: RecordingKeeprate, plain_anthropic: a
 
 
 def test_a_streamed_message_is_read_as_it_passes(
-    client: RecordingKeeprate, plain_anthropic: anthropic.Anthropic
+    client: RecordingKeeprate, plain_anthropic: "anthropic.Anthropic"
 ) -> None:
     """Tokens are in its first and last events."""
     stream = plain_anthropic.messages.create(model="claude", messages=ASKED, max_tokens=9, stream=True)
@@ -233,6 +240,8 @@ def test_a_streamed_message_is_read_as_it_passes(
 
 def test_asynchronous_clients_are_watched_alike(client: RecordingKeeprate) -> None:
     """Whole and streamed; within one request, side by side, each with its user and session."""
+    import anthropic
+    import openai
 
     async def ask() -> None:
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(answering)) as http:
@@ -259,7 +268,7 @@ def test_asynchronous_clients_are_watched_alike(client: RecordingKeeprate) -> No
     assert len(of_type(client, "generation")) == 6
 
 
-def test_steps_have_the_user_of_the_call_around_them(client: RecordingKeeprate, plain_openai: openai.OpenAI) -> None:
+def test_steps_have_the_user_of_the_call_around_them(client: RecordingKeeprate, plain_openai: "openai.OpenAI") -> None:
     """And of the request around that, unless they say otherwise; and they are its children."""
     with (
         client.request(user="ada", session="s1", prompt_name="answer"),
@@ -279,6 +288,8 @@ def test_steps_have_the_user_of_the_call_around_them(client: RecordingKeeprate, 
 
 def test_a_cost_is_what_the_app_says(client: RecordingKeeprate) -> None:
     """By its own prices, from the response; a function that fails costs the call nothing else."""
+    import openai
+
     with httpx2.Client(transport=httpx2.MockTransport(answering)) as http:
         asked = openai.OpenAI(http_client=http, **SETTINGS)
         wrap_openai(asked, client, cost=lambda response: response.usage.completion_tokens * 1e-6)
@@ -295,6 +306,8 @@ class LikeLitellm:
     """The shape of LiteLLM, whose own package is as large as this project: OpenAI's responses, with what they cost."""
 
     def completion(self, **asked: Any) -> Any:
+        import openai
+
         response = openai.types.chat.ChatCompletion.model_validate(chat({"content": "So."}))
         object.__setattr__(response, "_hidden_params", {"response_cost": 0.002})
         return response
@@ -315,6 +328,8 @@ def test_litellm_says_what_a_call_cost(client: RecordingKeeprate) -> None:
 
 def test_a_stream_that_can_be_read_in_both_ways_is_read_as_it_was_asked_for(client: RecordingKeeprate) -> None:
     """As LiteLLM's are, plain ones too."""
+    import openai
+
     pieces = [openai.types.chat.ChatCompletionChunk.model_validate(piece) for piece in chat_pieces()]
 
     class Both:
@@ -338,41 +353,10 @@ def test_a_stream_that_can_be_read_in_both_ways_is_read_as_it_was_asked_for(clie
     assert only(client)["output"][0]["content"] == "Like this."
 
 
-class Model(BaseChatModel):
-    """A chat model of LangChain's with nothing behind it."""
-
-    @property
-    def _llm_type(self) -> str:
-        return "test"
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        if messages[-1].content == "fail":
-            raise RuntimeError("no such model")
-        usage = {"input_tokens": 12, "output_tokens": 4, "total_tokens": 16}
-        called = [{"name": "look_up", "args": {"q": 1}, "id": "t1"}]
-        said: Any = {"usage_metadata": usage, "tool_calls": called, "response_metadata": {"finish_reason": "stop"}}
-        return ChatResult(generations=[ChatGeneration(message=AIMessage("So.", **said))])
-
-    def _stream(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Iterator[Any]:
-        for text in ("Like", " this."):
-            yield ChatGenerationChunk(message=AIMessageChunk(content=text))
-
-    async def _astream(
-        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
-    ) -> AsyncIterator[Any]:
-        for text in ("Like", " this."):
-            yield ChatGenerationChunk(message=AIMessageChunk(content=text))
-
-
 def test_each_call_of_a_model_in_a_chain_is_a_generation(client: RecordingKeeprate) -> None:
     """By LangChain's callbacks: plain, streamed, asynchronous and failed; the message has the id."""
-    chain = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "{question}")]) | Model()
+    from tests.unit.producers.chain import chain
+
     config: Any = {"callbacks": [langchain_callback(client)]}
     answer = chain.invoke({"question": "How?"}, config)
     found = only(client)
