@@ -29,6 +29,7 @@ from keeprate.sinks.reading.measures import (
     SUGGESTIONS,
     TAKEN,
     Measure,
+    columns_of,
     each_check,
     state_where,
 )
@@ -164,8 +165,9 @@ def _checks(client: Client, scope: Scope, edges: Edges, measures: Sequence[Measu
     """
     chosen = f"horizon_s IN {[0, *scope.horizons]}" if scope.horizons else "1"
     keys, edge_hour = ("its_app", "horizon_s", "age"), f"intDiv({edges.until}, {HOUR_MS})"
-    columns = [*SUGGESTION_COLUMNS, *{"app", *scope.by}]
-    columns += [f"checks.{name}" for name in ("horizon_s", "state", *CHECK_COLUMNS)]
+    columns = ["cohort_ms", "retainable", "retention_from", "cohort_at", "accept_hour", *{"app", *scope.by}]
+    columns += columns_of(measures, SUGGESTION_COLUMNS)
+    columns += [f"checks.{name}" for name in ("horizon_s", "state", *columns_of(measures, CHECK_COLUMNS))]
 
     def part(rows: str, also: str = "1") -> str:
         own = f"SELECT {', '.join(columns)} FROM {rows} AND NOT orphan"
@@ -176,9 +178,9 @@ def _checks(client: Client, scope: Scope, edges: Edges, measures: Sequence[Measu
     parts = [part(_rows(scope, split.rows, split.hours))]
     if split.sums:
         accept_ends = f"(toInt64(accept_hour) + 1) * {HOUR_MS} - 1"
-        with_ = f"{_APP}, if(horizon_s = 0, {edges.age(accept_ends)}, 0) AS age"
         due = f"if(horizon_s = 0, accept_hour NOT IN {edges.hours or [0]}, accept_hour < {edge_hour})"
-        counted = [f"{measure.added(measure.column, due)} AS p_{measure.name}" for measure in measures]
+        with_ = f"{_APP}, if(horizon_s = 0, {edges.age(accept_ends)}, 0) AS age, {due} AS is_due"
+        counted = [f"{measure.added(measure.column, 'is_due')} AS p_{measure.name}" for measure in measures]
         rows = f"{checks_table()} WHERE {split.sums} AND {chosen}"
         parts.append(_grouped(_HOUR_BEGINS, scope, counted, rows, keys, with_))
         if edges.hours:

@@ -236,11 +236,8 @@ CHECKS: Final = (
 CHECKED: Final = (*CHECKS, TAKEN)
 """All that is counted over `each_check`."""
 
-SUGGESTION_COLUMNS: Final = (
-    *("judged.evaluation", "judged.annotator", "judged.label", "negative", "votes_positive"),
-    *("cohort_ms", "retainable", "retention_from", "cohort_at", "accept_hour"),
-)
-"""What is asked of a suggestion where its checks are counted."""
+SUGGESTION_COLUMNS: Final = ("judged.evaluation", "judged.annotator", "judged.label", "negative", "votes_positive")
+"""What measures over checks may count of a suggestion."""
 CHECK_COLUMNS: Final = (
     "weight",
     "lexeme_ratio",
@@ -259,13 +256,18 @@ def each_check(measures: Sequence[Measure]) -> str:
 
     measures: those that are counted over them.
     """
-    text = " ".join(measure.sql for measure in measures)
     # The element behind the last one holds the column's default: of horizons 0.
     parts = ["arrayResize(checks.horizon_s, length(checks.horizon_s) + 1) AS horizon_s"]
     parts.append("arrayPushBack(checks.state, 'missing') AS found_state")
-    named = [name for name in CHECK_COLUMNS if re.search(rf"\b{name}\b", text)]
+    named = columns_of(measures, CHECK_COLUMNS)
     parts += [f"arrayResize(checks.{name}, length(checks.horizon_s) + 1) AS {name}" for name in named]
     return f"ARRAY JOIN {', '.join(parts)}"
+
+
+def columns_of(measures: Sequence[Measure], columns: Sequence[str]) -> list[str]:
+    """Those of some columns that measures name: the engine plans a statement in the time of what is in it."""
+    text = " ".join(measure.sql for measure in measures)
+    return [name for name in columns if re.search(rf"\b{name}\b", text)]
 
 
 def state_where(due: str) -> str:
