@@ -16,7 +16,7 @@ from keeprate.sinks.store.clickhouse import Client
 
 FIRST: Final = 8
 """Hours that are read at first."""
-STEP_S: Final = 0.12
+STEP_S: Final = 0.08
 """How long one read is meant to take: the next is sized by how long the last one took."""
 FIRST_SPAN: Final = 7 * 24
 """Hours whose sums are asked at first: most pages are full of what is in them."""

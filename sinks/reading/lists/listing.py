@@ -31,7 +31,7 @@ from keeprate.sinks.store.clickhouse import Client
 
 Order = Literal["newest", "worst"]
 
-PATIENCE_S: Final = 0.35
+PATIENCE_S: Final = 0.25
 """How long a page is looked for before what was found is given, with the place at which to go on."""
 MOST_ROWS: Final = 1000
 MOST_NAMES: Final = 50

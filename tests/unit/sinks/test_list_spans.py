@@ -27,7 +27,7 @@ def test_nothing_is_looked_through_where_no_hour_is_left() -> None:
 
 def test_a_look_is_no_longer_than_what_is_left_of_the_patience() -> None:
     """And makes progress where nothing is left."""
-    assert candidates.next_size(100, took_s=0.1, left_s=10) == 120
+    assert candidates.next_size(100, took_s=0.1, left_s=10) == 80
     assert candidates.next_size(100, took_s=0.1, left_s=0.05) == 50
     assert candidates.next_size(100, took_s=0.01, left_s=10) == 600
     assert candidates.next_size(100, took_s=0.1, left_s=-1) == 1
