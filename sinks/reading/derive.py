@@ -36,6 +36,10 @@ _SETTINGS: Final = {
 }
 _FEW: Final = 100
 """Generations that cost the engine less than the statement by which they are derived."""
+_NAMED: Final = "generations"
+"""The parameter that names few of them."""
+_OF_FEW: Final = {"max_threads": 1}
+"""A second thread costs more than what is left to it."""
 _PATIENCE_S: Final = 0.1
 """How long a few of them wait for others: longer than an insert takes."""
 
@@ -177,7 +181,8 @@ def _derive(store: RunsStatements, condition: str, parameters: Mapping[str, Any]
 
 
 def _run(store: RunsStatements, text: str, parameters: Mapping[str, Any]) -> None:
-    settings = ", ".join(f"{name} = {value}" for name, value in _SETTINGS.items())
+    chosen = _SETTINGS | (_OF_FEW if _NAMED in parameters else {})
+    settings = ", ".join(f"{name} = {value}" for name, value in chosen.items())
     store.command(f"{text} SETTINGS {settings}", parameters)
 
 
@@ -186,21 +191,21 @@ def merged(condition: str) -> str:
     return f"SELECT * FROM outcomes FINAL PREWHERE {condition}"
 
 
-def of_generations(generations: Sequence[tuple[str, str]]) -> tuple[str, dict[str, str]]:
+def of_generations(generations: Sequence[tuple[str, str]]) -> tuple[str, dict[str, Any]]:
     """A condition of the tables' key, with its parameters: names of apps are, and ids where they are few."""
+    if len(generations) <= _FEW:
+        # The text is the same each time then, and `keeprate store` reads it once. Many would be too long for the
+        # address, in which parameters travel.
+        named = [(app, uuid.UUID(generation_id).int) for app, generation_id in generations]
+        return f"(app, toUInt128(generation_id)) IN {{{_NAMED}:Array(Tuple(String, UInt128))}}", {_NAMED: named}
     by_app: dict[str, list[str]] = {}
     for app, generation_id in generations:
         by_app.setdefault(app, []).append(str(uuid.UUID(generation_id)))
     parts, parameters = [], {}
     for number, (app, ids) in enumerate(by_app.items()):
         parameters[f"app_{number}"] = app
-        listed = f"'{' '.join(ids)}'"
-        if len(generations) <= _FEW:
-            # The text is the same each time then, and `keeprate store` reads it once. Many would be too long for the
-            # address, in which parameters travel.
-            parameters[f"ids_{number}"], listed = " ".join(ids), f"{{ids_{number}:String}}"
         # As numbers they would be floats.
-        numbers = f"SELECT toUInt128(toUUID(arrayJoin(splitByChar(' ', {listed}))))"
+        numbers = f"SELECT toUInt128(toUUID(arrayJoin(splitByChar(' ', '{' '.join(ids)}'))))"
         parts.append(f"(app = {{app_{number}:String}} AND toUInt128(generation_id) IN ({numbers}))")
     return " OR ".join(parts), parameters
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -26,7 +27,8 @@ class _Store:
     def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
         if not statement.startswith("INSERT INTO suggestions"):
             return
-        self.derivations.append(" ".join([statement, *(parameters or {}).values()]))
+        named = (parameters or {})["generations"]
+        self.derivations.append(" ".join(str(UUID(int=number)) for _, number in named))
         self.begun.set()
         assert self.go_on.wait(60)
         if self.away:
