@@ -77,7 +77,7 @@ class Consumer:
                 "fetch.queue.backoff.ms": 10,
                 # A fetch that finds little waits for more, so that few records do not make many fetches.
                 "fetch.min.bytes": 16_384,
-                "fetch.wait.max.ms": 250,
+                "fetch.wait.max.ms": 500,
                 **(settings or {}),
             },
             logger=logger,

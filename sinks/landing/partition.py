@@ -23,8 +23,8 @@ class FlushPolicy:
     rows it has. So records of few partitions do not wait for linger_s.
     max_rows, max_bytes: a batch must stay below one block of ClickHouse, so that it lands whole or not at all. The
     record that reaches max_bytes is in it.
-    quiet_rows, quiet_bytes, quiet_lingers: while less is in hand of all partitions, their flushes begin together, and
-    quiet_lingers * linger_s after the ones before: a record that comes after such a pause is landed at once.
+    quiet_rows, quiet_bytes: while less is in hand of all partitions, their flushes begin together, at a `Cadence`.
+    quiet_lingers, quiet_at_once: of that cadence, once in quiet_lingers * linger_s, and so often at once after a pause.
     held_rows, held_bytes: of all that is in hand; beyond, the largest buffers are due, and nothing is read until some
     has landed. This bounds memory, however many partitions a member has to catch up with.
     """
@@ -33,9 +33,10 @@ class FlushPolicy:
     spacing_s: float = 0.05
     max_rows: int = 50_000
     max_bytes: int = 32 << 20
-    quiet_rows: int = 100
+    quiet_rows: int = 200
     quiet_bytes: int = 1 << 20
-    quiet_lingers: float = 5.0
+    quiet_lingers: float = 10.0
+    quiet_at_once: int = 6
     held_rows: int = 200_000
     held_bytes: int = 128 << 20
 
@@ -50,6 +51,27 @@ class FlushPolicy:
 
 
 DEFAULT_POLICY: Final = FlushPolicy()
+
+
+@dataclass
+class Cadence:
+    """How often something may happen: once in a while on average, and some times at once after a pause. Time is an
+    argument. So whoever tries something by hand sees it at once, and what trickles in all day costs little.
+
+    at_once: how often it may happen without a pause; each of them comes back after every_s.
+    """
+
+    every_s: float
+    at_once: int
+    _owed_until_s: float = float("-inf")
+
+    def allows(self, now_s: float) -> bool:
+        """Whether it may happen now."""
+        return now_s >= self._owed_until_s - (self.at_once - 1) * self.every_s
+
+    def happened(self, now_s: float) -> None:
+        """Note that it happened, allowed or not: it is allowed again after every_s at the latest."""
+        self._owed_until_s = min(max(self._owed_until_s, now_s) + self.every_s, now_s + self.at_once * self.every_s)
 
 
 @dataclass

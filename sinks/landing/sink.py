@@ -34,7 +34,7 @@ from keeprate.sinks.landing.flights import Flights, Result
 from keeprate.sinks.landing.flush import LANDED, Destination, Flush
 from keeprate.sinks.landing.identity import learn
 from keeprate.sinks.landing.intent import Intent
-from keeprate.sinks.landing.partition import FlushPolicy, PartitionBuffer, crowding
+from keeprate.sinks.landing.partition import Cadence, FlushPolicy, PartitionBuffer, crowding
 from keeprate.sinks.landing.starting import check_shards, first_held, first_offset
 from keeprate.sinks.store.clickhouse import StoreError, StoreUnavailableError
 from keeprate.sinks.store.retry import delay_s
@@ -99,7 +99,8 @@ class Sink:
         self._resting: dict[TopicPartition, tuple[int, str]] = {}
         self._fenced_at_s: dict[TopicPartition, float] = {}
         self._unverified = False
-        self._began_s = -float("inf")
+        flush = self._policy.flush
+        self._quiet = Cadence(flush.quiet_lingers * flush.linger_s, flush.quiet_at_once)
         self._stopping = False
 
     def stop(self) -> None:
@@ -201,7 +202,7 @@ class Sink:
             due = self._together(due, partitions)
         due = self._apart(due)
         if due and self._verified() and self._rests():
-            self._began_s = self._clock()
+            self._quiet.happened(self._clock())
             self._settle(self._flights.begin([self._next_flush(at) for at in due]))
 
     def _together(self, due: list[TopicPartition], partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
@@ -209,7 +210,7 @@ class Sink:
         policy = self._policy.flush
         if not policy.is_quiet(self._buffers.values()):
             return due
-        if due and self._clock() - self._began_s >= policy.quiet_lingers * policy.linger_s:
+        if due and self._quiet.allows(self._clock()):
             due = [at for at in partitions if at in due or self._due(at, policy, draining=True)]
             # Those of which suggestions are derived begin at once, so that one derivation is of all of them.
             return sorted(due, key=lambda at: at[0] != OUTCOMES.name)

@@ -1,7 +1,7 @@
 """When a partition cuts a range, and which records are in it."""
 
 from keeprate.sinks.landing.intent import Intent
-from keeprate.sinks.landing.partition import FlushPolicy, PartitionBuffer, crowding
+from keeprate.sinks.landing.partition import Cadence, FlushPolicy, PartitionBuffer, crowding
 from tests.unit.sinks.records import FakeRecord
 
 POLICY = FlushPolicy(linger_s=1.0, max_rows=3, max_bytes=1000)
@@ -90,3 +90,28 @@ def test_buffers_that_hold_too_much_together_give_up_the_largest() -> None:
     _with(buffers["t", 0], 1)
     assert crowding(buffers, policy) == {("t", 1)}
     assert crowding(buffers, FlushPolicy(held_bytes=43)) == {("t", 1)}
+
+
+def _times(cadence: Cadence, *asked_s: float) -> list[float]:
+    """When it happened, by somebody who asks at these times."""
+    found = []
+    for now_s in asked_s:
+        if cadence.allows(now_s):
+            cadence.happened(now_s)
+            found.append(now_s)
+    return found
+
+
+def test_what_comes_after_a_pause_lands_at_once_and_what_trickles_lands_seldom() -> None:
+    """Some times in a row, then once in a while, and again at once when each of them has come back."""
+    cadence = Cadence(10.0, at_once=3)
+    assert _times(cadence, *range(100, 140)) == [100, 101, 102, 110, 120, 130]
+    assert _times(cadence, *range(160, 175)) == [160, 161, 162, 170]
+
+
+def test_what_landed_often_under_load_holds_nothing_up_afterwards() -> None:
+    """However often it was, the next time is every_s later at most."""
+    cadence = Cadence(10.0, at_once=3)
+    for now_s in range(50):
+        cadence.happened(now_s)
+    assert _times(cadence, *range(50, 80)) == [59, 69, 79]
