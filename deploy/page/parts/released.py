@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Final
 
 from keeprate.deploy.page.answers import Json
@@ -17,15 +17,15 @@ from keeprate.sinks.store.clickhouse import to_ms
 LISTED_FOR: Final = timedelta(days=28)
 KEPT_S: Final = 15.0
 MOST: Final = 4
-"""The newest ones: a screen is no archive, and `keeprate releases` has them all."""
+"""A screen is no archive, and `keeprate releases` has them all."""
 _SAID: Final = ("worse", "better")
 key: Final = release_key
 """The name of a release in an address."""
 
 
 def releases(reads: Reads, selection: Selection) -> Json:
-    """The newest releases, each with what is known of it in words."""
-    return {"rows": rows(verdicts(reads, selection), selection.horizon_s)[:MOST]}
+    """What one has to know of releases, each in words: see `foremost`."""
+    return {"rows": rows(verdicts(reads, selection), selection.horizon_s)}
 
 
 def verdicts(reads: Reads, selection: Selection) -> list[KeptVerdict]:
@@ -42,15 +42,32 @@ def each(reads: Reads, selection: Selection) -> list[KeptVerdict]:
 
 
 def told(reads: Reads, selection: Selection) -> dict[str, list[KeptVerdict]]:
-    """What is said of each of the newest releases, by its name."""
-    groups = groupby(verdicts(reads, selection), key=key)
-    return {name: _told(list(group), selection.horizon_s) for name, group in islice(groups, MOST)}
+    """What is said of each of the foremost releases, by its name."""
+    found = foremost(verdicts(reads, selection))
+    return {key(group[0]): _told(group, selection.horizon_s) for group in found}
+
+
+def foremost(kept: Iterable[KeptVerdict]) -> list[list[KeptVerdict]]:
+    """The verdicts of some releases: first of those in use that are worse, then better, then of others; newest first.
+
+    What was replaced since is nothing that anybody has to act on, whatever it was.
+    """
+    groups = [list(group) for _, group in groupby(kept, key=key)]
+    newest: dict[tuple[str, str, str], str] = {}
+    for first, *_ in groups:
+        newest.setdefault((first.app, first.component, first.family), key(first))
+    in_use = set(newest.values())
+
+    def rank(group: Sequence[KeptVerdict]) -> int:
+        verdict = _overall(group)
+        return _SAID.index(verdict) if verdict in _SAID and key(group[0]) in in_use else len(_SAID)
+
+    return sorted(groups, key=rank)[:MOST]
 
 
 def rows(kept: Iterable[KeptVerdict], horizon_s: int) -> list[Json]:
-    """The releases in their order, of verdicts that lie together."""
-    groups = groupby(kept, key=key)
-    return [_row(list(group), horizon_s) for _, group in groups]
+    """The foremost releases, of verdicts of which those of one lie together."""
+    return [_row(found, horizon_s) for found in foremost(kept)]
 
 
 def _row(found: Sequence[KeptVerdict], horizon_s: int) -> Json:

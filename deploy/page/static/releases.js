@@ -23,9 +23,7 @@ export function drawReleases({ rows }, { chosen }) {
   const heading = byId("releases-title");
   if (!heading.firstChild) heading.replaceChildren(term("releases"));
   const shared = addressOf({ ...chosen, app: "", horizon: "" });
-  // What is worse comes first: it is what somebody has to act on.
-  const sorted = [...rows].sort((a, b) => (b.verdict === "worse") - (a.verdict === "worse"));
-  reconcile(byId("releases-list"), sorted.map((row) => ({ ...row, shared })), (row) => row.key, release);
+  reconcile(byId("releases-list"), rows.map((row) => ({ ...row, shared })), (row) => row.key, release);
   fillPlaces();
 }
 

@@ -1,7 +1,7 @@
 """The page's block of releases: which verdicts it says, in which words."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from keeprate.deploy.page.parts.released import rows
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
@@ -54,3 +54,17 @@ def test_a_release_of_which_nothing_is_certain_says_that() -> None:
     assert [row["verdict"] for row in rows([same, open_], 600)] == ["not_yet"]
     assert [row["verdict"] for row in rows([same], 600)] == ["same"]
     assert rows([], 600) == []
+
+
+def test_what_is_worse_is_on_the_screen_however_many_releases_came_after_it() -> None:
+    """The newest of the rest follow; a release that was replaced since is one of the rest."""
+    later = [
+        replace(KEPT, app="agent", family=family, version="2.1", released_at=AT + timedelta(days=1), verdict="not_yet")
+        for family in ("plan", "search", "edit", "summary")
+    ]
+    assert [(row["version"], row["verdict"]) for row in rows([*later, KEPT], 600)] == [
+        ("v4", "worse"),
+        *[("2.1", "not_yet")] * 3,
+    ]
+    mended = replace(KEPT, version="v5", predecessor="v4", released_at=AT + timedelta(days=2), verdict="better")
+    assert [row["version"] for row in rows([mended, *later, KEPT], 600)] == ["v5", "2.1", "2.1", "2.1"]
