@@ -21,6 +21,9 @@ DAY_S: Final = 86_400
 DESIGN_SHIFT: Final = 0.25
 """The change, in log odds, whose detection is weighed when variance must be paid for: 0.30 to 0.25 is one."""
 _SLOW_BLOCKS_H: Final = (6, 24)
+_SLOW_ERRORS: Final = 1.0
+"""From so many standard errors of chance on, variance between blocks is believed. Two were tried, with blocks of 12 and
+48 hours beside and a tenth on top: docs/drift.md says why they are not taken."""
 _SLOW_MARGIN: Final = 2.5
 _NEWTON_STEPS: Final = 20
 _NEWTON_PRECISION: Final = 1e-9
@@ -57,6 +60,11 @@ class Baseline:
     def information(self) -> float:
         """The reciprocal of the level's variance, on the log odds."""
         return self.events * variance_at(self.log_odds) / self.dispersion
+
+    @property
+    def wandering(self) -> float:
+        """The part of the margin that pays for days which differ: without that of the level's own error."""
+        return max(0.0, self.margin - sqrt(1 / self.information))
 
     def stratum(self, window: Counted) -> Stratum:
         """The window as a whole, against the rate that this baseline expects of its hour."""
@@ -133,7 +141,7 @@ def inherit(parent: Baseline, windows: Iterable[Counted]) -> Baseline | None:
     """A young version's baseline: its own level, with its parent's profile and dispersion; None without a trial.
 
     Its level is what its own windows say once the parent's profile and strata are taken into account, and is as
-    uncertain.
+    uncertain: also by how much its few days may differ from the next ones.
     """
     own = _hourly(windows)
     trials, successes = sum([each[1] for each in own]), sum([each[2] for each in own])
@@ -144,7 +152,8 @@ def inherit(parent: Baseline, windows: Iterable[Counted]) -> Baseline | None:
         effect, _ = parent.cells.get(_cell(at_s, parent.cell_count), (0.0, 0.0))
         effects.append((n, effect + mix_offset(parts, parent.log_odds, parent.strata)))
     level = calibrated(logit(successes, trials), effects, successes)
-    margin = sqrt(parent.dispersion / (trials * variance_at(level)))
+    days = (own[-1][0] - own[0][0] + HOUR_S) / DAY_S
+    margin = sqrt(parent.dispersion / (trials * variance_at(level))) + parent.wandering * sqrt(1 + 1 / days)
     hourly = trials / len(own)
     return Baseline(level, parent.dispersion, margin, trials, hourly, parent.cells, parent.cell_count, parent.strata)
 
@@ -277,7 +286,7 @@ def _slow(blocks: dict[int, tuple[float, float]], dispersion: float) -> tuple[fl
             sums[block * _SLOW_BLOCKS_H[0] // length_h] = before[0] + residual, before[1] + information
         chi_squared = sum(residual**2 / (dispersion * information) for residual, information in sums.values())
         count = len(sums)
-        if chi_squared > count + sqrt(2 * count) and chi_squared / count > inflation:
+        if chi_squared > count + _SLOW_ERRORS * sqrt(2 * count) and chi_squared / count > inflation:
             inflation = chi_squared / count
             # A deviation d moves a block's sum by information × d, whose variance is dispersion × information.
             tau = sqrt((chi_squared - count) * dispersion / sum(information for _, information in sums.values()))

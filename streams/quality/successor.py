@@ -54,11 +54,10 @@ def known(before: Sequence[Window]) -> Baseline | None:
     baseline = fit(before)
     if baseline is None:
         return None
-    margin = max(0.0, baseline.margin - sqrt(1 / baseline.information))
     days = (before[-1].at_s - before[0].at_s) / DAY_S
     # A short history cannot tell how much a series wanders: assume some.
     dispersion = max(baseline.dispersion, _PRIOR_DISPERSION) if days < _SHORT_DAYS else baseline.dispersion
-    return replace(baseline, margin=margin, dispersion=dispersion * underestimated(days))
+    return replace(baseline, margin=baseline.wandering, dispersion=dispersion * underestimated(days))
 
 
 def underestimated(days: float) -> float:

@@ -17,7 +17,7 @@ CHUNK: Final = 50
 """Replicates of one piece of work."""
 IID_TIMES: Final = 4
 """So many times as many changes as in the other worlds: a ninth decile of a hundred is known to a tenth of itself."""
-YOUNG_WORLDS: Final = ("iid", "seasonal", "cluster")
+YOUNG_WORLDS: Final = ("iid", "seasonal", "cluster", "wandering", "mix", "all at once")
 TUNED_DAYS: Final = (100, 300, 1000)
 """Budgets that are tried to find the one that has one false alarm in a thousand days."""
 ADWIN_DELTAS: Final = {50: (0.02, 0.2), 200: (0.002, 0.02), 1000: (0.0002, 0.002)}

@@ -1,5 +1,6 @@
 """The drift detector: golden values, replay, and what each part of the baseline is for."""
 
+from dataclasses import replace
 from math import exp, log
 
 import pytest
@@ -169,6 +170,20 @@ def test_a_young_version_has_its_own_level_and_its_parents_profile() -> None:
     assert young.events == 2880
     assert young.margin > parent.margin
     assert inherit(parent, []) is None
+
+
+def test_a_young_version_allows_for_days_that_differ_as_its_parents_do() -> None:
+    """Its level is of one day, and the next may be another: with days' margin dropped, it alarmed every tenth day."""
+    swings = {hour: (10, 1 + (hour % 3)) for hour in range(24)}
+    steady = fit(reference(28, swings))
+    assert steady is not None
+    moving = replace(steady, margin=steady.margin + 0.1)
+    own = reference(1, swings)
+    young, allowing = inherit(steady, own), inherit(moving, own)
+    assert young is not None
+    assert allowing is not None
+    assert moving.wandering == pytest.approx(steady.wandering + 0.1)
+    assert allowing.margin - young.margin == pytest.approx(0.1 * 2**0.5)
 
 
 def mixed(days: int, shares: dict[int, tuple[int, int]], since_day: int = 0) -> list[Window]:
