@@ -1,4 +1,4 @@
-"""What tests share: real servers, one per session, and what happens where a machine cannot run them.
+"""What tests share: real servers, and what happens where a machine cannot run them.
 
 `make test` runs files side by side, in processes that each have a session, with servers of its own. The longest begin
 first, so that at the end none is left over that all others wait for.
@@ -25,7 +25,9 @@ from keeprate.deploy.local.process import ProcessError
 from keeprate.deploy.store import StoreProcess
 from keeprate.sinks.reading.lists import listing
 from tests.databases import Databases
+from tests.emptying import remove_all
 from tests.examples import register
+from tests.exercise import exercise
 
 register()
 
@@ -117,7 +119,7 @@ def _patient_lists() -> Iterator[None]:
 
 
 def _class_archive() -> Path:
-    return jars_path().with_name(f"{jars_path().name}.jsa")
+    return jars_path().with_name(f"{jars_path().name}-exercised.jsa")
 
 
 def _archive_classes() -> None:
@@ -131,8 +133,8 @@ def _archive_classes() -> None:
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch, pytest.MonkeyPatch.context() as patch:
         made = Path(scratch) / "classes"
         patch.setenv("JAVA_TOOL_OPTIONS", f"{_JAVA_OPTIONS} -XX:ArchiveClassesAtExit={made}")
-        with KafkaBroker(Path(scratch) / "kafka"):
-            pass
+        with KafkaBroker(Path(scratch) / "kafka") as broker:
+            exercise(broker.bootstrap)
         made.rename(archive)
 
 
@@ -175,21 +177,35 @@ def kafka_runs() -> None:
         _absent(reason)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kafka(kafka_runs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     """A running Apache Kafka with no topics but those that tests create: name yours so that no other test meets it.
 
-    Tests that stop or kill a broker, or read everything in it, have `own_broker`.
+    A file has its own: a start costs two seconds of CPU time, and so does a minute in which nobody asks for anything.
+    It may be stopped and killed, and started again. Tests that read everything in it have `empty_broker`.
     """
     with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
 
 
+@pytest.fixture(scope="module")
+def emptied(kafka: KafkaBroker) -> Callable[[], KafkaBroker]:
+    """`emptied()` is the file's broker without a topic or a group, for what asks for topics by their names."""
+
+    def empty() -> KafkaBroker:
+        if not remove_all(kafka.bootstrap):
+            kafka.kill()
+            shutil.rmtree(kafka.data_dir / "data")
+            kafka.start()
+        return kafka
+
+    return empty
+
+
 @pytest.fixture
-def own_broker(kafka_runs: None, tmp_path: Path) -> Iterator[KafkaBroker]:
-    """A broker of the test's own, without topics, to stop and to kill."""
-    with KafkaBroker(tmp_path / "kafka") as broker:
-        yield broker
+def empty_broker(emptied: Callable[[], KafkaBroker]) -> KafkaBroker:
+    """The file's broker, emptied."""
+    return emptied()
 
 
 @pytest.fixture(scope="session")

@@ -40,18 +40,14 @@ class Pipeline:
 
 
 @pytest.fixture
-def pipeline(kafka_runs: None, store: StoreProcess, tmp_path: Path) -> Iterator[Pipeline]:
+def pipeline(empty_broker: KafkaBroker, store: StoreProcess, tmp_path: Path) -> Iterator[Pipeline]:
     """A running pipeline with topics and tables of its own."""
-    with KafkaBroker(tmp_path / "kafka") as broker:
-        create_topics(broker.bootstrap)
-        store_url = f"{store.url}/path_{random.randrange(10**9)}"
-        migrate(store_url)
-        env = {
-            "KEEPRATE_BROKERS": broker.bootstrap,
-            "KEEPRATE_STORE_URL": store_url,
-            "KEEPRATE_DATA_DIR": str(tmp_path),
-        }
-        worker = ChildProcess("the worker", keeprate("worker"), tmp_path / "worker.log", env)
-        sink = ChildProcess("the sink", keeprate("sink", "--linger-s", "0.1"), tmp_path / "sink.log", env)
-        with worker, sink:
-            yield Pipeline(broker.bootstrap, store_url, worker, sink)
+    brokers = empty_broker.bootstrap
+    create_topics(brokers)
+    store_url = f"{store.url}/path_{random.randrange(10**9)}"
+    migrate(store_url)
+    env = {"KEEPRATE_BROKERS": brokers, "KEEPRATE_STORE_URL": store_url, "KEEPRATE_DATA_DIR": str(tmp_path)}
+    worker = ChildProcess("the worker", keeprate("worker"), tmp_path / "worker.log", env)
+    sink = ChildProcess("the sink", keeprate("sink", "--linger-s", "0.1"), tmp_path / "sink.log", env)
+    with worker, sink:
+        yield Pipeline(brokers, store_url, worker, sink)

@@ -61,18 +61,18 @@ def test_a_topic_nobody_created_does_not_come_into_being(kafka: KafkaBroker, top
     assert topic not in admin.list_topics(timeout=10).topics
 
 
-def test_records_survive_a_kill_and_a_stop(own_broker: KafkaBroker, topic: str) -> None:
+def test_records_survive_a_kill_and_a_stop(kafka: KafkaBroker, topic: str) -> None:
     """Acknowledged records are there again at the same address, whatever ended the broker."""
-    _create(own_broker.bootstrap, topic, partitions=1)
+    _create(kafka.bootstrap, topic, partitions=1)
     values: list[bytes] = []
-    for end in (own_broker.kill, own_broker.stop):
-        _produce(own_broker.bootstrap, topic, [b"%d" % len(values)])
+    for end in (kafka.kill, kafka.stop):
+        _produce(kafka.bootstrap, topic, [b"%d" % len(values)])
         values.append(b"%d" % len(values))
         end()
-        assert own_broker.pid is None
-        assert not answers(own_broker.bootstrap, timeout_s=0.5)
-        own_broker.start()
-        assert _consume(own_broker.bootstrap, topic, len(values)) == values
+        assert kafka.pid is None
+        assert not answers(kafka.bootstrap, timeout_s=0.5)
+        kafka.start()
+        assert _consume(kafka.bootstrap, topic, len(values)) == values
 
 
 def test_a_directory_whose_formatting_was_cut_off_is_formatted(kafka: KafkaBroker, tmp_path: Path) -> None:

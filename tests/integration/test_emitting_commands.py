@@ -42,40 +42,40 @@ def records(broker: KafkaBroker) -> list[bytes]:
     return values
 
 
-def test_a_repository_lands_once(own_broker: KafkaBroker, tmp_path: Path) -> None:
+def test_a_repository_lands_once(empty_broker: KafkaBroker, tmp_path: Path) -> None:
     """What the summary counts is in Kafka; a second import sends nothing, and one --again no new id."""
     repository = Repository(tmp_path / "project.git")
     for day in range(0, 200, 10):
         repository.commit(day, {f"{day % 40}.py": b"".join(b"%d\n" % (n + day) for n in range(9))})
     repository.write()
-    first = keeprate(own_broker, tmp_path, "import", "git", str(repository.path), "--json")
+    first = keeprate(empty_broker, tmp_path, "import", "git", str(repository.path), "--json")
     assert first.returncode == 0, first.stderr
     summary = json.loads(first.stdout)
     assert summary["app"] == "git-project"
-    landed = records(own_broker)
+    landed = records(empty_broker)
     assert len(landed) == summary["events"]
 
-    assert keeprate(own_broker, tmp_path, "import", "git", str(repository.path), "--json").stdout == first.stdout
-    assert len(records(own_broker)) == len(landed)
+    assert keeprate(empty_broker, tmp_path, "import", "git", str(repository.path), "--json").stdout == first.stdout
+    assert len(records(empty_broker)) == len(landed)
 
-    keeprate(own_broker, tmp_path, "import", "git", str(repository.path), "--again")
-    again = records(own_broker)
+    keeprate(empty_broker, tmp_path, "import", "git", str(repository.path), "--again")
+    again = records(empty_broker)
     assert len(again) == 2 * len(landed)
     assert {decode(value)["event_id"] for value in again} == {decode(value)["event_id"] for value in landed}
 
 
-def test_a_file_of_events_lands_but_for_its_bad_lines(own_broker: KafkaBroker, tmp_path: Path) -> None:
+def test_a_file_of_events_lands_but_for_its_bad_lines(empty_broker: KafkaBroker, tmp_path: Path) -> None:
     """They are in the file of rejects, with exit code 1."""
     repository = Repository(tmp_path / "project.git")
     repository.commit(0, {"a.py": b"one\n"})
     repository.commit(10, {"a.py": b"two\n"})
     repository.write()
     file, rejects = tmp_path / "events.ndjson", tmp_path / "rejects.ndjson"
-    written = keeprate(own_broker, tmp_path, "import", "git", str(repository.path), "--out", str(file))
+    written = keeprate(empty_broker, tmp_path, "import", "git", str(repository.path), "--out", str(file))
     assert written.returncode == 0, written.stderr
     good = len(file.read_bytes().splitlines())
     file.write_bytes(file.read_bytes() + b'{"type": "vote"\n')
-    done = keeprate(own_broker, tmp_path, "import", "events", str(file), "--rejects", str(rejects), "--json")
+    done = keeprate(empty_broker, tmp_path, "import", "events", str(file), "--rejects", str(rejects), "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout) == {
         "lines": good + 1,
@@ -84,45 +84,47 @@ def test_a_file_of_events_lands_but_for_its_bad_lines(own_broker: KafkaBroker, t
         "rejected_by_field": {"not_json": 1},
     }
     assert json.loads(rejects.read_text())["line"] == good + 1
-    assert len(records(own_broker)) == good
+    assert len(records(empty_broker)) == good
 
 
-def test_the_demo_tells_its_history_once(own_broker: KafkaBroker, tmp_path: Path) -> None:
+def test_the_demo_tells_its_history_once(empty_broker: KafkaBroker, tmp_path: Path) -> None:
     """Bad records only where they were asked for; a second start sends what is due since, the same world going on."""
     options = ("--no-live", "--days", "3", "--events", "3000", "--poison")
-    first = keeprate(own_broker, tmp_path, "demo", *options)
+    first = keeprate(empty_broker, tmp_path, "demo", *options)
     assert first.returncode == 0, first.stderr
-    landed = records(own_broker)
+    landed = records(empty_broker)
     bad = [value for value in landed if not _is_event(value)]
     # About: how much three days hold depends on which days of the week they are.
     assert 1500 < len(landed) < 6000
     assert 3 < len(bad) < 20
     ids = {decode(value)["event_id"] for value in landed if _is_event(value)}
 
-    assert keeprate(own_broker, tmp_path, "demo", *options).returncode == 0
-    later = records(own_broker)
+    assert keeprate(empty_broker, tmp_path, "demo", *options).returncode == 0
+    later = records(empty_broker)
     assert len(later) - len(landed) < len(landed) / 10
     assert ids <= {decode(value)["event_id"] for value in later if _is_event(value)}
 
 
-def test_results_of_cases_land_once(own_broker: KafkaBroker, tmp_path: Path) -> None:
+def test_results_of_cases_land_once(empty_broker: KafkaBroker, tmp_path: Path) -> None:
     """As evaluations of the suggestion, and sending them again adds no identity."""
     source = {"generation_id": "0197c0de-0000-7000-8000-000000000001", "choice_index": 1}
     case = {"case": "c1", "app": "desk", "source": source, "checks": [{"check": "contains", "text": "14"}]}
     suite = tmp_path / "s.jsonl"
     suite.write_text(json.dumps(case))
     command = f"{sys.executable} -c print(30)"
-    done = keeprate(own_broker, tmp_path, "cases", "run", str(suite), "--command", command, "--version", "v4", "--json")
+    done = keeprate(
+        empty_broker, tmp_path, "cases", "run", str(suite), "--command", command, "--version", "v4", "--json"
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["failed"], told["sent"]) == (1, 1)
-    (event,) = (cast(Evaluation, decode(value)) for value in records(own_broker))
+    (event,) = (cast(Evaluation, decode(value)) for value in records(empty_broker))
     assert (event["app"], event["generation_id"], event["choice_index"]) == ("desk", source["generation_id"], 1)
     assert (event["type"], event["name"], event["label"], event["value"]) == ("evaluation", "case", "failed", 0)
     assert event["attributes"] == {"case": "c1", "suite": "s", "run": told["run"], "version": "v4"}
-    again = keeprate(own_broker, tmp_path, "cases", "run", str(suite), "--send-only")
+    again = keeprate(empty_broker, tmp_path, "cases", "run", str(suite), "--send-only")
     assert again.returncode == 0, again.stderr
-    assert [decode(value)["event_id"] for value in records(own_broker)] == [event["event_id"]] * 2
+    assert [decode(value)["event_id"] for value in records(empty_broker)] == [event["event_id"]] * 2
 
 
 def _is_event(value: bytes) -> bool:

@@ -17,10 +17,10 @@ from tests.landing import ALL_LANDED, BROKEN, Source, account, sink_process, wai
 
 
 @pytest.fixture
-def broker(own_broker: KafkaBroker) -> KafkaBroker:
-    """A broker of the test's own: the sink reads topics by their names."""
-    create_topics(own_broker.bootstrap, 4)
-    return own_broker
+def broker(empty_broker: KafkaBroker) -> KafkaBroker:
+    """With nothing but what the test writes: the sink reads topics by their names."""
+    create_topics(empty_broker.bootstrap, 4)
+    return empty_broker
 
 
 @pytest.fixture

@@ -19,22 +19,22 @@ def create(broker: KafkaBroker, *options: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_topic_that_the_broker_made_by_itself_is_told_of_and_set(own_broker: KafkaBroker) -> None:
+def test_a_topic_that_the_broker_made_by_itself_is_told_of_and_set(empty_broker: KafkaBroker) -> None:
     """Its records would go after a week, uncompacted: that is shown, left without --configure, and set with it."""
     made = NewTopic(OUTCOMES.name, 2, 1, config={"retention.ms": "604800000", "segment.ms": "3600000"})
-    admin = AdminClient({"bootstrap.servers": own_broker.bootstrap})
+    admin = AdminClient({"bootstrap.servers": empty_broker.bootstrap})
     admin.create_topics([made])[OUTCOMES.name].result(20)
-    first, second = create(own_broker), create(own_broker)
+    first, second = create(empty_broker), create(empty_broker)
     assert (first["partitions"], first["existing"]) == (2, [OUTCOMES.name])
     assert len(first["created"]) == len(ALL) - 1
     assert {(each["topic"], each["setting"]) for each in first["differs"]} == {
         (OUTCOMES.name, setting) for setting in OUTCOMES.config
     }
     assert second["differs"] == first["differs"]
-    assert create(own_broker, "--configure")["differs"] == first["differs"]
-    assert create(own_broker)["differs"] == []
+    assert create(empty_broker, "--configure")["differs"] == first["differs"]
+    assert create(empty_broker)["differs"] == []
 
 
-def test_the_topics_it_makes_are_as_it_wants_them(own_broker: KafkaBroker) -> None:
+def test_the_topics_it_makes_are_as_it_wants_them(empty_broker: KafkaBroker) -> None:
     """Every setting that is asked for is what the broker then answers."""
-    assert create(own_broker)["differs"] == []
+    assert create(empty_broker)["differs"] == []

@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,11 +31,22 @@ pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture(scope="module")
-def bootstrap(kafka_runs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker of these tests' own: event time is shared by all who write to a partition."""
-    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
-        create_topics(broker.bootstrap)
-        yield broker.bootstrap
+def bootstrap(emptied: Callable[[], KafkaBroker]) -> str:
+    """A broker with topics of these tests' own: event time is shared by all who write to a partition."""
+    return _with_topics(emptied)
+
+
+def _with_topics(emptied: Callable[[], KafkaBroker]) -> str:
+    bootstrap = emptied().bootstrap
+    create_topics(bootstrap)
+    return bootstrap
+
+
+@pytest.fixture
+def own_topics(emptied: Callable[[], KafkaBroker]) -> Iterator[str]:
+    """A broker with topics of one test's own, out of which it removes what others would read."""
+    yield _with_topics(emptied)
+    _with_topics(emptied)
 
 
 @pytest.fixture
@@ -145,20 +156,16 @@ def test_what_event_time_has_left_behind_leaves_the_state(
     assert outcomes(bootstrap, f"{name}-old").keys() == expected(old).keys()
 
 
-def test_records_that_retention_removed_are_not_skipped_in_silence(
-    tmp_path_factory: pytest.TempPathFactory, name: str, tmp_path: Path
-) -> None:
+def test_records_that_retention_removed_are_not_skipped_in_silence(own_topics: str, name: str, tmp_path: Path) -> None:
     """A worker that comes back after its next records are gone says which, and stops."""
     rng = random.Random(23)
-    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
-        create_topics(broker.bootstrap)
-        with RunningWorker(broker.bootstrap, tmp_path, name) as worker:
-            produce(broker.bootstrap, disordered(rng, story(rng, name, suggestions=100)))
-            wait_joined(broker.bootstrap, name)
-            worker.process.terminate(deadline_s=30)
-            produce(broker.bootstrap, disordered(rng, story(rng, name, suggestions=100)))
-            remove_records(broker.bootstrap, GENERATIONS.name)
-            worker.process.start()
-            wait_until(lambda: not worker.process.running)
-            assert worker.process.returncode not in (0, None)
-            assert "retention removed offsets" in worker.log.read_text()
+    with RunningWorker(own_topics, tmp_path, name) as worker:
+        produce(own_topics, disordered(rng, story(rng, name, suggestions=100)))
+        wait_joined(own_topics, name)
+        worker.process.terminate(deadline_s=30)
+        produce(own_topics, disordered(rng, story(rng, name, suggestions=100)))
+        remove_records(own_topics, GENERATIONS.name)
+        worker.process.start()
+        wait_until(lambda: not worker.process.running)
+        assert worker.process.returncode not in (0, None)
+        assert "retention removed offsets" in worker.log.read_text()

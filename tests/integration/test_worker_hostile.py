@@ -4,7 +4,7 @@ import json
 import random
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,11 +38,13 @@ ZSTD = 4
 
 
 @pytest.fixture(scope="module")
-def bootstrap(kafka_runs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker of these tests' own: what is written here would stop the workers of others, if they are not as these."""
-    with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
-        create_topics(broker.bootstrap)
-        yield broker.bootstrap
+def bootstrap(emptied: Callable[[], KafkaBroker]) -> str:
+    """A broker with topics of these tests' own: what is written here would stop the workers of others, if they are not
+    as these.
+    """
+    bootstrap = emptied().bootstrap
+    create_topics(bootstrap)
+    return bootstrap
 
 
 @pytest.fixture
