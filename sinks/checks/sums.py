@@ -1,7 +1,7 @@
 """Are the sums of hours and days what their suggestions come to (I4)? Both are asked the same, and compared.
 
-Only what is summed and untouched is answered by sums, so a pipeline at work changes nothing here; what was touched
-between two questions is asked once more.
+Only what is summed before and after both questions is judged: what was touched between them is not summed any more, and
+of what is not, both answers are of rows. So a pipeline at work changes nothing here.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -32,8 +32,6 @@ def check_sums(
     repair: have these servers, which hold the rows, sum them again.
     """
     wrong = _wrong(store, since, until)
-    if wrong:
-        wrong &= _wrong(store, since, until)
     for client in repair.clients if repair else ():
         touch(client, sorted(wrong))
     what = (
@@ -53,10 +51,19 @@ def _wrong(store: Client, since: datetime | None, until: datetime | None) -> set
         scope = Scope(since or _EPOCH, until or now, now, ("app",), bucket_s=bucket_s)
         if not (summed := splitting.known(store, scope)).any:
             break
+        differing: set[Place] = set()
         for ask in (counting.suggestions, counting.at_horizons):
             ours, plain = (_by_place(ask(store, scope, (), each)) for each in (summed, _UNSUMMED))
-            found |= {key[0] for key in ours.keys() | plain.keys() if ours.get(key) != plain.get(key)}
+            differing |= {key[0] for key in ours.keys() | plain.keys() if ours.get(key) != plain.get(key)}
+        after = splitting.known(store, scope) if differing else summed
+        found |= {each for each in differing if all(_is_summed(known, *each, bucket_s) for known in (summed, after))}
     return found
+
+
+def _is_summed(known: Known, app: str, hour: int, bucket_s: int) -> bool:
+    """Whether sums answered for an hour, or for a day as one: elsewhere both answers are of rows, as of their time."""
+    hours, apart = bucket_s // 3600, known.others if bucket_s == 3600 else known.apart
+    return known.first <= hour and hour + hours - 1 <= known.last and (app, hour) not in apart
 
 
 def _by_place(rows: list[Counts]) -> dict[tuple[Place, int], Counts]:

@@ -21,7 +21,7 @@ from keeprate.sinks.kafka.records import Record
 from keeprate.sinks.landing.flush import Destination, Flush
 from keeprate.sinks.landing.intent import Intent
 from keeprate.sinks.landing.shards import Shard
-from keeprate.sinks.reading import hours, queries, rebuild
+from keeprate.sinks.reading import counting, hours, queries, rebuild
 from keeprate.sinks.reading.derive import derivation, derive, derive_each, merged
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
@@ -94,6 +94,26 @@ def test_sums_of_hours_change_no_number_behind_the_door(client: Client) -> None:
     assert both != before
     hours.sum_quiet(client, quiet_s=0)
     assert numbers(client) == both
+
+
+def test_what_lands_while_sums_are_checked_is_no_finding(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between both questions of every look, in hours that are summed and in those that are not."""
+    untouched = story(random.Random(13), "support", 5, BASE_MS - 7_200_000)
+    write(client, fold([*untouched, *story(random.Random(12), "editor", 20)]))
+    hours.sum_quiet(client, quiet_s=0)
+    seeds, ask = iter(range(100, 200)), counting.suggestions
+
+    def asked_while_more_lands(store: Client, *asked: Any) -> list[counting.Counts]:
+        found = ask(store, *asked)
+        write(
+            client,
+            fold([*story(random.Random(seed := next(seeds)), "editor", 3), *story(random.Random(seed), "chat", 3)]),
+        )
+        return found
+
+    monkeypatch.setattr(counting, "suggestions", asked_while_more_lands)
+    assert check_sums(client) == []
+    assert next(seeds) > 101
 
 
 def test_a_sum_that_is_not_its_suggestions_is_found_and_made_again(client: Client) -> None:
