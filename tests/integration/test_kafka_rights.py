@@ -174,6 +174,13 @@ def _grew(guarded: GuardedBroker, topic: str, offset: int) -> bool:
     return _end_of(guarded, topic) > offset
 
 
+def _places(guarded: GuardedBroker, group: str) -> list[str | None]:
+    """The names of a group's members, of which one that leaves is none any more."""
+    admin = AdminClient(guarded.admin)
+    described = admin.describe_consumer_groups([group])[group].result(30)
+    return [member.group_instance_id for member in described.members]
+
+
 def _has_rows(client: Client, table: str) -> bool:
     return client.query(f"SELECT count() FROM {table}") != [(0,)]
 
@@ -190,7 +197,7 @@ def test_an_app_emits_and_does_no_more(guarded: GuardedBroker, given: Callable[[
 
 @pytest.mark.parametrize("given", [*WAYS, "OAUTHBEARER"], indirect=True)
 def test_the_worker_joins(guarded: GuardedBroker, given: Callable[[str], None], tmp_path: Path) -> None:
-    """It reads events and writes outcomes and dead letters."""
+    """It reads events and writes outcomes and dead letters. As it has a name, its place waits when it has ended."""
     before = {name: _end_of(guarded, name) for name in ("keeprate.outcomes", "keeprate.dead-letters")}
     given("worker")
     worker = _command("worker", tmp_path / "log", "--instance", "worker-0", KEEPRATE_DATA_DIR=str(tmp_path))
@@ -198,13 +205,15 @@ def test_the_worker_joins(guarded: GuardedBroker, given: Callable[[str], None], 
         _produce(guarded, 5)
         for name, offset in before.items():
             until(partial(_grew, guarded, name, offset), 60, f"{name}: {worker.log_tail()}")
+        assert worker.terminate() == 0
+    assert _places(guarded, JOIN_GROUP) == ["worker-0"]
 
 
 @pytest.mark.parametrize("given", WAYS, indirect=True)
 def test_the_sink_lands(
     guarded: GuardedBroker, given: Callable[[str], None], store: StoreProcess, front: str, tmp_path: Path
 ) -> None:
-    """Rows, and its own dead letters, in a store over TLS."""
+    """Rows, and its own dead letters, in a store over TLS. Its place waits for it, too."""
     # What another way's sink landed is not there.
     database = f"rights_{uuid7().replace('-', '')}"
     url = f"{store.url}/{database}"
@@ -216,6 +225,8 @@ def test_the_sink_lands(
     with sink, connect(url) as client:
         for table in ("generations", "dead_letters"):
             until(partial(_has_rows, client, table), 60, sink.log_tail())
+        assert sink.terminate() == 0
+    assert _places(guarded, SINK_GROUP) == ["sink-0"]
 
 
 @pytest.mark.parametrize("given", WAYS, indirect=True)
