@@ -20,6 +20,7 @@ from tests.bench.join_contenders import WrongError
 from tests.bench.join_kafka import Cluster
 from tests.bench.join_load import Load, expected, make
 from tests.bench.join_pace import StalledError
+from tests.bench.join_profile import OURS, PARTS, Profile
 from tests.bench.results import Bench, Result, result
 
 EVENTS: Final = 1_000_000
@@ -28,32 +29,40 @@ SCALES: Final = (1, 2, 4)
 RECOVERED: Final = 1_000_000
 RECOVERED_LARGE: Final = 10_000_000
 
+SPENT: Final = {
+    "join.cpu": "CPU time of `keeprate worker` for an event, all its threads, its start included",
+    **PARTS,
+    "join.start": "what is left of `join.cpu`: the start, before the clock of the contest, and the end",
+}
 NAMES: Final = {
     "join.keeprate": "`keeprate worker`: validated, state in RocksDB, changelog acknowledged, committed",
     "join.limit": "consume and validate only",
     "join.kafka_streams": "Kafka Streams 4.3.1 in Java, one stream thread, RocksDB",
     "join.quix": "Quix Streams 3.28.1, RocksDB",
     "join.faust_plain": "a plain Faust agent with a table in memory",
-    "join.cpu": "CPU time of `keeprate worker` for an event, all its threads, its start included",
+    **SPENT,
     "join.bytes_per_pending": "state on disk for each pending suggestion, compacted",
     **{f"scaling.{count}": f"`keeprate worker`, {count} partitions and processes" for count in SCALES},
     "join.recovery": f"from an empty disk to the first new outcome, {RECOVERED:,} pending",
     "join.recovery_10m": f"the same with {RECOVERED_LARGE:,} pending; measured when asked for by name",
 }
 
+Spent = dict[str, list[float]]
+"""By part, what our runs spent on an event."""
+
 
 def measure(bench: Bench) -> Iterator[Result]:
     """Everything of the join that is asked for."""
     with KafkaBroker(bench.directory / "kafka") as broker:
         cluster = Cluster(broker.bootstrap)
-        yield from _contest(bench, cluster)
+        yield from _contest(bench, cluster, broker.pid or 0)
         yield from _scaling(bench, cluster)
         yield from _recovery(bench, cluster)
 
 
-def _contest(bench: Bench, cluster: Cluster) -> Iterator[Result]:
-    spent_us: list[float] = []
-    runs = _contenders(bench, cluster, spent_us)
+def _contest(bench: Bench, cluster: Cluster, broker: int) -> Iterator[Result]:
+    spent_us: Spent = defaultdict(list)
+    runs = _contenders(bench, cluster, broker, spent_us)
     rates: dict[str, list[float]] = defaultdict(list)
     failures: dict[str, Exception] = {}
     for number in range(bench.runs):
@@ -70,8 +79,9 @@ def _contest(bench: Bench, cluster: Cluster) -> Iterator[Result]:
             else:
                 bench.say(f"{name}, run {number + 1} of {bench.runs}: {rates[name][-1]:,.0f} events/s")
     yield from _results(bench, {name: values for name, values in rates.items() if name not in failures})
-    if spent_us and bench.wants("join.cpu"):
-        yield result("join.cpu", "µs", spent_us)
+    for name, values in spent_us.items():
+        if bench.wants(name):
+            yield result(name, "µs", values)
     if failures:
         raise ExceptionGroup("contenders that failed", list(failures.values()))
 
@@ -84,12 +94,12 @@ def _results(bench: Bench, rates: dict[str, list[float]]) -> Iterator[Result]:
         yield result("join.bytes_per_pending", "bytes", [join_state.bytes_per_pending(bench.directory / "keeprate")])
 
 
-def _contenders(bench: Bench, cluster: Cluster, spent_us: list[float]) -> dict[str, Callable[[], float]]:
+def _contenders(bench: Bench, cluster: Cluster, broker: int, spent_us: Spent) -> dict[str, Callable[[], float]]:
     """The contenders that are asked for, with their topics filled. spent_us: takes in what ours spends on an event."""
     runs: dict[str, Callable[[], float]] = {}
     loads: dict[int, Load] = {}
     # The size of the state is that of the last run's.
-    ours = any(map(bench.wants, ("join.keeprate", "join.bytes_per_pending", "join.cpu")))
+    ours = any(map(bench.wants, ("join.keeprate", "join.bytes_per_pending", *SPENT)))
     if ours or bench.wants("join.limit"):
         load = loads[EVENTS] = _load(bench, EVENTS)
         _fill(bench, cluster, load, DEFAULT_PARTITIONS)
@@ -97,7 +107,7 @@ def _contenders(bench: Bench, cluster: Cluster, spent_us: list[float]) -> dict[s
             runs["limit"] = lambda: contenders.limit(cluster, load)
     if ours:
         bench.say("folding the events, to know what must come of them")
-        runs["keeprate"] = _ours(bench, cluster, load, spent_us)
+        runs["keeprate"] = _ours(bench, cluster, load, broker, spent_us)
     for name, events in PEER_EVENTS.items():
         if bench.wants(f"join.{name}"):
             bench.say(f"{name}: filling its topics")
@@ -107,13 +117,19 @@ def _contenders(bench: Bench, cluster: Cluster, spent_us: list[float]) -> dict[s
     return runs
 
 
-def _ours(bench: Bench, cluster: Cluster, load: Load, spent_us: list[float]) -> Callable[[], float]:
+def _ours(bench: Bench, cluster: Cluster, load: Load, broker: int, spent_us: Spent) -> Callable[[], float]:
     digest = expected(load)
 
     def run() -> float:
-        before_s = _children_s()
-        rate = contenders.keeprate(cluster, load, digest, bench.directory / "keeprate", bench.say)
-        spent_us.append((_children_s() - before_s) / load.events * 1e6)
+        before_s, profile = _children_s(), Profile(load.events, broker)
+        home = bench.directory / "keeprate"
+        rate = contenders.keeprate(cluster, load, digest, home, bench.say, profile=profile)
+        cpu_us, parts_us = (_children_s() - before_s) / load.events * 1e6, profile.parts_us()
+        spent = {"join.cpu": cpu_us, **parts_us}
+        if parts_us:
+            spent["join.start"] = cpu_us - sum(parts_us[name] for name in OURS)
+        for name, value_us in spent.items():
+            spent_us[name].append(value_us)
         return rate
 
     return run

@@ -98,4 +98,5 @@ def _run(answers: Answers, state: RocksState) -> dict[str, float]:
 
 
 def _records(topic: str, data: bytes) -> list[StoredRecord]:
-    return list(PartitionRecords(TopicPartition(topic, 0), Batches(data), [], 0, None, None, True, 0))
+    found = PartitionRecords(TopicPartition(topic, 0), Batches(data), [], 0, None, None, True, 0)
+    return [record for records in found for record in records]

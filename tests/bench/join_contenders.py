@@ -18,6 +18,7 @@ from keeprate.schemas.topics import ALL, DEFAULT_PARTITIONS, OUTCOMES, SOURCES
 from tests.bench.join_kafka import Cluster
 from tests.bench.join_load import Digest, Load, joined
 from tests.bench.join_pace import Sample, follow, rate
+from tests.bench.join_profile import Profile
 
 PEER_OUTCOMES: Final = "bench.outcomes"
 Say = Callable[[str], None]
@@ -84,15 +85,22 @@ def keeprate(
     directory: Path,
     say: Say,
     processes: int = 1,
+    profile: Profile | None = None,
 ) -> float:
-    """The worker as it is run, with its state in RocksDB and its changelog; a record is done once it is committed."""
+    """The worker as it is run, with its state in RocksDB and its changelog; a record is done once it is committed.
+
+    profile: takes in what the first process's threads do.
+    """
     names = [topic.name for topic in SOURCES]
     partitions = cluster.topics()[names[0]]
     cluster.delete(topic.name for topic in ALL if topic not in SOURCES)
     create_topics(cluster.bootstrap, partitions)
     group = _fresh("keeprate")
     with workers(cluster, directory, processes, group) as children:
-        samples = follow(cluster.committed(group, *names), load.events, children, say)
+        done = cluster.committed(group, *names)
+        if profile is not None and (pid := children[0].pid) is not None:
+            done = profile.watching(done, pid)
+        samples = follow(done, load.events, children, say)
     check(cluster, expected)
     return rate(samples, load.events)
 

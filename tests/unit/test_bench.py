@@ -9,6 +9,7 @@ import pytest
 from tests.bench import results, tables
 from tests.bench.join_load import expected, joined, make
 from tests.bench.join_pace import rate
+from tests.bench.join_profile import Look, Profile, parts_us
 from tests.bench.machine import neighbour
 from tests.bench.results import Bench, Result, file, load, ratio, result
 
@@ -37,6 +38,35 @@ def test_a_run_too_short_to_measure_is_an_error() -> None:
     """One step from nothing to everything has no rate."""
     with pytest.raises(ValueError, match="take more of them"):
         rate([(0.0, 0), (1.0, 100)], 100)
+
+
+def test_the_main_threads_parts_sum_up_to_the_time_of_an_event() -> None:
+    """It runs, could run, or waits; other threads run meanwhile, so theirs are no part of it."""
+    began = Look(10.0, 200, {"join.main": 1.0, "join.main_ready": 0.5, "join.broker": 7.0})
+    ended = Look(14.0, 1_000_200, {"join.main": 3.5, "join.main_ready": 1.0, "join.broker": 8.0})
+    parts = parts_us(began, ended)
+    assert (parts["join.main"], parts["join.main_ready"], parts["join.main_waits"]) == (2.5, 0.5, 1.0)
+    assert (parts["join.broker"], parts["join.librdkafka"]) == (1.0, 0.0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="only Linux tells of threads")
+def test_a_worker_is_looked_at_when_its_clock_starts_and_stops() -> None:
+    """What its threads do before the warm-up is over, and after the last event, is no part of the profile."""
+    counts, burnt = iter((0, 5, 20, 60, 100)), []
+
+    def done() -> int:
+        count = next(counts)
+        if count in (60, 100):
+            burnt.append(sum(number * number for number in range(300_000)))
+        return count
+
+    profile = Profile(100, os.getpid())
+    count = profile.watching(done, os.getpid())
+    assert profile.parts_us() == {}
+    assert [count() for _ in range(5)] == [0, 5, 20, 60, 100]
+    parts = profile.parts_us()
+    assert 0 < parts["join.main"] <= sum(parts[name] for name in ("join.main", "join.main_ready", "join.main_waits"))
+    assert parts["join.rocksdb"] == 0
 
 
 def test_partial_runs_add_up(elsewhere: Path) -> None:
