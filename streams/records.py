@@ -24,6 +24,7 @@ def install() -> None:
     """Have aiokafka's consumers of this process read through here."""
     fetcher.MemoryRecords = Batches
     fetcher.PartitionRecords = PartitionRecords
+    fetcher.FetchResult = FetchResult
 
 
 class StoredRecord(Struct, gc=False):
@@ -38,20 +39,65 @@ class StoredRecord(Struct, gc=False):
     headers: Any
 
 
+class _Together(list[StoredRecord]):
+    """The records of a batch, at least one: to aiokafka, which walks through records, they are its last one."""
+
+    @property
+    def offset(self) -> int:
+        return self[-1].offset
+
+
 class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    """aiokafka's, with records as they are kept: made in C, a batch at a time."""
+    """aiokafka's, with records as they are kept: made in C, and handed over a batch at a time."""
 
     def __init__(self, tp: Any, records: "Batches", *options: Any) -> None:
         records.place = tp.topic, tp.partition
+        self._left: list[StoredRecord] = []
         super().__init__(tp, records, *options)
 
-    def __iter__(self) -> Iterator[Any]:
-        """What walks over the batches; aiokafka's own asks it once for each record, through a method."""
-        walk: Iterator[Any] = self._records_iterator
-        return walk
+    def __iter__(self) -> Iterator[list[StoredRecord]]:
+        if left := self._left:
+            self._left, self.next_fetch_offset = [], left[-1].offset + 1
+            yield left
+        # To delegate to it would end it with this walk, which may be left before its end.
+        for records in self._records_iterator:  # noqa: UP028
+            yield records
 
-    def _consumer_record(self, tp: Any, record: StoredRecord) -> StoredRecord:
-        return record
+    def leave(self, records: list[StoredRecord]) -> None:
+        """Keep the last of the records that were handed over for whoever asks next."""
+        if records:
+            self._left, self.next_fetch_offset = records, records[0].offset
+
+    def _consumer_record(self, tp: Any, records: _Together) -> list[StoredRecord]:
+        # A fetch may begin within a batch.
+        begin: int = self.next_fetch_offset
+        return records if records[0].offset >= begin else [each for each in records if each.offset >= begin]
+
+
+class FetchResult(fetcher.FetchResult):  # type: ignore[misc]
+    """aiokafka's, which asks for the records of a batch together. Nobody here asks for one by itself."""
+
+    _partition_records: PartitionRecords | None
+
+    def getall(self, max_records: int | None = None) -> list[StoredRecord]:
+        taken: list[StoredRecord] = []
+        if not self.check_assignment(self._topic_partition) or (walk := self._partition_records) is None:
+            return taken
+        for records in walk:
+            taken += records
+            if max_records is not None and len(taken) >= max_records:
+                walk.leave(taken[max_records:])
+                del taken[max_records:]
+                self._update_position()
+                break
+        else:
+            self._update_position()
+            self._partition_records = None
+        return taken
+
+    def getone(self) -> Any:
+        """Not offered."""
+        raise NotImplementedError
 
 
 class Batches:
@@ -88,24 +134,30 @@ class _Batch:
     def __next__(self) -> Any:
         return next(self._batch)
 
-    def __iter__(self) -> Iterator[StoredRecord]:
+    def __iter__(self) -> Iterator[_Together]:
+        records = self._all()
+        return iter((records,) if records else ())
+
+    def _all(self) -> _Together:
         try:
-            return iter(self._stored(self._batch))
+            return self._stored(self._batch)
         except UnicodeDecodeError:
-            return iter(self._stored(_read(self._data)))
+            return self._stored(_read(self._data))
         except CorruptRecordException as error:
             # What aiokafka's parser in Python makes of it.
             if not isinstance(error.__cause__, UnicodeDecodeError):
                 raise
-            return iter(self._stored(_read(self._data)))
+            return self._stored(_read(self._data))
 
-    def _stored(self, records: Iterable[Any]) -> list[StoredRecord]:
+    def _stored(self, records: Iterable[Any]) -> _Together:
         topic, partition = self._place
         # One at a time, so that what aiokafka makes of a record is used again for the next one.
-        return [
-            StoredRecord(topic, partition, each.offset, each.timestamp, each.key, each.value, each.headers or ())
-            for each in records
-        ]
+        return _Together(
+            [
+                StoredRecord(topic, partition, each.offset, each.timestamp, each.key, each.value, each.headers or ())
+                for each in records
+            ]
+        )
 
 
 def _read(data: memoryview) -> Iterator[Any]:

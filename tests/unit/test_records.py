@@ -23,7 +23,7 @@ def read(data: bytes) -> list[Any]:
     """Everything in the answer of a broker."""
     batches, found = Batches(data), []
     while batches.has_next():
-        found += list(batches.next_batch() or ())
+        found += [record for records in batches.next_batch() or () for record in records]
     return found
 
 
@@ -50,15 +50,69 @@ def test_a_name_that_is_no_utf8_hides_nothing(compression: int) -> None:
     assert {record.timestamp for record in found} == {1_764_000_000_000}
 
 
+def _install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MemoryRecords", "PartitionRecords", "FetchResult"):
+        monkeypatch.setattr(fetcher, name, getattr(fetcher, name))
+    records.install()
+
+
+class _Assignment:
+    """aiokafka's view of one partition, as far as a fetch asks for it."""
+
+    active, paused = True, False
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+
+    def state_value(self, at: TopicPartition) -> "_Assignment":
+        return self
+
+    def consumed_to(self, position: int) -> None:
+        self.position = position
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 100, None])
+def test_what_is_asked_for_in_parts_is_the_same(size: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer is larger than was asked for, no record is missing or comes twice, and the position follows them."""
+    _install(monkeypatch)
+    ten: list[RawRecord] = [(b"k", b"%d" % number, []) for number in range(10)]
+    at, batches = TopicPartition("keeprate.feedback", 3), [raw_batch(ten[:4]), raw_batch(ten[4:5]), raw_batch(ten[5:])]
+    data = b"".join(begin.to_bytes(8, "big") + batch[8:] for begin, batch in zip((0, 4, 7), batches, strict=True))
+    assignment = _Assignment(position=1)
+    walk = fetcher.PartitionRecords(at, fetcher.MemoryRecords(data), [], 1, None, None, True, 0)
+    result = fetcher.FetchResult(at, assignment=assignment, partition_records=walk, backoff=0)
+    found: list[Any] = []
+    while result.has_more():
+        found += (answer := result.getall(size))
+        assert len(answer) <= (size or len(ten))
+        assert not answer or answer[-1].offset < assignment.position
+    assert [(one.offset, one.value) for one in found] == [
+        (number + 2 * (number > 4), b"%d" % number) for number in range(1, 10)
+    ]
+    assert assignment.position == 12
+
+
+def test_a_seek_leaves_what_was_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of a batch was handed over; the rest is not what the new position asks for."""
+    _install(monkeypatch)
+    at, assignment = TopicPartition("keeprate.feedback", 3), _Assignment(position=0)
+    walk = fetcher.PartitionRecords(at, fetcher.MemoryRecords(raw_batch(ODD)), [], 0, None, None, True, 0)
+    result = fetcher.FetchResult(at, assignment=assignment, partition_records=walk, backoff=0)
+    assert [one.offset for one in result.getall(2)] == [0, 1]
+    assert assignment.position == 2
+    assignment.position = 0
+    assert result.getall(2) == []
+    assert not result.has_more()
+
+
 @pytest.mark.usefixtures("parser")
 def test_a_record_is_what_the_join_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made by aiokafka's own walk through the batches, with its place."""
-    for name in ("MemoryRecords", "PartitionRecords"):
-        monkeypatch.setattr(fetcher, name, getattr(fetcher, name))
-    records.install()
+    _install(monkeypatch)
     at = TopicPartition("keeprate.feedback", 3)
     walk = fetcher.PartitionRecords(at, fetcher.MemoryRecords(raw_batch(ODD)), [], 1, None, None, True, 0)
-    assert [(one.topic, one.partition, one.offset, one.key, one.value, list(one.headers)) for one in walk] == [
+    found = [record for records in walk for record in records]
+    assert [(one.topic, one.partition, one.offset, one.key, one.value, list(one.headers)) for one in found] == [
         (*at, 1, b"k1", b"\xff", [("a\\xffb", b"\xfe"), ("", None), ("é", b"")]),
         (*at, 2, None, None, []),
     ]
