@@ -28,6 +28,8 @@ _PAUSED_POLL_S = 0.02
 _FETCH_WAIT_MS = 500
 _FETCH_AT_LEAST_BYTES = 16_384
 """What a fetch waits for, so long at most: few records do not make many fetches."""
+_CAUGHT_UP_RECORDS = 1_000
+"""Whoever was so far behind and has no more to do commits at once; less than that waits for the next interval."""
 _ALIGN_PATIENCE_S = 0.3
 """How long fetched records wait for those of another topic. Its leader may be down, or its rest may be no records."""
 
@@ -243,6 +245,9 @@ class BatchConsumer(driver.Consumer):
             self._next[tp] = max(run.next_offset, self._next[tp])
             self._acked[tp] = [self._next[tp]]
             self._n_acked += len(run.records)
+        if self._n_acked >= _CAUGHT_UP_RECORDS and not any(self.lag().values()):
+            self._n_acked = 0
+            self.add_future(self.commit())
         return bool(ours)
 
     def lag(self) -> dict[str, int]:

@@ -33,6 +33,7 @@ class Counting(BatchConsumer):
         self._n_acked = 0
         self.beginning = beginning
         self.seeks: list[int] = []
+        self.commits = 0
 
     def _is_changelog_tp(self, tp: TP) -> bool:
         return False
@@ -45,6 +46,10 @@ class Counting(BatchConsumer):
 
     def highwater(self, tp: TP) -> int:
         return self.ends.get(tp, 0)
+
+    def add_future(self, coro: Any) -> Any:
+        coro.close()
+        self.commits += 1
 
     def fetched(self, first: int, last: int, tp: TP = SOURCE, at_ms: int = 0) -> dict[str, Run]:
         """The runs of the batch that is made after a fetch."""
@@ -109,6 +114,16 @@ def test_only_acknowledged_batches_are_committed() -> None:
     consumer.ack(batch(10, 14))
     assert consumer._new_offset(SOURCE) == 15
     assert consumer._new_offset(SOURCE) is None
+
+
+def test_who_was_behind_commits_when_it_has_caught_up() -> None:
+    """Not while there is more to do, and not for a few records, which would be a commit for each of them."""
+    consumer, commits = Counting(), []
+    consumer.ends = {SOURCE: 3_000}
+    for first, last in ((0, 1_999), (2_000, 2_999), (3_000, 3_000)):
+        consumer.ack(batch(first, last))
+        commits.append(consumer.commits)
+    assert commits == [0, 1, 1]
 
 
 def test_a_batch_is_not_acknowledged_before_its_predecessor() -> None:
