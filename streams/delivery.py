@@ -72,12 +72,16 @@ class WorkerDelivery:
         The future is done when the broker has acknowledged every one: with where the outcomes are, None when
         there were none. It raises DeliveryError, and then any part of the batch may have been written.
         """
-        receipt = _Receipt(asyncio.get_running_loop().create_future())
-        on_delivery = receipt.outcome
+        receipt = _Receipt(asyncio.get_running_loop().create_future(), len(outcomes))
+        produce, on_delivery = self._producer.produce, receipt.outcome
         for key, value in outcomes.items():
-            self._produce(receipt, OUTCOMES.name, value, key, partition, on_delivery)
+            try:
+                produce(OUTCOMES.name, value, key, partition, on_delivery)
+            except (BufferError, KafkaException):
+                self._produce(receipt, OUTCOMES.name, value, key, partition, on_delivery)
         for refusal in refusals:
             name, content, headers = encode_letter(refusal.letter, refusal.record.key, refusal.record.value)
+            receipt.expected += 1
             self._produce(receipt, DEAD_LETTERS.name, content, name, headers=headers, on_delivery=receipt.dead_letter)
         receipt.seal()
         self._await(receipt.future)
@@ -88,7 +92,6 @@ class WorkerDelivery:
         self._producer.poll(0)
 
     def _produce(self, receipt: "_Receipt", *args: Any, **kwargs: Any) -> None:
-        receipt.expected += 1
         while True:
             try:
                 return self._producer.produce(*args, **kwargs)
@@ -115,18 +118,23 @@ class WorkerDelivery:
 class _Receipt:
     """What the broker said of one batch."""
 
-    def __init__(self, future: "asyncio.Future[Offsets]") -> None:
+    def __init__(self, future: "asyncio.Future[Offsets]", expected: int) -> None:
         self.future = future
-        self.expected = 0
+        self.expected = expected
         self._sealed = False
         self._answered = 0
         self._offsets: list[int] = []
         self._errors: list[KafkaError] = []
 
     def outcome(self, error: KafkaError | None, message: Message) -> None:
-        if error is None and (offset := message.offset()) is not None:
+        # Called for each outcome, so it does what `dead_letter` does, too.
+        self._answered += 1
+        if error is not None:
+            self._errors.append(error)
+        elif (offset := message.offset()) is not None:
             self._offsets.append(offset)
-        self.dead_letter(error, message)
+        if self._answered == self.expected:
+            self._finish_when_complete()
 
     def dead_letter(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:

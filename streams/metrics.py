@@ -185,11 +185,11 @@ class WorkerMetrics:
         start_http_server(port, host, self.registry)
 
     def batch_done(self, done: Done) -> None:
-        records, refusals, step = done.batch.records, done.sifted.refusals, done.step
-        self.records += len(records)
+        count, refusals, step = done.batch.count, done.sifted.refusals, done.step
+        self.records += count
         self.outcomes += len(step.outcomes)
         self.refused += len(refusals)
-        self._of(EVENTS, "join", "ok").inc(len(records) - len(refusals))
+        self._of(EVENTS, "join", "ok").inc(count - len(refusals))
         self._of(EVENTS, "join", "dead_letter").inc(len(refusals))
         for refusal in refusals:
             self._of(REFUSED, refusal.letter.error_type).inc()
@@ -227,9 +227,9 @@ class WorkerMetrics:
         self._of(RECOVERY_SECONDS).set(took_s)
 
     def _time(self, done: Done) -> None:
-        records, now_s = done.batch.records, time.time()
+        now_s = time.time()
         self._of(BATCH_SECONDS).observe(done.took_s)
-        self._of(BATCH_RECORDS).observe(len(records))
+        self._of(BATCH_RECORDS).observe(done.batch.count)
         runs = done.batch.runs
         self._of(LATENCY).observe(max(0.0, *(now_s - run.records[0].timestamp / 1000 for run in runs.values())))
         for topic, run in runs.items():

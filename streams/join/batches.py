@@ -42,6 +42,11 @@ class Batch:
     runs: Mapping[str, Run]
 
     @property
+    def count(self) -> int:
+        """How many records there are in all runs."""
+        return sum(len(run.records) for run in self.runs.values())
+
+    @property
     def records(self) -> list[Any]:
         """The records of all runs."""
         return list(chain.from_iterable(run.records for run in self.runs.values()))
