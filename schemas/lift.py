@@ -54,6 +54,27 @@ def lift(event: Any) -> list[tuple[str, Outcome]]:
     return [(key_of(event.app, event.generation_id, index), dict(fact)) for index in range(choices)]
 
 
+def gather(facts: dict[str, Outcome], event: Any) -> Iterable[str]:
+    """Absorb what the struct of an event says into the outcomes of the suggestions it speaks of; returns their keys.
+
+    The same as to absorb each outcome that it lifts to. An action, which most events are, is absorbed as it is: to make
+    an outcome of it first takes twice as long.
+    """
+    if event.type == "action":
+        key = key_of(event.app, event.generation_id, event.choice_index or 0)
+        if (known := facts.get(key)) is None:
+            known = facts[key] = {}
+        _absorb_action(known, event)
+        return (key,)
+    lifted = lift(event)
+    for key, fact in lifted:
+        if (known := facts.get(key)) is None:
+            facts[key] = fact
+        else:
+            absorb(known, fact)
+    return [key for key, _ in lifted]
+
+
 def _choices(event: Any) -> int:
     # An app may say nothing of its choices: the highest index that the event implies then counts.
     return max(event.choice_count or 1, len(event.output or ()), (event.choice_index or 0) + 1)
@@ -92,25 +113,43 @@ _SIZES: Final = {
 
 
 def _lift_action(event: Any) -> Outcome:
+    outcome: Outcome = {}
+    _absorb_action(outcome, event)
+    return outcome
+
+
+def _absorb_action(outcome: Outcome, event: Any) -> None:
     action, at = event.action, event.occurred_at
     length, lines = _SIZES.get(action, ("", ""))
-    outcome: Outcome = {}
     if action in ("accept", "accept_partial"):
         mode = event.accept_mode or "user"
-        outcome["accept"] = ACCEPT.of(event, mode=mode)
+        _absorb_largest(outcome, "accept", ACCEPT.of(event, mode=mode))
         if mode == "auto":
             action = "accept_auto"
+    if (first := outcome.get("first_at")) is None:
+        first = outcome["first_at"] = {}
+    if (last := outcome.get("last_at")) is None:
+        last = outcome["last_at"] = {}
     # Few actions, many outcomes: they share the names.
-    action = intern(action)
-    outcome["first_at"] = {action: at}
-    outcome["last_at"] = {action: at}
+    if action not in first:
+        first[intern(action)] = at
+    elif at < first[action]:
+        first[action] = at
+    if action not in last:
+        last[intern(action)] = at
+    elif at > last[action]:
+        last[action] = at
     if length and event.length is not None:
-        outcome[length] = event.length
+        _absorb_largest(outcome, length, event.length)
     if lines and event.lines is not None:
-        outcome[lines] = event.lines
+        _absorb_largest(outcome, lines, event.lines)
     if event.dwell_ms is not None:
-        outcome["dwell_ms"] = event.dwell_ms
-    return outcome
+        _absorb_largest(outcome, "dwell_ms", event.dwell_ms)
+
+
+def _absorb_largest(outcome: Outcome, name: str, value: Any) -> None:
+    if (mine := outcome.get(name)) is None or value > mine:
+        outcome[name] = value
 
 
 def verdict(value: int | None, score: float | None, low: float | None, high: float | None) -> tuple[int, float]:

@@ -21,8 +21,8 @@ from typing import Final, Protocol
 
 from keeprate.schemas.dead_letters import DeadLetter, Headers, app_of, dead_letter, quarantine
 from keeprate.schemas.decode import ContractError
-from keeprate.schemas.lift import lift
-from keeprate.schemas.outcome import Outcome, absorb, merge
+from keeprate.schemas.lift import gather, lift
+from keeprate.schemas.outcome import Outcome, merge
 from keeprate.schemas.structs.reading import read
 
 MAX_OUTCOME_BYTES: Final = 1 << 20
@@ -101,13 +101,9 @@ def sift(records: Iterable[SourceRecord]) -> Sifted:
             continue
         accepted[event.app] += 1
         at_ms = event.occurred_at
-        for key, fact in lift(event):
-            if (known := facts.get(key)) is None:
-                facts[key], times_ms[key] = fact, at_ms
-            else:
-                absorb(known, fact)
-                if at_ms > times_ms[key]:
-                    times_ms[key] = at_ms
+        for key in gather(facts, event):
+            if at_ms > times_ms.get(key, -1):
+                times_ms[key] = at_ms
     return Sifted(facts, times_ms, refusals, accepted)
 
 

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from keeprate.schemas.decode import decode, encode
 from keeprate.schemas.events import Event
-from keeprate.schemas.lift import fold, lift
+from keeprate.schemas.lift import fold, gather, lift
 from keeprate.schemas.outcome import (
     FIELDS,
     KEY_COLUMNS,
@@ -25,6 +25,7 @@ from keeprate.schemas.outcome import (
     merge_all,
 )
 from keeprate.schemas.registers import CORRECTION, FLAG, GENERATION, RETENTION, VOTE
+from keeprate.schemas.structs.reading import struct_of
 from tests.examples import examples
 from tests.strategies import events, logs, odd_events, shuffled_with_duplicates
 
@@ -115,6 +116,19 @@ def test_absorbing_is_merging_in_place(log: list[Event]) -> None:
     for fact in _facts(log):
         absorb(outcome, fact)
     assert outcome == merge_all(_facts(log))
+
+
+@given(logs())
+def test_gathering_events_is_merging_what_they_lift_to(log: list[Event]) -> None:
+    """The short way for actions says what the law says, of one suggestion and of many."""
+    facts: dict[str, Outcome] = {}
+    for event in log:
+        assert set(gather(facts, struct_of(event))) == {key for key, _ in lift(event)}
+    merged: dict[str, Outcome] = {}
+    for event in log:
+        for key, fact in lift(event):
+            merged[key] = merge(merged.get(key, {}), fact)
+    assert facts == merged
 
 
 @given(logs(8))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from keeprate.schemas import lift as lifting
 from keeprate.schemas.lift import lift
 from keeprate.schemas.outcome import absorb, decode_outcome, encode_outcome, merge
 from keeprate.schemas.structs.reading import read
@@ -51,7 +52,7 @@ def _in_decode(patch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
 
 
 def _in_lift(patch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
-    for module in (feedback_join, judging):
+    for module in (lifting, judging):
         patch.setattr(module, "lift", raising(kind, lift, lambda event: MARK.decode() in event.user))
 
 
@@ -59,7 +60,7 @@ def _in_merge(patch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
     marked = lambda a, b: MARK.decode() in json.dumps(b)  # noqa: E731
     for module in (feedback_join, judging):
         patch.setattr(module, "merge", raising(kind, merge, marked))
-    patch.setattr(feedback_join, "absorb", raising(kind, absorb, marked))
+    patch.setattr(lifting, "absorb", raising(kind, absorb, marked))
 
 
 def _in_encoding(patch: pytest.MonkeyPatch, kind: type[BaseException]) -> None:
