@@ -78,10 +78,13 @@ class Engine:
             os.close(self._lock)
             raise
 
+    def has_passed(self, statement: str) -> bool:
+        """Whether `check` let it pass before. Takes no time."""
+        return _digest(statement) in self._passed
+
     def check(self, statement: str) -> None:
         """Raise DoorError for a statement that would reach beyond the store."""
-        digest = hashlib.sha256(statement.encode()).digest()
-        if digest in self._passed:
+        if self.has_passed(statement):
             return
         with self._turn, _engine_errors():
             asked = f"SELECT normalizeQueryKeepNames({quoted(with_end(statement))})"
@@ -90,7 +93,7 @@ class Engine:
         with self._turn:
             if len(self._passed) >= _PASSED_AT_MOST:
                 del self._passed[next(iter(self._passed))]
-            self._passed[digest] = None
+            self._passed[_digest(statement)] = None
 
     def session(self) -> "Session":
         """A session with nothing set. Close it after use."""
@@ -135,10 +138,11 @@ class Session:
             answer = self._connection.query(statement, answer_format)
             return answer.bytes(), _summary_of(answer)
 
-    def begin_stream(self, statement: str, answer_format: str) -> None:
-        """Begin a SELECT whose answer `next_block` hands out."""
+    def begin_stream(self, statement: str, answer_format: str) -> bytes | None:
+        """Begin a SELECT and return the first part of its answer, as `next_block` does the others."""
         with self._turn, _engine_errors():
             self._under_way = self._connection.send_query(statement, answer_format)
+        return self.next_block()
 
     def next_block(self) -> bytes | None:
         """The next part of the answer, None at its end."""
@@ -146,10 +150,11 @@ class Session:
             block = self._under_way.fetch()
             return None if block is None else block.bytes()
 
-    def begin_insert(self, head: str, data_format: str) -> None:
-        """Begin the INSERT of `head`, whose data `add` brings in `data_format`."""
+    def begin_insert(self, head: str, data_format: str, data: bytes) -> None:
+        """Begin the INSERT of `head` with its first data in `data_format`; `add` brings more."""
         with self._turn:
             self._insert = head, data_format, tempfile.TemporaryFile()  # noqa: SIM115 - open until the INSERT is done
+        self.add(data)
 
     def add(self, data: bytes) -> None:
         """Take some more of the INSERT's bytes, cut anywhere."""
@@ -177,6 +182,10 @@ class Session:
                         self._under_way.cancel()
             finally:
                 self._connection.close()
+
+
+def _digest(statement: str) -> bytes:
+    return hashlib.sha256(statement.encode()).digest()
 
 
 def _summary_of(answer: Any) -> Summary:

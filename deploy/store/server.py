@@ -137,7 +137,7 @@ class Door:
             return await self._insert(request, session, insert, data + first if statement else data, pieces)
         rest = b"".join([first, *[piece async for piece in pieces]])
         text = _text(b"\n".join(filter(None, [statement, rest])))
-        await self._run(self._engine.check, text)
+        await self._check(text)
         return await self._answer(session, request, options, text)
 
     async def _answer(self, session: Session, request: Request, options: Options, text: str) -> Response:
@@ -157,6 +157,11 @@ class Door:
         encoded = await self._run(lambda: encode(answer) + encode.flush()) if is_work else answer
         return Response(encoded, headers=headers | _summary_header(summary))
 
+    async def _check(self, statement: str) -> None:
+        # Programs ask the same ones again, and the way to a thread and back is longer than that look.
+        if not self._engine.has_passed(statement):
+            await self._run(self._engine.check, statement)
+
     def _open(self, options: Options, read_only: bool) -> Session:
         session = self._engine.session()
         try:
@@ -172,10 +177,8 @@ class Door:
     async def _insert(
         self, request: Request, session: Session, insert: Insert, data: bytes, pieces: AsyncIterator[bytes]
     ) -> Response:
-        await self._run(self._engine.check, insert.head)
-        await self._run(session.begin_insert, insert.head, insert.format)
-        if data:
-            await self._run(session.add, data)
+        await self._check(insert.head)
+        await self._run(session.begin_insert, insert.head, insert.format, data)
         async for piece in pieces:
             await self._run(session.add, piece)
         async with self._turn(self._writes):
@@ -190,10 +193,9 @@ class Door:
     ) -> Response:
         async with AsyncExitStack() as turn:
             await turn.enter_async_context(self._turn(self._reads))
-            begun = self._begin(session.begin_stream, text, options.default_format)
-            await self._unless_gone(request, session, begun)
             # What is wrong with a query shows when its first block is due, in time for a status.
-            first = await self._unless_gone(request, session, self._begin(session.next_block))
+            begun = self._begin(session.begin_stream, text, options.default_format)
+            first = await self._unless_gone(request, session, begun)
             held = turn.pop_all()
         block = first
 
