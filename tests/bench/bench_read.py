@@ -117,28 +117,28 @@ def measure(bench: Bench) -> Iterator[Result]:
                 yield from _large(bench, client, name, rows) if large else _million(bench, client, rows)
 
 
-class _Twin:
-    """Two connections to one engine, because one answers one question at a time; the page's HTTP client has many.
-
-    The main thread has the first, and what is asked beside it the second.
-    """
+class _Many:
+    """A connection to one engine for each thread: one answers one question at a time, and an HTTP client has many."""
 
     def __init__(self, url: str) -> None:
-        self._both = connect(url, "default"), connect(url, "default")
+        self._url, self._own, self._all = url, threading.local(), list[Client]()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._both[threading.current_thread() is not threading.main_thread()], name)
+        if not hasattr(self._own, "client"):
+            self._own.client = connect(self._url, "default")
+            self._all.append(self._own.client)
+        return getattr(self._own.client, name)
 
     def __enter__(self) -> Client:
         return cast(Client, self)
 
     def __exit__(self, *error: object) -> None:
-        for client in self._both:
+        for client in self._all:
             client.close()
 
 
-def _store(bench: Bench, rows: int) -> _Twin:
-    client = _Twin(f"chdb://{bench.directory}/{rows}")
+def _store(bench: Bench, rows: int) -> _Many:
+    client = _Many(f"chdb://{bench.directory}/{rows}")
     apply(cast(Client, client), scripts())
     derive_anew(Servers([cast(Client, client)]))
     return client

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -467,6 +468,16 @@ def test_more_numbers_are_the_queries_with_an_interval_each(api: TestClient, rea
     cost = found["cost"]["now"]
     assert cost["value"] == pytest.approx(float(costs[600].value or 0))
     assert cost["low"] < cost["value"] < cost["high"]
+    # Of all apps, those count whose checks have the horizon.
+    every = parse({"period": "7d"}).scope("now", NOW)
+    (least,) = (
+        each
+        for each in queries.retention_rates(reader, replace(every, by=()), ["cost_per_retained"])
+        if each.horizon_s == 30
+    )
+    of_all = _get(api, "more", period="7d", horizon=30)["cost"]["now"]
+    assert of_all["value"] == pytest.approx(float(least.value or 0))
+    assert of_all["kept"] == least.denominator
     median, slow = found["latency"]["now"]
     assert median["low_ms"] < median["value_ms"] < median["high_ms"] < slow["value_ms"]
     sent = {

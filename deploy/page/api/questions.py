@@ -1,6 +1,7 @@
 """What can be asked under /api/ of a selection: by name, who answers, and which of them a page asks at once."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
 
@@ -54,12 +55,16 @@ SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
 """What a page asks for at once: parts as of one time, which share the rows that they need."""
 
 
+_PARTS_AT_ONCE: Final = ThreadPoolExecutor(8, "part")
+
+
 def screen(name: str, reads: Reads, selection: Selection) -> answers.Json:
-    """All that a page shows of a selection, with what can be chosen."""
+    """All that a page shows of a selection, with what can be chosen. Its parts are read side by side."""
     if "retention" in SCREENS[name]:
         reads.begin(selection)
     frame = {"meta": happenings.meta(reads), "selected": happenings.selected(reads, selection)}
-    return frame | {part: PARTS[part](reads, selection) for part in SCREENS[name]}
+    asked = {part: _PARTS_AT_ONCE.submit(PARTS[part], reads, selection) for part in SCREENS[name]}
+    return frame | {part: each.result() for part, each in asked.items()}
 
 
 OWN: Final[Mapping[str, Sequence[str]]] = {

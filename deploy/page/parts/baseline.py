@@ -9,8 +9,9 @@ from keeprate.deploy.page.comparison import change
 from keeprate.deploy.page.definitions import METRICS, View
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection
-from keeprate.sinks.reading import queries
-from keeprate.sinks.reading.queries import Rate, RetentionRate
+from keeprate.sinks.reading import queries, splitting
+from keeprate.sinks.reading.queries import Rate
+from keeprate.sinks.reading.rates import ACCEPTANCE, RETENTION, counts_of
 from keeprate.sinks.reading.scope import Scope
 
 DAYS: Final = 28
@@ -36,15 +37,21 @@ def _usual(reads: Reads, selection: Selection, length: timedelta) -> Mapping[str
     names: dict[View, list[str]] = {"rates": [], "retention_rates": [], "feedback_rates": []}
     for metric in METRICS.values():
         names[metric.query].append(metric.name)
-    kept = queries.retention_rates(reads.client, scope, names["retention_rates"])
+    summed = splitting.known(reads.client, scope)
+    wanted = counts_of(ACCEPTANCE, tuple(names["rates"])) | queries.feedback_counts(names["feedback_rates"])
+    counts = queries.counted(reads.client, scope, wanted, summed)
+    at_horizons = counts_of(RETENTION, tuple(names["retention_rates"]))
+    kept = queries.counted_at_horizons(reads.client, scope, at_horizons, summed)
     rows: dict[str, Rate] = {
         row.metric: row
         for row in (
-            *queries.rates(reads.client, scope, names["rates"]),
-            *queries.feedback_rates(reads.client, scope, names["feedback_rates"]),
-            *(row for row in kept if isinstance(row, RetentionRate) and row.horizon_s == selection.horizon_s),
+            *queries.rates_of(scope, counts, names["rates"]),
+            *queries.feedback_rates_of(scope, counts, names["feedback_rates"]),
+            *queries.retention_rates_of(
+                scope, (row for row in kept if row["horizon_s"] == selection.horizon_s), names["retention_rates"]
+            ),
         )
-        if not getattr(row, "label", "") and row.denominator
+        if row.denominator
     }
     return {name: rows[metric.name] for name, metric in METRICS.items() if metric.name in rows}
 

@@ -22,13 +22,16 @@ def versions(reads: Reads, selection: Selection) -> Json:
     split = _one_of(
         "split", selection, tuple(name for name in ("language", *DIMENSIONS) if name not in ("", component))
     )
+    whole, parts = replace(selection, by=(component,)), replace(selection, by=(component, split))
+    for each in (whole, parts):
+        reads.begin(each)
     return {
         "component": component,
         "components": [{"value": name, "text": DIMENSIONS[name]} for name in COMPONENTS],
         "split": split,
         "splits": [{"value": name, "text": text} for name, text in DIMENSIONS.items() if name not in ("", component)],
-        "whole": answers.compare(reads, replace(selection, by=(component,))),
-        "parts": answers.compare(reads, replace(selection, by=(component, split))),
+        "whole": answers.compare(reads, whole),
+        "parts": answers.compare(reads, parts),
         "judged": [_judged(each) for each in released.verdicts(reads, selection) if each.component == component],
     }
 
