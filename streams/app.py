@@ -33,7 +33,7 @@ FAUST_SETTINGS: Final[dict[str, Any]] = {
     "topic_disable_leader": True,
     "table_standby_replicas": 0,
     "consumer_auto_offset_reset": "earliest",
-    "broker_commit_interval": 1.0,
+    "broker_commit_interval": 0.5,
     "broker_max_poll_records": 60_000,
     "consumer_max_fetch_size": 2 << 20,
     "broker_session_timeout": 6.0,

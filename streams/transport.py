@@ -25,7 +25,7 @@ from keeprate.streams.records import install
 logger = logging.getLogger(__name__)
 
 _PAUSED_POLL_S = 0.02
-_FETCH_WAIT_MS = 500
+_FETCH_WAIT_MS = 250
 _FETCH_AT_LEAST_BYTES = 16_384
 """What a fetch waits for, so long at most: few records do not make many fetches."""
 _CAUGHT_UP_RECORDS = 1_000
