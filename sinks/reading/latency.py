@@ -4,16 +4,13 @@ They are those of a histogram with bins of one relative width, whose parts are a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from math import sqrt
 from typing import Final
 
-from keeprate.sinks.reading import counting
-from keeprate.sinks.reading.measures import BINS_OF_DOUBLING, CALLS_BY_LATENCY
+from keeprate.sinks.reading.measures import BINS_OF_DOUBLING
 from keeprate.sinks.reading.rates import Z
-from keeprate.sinks.reading.scope import Scope
-from keeprate.sinks.store.clickhouse import Client
 
 LEVELS: Final = (0.5, 0.95)
 
@@ -29,14 +26,8 @@ class Quantile:
     calls: int
 
 
-def latency(client: Client, scope: Scope) -> list[Quantile]:
-    """The median and the 95th percentile of a scope; none where no call says how long it took. Raises StoreError."""
-    rows = counting.suggestions(client, replace(scope, by=(), bucket_s=0), (CALLS_BY_LATENCY,))
-    return quantiles(rows[0][CALLS_BY_LATENCY]) if rows else []
-
-
 def quantiles(calls: Mapping[int, int]) -> list[Quantile]:
-    """Those of a histogram of calls by bin.
+    """The median and the 95th percentile of calls by bin, as `CALLS_BY_LATENCY` counts them; none of no calls.
 
     The interval is between the order statistics around the quantile's rank, by the normal approximation of the binomial
     (Conover, Practical Nonparametric Statistics, 3.2), and from the beginning of one's bin to the end of the other's.

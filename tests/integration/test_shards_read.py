@@ -27,7 +27,7 @@ from keeprate.sinks.closed import baselines, batches, drift_states, release_verd
 from keeprate.sinks.erasure import forget
 from keeprate.sinks.erasure.statements import Statements
 from keeprate.sinks.facts import case_results, chain, corrections, dead_letters, evidence, orphans, said, trace
-from keeprate.sinks.reading import cuts, hours, latency, queries, versions, voices
+from keeprate.sinks.reading import cuts, hours, queries, versions, voices
 from keeprate.sinks.reading.lists.listing import Listing, page
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.reading.voices import Scales
@@ -322,7 +322,6 @@ _JUDGED = versions.ReleaseMetric(name="judge_grounded", more_is_better=True)
 _KNOWN = {metric: watched.named(metric.name).success([]) for metric in (released.METRICS[0], _JUDGED)}
 _LAST_HOUR = (NOW - timedelta(hours=1), NOW)
 _MORE: tuple[Callable[[Client], Any], ...] = (
-    lambda client: latency.latency(client, SCOPE),
     lambda client: voices.reviewed(client, [_first(client)]),
     lambda client: versions.first_at(client, _versions(client), int(NOW.timestamp()) // 3600 - 1),
     lambda client: chain.chain(client, *_first(client)),
