@@ -5,7 +5,7 @@ Anything else raises ValueError, whatever the bytes are, and costs the reader th
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Annotated, Any, Final, NotRequired, TypedDict
 
@@ -22,6 +22,11 @@ _MAPS_OF_REGISTERS: Final = frozenset(
 def is_key(key: bytes) -> bool:
     """Whether these bytes can be what `key_of` makes."""
     return _KEY.fullmatch(key) is not None
+
+
+def are_keys(keys: Iterable[bytes]) -> bool:
+    """Whether each of these can be what `key_of` makes."""
+    return all(map(_KEY.fullmatch, keys))
 
 
 def read_outcome(key: str, value: bytes) -> Outcome:

@@ -148,7 +148,7 @@ def _table(
         name="outcomes",
         schema=RawSchema(),
         changelog_topic=_topic(app, OUTCOMES.name, acks=False, internal=True, maxsize=64),
-        recovery_buffer_size=8,
+        recovery_buffer_size=4,
         data_dir=data_dir,
         write_back=lambda partition, values: delivery.write(partition, values, ()),
         on_rebalance=on_rebalance,

@@ -11,7 +11,7 @@ these topics, at the offset of its last record. Assignment, recovery, rebalance 
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -30,6 +30,8 @@ _FETCH_AT_LEAST_BYTES = 16_384
 """What a fetch waits for, so long at most: few records do not make many fetches."""
 _CAUGHT_UP_RECORDS = 1_000
 """Whoever was so far behind and has no more to do commits at once; less than that waits for the next interval."""
+_RECOVERY_PATIENCE_S = 0.1
+"""How long to wait for more of a changelog: at its end the sources are resumed, and who waits does not hear of it."""
 _ALIGN_PATIENCE_S = 0.3
 """How long fetched records wait for those of another topic. Its leader may be down, or its rest may be no records."""
 
@@ -123,7 +125,7 @@ class BatchConsumer(driver.Consumer):
         held = {TP(topic, number) for number, runs in self._held.items() for topic in runs}
         # What is held comes first. And to Faust, no partition at all means every one.
         wanted = active - held
-        patience_s = min(timeout, _ALIGN_PATIENCE_S) if held else timeout
+        patience_s = _RECOVERY_PATIENCE_S if self.app.in_recovery else _ALIGN_PATIENCE_S if held else timeout
         fetched = await super()._getmany(wanted, patience_s) if wanted else {}
         batches = {}
         for aiokafka_tp, records in fetched.items():
@@ -279,9 +281,3 @@ class Transport(driver.Transport):
     """What `app.conf` names as the transport of the consumer."""
 
     Consumer: ClassVar[type[BatchConsumer]] = BatchConsumer
-
-
-def records_of(batch: Iterable[Any]) -> Iterator[Any]:
-    """The records of changelog events that travelled as batches."""
-    for event in batch:
-        yield from event.message.value.records

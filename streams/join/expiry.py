@@ -9,9 +9,9 @@ that comes after all starts a partial outcome, which merges with the rest there.
 """
 
 import struct
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from keeprate.schemas.outcome import Outcome
 from keeprate.schemas.topics import DAY_MS
@@ -38,9 +38,13 @@ def stamp_all(values: Mapping[bytes, bytes | None], stamps_ms: Iterable[int]) ->
     return {key: None if value is None else pack(at_ms) + value for (key, value), at_ms in pairs}
 
 
-def stamps_of_records(timestamps_ms: Iterable[int | None], now_ms: int) -> list[int]:
+def stamps_of_records(timestamps_ms: Sequence[int | None], now_ms: int) -> list[int]:
     """The stamps of what a recovery reads. A record's time is whatever its producer said; now where it said none."""
     limit_ms = now_ms + SKEW_MS
+    if None not in timestamps_ms:
+        known = cast(Sequence[int], timestamps_ms)
+        if min(known, default=0) > 0 and max(known) <= limit_ms:
+            return list(known)
     return [now_ms if at_ms is None or at_ms <= 0 else min(at_ms, limit_ms) for at_ms in timestamps_ms]
 
 

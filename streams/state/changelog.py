@@ -8,10 +8,11 @@ So it is where the last record of a key is no outcome: what was known before sta
 was known, such a record is kept as it is: who looks it up sees that it is none, and begins anew.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
-from keeprate.schemas.checked_outcome import is_key, read_outcome
+from keeprate.schemas.checked_outcome import are_keys, is_key, read_outcome
 from keeprate.schemas.outcome import Outcome, encode_outcome, merge
 
 
@@ -29,8 +30,10 @@ class ChangelogRun:
     unreadable: list[str] = field(default_factory=list)
 
 
-def replay(held: Mapping[bytes, bytes | None], records: Iterable[tuple[bytes | None, bytes | None]]) -> ChangelogRun:
+def replay(held: Mapping[bytes, bytes], records: Sequence[tuple[bytes | None, bytes | None]]) -> ChangelogRun:
     """Merge records, in the changelog's order, into what is held. Leaves `held` as it is."""
+    if not held and (news := _news(records)) is not None:
+        return ChangelogRun(news)
     replayed = ChangelogRun()
     values, behind = replayed.values, replayed.behind
     for key, arriving in records:
@@ -46,6 +49,14 @@ def replay(held: Mapping[bytes, bytes | None], records: Iterable[tuple[bytes | N
             if merged != arriving:
                 behind.add(key)
     return replayed
+
+
+def _news(records: Sequence[tuple[bytes | None, bytes | None]]) -> dict[bytes, bytes | None] | None:
+    """Records by key where nothing is to be merged: each of another suggestion. None where something is."""
+    values = dict(records)
+    if len(values) < len(records) or None in values or not are_keys(cast(dict[bytes, bytes | None], values)):
+        return None
+    return cast(dict[bytes, bytes | None], values)
 
 
 def _merge(key: str, known: bytes, arriving: bytes, unreadable: list[str]) -> bytes:

@@ -157,10 +157,14 @@ def _options() -> Any:
     from rocksdict import BlockBasedOptions, DBCompressionType, Options
 
     options = Options(raw_mode=True)
-    # Most keys that are looked up are new, and are in no file.
+    # Most keys that are looked up are new: they are in no file, and not in what is in memory.
     blocks = BlockBasedOptions()
     blocks.set_bloom_filter(10, False)
     options.set_block_based_table_factory(blocks)
+    options.set_memtable_whole_key_filtering(True)
+    options.set_memtable_prefix_bloom_ratio(0.05)
+    # So a lookup can do with more files, and a recovery writes a state that is compacted half as often.
+    options.set_level_zero_file_num_compaction_trigger(8)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_write_buffer_size(32 << 20)
     options.set_max_write_buffer_number(3)

@@ -18,7 +18,6 @@ from keeprate.streams.join.expiry import stamp_all, stamps_of_records, value_of
 from keeprate.streams.join.pipeline import Place
 from keeprate.streams.state.changelog import replay
 from keeprate.streams.state.partition import MemoryState, NotOursError, PartitionState, RocksState, reached
-from keeprate.streams.transport import records_of
 
 logger = logging.getLogger(__name__)
 _FAUST_LOGGER = logging.getLogger("faust.keeprate")
@@ -82,17 +81,18 @@ class OutcomeStore(Store[bytes, bytes]):
         self, batch: Iterable[Any], to_key: Callable[[Any], bytes], to_value: Callable[[Any], bytes]
     ) -> None:
         by_partition: dict[int, list[Any]] = defaultdict(list)
-        for record in records_of(batch):
-            by_partition[record.partition].append(record)
+        for event in batch:
+            by_partition[event.message.partition] += event.message.value.records
         for number, records in by_partition.items():
             self._apply(number, records)
 
     def _apply(self, number: int, records: list[Any]) -> None:
         state = self.partition(number)
-        keys = list({record.key for record in records if record.key is not None})
+        written_at_ms = {record.key: record.timestamp for record in records}
+        keys = [key for key in written_at_ms if key is not None]
         kept = zip(keys, state.get_many(keys), strict=True)
-        held = {key: None if value is None else value_of(value) for key, value in kept}
-        replayed = replay(held, ((record.key, record.value) for record in records))
+        held = {key: value_of(value) for key, value in kept if value is not None}
+        replayed = replay(held, [(record.key, record.value) for record in records])
         if replayed.unreadable:
             logger.warning(
                 "partition %s: %s records of the changelog are no outcomes and are skipped, the first: %s",
@@ -102,8 +102,7 @@ class OutcomeStore(Store[bytes, bytes]):
         self._behind[number].difference_update(keys)
         self._behind[number].update(replayed.behind)
         now_ms = time.time_ns() // 1_000_000
-        written_at_ms = {record.key: record.timestamp for record in records}
-        stamps_ms = stamps_of_records(map(written_at_ms.__getitem__, replayed.values), now_ms)
+        stamps_ms = stamps_of_records([written_at_ms[key] for key in replayed.values], now_ms)
         stamped = stamp_all(replayed.values, stamps_ms)
         state.write(stamped, records[-1].offset)
 

@@ -168,7 +168,8 @@ class Process:
         state = self.world.state
         missing = self.world.changelog[(-1 if state.offset is None else state.offset) + 1 :]
         keys = [key for key, _ in missing]
-        held = {key: value and value_of(value) for key, value in zip(keys, state.get_many(keys), strict=True)}
+        kept = zip(keys, state.get_many(keys), strict=True)
+        held = {key: value_of(value) for key, value in kept if value is not None}
         recovered = replay(held, missing).values
         state.write(
             {key: value and stamp(value, 0) for key, value in recovered.items()},

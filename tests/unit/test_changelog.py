@@ -50,6 +50,8 @@ def test_what_has_no_key_of_an_outcome_is_left_out(key: bytes | None) -> None:
     records = [(key, outcome(1)), (KEY, outcome(1)), (key, None)]
     replayed = replay({}, records)
     assert (replayed.values, len(replayed.unreadable)) == ({KEY: outcome(1)}, 2)
+    replayed = replay({}, records[:2])
+    assert (replayed.values, len(replayed.unreadable)) == ({KEY: outcome(1)}, 1)
 
 
 @pytest.mark.parametrize("timestamp_ms", [None, -1, -(2**62), 0, NOW_MS, 2**62])
@@ -59,3 +61,4 @@ def test_a_record_of_any_time_has_a_stamp(timestamp_ms: int | None) -> None:
     at_ms = stamped_at_ms(stamp(b"", of_record))
     assert NOW_MS <= at_ms <= NOW_MS + SKEW_MS
     assert stamps_of_records([NOW_MS - 1], NOW_MS) == [NOW_MS - 1]
+    assert stamps_of_records([NOW_MS - 1, timestamp_ms], NOW_MS) == [NOW_MS - 1, of_record]
