@@ -1,57 +1,109 @@
-"""The tree of commands."""
+"""The tree of commands. Each is loaded when it is asked for: a process needs one, and all together take a while."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-from keeprate.deploy.commands.cases.export import export as export_cases
-from keeprate.deploy.commands.cases.gate import gate as gate_cases
-from keeprate.deploy.commands.cases.run import run as run_cases
-from keeprate.deploy.commands.importing.exports import import_langfuse, import_otel
-from keeprate.deploy.commands.importing.imports import imports
-from keeprate.deploy.commands.read.dead_letters import dead_letters
-from keeprate.deploy.commands.read.digest import digest
-from keeprate.deploy.commands.read.doctor import doctor
-from keeprate.deploy.commands.read.drift import drift
-from keeprate.deploy.commands.read.reconcile import reconcile
-from keeprate.deploy.commands.read.releases import compare, releases
-from keeprate.deploy.commands.read.report import report
-from keeprate.deploy.commands.read.size import compute_size
-from keeprate.deploy.commands.read.suggestions import suggestions
-from keeprate.deploy.commands.read.tail import tail
-from keeprate.deploy.commands.read.trace import trace
-from keeprate.deploy.commands.read.verify import verify
-from keeprate.deploy.commands.read.why import why
-from keeprate.deploy.commands.reviews.agreement import agreement
-from keeprate.deploy.commands.run.collector import collector
-from keeprate.deploy.commands.run.demo import demo
-from keeprate.deploy.commands.run.monitor import monitor
-from keeprate.deploy.commands.run.page import page
-from keeprate.deploy.commands.run.sink import sink
-from keeprate.deploy.commands.run.store import store
-from keeprate.deploy.commands.run.up import up
-from keeprate.deploy.commands.run.worker import worker
-from keeprate.deploy.commands.upkeep.access import access
-from keeprate.deploy.commands.upkeep.alerts import alerts
-from keeprate.deploy.commands.upkeep.forget import forget
-from keeprate.deploy.commands.upkeep.keys import keys
-from keeprate.deploy.commands.upkeep.migrate import migrate
-from keeprate.deploy.commands.upkeep.replay import replay
-from keeprate.deploy.commands.upkeep.topics import topics
 from keeprate.deploy.settings import CONFIG_VARIABLE, PROCESSES, config_file
 from keeprate.producers.errors import SettingsError
 
+_COMMANDS: Final = {
+    "agreement": "reviews.agreement:agreement",
+    "collector": "run.collector:collector",
+    "compare": "read.releases:compare",
+    "demo": "run.demo:demo",
+    "digest": "read.digest:digest",
+    "doctor": "read.doctor:doctor",
+    "drift": "read.drift:drift",
+    "forget": "upkeep.forget:forget",
+    "migrate": "upkeep.migrate:migrate",
+    "monitor": "run.monitor:monitor",
+    "store": "run.store:store",
+    "sink": "run.sink:sink",
+    "page": "run.page:page",
+    "reconcile": "read.reconcile:reconcile",
+    "releases": "read.releases:releases",
+    "replay": "upkeep.replay:replay",
+    "report": "read.report:report",
+    "tail": "read.tail:tail",
+    "trace": "read.trace:trace",
+    "size": "read.size:compute_size",
+    "suggestions": "read.suggestions:suggestions",
+    "up": "run.up:up",
+    "verify": "read.verify:verify",
+    "why": "read.why:why",
+    "worker": "run.worker:worker",
+    "access": "upkeep.access:access",
+    "alerts": "upkeep.alerts:alerts",
+    "cases": "cases.group:cases",
+    "dead-letters": "read.dead_letters:dead_letters",
+    "import": "importing.exports:imports",
+    "keys": "upkeep.keys:keys",
+    "topics": "upkeep.topics:topics",
+}
+"""By name, the module below this package, and what the command or the group of commands is called there."""
+_STYLE: Final[dict[str, Any]] = {
+    "pretty_exceptions_show_locals": False,
+    # Not rich: there, the brackets of "[default: …]" are markup and vanish.
+    "rich_markup_mode": "markdown",
+}
+
+
+class _Commands(MutableMapping[str, Any]):
+    """Those of the table, and what is added to them."""
+
+    def __init__(self) -> None:
+        self._there: dict[str, Any] = dict.fromkeys(_COMMANDS)
+
+    def __getitem__(self, name: str) -> Any:
+        if self._there[name] is None:
+            self._there[name] = _load(name)
+        return self._there[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._there[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._there[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._there)
+
+    def __len__(self) -> int:
+        return len(self._there)
+
+
+class _Tree(TyperGroup):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Commands()
+
+
+def _load(name: str) -> Any:
+    """The command of a name, or the group. The environment may set a process's options, as KEEPRATE_SINK_LINGER_S."""
+    module, _, called = _COMMANDS[name].partition(":")
+    found = getattr(import_module(f"keeprate.deploy.commands.{module}"), called)
+    alone = typer.Typer(**_STYLE)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        prefix = {"auto_envvar_prefix": f"KEEPRATE_{name.upper()}"} if name in PROCESSES else {}
+        alone.command(name, context_settings=prefix)(found)
+    return typer.main.get_group(alone).commands[name]
+
+
 app = typer.Typer(
     name="keeprate",
+    cls=_Tree,
     help="Keeprate tells a team what its users keep of what its model wrote.",
     no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
-    # Not rich: there, the brackets of "[default: …]" are markup and vanish.
-    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
+    **_STYLE,
 )
 
 
@@ -77,50 +129,3 @@ def _defaults(tree: Any) -> dict[str, Any]:
             reason = f"[{name}] has {', '.join(sorted(unknown))}, and keeprate {name} takes {', '.join(sorted(known))}"
             raise SettingsError(CONFIG_VARIABLE, reason)
     return said
-
-
-def _process(command: Callable[..., None]) -> None:
-    """A command whose options the environment may set, as KEEPRATE_SINK_LINGER_S."""
-    name = command.__name__
-    app.command(name, context_settings={"auto_envvar_prefix": f"KEEPRATE_{name.upper()}"})(command)
-
-
-cases = typer.Typer(help="Suggestions as regression tests: export, run, gate.", no_args_is_help=True)
-cases.command("export")(export_cases)
-cases.command("run")(run_cases)
-cases.command("gate")(gate_cases)
-
-app.add_typer(access, name="access")
-app.command()(agreement)
-app.add_typer(alerts, name="alerts")
-app.add_typer(cases, name="cases")
-_process(collector)
-app.add_typer(dead_letters, name="dead-letters")
-app.command()(compare)
-app.command()(demo)
-app.command()(digest)
-app.command()(doctor)
-app.command()(drift)
-app.command()(forget)
-imports.command("langfuse")(import_langfuse)
-imports.command("otel")(import_otel)
-app.add_typer(imports, name="import")
-app.add_typer(keys, name="keys")
-app.command()(migrate)
-_process(monitor)
-app.command()(store)
-_process(sink)
-app.add_typer(topics, name="topics")
-_process(page)
-app.command()(reconcile)
-app.command()(releases)
-app.command()(replay)
-app.command()(report)
-app.command()(tail)
-app.command()(trace)
-app.command("size")(compute_size)
-app.command()(suggestions)
-app.command()(up)
-app.command()(verify)
-app.command()(why)
-_process(worker)

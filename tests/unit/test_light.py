@@ -6,6 +6,8 @@ import sys
 import pytest
 
 _HEAVY = {"chdb", "confluent_kafka", "keeprate.schemas.events", "numpy", "pandas", "plotly", "pyarrow"}
+_COMMANDS = "keeprate.deploy.commands"
+_TREE = f"import typer; from {_COMMANDS}.tree import app; tree = typer.main.get_command(app)"
 _INSERT = (
     "from clickhouse_connect.datatypes.registry import get_from_name; "
     "from clickhouse_connect.driver.insert import InsertContext; "
@@ -21,7 +23,16 @@ def _loaded(code: str) -> str:
 
 def test_the_command_line_is_loaded_without_what_single_commands_need() -> None:
     """The engine, above all: it takes its time zone when it is loaded, so `keeprate store` loads it last."""
-    assert _loaded("import keeprate.deploy.commands.tree") == "[]"
+    assert _loaded(f"{_TREE}; assert len([*tree.commands.values()]) > 30") == "[]"
+
+
+def test_a_command_is_loaded_without_the_others() -> None:
+    """All of them together take longer than what most of them do."""
+    told = f"{_TREE}; tree.commands['sink']; import sys; print([n for n in sys.modules if n.startswith({_COMMANDS!r})])"
+    loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout
+    assert "'keeprate.deploy.commands.run.sink'" in loaded
+    assert "keeprate.deploy.commands.read" not in loaded
+    assert "'keeprate.deploy.commands.run.worker'" not in loaded
 
 
 def test_what_apps_take_of_the_package_is_all_there() -> None:

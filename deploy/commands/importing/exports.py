@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from keeprate.deploy.commands.importing.imports import imports
 from keeprate.deploy.settings import from_environment
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ RejectsFile = Annotated[
 Reader = Callable[[bytes, int], Iterator["Outcome"]]
 
 
+@imports.command("langfuse")
 def import_langfuse(
     files: Files,
     app: App,
@@ -59,6 +61,7 @@ def import_langfuse(
     _import("langfuse", files, ImportOptions(app, out, rejects, dry_run, brokers), as_json, read)
 
 
+@imports.command("otel")
 def import_otel(
     files: Files,
     app: App = "",

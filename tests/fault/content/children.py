@@ -8,6 +8,9 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+import keeprate.deploy.commands.run.collector
+import keeprate.deploy.commands.run.sink
+import keeprate.deploy.commands.run.worker
 import keeprate.deploy.commands.tree
 import keeprate.producers.collector.server
 import keeprate.sinks.landing.run
@@ -22,6 +25,9 @@ from tests.fault.content.broken import SABOTAGE
 # They are here to be imported before a child is forked.
 _ = (
     keeprate.deploy.commands.tree,
+    keeprate.deploy.commands.run.collector,
+    keeprate.deploy.commands.run.sink,
+    keeprate.deploy.commands.run.worker,
     keeprate.producers.collector.server,
     keeprate.sinks.landing.run,
     keeprate.streams.worker,
