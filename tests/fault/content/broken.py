@@ -2,14 +2,12 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import FailFast, TypeAdapter
 from pydantic_core import SchemaValidator
 
 from keeprate.schemas import decode, lift
 from keeprate.schemas.dead_letters import DeadLetter
-from keeprate.schemas.events import CheckedEvent
 from keeprate.schemas.outcome import Outcome
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
 from keeprate.sinks.landing import rows
@@ -19,9 +17,8 @@ from tests.fault.content.grammar import HOSTILE
 
 def _no_bounds() -> None:
     """Numbers, times and what is nested may be anything that a parser reads."""
-    many = TypeAdapter(Annotated[list[CheckedEvent], FailFast()])
     decode._validate_json = decode._unbounded_validator().validate_json  # type: ignore[misc]
-    decode._validate_list = SchemaValidator(decode._unbounded(many.core_schema)).validate_python  # type: ignore[misc]
+    decode._validate_list = SchemaValidator(decode._unbounded(decode._LIST)).validate_python  # type: ignore[misc]
     vars(decode)["fault_in"] = lambda value, depth=1: ""
 
 
