@@ -136,8 +136,8 @@ LABEL_OVERFLOW: Final = Metric(
     "keeprate_exporter_label_overflow_total",
     "counter",
     ("label",),
-    "Events whose label's value was folded into other, because there are too many values.",
-    "Rising: a label holds ids or free text; send those as attributes.",
+    "Events whose label's value is one too many: it was folded into other, or, of horizons, is not counted.",
+    "Rising: a label holds ids or free text; send those as attributes. horizon: somebody makes checks up.",
 )
 BASELINE_RATIO: Final = Metric(
     "keeprate_drift_baseline_ratio",

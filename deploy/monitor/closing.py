@@ -3,7 +3,7 @@
 Step by step for each app and kind: from the end of what is closed, to what the watermark allows.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -16,7 +16,6 @@ from keeprate.sinks.closed.watermarks import MEMORY, Progress
 from keeprate.sinks.store.clickhouse import Client
 
 CAUGHT_UP_MESSAGES: Final = 1000
-MAX_HORIZONS: Final = 8
 MAX_SPANS_AT_ONCE: Final = 60
 """Months of history take many: between two reads only so many are closed, so that what is exported stays fresh."""
 ROWS_AT_ONCE: Final = 50_000
@@ -27,12 +26,13 @@ _GROWS_BY: Final = 8
 
 @dataclass(frozen=True)
 class ClosingSpan:
-    """Batches of one kind and app that may close together."""
+    """Batches of one kind and app that may close together. horizons: those that the app's checks are counted by."""
 
     kind: str
     app: str
     since: datetime
     until: datetime
+    horizons: Sequence[int] = ()
 
 
 def has_caught_up(lag_messages: int | None, progress: Mapping[str, Progress]) -> bool:
@@ -72,11 +72,16 @@ def _floor(at: datetime) -> datetime:
     return datetime.fromtimestamp(at.timestamp() // BATCH.total_seconds() * BATCH.total_seconds(), at.tzinfo)
 
 
-def kinds_of(client: Client, app: str, watermark: datetime) -> list[str]:
+def horizons_of(client: Client, app: str, until: datetime, closed: Iterable[tuple[str, str]]) -> list[int]:
+    """The horizons that an app is counted by. One that was admitted stays, as other values of labels do, for as long as
+    it is checked. closed: the kinds and apps that something is closed of."""
+    admitted = [int(kind.removeprefix(RETENTION)) for kind, of in closed if of == app and kind.startswith(RETENTION)]
+    return batches.horizons(client, app, until - MEMORY, until, admitted)
+
+
+def kinds_of(horizons: Iterable[int]) -> list[str]:
     """The kinds of batches that an app has, generations last: a horizon more brings one more."""
-    found = batches.horizons(client, app, watermark - MEMORY)
-    retention = (f"{RETENTION}{each}" for each in found[:MAX_HORIZONS])
-    return ["acceptance", "feedback", batches.SIGNAL, *retention, "generation"]
+    return ["acceptance", "feedback", batches.SIGNAL, *(f"{RETENTION}{each}" for each in horizons), "generation"]
 
 
 def close(
@@ -89,6 +94,8 @@ def close(
 
     def keep(part: ClosingSpan) -> int:
         counts = batches.count(client, part.kind, part.app, part.since, part.until)
+        if part.kind == "generation":
+            counts += batches.beyond(client, part.app, part.since, part.until, part.horizons)
         batches.store(client, part.kind, part.app, part.since, part.until, fold(counts, admission))
         return len(counts)
 
@@ -103,7 +110,8 @@ def _closable(client: Client, progress: Mapping[str, Progress]) -> Iterator[Clos
         until = batches.closable_until("generation", reached.watermark)
         if closed.get(("generation", app), until - BATCH) >= until:
             continue
-        for kind in kinds_of(client, app, reached.watermark):
+        horizons = horizons_of(client, app, reached.watermark, closed)
+        for kind in kinds_of(horizons):
             since = closed.get((kind, app)) or batches.first_generation_at(client, app)
             if since is not None:
-                yield closable(kind, app, since, reached.watermark)
+                yield replace(closable(kind, app, since, reached.watermark), horizons=horizons)

@@ -1,19 +1,20 @@
 """The gauges of releases."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client.core import Metric as Family
 
 from keeprate.deploy.monitor import catalogue
-from keeprate.deploy.monitor.closing import CAUGHT_UP_MESSAGES
+from keeprate.deploy.monitor.closing import CAUGHT_UP_MESSAGES, horizons_of
 from keeprate.deploy.monitor.expected import metric_label
 from keeprate.deploy.monitor.families import gauge
 from keeprate.deploy.monitor.releasing import Releases
 from keeprate.deploy.releases.judging import Release, ReleaseFinding
-from keeprate.sinks.closed.batches import RETENTION, closable_until
+from keeprate.sinks.closed.batches import MAX_HORIZONS, RETENTION, closable_until, closed_until
 from keeprate.sinks.closed.watermarks import progress
 from keeprate.sinks.reading.versions import FAMILY
 from keeprate.sinks.store.clickhouse import Client
@@ -43,7 +44,14 @@ class ReleaseSource:
         self._client = self._client or self.connect()
         now = datetime.now(UTC)
         self.releases.refresh(self._client, now, self._complete(self._client, now))
-        return gauges(self.releases)
+        return gauges(self.releases, self._counted(self._client, now))
+
+    def _counted(self, client: Client, now: datetime) -> Mapping[str, Collection[int]]:
+        """The horizons that apps are counted by; of those alone whose releases have more."""
+        used = list(self.releases.in_use())
+        more = {of.app for of, found in used if len({each.horizon_s for each in found} - {0}) > MAX_HORIZONS}
+        closed = closed_until(client) if more else ()
+        return {app: horizons_of(client, app, now, closed) for app in more}
 
     def _complete(self, client: Client, now: datetime) -> Mapping[str, datetime]:
         """Up to when batches of each app could close; nothing while what has occurred may not be joined yet."""
@@ -53,8 +61,11 @@ class ReleaseSource:
         return {app: closable_until("generation", each.watermark) for app, each in reached.items()}
 
 
-def gauges(releases: Releases) -> list[Family]:
-    """Evidence, differences, verdicts and times of the releases in use. Pure."""
+def gauges(releases: Releases, counted: Mapping[str, Collection[int]] = MappingProxyType({})) -> list[Family]:
+    """Evidence, differences, verdicts and times of the releases in use. Pure.
+
+    counted: the only horizons of an app; it has all that are not there.
+    """
     evidence: dict[tuple[str, ...], float] = {}
     differences: dict[tuple[str, ...], float] = {}
     verdicts: dict[tuple[str, ...], float] = {}
@@ -63,6 +74,8 @@ def gauges(releases: Releases) -> list[Family]:
         own = _labels(release)
         released[own] = release.released_at.timestamp()
         for each in found:
+            if each.horizon_s and each.horizon_s not in counted.get(release.app, (each.horizon_s,)):
+                continue
             key = (*own, _metric(each))
             evidence[*key, "down"], evidence[*key, "up"] = each.judgement.fell, each.judgement.rose
             verdicts |= {(*key, verdict): float(verdict == each.judgement.verdict) for verdict in VERDICTS}

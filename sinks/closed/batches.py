@@ -17,6 +17,7 @@ from keeprate.schemas.lift import verdict
 from keeprate.schemas.topics import ALL
 from keeprate.sinks.closed import signals
 from keeprate.sinks.reading import counting
+from keeprate.sinks.reading.horizons import most_checked
 from keeprate.sinks.reading.hours import FINAL
 from keeprate.sinks.reading.scope import GRACE_S, Scope
 from keeprate.sinks.reading.splitting import maturity_ms
@@ -35,6 +36,8 @@ RATIO_BOUNDS: Final = (0.0, 0.05, 0.1, 0.2, 0.33, 0.5, 0.75, 1)
 EDIT_DISTANCE_HORIZON_S: Final = 600
 SIGNAL: Final = "signal"
 """As what closes what people and judges said."""
+MAX_HORIZONS: Final = 8
+"""Of an app, that are counted by."""
 UNKNOWN: Final = "unknown"
 """Prometheus takes an empty label for an absent one."""
 RETENTION: Final = "retention_"
@@ -267,13 +270,38 @@ def stored(client: Client, kind: str, app: str, since: datetime, until: datetime
     return _counts(client, query, parameters)
 
 
-def horizons(client: Client, app: str, since: datetime) -> list[int]:
-    """The horizons, in seconds, that an app's checks have had since a time."""
+def horizons(client: Client, app: str, since: datetime, until: datetime, admitted: Sequence[int] = ()) -> list[int]:
+    """The horizons, in seconds, that an app's checks have had in [since, until), and that are counted by: of more than
+    `MAX_HORIZONS`, those admitted before, and then the most checked."""
     query = (
-        "SELECT DISTINCT toInt64(horizon_s) FROM feedback WHERE app = {app:String} AND horizon_s > 0 "
-        "AND occurred_at >= {since:DateTime64(3, 'UTC')} ORDER BY 1"
+        "SELECT DISTINCT toInt64(horizon_s) AS horizon FROM feedback WHERE app = {app:String} AND horizon_s > 0 "
+        "AND occurred_at >= {since:DateTime64(3, 'UTC')} "
+        "ORDER BY NOT has({admitted:Array(Int64)}, horizon), horizon LIMIT {most:UInt32}"
     )
-    return [row[0] for row in client.query(query, {"app": app, "since": _text(since)})]
+    parameters = {"app": app, "since": _text(since), "admitted": list(admitted), "most": MAX_HORIZONS + 1}
+    found = [int(row[0]) for row in client.query(query, parameters)]
+    if len(found) <= MAX_HORIZONS:
+        return sorted(found)
+    kept = [each for each in found if each in admitted][:MAX_HORIZONS]
+    if len(kept) < MAX_HORIZONS:
+        most = most_checked(client, Scope(since, until, until, only={"app": [app]}), MAX_HORIZONS)
+        kept += [each for _, each in most if each not in kept]
+    return sorted(kept[:MAX_HORIZONS])
+
+
+def beyond(client: Client, app: str, since: datetime, until: datetime, counted: Sequence[int]) -> list[Count]:
+    """How many checks of an app's batches are at horizons that nothing is counted by. counted: those that are."""
+    query = (
+        "SELECT toStartOfInterval(occurred_at, INTERVAL 5 MINUTE) AS at, uniqExact(event_id) FROM feedback "
+        "WHERE app = {app:String} AND horizon_s > 0 AND NOT has({counted:Array(Int64)}, toInt64(horizon_s)) "
+        "AND occurred_at >= {since:DateTime64(3, 'UTC')} AND occurred_at < {until:DateTime64(3, 'UTC')} GROUP BY at"
+    )
+    parameters = {"app": app, "since": _text(since), "until": _text(until), "counted": list(counted)}
+    where = Labels(app, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+    return [
+        Count("overflow", at.astimezone(UTC), where, "horizon", number)
+        for at, number in client.query(query, parameters)
+    ]
 
 
 def first_generation_at(client: Client, app: str) -> datetime | None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from keeprate.sinks.facts.dead_letters import ENTRIES
 from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.counting import Counts
+from keeprate.sinks.reading.horizons import MOST_HORIZONS, most_checked
 from keeprate.sinks.reading.hours import FINAL
 from keeprate.sinks.reading.scope import HOUR_MS, Scope
 from keeprate.sinks.store.clickhouse import Client
@@ -217,12 +218,17 @@ def refusals(
 
 
 def horizons(client: Client, since: datetime, until: datetime) -> dict[str, list[int]]:
-    """The horizons, in seconds, that the retention checks of each app have in [since, until), ascending."""
+    """The horizons, in seconds, that the retention checks of each app have in [since, until), ascending; of too many
+    the most checked, as numbers have them."""
     query = (
-        "SELECT toString(app), arraySort(groupUniqArray(assumeNotNull(horizon_s))) FROM feedback "
+        f"SELECT toString(app), arraySort(groupUniqArray({MOST_HORIZONS + 1})(assumeNotNull(horizon_s))) FROM feedback "
         f"WHERE {SPAN.format('occurred_at')} AND horizon_s IS NOT NULL GROUP BY app ORDER BY app"
     )
-    return {str(app): [int(each) for each in found] for app, found in client.query(query, span(since, until))}
+    found = {str(app): [int(each) for each in listed] for app, listed in client.query(query, span(since, until))}
+    crowded = [app for app, listed in found.items() if len(listed) > MOST_HORIZONS]
+    told = most_checked(client, Scope(since, until, until, only={"app": crowded})) if crowded else ()
+    by_app = found | {app: sorted(horizon_s for of, horizon_s in told if of == app) for app in crowded}
+    return {app: listed for app, listed in by_app.items() if listed}
 
 
 def span(since: datetime, until: datetime) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from keeprate.sinks.reading import hours, splitting
+from keeprate.sinks.reading.horizons import MOST_HORIZONS, most_checked
 from keeprate.sinks.reading.hours import FINAL, PRUNED, Known, checks_table, sums_table
 from keeprate.sinks.reading.measures import (
     ACTIVE_HOURS,
@@ -34,7 +35,7 @@ from keeprate.sinks.reading.measures import (
     state_where,
 )
 from keeprate.sinks.reading.scope import HOUR_MS, Scope
-from keeprate.sinks.reading.splitting import Edges, Split, known
+from keeprate.sinks.reading.splitting import Edges, Split, known, listed
 from keeprate.sinks.store.clickhouse import Client
 
 Counts = dict[str, Any]
@@ -60,32 +61,44 @@ def suggestions(client: Client, scope: Scope, names: Collection[str] = (), summe
 
 
 def at_horizons(client: Client, scope: Scope, names: Collection[str] = (), summed: Known | None = None) -> list[Counts]:
-    """Counts of retention, one row for each bucket, segment and horizon that the apps' checks have.
+    """Counts of retention, one row for each bucket, segment and horizon that the apps' checks have; of each app, for
+    the `MOST_HORIZONS` that are most checked.
 
     names: of these measures; all where there are none. summed: see `known`.
     """
     summed = summed or known(client, scope)
     checks = _chosen(CHECKS, {*names, *_REST_OF} if names else ())
-    horizons = sorted(scope.horizons or summed.horizons or _horizons(client, scope))
-    while True:
-        edges = Edges(scope, horizons)
-        # An hour of generations that an edge runs through is read whole from suggestions.
-        split = splitting.split(scope, summed, edges.hours)
-        rows = _checks(client, scope, edges, (*checks, TAKEN), split)
-        found = {row["horizon_s"] for row in rows} - {0}
-        if scope.horizons or found <= set(horizons):
-            break
-        # What is not summed has others: only now it is known which times matter.
-        horizons = sorted(found.union(horizons))
+    edges, split, rows = _at_each(client, scope, summed, (*checks, TAKEN))
     aged = [_BY_NAME[name] for name in (*AGED, *AGELESS) if not names or name in names]
     by_age = _by_age(client, scope, aged, edges, split) if aged else ()
     people = not names or ACTIVE_HOURS in names
     kept = _Kept(scope, edges, rows, (*checks, *aged, *([_BY_NAME[ACTIVE_HOURS]] if people else ())))
     kept.add_checks(rows, checks)
     kept.add_by_age(by_age, aged)
-    for horizon_s, until_ms in zip(horizons, edges.until_ms, strict=True) if people else ():
+    for horizon_s, until_ms in zip(edges.horizons, edges.until_ms, strict=True) if people else ():
         kept.add_people(horizon_s, _active_hours(client, scope, until_ms, kept.apps(horizon_s), split))
     return [_with_rest(row) for row in kept.found.values()]
+
+
+def _at_each(
+    client: Client, scope: Scope, summed: Known, measures: Sequence[Measure]
+) -> tuple[Edges, Split, list[Counts]]:
+    """Rows of `_checks`, and with which edges and of what they were asked."""
+    horizons = sorted(scope.horizons or summed.horizons or _horizons(client, scope))
+    told: list[tuple[str, int]] | None = None
+    while True:
+        if told is None and not scope.horizons and len(horizons) > MOST_HORIZONS:
+            told = most_checked(client, scope)
+            horizons = sorted({horizon_s for _, horizon_s in told})
+        edges = Edges(scope, horizons)
+        # An hour of generations that an edge runs through is read whole from suggestions.
+        split = splitting.split(scope, summed, edges.hours)
+        rows = _checks(client, scope, edges, measures, split, told)
+        found = {row["horizon_s"] for row in rows} - {0}
+        if scope.horizons or told is not None or found <= set(horizons):
+            return edges, split, rows
+        # What is not summed has others: only now it is known which times matter.
+        horizons = sorted(found.union(horizons))
 
 
 def _horizons(client: Client, scope: Scope) -> list[int]:
@@ -158,12 +171,22 @@ def judged(client: Client, scope: Scope) -> list[Counts]:
     return _ask(client, scope, _united(scope, pairs, [_part(scope, pairs, rows, keys)], keys))
 
 
-def _checks(client: Client, scope: Scope, edges: Edges, measures: Sequence[Measure], split: Split) -> list[Counts]:
+def _checks(
+    client: Client,
+    scope: Scope,
+    edges: Edges,
+    measures: Sequence[Measure],
+    split: Split,
+    told: Sequence[tuple[str, int]] | None,
+) -> list[Counts]:
     """Sums by horizon, of what is due; and of horizon 0 by how many horizons the accept is old enough for, and by app.
 
-    Every horizon has a row that an app's checks have, due or not, and `apps` says of which they are.
+    Every horizon has a row that an app's checks have, due or not, and `apps` says of which they are. told: of these
+    alone, by app; None for all.
     """
     chosen = f"horizon_s IN {[0, *scope.horizons]}" if scope.horizons else "1"
+    if told is not None:
+        chosen = f"(horizon_s = 0 OR (its_app, horizon_s) IN ({listed(told)}))" if told else "horizon_s = 0"
     keys, edge_hour = ("its_app", "horizon_s", "age"), f"intDiv({edges.until}, {HOUR_MS})"
     columns = ["cohort_ms", "retainable", "retention_from", "cohort_at", "accept_hour", *{"app", *scope.by}]
     columns += columns_of(measures, SUGGESTION_COLUMNS)

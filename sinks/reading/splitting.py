@@ -88,8 +88,8 @@ def split(scope: Scope, summed: Known, edges: Collection[int] = ()) -> Split:
         whole.append(f"hour NOT IN {sorted(edges)}")
     by_hour = ["span = 1", *whole]
     if others:
-        whole.append(f"(app, hour) NOT IN ({_listed(others)})")
-        conditions.append(f"(app, hour) IN ({_listed(others)})")
+        whole.append(f"(app, hour) NOT IN ({listed(others)})")
+        conditions.append(f"(app, hour) IN ({listed(others)})")
     rows = f"{scope.condition()} AND ({' OR '.join(conditions) or '0'})"
     newest = hours.newest(_either(["span = 1", *whole, *days.of_hours()], days.of_days()))
     kept = scope.keeps()
@@ -127,7 +127,7 @@ class _Days:
             return []
         parts = [f"span = {DAY}", f"hour >= {self._first}", f"hour < {self._end}"]
         parts += [f"hour NOT IN {self._cut}"] if self._cut else []
-        parts += [f"(app, hour) NOT IN ({_listed(self._listed)})"] if self._listed and by_app else []
+        parts += [f"(app, hour) NOT IN ({listed(self._listed)})"] if self._listed and by_app else []
         return parts
 
     def of_hours(self, by_app: bool = True) -> list[str]:
@@ -137,13 +137,14 @@ class _Days:
         apart = {day for _, day in self._listed}
         parts = [f"hour < {self._first}", f"hour >= {self._end}"]
         if by_app and apart:
-            parts.append(f"(app, {_DAY_OF}) IN ({_listed(self._listed)})")
+            parts.append(f"(app, {_DAY_OF}) IN ({listed(self._listed)})")
         if days := {*self._cut, *(() if by_app else apart)}:
             parts.append(f"{_DAY_OF} IN {sorted(days)}")
         return [f"({' OR '.join(parts)})"]
 
 
-def _listed(places: Iterable[Place]) -> str:
+def listed(places: Iterable[Place]) -> str:
+    """Pairs of an app and a number, as a list in SQL."""
     return ", ".join(f"({_text(app)}, {hour})" for app, hour in places)
 
 

@@ -28,6 +28,7 @@ from keeprate.deploy.monitor.exporter import StoreSource
 from keeprate.deploy.monitor.labels import Admission, fold
 from keeprate.deploy.monitor.release_source import ReleaseSource
 from keeprate.sinks.closed import batches
+from keeprate.sinks.closed.watermarks import MEMORY
 from keeprate.sinks.store.clickhouse import Client
 from tests.dashboards.interpolation import Span, Values
 from tests.reading import EPOCH, load_all, reading
@@ -142,7 +143,7 @@ def _scraped(client: Client) -> Iterator[str]:
 def _close(client: Client, now: datetime) -> None:
     """Close what the monitor would, weeks at once: a step of a day each takes ten times as long."""
     for app in _APPS:
-        for kind in kinds_of(client, app, now):
+        for kind in kinds_of(batches.horizons(client, app, now - MEMORY, now)):
             since, until = END_AT - timedelta(days=DAYS), batches.closable_until(kind, now)
             counts = batches.count(client, kind, app, since, until)
             batches.store(client, kind, app, since, until, fold(counts, Admission()))

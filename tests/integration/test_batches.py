@@ -12,7 +12,15 @@ from keeprate.deploy.monitor.labels import OTHER, Admission, LabelLimits, fold
 from keeprate.deploy.monitor.totals import Totals
 from keeprate.schemas.events import Event
 from keeprate.sinks.closed import baselines, batches
-from keeprate.sinks.closed.batches import BATCH, UNKNOWN, Labels, closable_until, delay_of
+from keeprate.sinks.closed.batches import (
+    BATCH,
+    MAX_HORIZONS,
+    RETENTION,
+    UNKNOWN,
+    Labels,
+    closable_until,
+    delay_of,
+)
 from keeprate.sinks.closed.watermarks import Progress, progress
 from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.rates import FEEDBACK, counts_of
@@ -196,6 +204,25 @@ def test_folded_labels_lose_no_event(client: Client, facts: Facts) -> None:
         by_prompt[labels.prompt] += each.count
     assert by_prompt == {"p0": 1, "p1": 1, OTHER: 10}
     assert {outcome: each.count for (_, outcome), each in totals.of("overflow").items()} == {"prompt": 10}
+
+
+def test_made_up_horizons_are_no_series(client: Client, facts: Facts) -> None:
+    """Of too many, those are that most suggestions are checked at, and no others later; the rest is one number."""
+    log = [event for name in "ab" for event in (facts.generation(name), facts.action(name, "accept"))]
+    log += [facts.check(name, 600, "abcd") for name in "ab"]
+    made_up = [facts.check("a", 30 + number, "abcd") for number in range(100)]
+    load_all(client, log + made_up)
+    close(client, reached("app", LATER), Admission())
+    first = {kind for kind, _ in batches.closed_until(client) if kind.startswith(RETENTION)}
+    assert first == {"retention_600", *(f"retention_{30 + number}" for number in range(MAX_HORIZONS - 1))}
+    totals = Totals()
+    totals.refresh(client)
+    ((labels, name), beyond), *others = totals.of("overflow").items()
+    assert (labels.app, name, beyond.count, others) == ("app", "horizon", 100 - MAX_HORIZONS + 1, [])
+    shorter = [facts.check("b", 1 + number, "abcd") for number in range(20)]
+    load_all(client, [*log, *made_up, *shorter, facts.generation("c", at=4 * 3_600_000)])
+    close(client, reached("app", LATER + timedelta(hours=6)), Admission())
+    assert {kind for kind, _ in batches.closed_until(client) if kind.startswith(RETENTION)} == first
 
 
 def test_the_watermark_of_a_replay_is_its_trailing_edge(client: Client, facts: Facts) -> None:

@@ -8,6 +8,7 @@ import pytest
 from keeprate.schemas.decode import encode
 from keeprate.sinks.facts import evidence, said
 from keeprate.sinks.reading.derive import derive_all
+from keeprate.sinks.reading.horizons import MOST_HORIZONS
 from keeprate.sinks.store.clickhouse import Client
 from tests.facts import START_MS, Facts
 from tests.reading import load, load_all, reading
@@ -34,6 +35,23 @@ def test_what_is_at_the_border_is_told_once(client: Client) -> None:
     """By the span that begins with it."""
     for read in (said.remarks, evidence.refusals, evidence.orphans, evidence.horizons):
         assert [len(read(client, *span)) for span in SPANS] == [0, 1], read.__name__
+
+
+def test_horizons_that_somebody_makes_up_are_few(client: Client) -> None:
+    """Those of most suggestions are offered; a check of no generation weighs nothing, however many there are."""
+    facts = Facts()
+    log = [event for name in "ab" for event in (facts.generation(name), facts.check(name, 600, "abcd"))]
+    made_up = [facts.check("a", 1000 + number, "abcd") for number in range(MOST_HORIZONS)]
+    unknown = [facts.check(f"x{number}", 1 + number % 90, "abcd") for number in range(300)]
+    span = (AT - timedelta(days=1), AT + timedelta(days=1))
+    load_all(client, [*log, *made_up, *unknown])
+    found = evidence.horizons(client, *span)["app"]
+    assert len(found) == MOST_HORIZONS
+    assert found == sorted(found)
+    assert found[0] == 600
+    assert found[-1] < 1000 + MOST_HORIZONS
+    load_all(client, unknown)
+    assert evidence.horizons(client, *span) == {}
 
 
 def test_what_landed_last_has_its_fate(client: Client) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from keeprate.schemas.events import Event
 from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.horizons import MOST_HORIZONS
 from keeprate.sinks.reading.queries import FeedbackRate, Funnel, JudgeRate, Retention
 from keeprate.sinks.reading.scope import GRACE_S, SETTLE_S, Scope, ScopeError
 from keeprate.sinks.store.clickhouse import Client
@@ -314,6 +315,22 @@ def test_a_missing_check_is_unobserved_at_every_horizon_of_its_app(engine: Clien
     assert sorted(rows) == [("app", 30), ("app", 120), ("other", 900)]
     assert (rows["app", 30].accepted, rows["app", 30].observed, rows["app", 30].missing) == (2, 1, 1)
     assert (rows["app", 120].unobserved, rows["app", 120].missing) == (1, 1)
+
+
+def test_made_up_horizons_are_no_lines_of_an_answer(engine: Client, facts: Facts) -> None:
+    """Of too many the most checked are told; neither these nor another app's numbers change by the others."""
+    other = Facts("other")
+    log = [*accepted(other, "c"), other.check("c", 900, "abcd")]
+    for name in "ab":
+        log += [*accepted(facts, name), facts.check(name, 30, "abcd"), facts.check(name, 600, "abXd")]
+    scope = replace(SCOPE, by=["app"])
+    load_facts(engine, log)
+    before = queries.retention(engine, scope)
+    load_facts(engine, log + [facts.check("a", 1000 + number, "abcd") for number in range(200)])
+    rows = queries.retention(engine, scope)
+    assert len([row for row in rows if row.dimensions["app"] == "app"]) == MOST_HORIZONS
+    assert [row for row in rows if row.horizon_s < 1000] == before
+    assert {row.horizon_s for row in queries.retention(engine, replace(scope, horizons=[30, 1199]))} == {30, 1199}
 
 
 def test_a_late_check_is_left_out_and_counted(engine: Client, facts: Facts) -> None:

@@ -124,6 +124,14 @@ def test_the_monitor_judges_history_at_once_and_keeps_it(client: Client) -> None
     }
     assert ("editor", "v4", "retention_10m") in worse
     assert {app for app, _, _ in worse} == {"editor"}
+    # Of an app with more horizons than are counted by, those alone are series.
+    few = {family.name: family.samples for family in gauges(releases, {"editor": [600]})}["keeprate_release_verdict"]
+    told = {(each.labels["app"], each.labels["metric"]) for each in samples["keeprate_release_verdict"]}
+    left = told - {(each.labels["app"], each.labels["metric"]) for each in few}
+    assert left == {("editor", name) for app, name in told if app == "editor" and name.startswith("retention_")} - {
+        ("editor", "retention_10m")
+    }
+    assert left
     before = release_verdicts.kept(client, START_AT)
     Releases().refresh(client, END_AT)
     assert release_verdicts.kept(client, START_AT) == before

@@ -13,6 +13,7 @@ import pytest
 
 from keeprate.deploy.store import StoreProcess
 from keeprate.schemas.decode import validate
+from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome, parse_key
 from keeprate.sinks.checks.sums import check_sums
@@ -23,6 +24,7 @@ from keeprate.sinks.landing.intent import Intent
 from keeprate.sinks.landing.shards import Shard
 from keeprate.sinks.reading import counting, hours, queries, rebuild
 from keeprate.sinks.reading.derive import derivation, derive, derive_each, merged
+from keeprate.sinks.reading.horizons import MOST_HORIZONS
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.store.servers import Servers
@@ -144,6 +146,30 @@ def test_a_segment_of_nothing_but_orphans_is_in_no_answer_about_retention(client
     assert {row["model"] for row in plain} == {"m1", "m2"}
     hours.sum_quiet(client, quiet_s=0)
     assert _sorted(queries.counted_at_horizons(client, scope)) == _sorted(plain)
+
+
+def test_of_too_many_horizons_the_same_are_told_with_sums_and_without(client: Client) -> None:
+    """Also where only some hours are summed, and the others have horizons of their own."""
+    log = [event for event in story(random.Random(14), "editor", 40) if event["type"] == "generation"]
+    made_up = [
+        _removed(event, horizon_s)
+        for place, event in enumerate(log)
+        for horizon_s in (300, *range(1000 + 30 * place, 1030 + 30 * place))
+    ]
+    write(client, fold([*log[:20], *made_up[: 20 * 31]]))
+    hours.sum_quiet(client, quiet_s=0)
+    write(client, fold([*log, *made_up]))
+    partly = queries.counted_at_horizons(client, SCOPE)
+    assert len(partly) == MOST_HORIZONS
+    assert 300 in {row["horizon_s"] for row in partly}
+    hours.sum_quiet(client, quiet_s=0)
+    assert queries.counted_at_horizons(client, SCOPE) == partly
+    assert counting.at_horizons(client, SCOPE, (), hours.Known(0, 0)) == pytest.approx(partly)
+
+
+def _removed(event: Any, horizon_s: int) -> Event:
+    check = {"type": "retention_check", "horizon_s": horizon_s, "elapsed_ms": horizon_s * 1000}
+    return validate(_without_model(event | check | REMOVED))
 
 
 def _without_model(event: Any) -> dict[str, Any]:
