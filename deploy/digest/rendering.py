@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from keeprate.deploy.digest import words
 from keeprate.deploy.digest.gathering import Change, Digest
+from keeprate.deploy.terminal import printable
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 
 _STYLE: Final = """
@@ -82,13 +83,14 @@ def as_chat(digest: Digest, page_url: str) -> dict[str, str]:
     lines = [f"*{_escaped(words.heading(digest))}*"]
     for title, entries in sections(digest, page_url):
         lines.append(f"\n*{_escaped(title)}*")
-        lines += [f"• <{_escaped(link)}|{_escaped(line)}>" if link else f"• {_escaped(line)}" for line, link in entries]
+        lines += [f"• <{_signs(link)}|{_escaped(line)}>" if link else f"• {_escaped(line)}" for line, link in entries]
     return {"text": "\n".join([*lines, "", f"_{_escaped(words.basis(digest))}_"])}
 
 
 def _one_line(text: str) -> str:
-    """The text without ends of lines: a version's name may hold one, and says no line of its own by it."""
-    return " ".join(text.splitlines())
+    """The text as it may be shown anywhere: a version's name may hold an end of a line, and says no line of its own by
+    it, or what turns the reading direction of all that follows."""
+    return printable(" ".join(text.splitlines()))
 
 
 def _text_lines(digest: Digest, page_url: str) -> Iterator[str]:
@@ -110,7 +112,12 @@ def _wrapped(line: str, indent: str = "") -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    """As Slack asks for it; a bar would end a link's address."""
-    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\N{BROKEN BAR}")):
+    """A text as Slack asks for it; a bar would end a link's address, and an address in a name would be a link."""
+    return _signs(text).replace("|", "\N{BROKEN BAR}").replace("://", ": //")
+
+
+def _signs(text: str) -> str:
+    """The signs of Slack's markup by their names."""
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(sign, name)
     return text

@@ -1,11 +1,13 @@
 """Alerts on their way: the shipped configuration in a real Alertmanager, and `keeprate alerts`."""
 
 import json
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from keeprate.deploy.commands.tree import app
 from keeprate.deploy.local.process import ChildProcess, free_port
 from keeprate.deploy.monitor.configure import Addresses, with_webhook, write_configuration
 from keeprate.deploy.settings import RUNBOOK_URL
+from tests.contract.test_prometheus import with_way
 
 pytestmark = pytest.mark.prometheus
 SHIPPED = (Path(monitor.configuration()) / "alertmanager.yml").read_text("utf-8")
@@ -123,6 +126,44 @@ def test_nothing_at_the_address_is_said_without_a_trace() -> None:
     done = CliRunner().invoke(app, ["alerts", "test", "--alertmanager", f"http://127.0.0.1:{free_port()}"])
     assert done.exit_code == 1
     assert "no Alertmanager answers" in str(done.exception or done.output) + done.output
+
+
+def test_what_apps_named_is_no_markup_in_slack(start: Start) -> None:
+    """A version that is called so tells nobody, links nowhere and turns no direction; the link to the runbook stays."""
+    posted: list[bytes] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        text = with_way("warnings", "slack_configs")
+        file = "api_url_file: /etc/alertmanager/slack-webhook-url"
+        assert file in text
+        alertmanager = start(text.replace(file, f"api_url: http://127.0.0.1:{server.server_port}/secret"))
+        now = datetime.now(UTC)
+        said = {
+            "summary": "v5 <!channel> & <https://evil.example|v4>",
+            "description": "https://evil.example \u202e\x1b",
+        }
+        alertmanager.post(DRIFT, said | {"runbook_url": RUNBOOK_URL}, now, now + timedelta(minutes=5))
+        until(lambda: bool(posted))
+        server.shutdown()
+    (attachment,) = json.loads(posted[0])["attachments"]
+    assert (
+        attachment["text"].split()
+        == (
+            "*v5 &lt;!channel&gt; &amp; &lt;https: //evil.example|v4&gt;* https: //evil.example "
+            f"<{RUNBOOK_URL}|what to do>"
+        ).split()
+    )
 
 
 PIPELINE = {"category": "pipeline", "severity": "warning"}

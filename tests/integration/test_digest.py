@@ -116,6 +116,20 @@ def test_a_chat_gets_no_markup_from_names(digest: Digest) -> None:
     assert "&lt;b&gt;&amp;\N{BROKEN BAR}v2" in text
 
 
+def test_names_are_seen_and_lead_nowhere_wherever_a_digest_goes(digest: Digest) -> None:
+    """A name that tells everybody, links, turns the direction or ends a line says so; nothing of it is obeyed."""
+    name = "<!channel> https://evil.example|v5\u202e\x1b[2J\x00\n*Keeprate*"
+    told = replace(digest, releases=[replace(each, version=name) for each in digest.releases])
+    chat = rendering.as_chat(told, PAGE)["text"]
+    assert "&lt;!channel&gt; https: //evil.example\N{BROKEN BAR}v5\\u202e\\x1b[2J\\x00 *Keeprate*" in chat
+    assert set(re.findall("<([^|>]*)[|>]", chat)) == {
+        link.replace("&", "&amp;") for _, lines in rendering.sections(told, PAGE) for _, link in lines if link
+    }
+    for text in (chat, rendering.as_html(told, PAGE), rendering.as_text(told, PAGE)):
+        assert not set(text) & set("\u202e\x1b\x00")
+    assert "\n*Keeprate*" not in chat
+
+
 class _Hook(BaseHTTPRequestHandler):
     taken: list[bytes] = []  # noqa: RUF012 - one for the server of this test
     answers = 200
