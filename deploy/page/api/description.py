@@ -78,7 +78,7 @@ _OWN: Final[Mapping[str, tuple[str, Json]]] = {
     "text": ("an id, the beginning of one, a trace id, or a part of a name or label", {"type": "string"}),
     "order": ("which come first", {"enum": ["newest", "worst"], "default": "newest"}),
     "after": ("a place that a page gave: go on from there", {"type": "string"}),
-    "backwards": ("1 to go back from there", {"enum": ["1"]}),
+    "backwards": ("1 to go back from there", {"enum": ["0", "1"]}),
     "format": ("the form of a suite", {"enum": list(FORMS), "default": "jsonl"}),
     "limit": ("rows of a page", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
     "app": ("of this app alone; empty for all", {"type": "string"}),

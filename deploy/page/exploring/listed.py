@@ -42,7 +42,9 @@ def listing_of(selection: Selection, now: datetime) -> Listing:
     limit = selection.own("limit") or str(ROWS)
     if not (limit.isascii() and limit.isdigit() and len(limit) < 5 and 1 <= int(limit) <= MOST_ROWS):
         raise SelectionError(f"limit: {limit[:60]!r} is not a number from 1 to {MOST_ROWS}")
-    after = selection.own("after")
+    after, backwards = selection.own("after"), selection.own("backwards")
+    if backwards not in ("", "0", "1"):
+        raise SelectionError(f"backwards: {backwards[:60]!r} is neither 1, for what is before a place, nor 0")
     try:
         return Listing(
             scope=replace(selection.scope("now", now), by=()),
@@ -52,7 +54,7 @@ def listing_of(selection: Selection, now: datetime) -> Listing:
             text=selection.own("text"),
             order=cast(Order, selection.own("order") or "newest"),
             after=Place.parse(after) if after else None,
-            backwards=selection.own("backwards") == "1",
+            backwards=backwards == "1",
             limit=int(limit),
         )
     except ScopeError as error:

@@ -17,9 +17,11 @@ MOST_CHARS: Final = 30_000
 # The wide ones are formulas to spreadsheets of East Asia.
 _STARTS: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 _TIMES: Final = ("at", "since", "until")
-# What is not seen, or turns the reading direction of all that follows; line breaks and tabs stay.
+# What is not seen, or turns the reading direction of all that follows; line breaks and tabs stay, and what joins emoji
+# and letters.
 _UNSEEN: Final = re.compile(
-    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
 )
 
 

@@ -2,13 +2,15 @@
 
 import csv
 import io
+import re
+from importlib.resources import files
 from typing import Any
 
 import pytest
 
 from keeprate.deploy.page.exploring.addresses import checked_template, trace_link
 from keeprate.deploy.page.exploring.changes import changes
-from keeprate.deploy.page.exploring.sheet import COLUMNS, head, lines, safe
+from keeprate.deploy.page.exploring.sheet import _UNSEEN, COLUMNS, head, lines, safe
 from keeprate.deploy.page.exploring.tables import table
 from keeprate.producers.errors import SettingsError
 
@@ -33,6 +35,20 @@ def test_what_is_not_seen_is_shown_in_a_sheet() -> None:
         == "a\u2400b\u241b[31m\u27e8U+202E\u27e9cod\u27e8U+2066\u27e9\u27e8U+FEFF\u27e9 \U0001f600\r\n<script>"
     )
     assert safe("\x00=1") == "\u2400=1"
+    assert safe("a\u200bb\u061c\u2060\u00ad\u2028\U000e0041") == (
+        "a\u27e8U+200B\u27e9b\u27e8U+061C\u27e9\u27e8U+2060\u27e9\u27e8U+00AD\u27e9\u27e8U+2028\u27e9\u27e8U+E0041\u27e9"
+    )
+    joined = "\U0001f469\u200d\U0001f680 \u0645\u06cc\u200c\u062e"
+    assert safe(joined) == joined
+
+
+def test_the_page_shows_the_same_as_a_sheet() -> None:
+    """One set of what is not seen, in two languages."""
+    text = files("keeprate.deploy.page").joinpath("static", "dom.js").read_text("utf-8")
+    (pattern,) = re.findall(r"UNSEEN = /(.*)/gu;", text)
+    shown = re.compile(re.sub(r"\\u\{(\w+)\}", lambda code: f"\\U{int(code[1], 16):08x}", pattern))
+    for code in (*range(0xD800), *range(0xE000, 0x110000)):
+        assert (shown.match(chr(code)) is None) == (_UNSEEN.match(chr(code)) is None), hex(code)
 
 
 def test_a_giant_cell_is_cut_and_says_so() -> None:
