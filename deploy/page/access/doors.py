@@ -75,15 +75,14 @@ class Doors:
         named = connection.headers.getlist(self.settings.proxy_header)
         if not named or connection.client is None or not self.settings.peers.is_proxy(connection.client.host):
             return None
-        if len(named) > 1:
-            # A proxy that adds its header to the one that a client sent names two; which is whose, nobody can tell.
-            log.warning(
-                "the proxy sent %s more than once: it must replace what clients send", self.settings.proxy_header
-            )
-            return None
         header = self.settings.proxy_groups_header
-        groups = connection.headers.get(header, "") if header else ""
-        return self.of_person(named[0], tuple(filter(None, (name.strip() for name in groups.split(",")))))
+        groups = connection.headers.getlist(header) if header else []
+        if len(named) > 1 or len(groups) > 1:
+            # A proxy that adds its header to the one that a client sent names two; which is whose, nobody can tell.
+            twice = self.settings.proxy_header if len(named) > 1 else header
+            log.warning("the proxy sent %s more than once: it must replace what clients send", twice)
+            return None
+        return self.of_person(named[0], tuple(filter(None, map(str.strip, ",".join(groups).split(",")))))
 
 
 def bearer(connection: HTTPConnection) -> str | None:

@@ -272,6 +272,8 @@ def test_a_proxy_is_believed_only_where_it_is(home: Path) -> None:
         assert client.get("/api/me", headers=lead).json()["roles"] == {"*": "viewer"}
         twice = [("x-forwarded-email", "ana@example.com"), ("x-forwarded-email", "eve@example.com")]
         assert client.get("/api/who", headers=twice).status_code == 401
+        added = [*lead.items(), ("x-groups", "")]
+        assert client.get("/api/who", headers=added).status_code == 401
     for elsewhere in ("10.2.0.1", "127.0.0.1", "unix"):
         with client_of(settings, home, elsewhere) as client:
             assert client.get("/api/who", headers=named).status_code == 401
