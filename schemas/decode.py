@@ -188,7 +188,7 @@ def _too_large(size_bytes: int) -> ContractError:
 
 def unknown_type(given: object) -> ContractError:
     """The refusal of what says it is an event of no type of this contract."""
-    reason = f"expected one of {', '.join(EVENT_TYPES)}, got {explain.shown(given)}"
+    reason = f"expected one of {', '.join(EVENT_TYPES)}{explain.GOT}{explain.shown(given)}"
     return ContractError("unknown_type", reason, "type")
 
 

@@ -13,6 +13,8 @@ from keeprate.schemas.kinds import BRANCHES, FIRST_MS, LAST_MS, MAX_NAME
 Schema = Mapping[str, Any]
 ErrorType = Literal["empty", "too_large", "not_utf8", "not_json", "unknown_version", "unknown_type", "invalid"]
 
+GOT: Final = ", got "
+"""Between what a reason says of a field and the beginning of what came."""
 _SHOWN_CHARS: Final = 60
 _FIELD_CHARS: Final = 100
 _SHOWN_BELOW: Final = 10**30
@@ -60,7 +62,7 @@ def explain(fault: ErrorDetails, schema: Schema) -> tuple[str, str]:
         return f"required, and absent: expected {wanted}", field
     optional = ", or nothing" if {"type": "null"} in at.get("anyOf", ()) else ""
     hint = _looks_like(fault["input"]) if field == "occurred_at" else ""
-    return f"expected {wanted}{optional}, got {shown(fault['input'])}{hint}", field
+    return f"expected {wanted}{optional}{GOT}{shown(fault['input'])}{hint}", field
 
 
 def path(parts: Sequence[object]) -> str:

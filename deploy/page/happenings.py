@@ -13,6 +13,7 @@ from keeprate.deploy.page.exploring.withheld import without_texts
 from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
+from keeprate.schemas.explain import GOT
 from keeprate.schemas.lift import verdict
 from keeprate.sinks.facts import evidence, said
 from keeprate.sinks.facts.chain import chain
@@ -137,7 +138,7 @@ def _refusals(reads: Reads, selection: Selection) -> list[evidence.Refusals]:
 
 
 def intake(reads: Reads, selection: Selection) -> Json:
-    """What did not get through, or not yet, with the reasons."""
+    """What did not get through, or not yet, with the reasons. One may quote what came, which is somebody's text."""
     return {
         "orphans": [
             {
@@ -166,7 +167,7 @@ def intake(reads: Reads, selection: Selection) -> Json:
                 "field": each.field,
                 "count": each.letters,
                 "newest_at": to_ms(each.newest_at),
-                "reason": each.reason,
+                "reason": each.reason if reads.sight.reads_all else each.reason.partition(GOT)[0],
             }
             for each in _refusals(reads, selection)[:MAX_REASONS]
         ],

@@ -115,7 +115,19 @@ BATCH = (
 def refused(app: str, place: int) -> tuple[object, ...]:
     """A record that was refused, of an app or of nobody knows which."""
     at = NOW - timedelta(minutes=5)
-    return ("keeprate.feedback", 0, place, at, at, "sink", "invalid", f"field_of_{app}", f"of {app}", app, b"{}")
+    return (
+        "keeprate.feedback",
+        0,
+        place,
+        at,
+        at,
+        "sink",
+        "invalid",
+        f"field_of_{app}",
+        f"of {app}, got 'a word'",
+        app,
+        b"{}",
+    )
 
 
 def judged(app: str) -> list[KeptVerdict]:
@@ -212,9 +224,11 @@ def test_texts_are_for_the_role_that_the_settings_say(
         answer = client.get(f"/api/generations/{OTHER}/{identity}")
         told = client.get("/api/feedback", params={"period": "7d"}).json()["rows"]
         suite = client.get(f"/api/generations/{OTHER}/{identity}/cases.jsonl")
+        refusals = client.get("/api/intake").json()["dead_letters"]
     assert answer.json()["withheld"] is not reads
     assert (text in [event.get("corrected_text") for event in answer.json()["events"]]) is reads
     assert any(row["comment"] for row in told) is reads
+    assert [each["reason"] for each in refusals] == [f"of {OTHER}, got 'a word'" if reads else f"of {OTHER}"]
     assert suite.status_code == (200 if reads else 403)
     logged = [record.getMessage() for record in caplog.records if record.name == "keeprate.content"]
     assert {line.partition(" was read by ")[2] for line in logged} == ({"'bo' at testclient"} if reads else set())

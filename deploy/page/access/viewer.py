@@ -27,6 +27,11 @@ class Sight:
         return self.texts is None or app in self.texts
 
     @property
+    def reads_all(self) -> bool:
+        """Whether what users and models wrote may be read in every app of which anything may."""
+        return self.texts is None or (self.apps is not None and set(self.apps) <= set(self.texts))
+
+    @property
     def only(self) -> dict[str, tuple[str, ...]]:
         """The apps as a filter of a question."""
         return {} if self.apps is None else {"app": self.apps}
