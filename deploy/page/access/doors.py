@@ -18,7 +18,8 @@ from keeprate.deploy.page.access.viewer import Role, Viewer
 PERSON: Final = "person"
 GROUPS: Final = "groups"
 TOKEN: Final = "token"
-"""What a session holds: a person whom the provider named with their groups, or the hash of a token."""
+BEGAN: Final = "began"
+"""What a session holds: a person whom the provider named with their groups, or the hash of a token; and since when."""
 log = logging.getLogger("keeprate.access")
 
 
@@ -64,6 +65,9 @@ class Doors:
 
     def _of_session(self, connection: HTTPConnection) -> Viewer | None:
         session = connection.scope.get("session") or {}
+        # The cookie's own time begins anew with whatever else is written into it, such as a login that is tried again.
+        if self.now().timestamp() - session.get(BEGAN, 0) >= self.settings.session_hours * 3600:
+            return None
         if TOKEN in session and "tokens" in self.settings.doors:
             return self.of_token(session[TOKEN])
         if PERSON in session and "oidc" in self.settings.doors:

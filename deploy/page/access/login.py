@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route
 
 from keeprate.deploy.page.access import provider
-from keeprate.deploy.page.access.doors import GROUPS, PERSON, TOKEN, Doors, PageAccess
+from keeprate.deploy.page.access.doors import BEGAN, GROUPS, PERSON, TOKEN, Doors, PageAccess
 from keeprate.deploy.page.access.gate import LOGIN, viewer
 from keeprate.deploy.page.access.people import FILE_NAME, People, hashed, read
 from keeprate.deploy.page.access.settings import AccessSettings
@@ -68,7 +68,7 @@ def routes(doors: Doors) -> list[BaseRoute]:
         client = provider.client(settings)
         found += [
             Route("/login/oidc", partial(_to_provider, settings, client)),
-            Route("/login/callback", partial(_from_provider, settings, client)),
+            Route("/login/callback", partial(_from_provider, doors, client)),
         ]
     return found
 
@@ -101,7 +101,7 @@ async def _by_token(doors: Doors, request: Request) -> Response:
     if found is None:
         return failure(401, "unauthorized", "No such token, or it has expired. `keeprate access token` makes one.")
     request.session.clear()
-    request.session[TOKEN] = hashed(token)
+    request.session.update({TOKEN: hashed(token), BEGAN: doors.now().timestamp()})
     log.info("%r logged in by a token", found.name)
     return Response(status_code=204)
 
@@ -139,18 +139,17 @@ async def _to_provider(settings: AccessSettings, client: Any, request: Request) 
     return found
 
 
-async def _from_provider(settings: AccessSettings, client: Any, request: Request) -> Response:
+async def _from_provider(doors: Doors, client: Any, request: Request) -> Response:
     """What the provider says of who came back: a session for them, or why there is none."""
     wanted = own_path(request.session.get(_NEXT, ""))
     try:
-        who, groups = await provider.end(client, request, settings)
+        who, groups = await provider.end(client, request, doors.settings)
     except provider.LoginError as error:
         log.warning("a login at the provider failed: %s", error)
         request.session.clear()
         return RedirectResponse("../login?said=failed", 303)
     request.session.clear()
-    request.session[PERSON] = who
-    request.session[GROUPS] = groups
+    request.session.update({PERSON: who, GROUPS: groups, BEGAN: doors.now().timestamp()})
     log.info("%r logged in at the provider", who)
     return RedirectResponse(f"..{wanted}", 303)
 

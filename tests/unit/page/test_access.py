@@ -1,12 +1,12 @@
 """Who is let in: roles, the gate before every route, the file of people, and what a page elsewhere cannot do."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -251,6 +251,23 @@ def test_a_session_ends_with_its_token(home: Path, monkeypatch: pytest.MonkeyPat
         path.write_text(FILE)
         assert client.get("/api/me").status_code == 401
     assert (home / SECRET_NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_session_ends_however_often_its_cookie_is_made_anew(home: Path) -> None:
+    """Some hours after the login, whatever was written into it since: groups are those that the login said."""
+    token = add_token(home / FILE_NAME, "ci", ["editor"], "viewer", None)
+    settings = AccessSettings(by="tokens,oidc", session_hours=2, **OIDC.model_dump(exclude={"by", "session_hours"}))
+    began, hour = NOW, timedelta(hours=1)
+
+    def seen(session: dict[str, Any], at: datetime) -> Viewer | None:
+        scope = {"type": "http", "headers": [], "session": session}
+        return Doors(settings, People(home / FILE_NAME), lambda: at)(HTTPConnection(scope))
+
+    for who in ({"token": hashed(token)}, {"person": "ana@example.com", "groups": []}):
+        session = {**who, "began": began.timestamp()}
+        assert seen(session, began + 1.9 * hour) is not None
+        assert seen(session, began + 2 * hour) is None
+        assert seen(dict(who), began) is None
 
 
 def test_over_https_the_cookie_is_for_https_alone(home: Path) -> None:
