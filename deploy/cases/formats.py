@@ -1,17 +1,19 @@
 """Suites in the forms that other tools take. Pure.
 
-Each form was held to what its tool reads: OpenAI's evals take lines of `{"item": …}`, promptfoo's `tests: file://…jsonl`
-takes test cases, LangSmith's `create_examples` and Braintrust's `bt datasets create --file` take records of input and
-expected output. promptfoo renders texts as templates and loads what begins like a file: `inert` sees to that.
+OpenAI's evals take lines of `{"item": …}`, promptfoo's `tests: file://…jsonl` takes test cases, LangSmith's
+`create_examples` and Braintrust's `bt datasets create --file` take records of input and expected output. promptfoo
+renders texts as templates and loads what begins like a file: `inert` sees to that.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
+from keeprate.deploy.cases.checks import applicable
 from keeprate.deploy.cases.inert import LOADED, json_line, python_literal, template_json, template_text
 from keeprate.deploy.cases.suite import Case, Json, write_lines
-from keeprate.producers.text import length
+from keeprate.producers.text import MOSTLY_BELOW, length
 
 
 @dataclass(frozen=True)
@@ -49,24 +51,23 @@ def _promptfoo(case: Case) -> Json:
     named = {name: str(case.source.get(name, "")) for name in ("prompt_name", "prompt_version", "model")}
     metadata = {"case": case.identity, "link": case.source.get("link", "")}
     metadata |= {name: value for name, value in named.items() if value and not value.startswith(LOADED)}
-    asserts = [found for check in case.checks for found in _assertion(check, case)]
+    asserts = [_assertion(check, case) for check in applicable(case.checks, case)]
     return {"vars": {"messages": template_json(case.input)}, "assert": asserts, "metadata": metadata}
 
 
-def _assertion(check: Json, case: Case) -> list[Json]:
-    name = check["check"]
-    if name in ("exact", "distance") and case.expected is not None:
-        # It takes a number of edits, at least 1, where a suite has a share of the length.
-        edits = int(check.get("below", 0) * length(case.expected))
-        value = template_text(case.expected)
-        return [
-            {"type": "levenshtein", "value": value, "threshold": edits} if edits else {"type": "equals", "value": value}
-        ]
-    if name == "contains" and (wanted := check.get("text", case.expected)):
-        return [{"type": "contains", "value": template_text(wanted)}]
-    if name == "unlike" and case.output:
-        return [{"type": "not-equals", "value": template_text(case.output)}]
-    return []
+def _assertion(check: Json, case: Case) -> Json:
+    name, text = check["check"], case.output if check["check"] == "unlike" else case.expected
+    if name in ("distance", "unlike") and text:
+        # It takes a number of edits, and up to it is alike, where a suite has a share, and below it is.
+        kind, share = ("levenshtein", "below") if name == "distance" else ("not-levenshtein", "from")
+        edits = ceil(check.get(share, MOSTLY_BELOW) * length(text)) - 1
+        return {"type": kind, "value": template_text(text), "threshold": max(edits, 0)}
+    if name in ("exact", "distance"):
+        return {"type": "equals", "value": template_text(text or "")}
+    if name == "contains":
+        return {"type": "contains", "value": template_text(check.get("text", text or ""))}
+    # Without any, all answers would pass, and none.
+    return {"type": "regex", "value": "\\S"}
 
 
 _TEST: Final = '''"""Regression tests, made of suggestions by `keeprate cases export --format pytest`.

@@ -4,17 +4,23 @@ import json
 import re
 import subprocess
 import sys
+import uuid
+from datetime import UTC, datetime
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any, get_args
 
+import jsonschema
 import pytest
-from langsmith.schemas import ExampleCreate
+from langsmith import Client, evaluate
+from langsmith.schemas import Example, ExampleCreate
 from pydantic import TypeAdapter
 
 from keeprate.deploy.cases.formats import FORMS
 from keeprate.deploy.cases.inert import json_line, template_json, template_text
 from keeprate.deploy.cases.suite import Case, SuiteError, read_lines
 from keeprate.deploy.commands.cases.export import Form
+from tests.unit.cases.serving import serving
 
 HOSTILE = (
     "file:///etc/passwd {{ ''.constructor.constructor('x')() }} {% raw %} {# c #} </script><script>alert(1)</script> "
@@ -79,11 +85,22 @@ def test_no_form_has_a_character_that_is_not_seen(form: str) -> None:
 
 
 def test_openai_takes_the_items() -> None:
-    """By the types of its own client."""
+    """By the types of its own client, which sends them as they are, and by the schema of items in the docs."""
     # Loaded here: the package is large, and all processes that test collect every file.
+    from openai import OpenAI
     from openai.types.evals.create_eval_jsonl_run_data_source_param import SourceFileContentContent
 
-    TypeAdapter(list[SourceFileContentContent]).validate_python(lines("openai", HOSTILE))
+    text = (Path(__file__).parents[3] / "docs" / "cases.md").read_text("utf-8")
+    schema = json.loads(re.search(r"item_schema.*?```json\n(.*?)```", text, re.DOTALL)[1])  # type: ignore[index]
+    for content in (PLAIN, HOSTILE):
+        items = lines("openai", content)
+        TypeAdapter(list[SourceFileContentContent]).validate_python(items)
+        for each in items:
+            jsonschema.validate(each["item"], schema, jsonschema.Draft202012Validator)
+        with serving({"POST /evals/e/runs": {"id": "r"}}) as (url, sent):
+            source: Any = {"type": "file_content", "content": items}
+            OpenAI(base_url=url, api_key="none").evals.runs.create("e", data_source={"type": "jsonl", "source": source})
+        assert json.loads(sent[0][2])["data_source"]["source"]["content"] == items
     assert lines("openai", PLAIN)[0]["item"]["input"][0] == {"role": "user", "content": PLAIN}
 
 
@@ -93,6 +110,42 @@ def test_langsmith_takes_the_examples() -> None:
         found = [ExampleCreate.model_validate(each) for each in lines("langsmith", HOSTILE)]
     assert found[0].reference_outputs == {"expected": HOSTILE}
     assert found[1].reference_outputs is None
+
+
+@pytest.mark.parametrize("text", [PLAIN, HOSTILE])
+@pytest.mark.filterwarnings("ignore")
+def test_langsmith_makes_a_dataset_and_evaluates_it(text: str) -> None:
+    """By its own client, towards an API on this machine: it sends what a line says, and gives it to a task."""
+    examples, server = lines("langsmith", text), str(uuid.uuid4())
+    flags = {"dataset_examples_multipart_enabled": True}
+    said = {
+        "GET /info": {"version": "0.10", "instance_flags": flags},
+        f"POST /v1/platform/datasets/{server}/examples": {"example_ids": []},
+    }
+    with serving(said) as (url, sent):
+        client = Client(api_url=url, api_key="none")
+        client.create_examples(dataset_id=server, examples=examples)
+        (posted,) = [each for each in sent if each[0].endswith("/examples")]
+        parts = message_from_bytes(b"content-type: " + posted[1].encode() + b"\n\n" + posted[2]).get_payload()
+        found: dict[str, dict[str, Any]] = {}
+        for part in parts:
+            identity, _, name = str(part.get_param("name", header="content-disposition")).partition(".")  # type: ignore[union-attr]
+            found.setdefault(identity, {})[name] = json.loads(part.get_payload(decode=True))  # type: ignore[union-attr, arg-type]
+        assert [(each[""]["metadata"], each["inputs"], each.get("outputs")) for each in found.values()] == [
+            (example["metadata"], example["inputs"], example["outputs"]) for example in examples
+        ]
+        own: dict[str, Any] = {"id": uuid.uuid4(), "dataset_id": uuid.uuid4(), "created_at": datetime.now(UTC)}
+        results = evaluate(
+            lambda inputs: {"output": inputs["messages"][0]["content"]},
+            data=[Example(**own, **example) for example in examples],
+            evaluators=[
+                lambda outputs, reference_outputs: outputs["output"] == (reference_outputs or {}).get("expected")
+            ],
+            upload_results=False,
+            client=client,
+        )
+        scores = [each["evaluation_results"]["results"][0].score for each in results]
+    assert scores == [True, False]
 
 
 def test_braintrust_has_the_fields_of_a_record() -> None:
@@ -123,7 +176,7 @@ def test_promptfoo_finds_no_template_and_no_path() -> None:
             assert rendered(each["value"]) == text
         assert not any(str(value).startswith("file://") for value in test["metadata"].values())
     assert [each["type"] for each in first["assert"]] == ["levenshtein"]
-    assert [each["type"] for each in second["assert"]] == ["not-equals"]
+    assert [each["type"] for each in second["assert"]] == ["not-levenshtein"]
 
 
 @pytest.mark.parametrize("text", ["{{a}}", "a{", "{%", "file://x", "package:x", "{{{", "#}", "plain"])
