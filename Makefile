@@ -8,7 +8,7 @@ SETUP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check oidc javascript bench drift-bench explore fault js-fault editor wrappers case-formats dashboards chart lock system-packages clean
+.PHONY: help setup up test every-test check oidc javascript bench drift-bench explore fault js-fault editor wrappers case-formats dashboards chart lock system-packages clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,10 @@ AXE_INSTALLED := tests/axe/node_modules/.package-lock.json
 
 # Most tests wait, for brokers, sessions and processes: four files at a time keep two cores busy. A file stays together,
 # because what is dear in it is shared by its tests, and tests/conftest.py says which begin.
-test: $(SETUP) system-packages javascript $(OIDC_INSTALLED) $(AXE_INSTALLED) ## run the checks and every test; JOBS=1 for one file at a time
-	@$(MAKE) --no-print-directory check
+test: $(SETUP) ## run the checks and every test; JOBS=1 for one file at a time
+	@$(MAKE) --no-print-directory --jobs=4 check every-test
+
+every-test: system-packages javascript $(OIDC_INSTALLED) $(AXE_INSTALLED)
 	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),4) --dist loadfile --no-loadscope-reorder
 
 # Node comes from PyPI, by the lock file, so it is the same everywhere; npm is in it, and has a lock file of its own.
