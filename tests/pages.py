@@ -1,13 +1,14 @@
 """The page for tests: events landed in a store as the sink would, and the application served at a fixed time."""
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import uvicorn
 
+from keeprate.deploy.alerting.alertmanager import Alertmanager, AlertmanagerError, Firing
 from keeprate.deploy.demo.simulate import simulate
 from keeprate.deploy.demo.story import DAY_MS, World
 from keeprate.deploy.local.process import accepts, free_port
@@ -27,6 +28,25 @@ from keeprate.sinks.tables.migrate import migrate
 START_MS = 20_600 * DAY_MS
 NOW_MS = START_MS + 9 * DAY_MS
 NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
+
+
+class Held(Alertmanager):
+    """An Alertmanager that holds what a test says; None for one that does not answer."""
+
+    def __init__(self, found: Sequence[Firing] | None) -> None:
+        super().__init__("http://alertmanager")
+        self.found = found
+
+    def alerts(self, labels: Mapping[str, str] | None = None) -> list[Firing]:
+        if self.found is None:
+            raise AlertmanagerError("no Alertmanager answers at http://alertmanager: refused")
+        return list(self.found)
+
+
+def firing(name: str, severity: str = "critical", app: str = "editor", **annotations: str) -> Firing:
+    """An alert as an Alertmanager has it, since `NOW`."""
+    labels = {"alertname": name, "severity": severity} | ({"app": app} if app else {})
+    return Firing(labels, {"summary": f"{name} of {app}", **annotations}, NOW, ("pages",), False, False)
 
 
 @cache
@@ -67,10 +87,11 @@ def serving(
     now: datetime = NOW,
     desk: Desk | None = None,
     access: PageAccess = PageAccess(),  # noqa: B008, it is frozen
+    alertmanager: Alertmanager | None = None,
 ) -> Iterator[str]:
     """The address of the page over the store at `url`, for which it is always `now`. access: whom it lets in."""
     port = free_port()
-    application = page(Source(url), now=lambda: now, desk=desk, access=access)
+    application = page(Source(url), now=lambda: now, desk=desk, access=access, alertmanager=alertmanager)
     config = uvicorn.Config(application, port=port, log_level="error", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

@@ -56,10 +56,11 @@ class Sent:
 
 
 class Alertmanager:
-    """The Alertmanager at an address. Every method raises AlertmanagerError when it does not answer."""
+    """The Alertmanager at an address. Every method raises AlertmanagerError when it does not answer in time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_s: float = _TIMEOUT_S) -> None:
         self.url = url.rstrip("/")
+        self._timeout_s = timeout_s
 
     def post(self, labels: Mapping[str, str], annotations: Mapping[str, str], starts: datetime, ends: datetime) -> None:
         """Have an alert fire until `ends`; the same labels again change when that is."""
@@ -83,7 +84,7 @@ class Alertmanager:
         headers = {"Content-Type": "application/json"} if body else {}
         try:
             request = urllib.request.Request(self.url + path, body, headers)
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
+            with urllib.request.urlopen(request, timeout=self._timeout_s) as response:
                 return bytes(response.read())
         except urllib.error.HTTPError as error:
             said = error.read().decode(errors="replace")[:200]

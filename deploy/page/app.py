@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from keeprate.deploy.alerting.alertmanager import Alertmanager
 from keeprate.deploy.page import documents
 from keeprate.deploy.page.access.doors import PageAccess
 from keeprate.deploy.page.access.gate import Gate
@@ -50,14 +51,16 @@ def page(
     access: PageAccess = PageAccess(),  # noqa: B008, it is frozen
     trace_url: str = "",
     desk: Desk | None = None,
+    alertmanager: Alertmanager | None = None,
 ) -> Starlette:
     """The application over a store.
 
     hosts: the names under which a browser may ask for it. A foreign name that leads here is refused, because a page
     elsewhere could read everything through it. access: whom it lets in, by default anybody.
     trace_url: a template of addresses of traces elsewhere. desk: where experts review; None for a page that only reads.
+    alertmanager: whose alerts the page shows; None where it was told of none.
     """
-    api = Api(source, now, trace_url, desk)
+    api = Api(source, now, trace_url, desk, alertmanager)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

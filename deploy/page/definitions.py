@@ -133,8 +133,14 @@ DEFINITIONS: Final = {
         "Every series of closed batches, and how much speaks for a change in it: an alarm at 100 %. From a tenth on it "
         "is suspected, and its baseline learns no more.",
     ),
+    "alerts": Definition(
+        "Firing now",
+        "alerts",
+        "Alerts of Keeprate's rules that the Alertmanager holds now, the gravest first: of what users keep, and of the "
+        "pipeline. It is what keeprate alerts list prints.",
+    ),
     "alarms": Definition(
-        "Alarms",
+        "Drift alarms",
         "alarms",
         "Series whose rate has left what its own past expects, each with the time at which that probably began. One "
         "series raises a false alarm about once in a thousand days.",

@@ -46,9 +46,14 @@ def known(reads: Reads, selection: Selection) -> Selection:
 
 
 def selected(reads: Reads, selection: Selection) -> Json:
-    """What a selection that is `known` comes to, and the horizons that its apps check at."""
+    """What a selection that is `known` comes to, the horizons that its apps check at, and what of it nobody has."""
     horizons_s, _ = _horizons(meta(reads)["horizons_by_app"], selection.only.get("app", []))
-    return {"horizon_s": selection.horizon_s, "horizons_s": horizons_s, "metric": selection.metric}
+    return {
+        "horizon_s": selection.horizon_s,
+        "horizons_s": horizons_s,
+        "metric": selection.metric,
+        "unknown": [name for name, values in selection.filters if values == (NOBODY,)],
+    }
 
 
 def _horizons(by_app: Mapping[str, Sequence[int]], apps: Sequence[str]) -> tuple[list[int], int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from keeprate.deploy.alerting.alertmanager import Alertmanager
 from keeprate.deploy.page.access.viewer import Sight
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
 from keeprate.deploy.page.recent import Recent, Value
@@ -37,7 +38,7 @@ _BESIDE: Final = ThreadPoolExecutor(6, "beside")
 class Reads:
     """What one request may read, at one time. What has no selection is narrowed by its `sight`.
 
-    scales: which words of judges are good.
+    scales: which words of judges are good. alertmanager: what fires, where the page was told of one.
     """
 
     client: Client
@@ -46,6 +47,7 @@ class Reads:
     sight: Sight = field(default_factory=Sight)
     summed: dict[Hashable, Known] = field(default_factory=dict)
     scales: Scales = field(default_factory=Scales)
+    alertmanager: Alertmanager | None = None
 
     def rates(self, view: View, selection: Selection, span: Span) -> list[Rate]:
         """The page's metrics of one view; of retention, at every horizon."""

@@ -1,5 +1,6 @@
 """The runbook as a document of the page: what an alert's `runbook_url` leads to."""
 
+import re
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
@@ -51,6 +52,12 @@ def rendered(text: str) -> str:
         if heading.type == "heading_open":
             heading.attrSet("id", anchor(inline))
     return str(parser.renderer.render(tokens, parser.options, {}))
+
+
+@cache
+def anchors() -> frozenset[str]:
+    """The sections of the runbook that an address can lead to."""
+    return frozenset(re.findall(r'<h\d id="([^"]+)"', document()))
 
 
 def anchor(heading: Token) -> str:

@@ -34,7 +34,7 @@ from keeprate.sinks.tables.migrate import migrate
 from tests import desk, looking, story
 from tests.devtools import Browser
 from tests.looking import look
-from tests.pages import NOW, NOW_MS, history, land, serving
+from tests.pages import NOW, NOW_MS, Held, firing, history, land, serving
 
 pytestmark = pytest.mark.browser
 
@@ -597,6 +597,45 @@ def test_a_selection_without_data_shows_the_way_to_some(browser: Browser, addres
     browser.evaluate("document.querySelector('#empty button').click()")
     browser.wait_for("document.getElementById('empty').hidden")
     assert browser.evaluate("location.search") == "?period=90d"
+
+
+@pytest.mark.parametrize("page", ["", "versions", "why", "suggestions", "review", "cases", "operations"])
+def test_a_name_that_nobody_has_is_said_with_the_way_to_those_there_are(
+    browser: Browser, address: str, page: str
+) -> None:
+    """On every page: which name, instead of numbers of nothing, and a press leads to an app that there is."""
+    browser.open(f"{address}{page}?app=shop")
+    browser.wait_for("!document.getElementById('empty').hidden")
+    assert browser.evaluate("document.getElementById('numbers').hidden")
+    assert "has the app “shop”." in browser.text("#empty")
+    assert browser.evaluate("[...document.querySelectorAll('#empty .known button')].map((each) => each.textContent)")
+    browser.evaluate("document.querySelector('#empty .known button').click()")
+    browser.wait_for("document.getElementById('empty').hidden && !document.getElementById('numbers').hidden")
+    assert "app=" in browser.evaluate("location.search")
+
+
+def test_what_fires_is_on_the_first_screen(browser: Browser, store_url: str) -> None:
+    """With its severity, since when, and ways to what it is about and what to do; or why nothing is known of it."""
+    held = Held([firing("Watchdog", "none", "")])
+    with serving(store_url, alertmanager=held) as address:
+        browser.open(f"{address}?period=7d")
+        browser.wait_for("document.getElementById('alerts-said').textContent === 'Nothing fires.'")
+        links = {"page_url": "http://elsewhere:1/why?app=editor&release=periods", "runbook_url": "http://w/r#watchdog"}
+        held.found = [*(held.found or ()), firing("KeeprateReleaseWorse", summary="v4 keeps less", **links)]
+        browser.wait_for("!!document.querySelector('#alerts-list li')")
+        told = browser.text("#alerts-list li")
+        assert all(each in told for each in ("critical", "v4 keeps less", "editor", "since", "Why?", "What to do"))
+        assert browser.evaluate("[...document.querySelectorAll('#alerts-list a')].map((each) => each.href)") == [
+            f"{address}why?app=editor&release=periods",
+            f"{address}runbook#watchdog",
+        ]
+        held.found = None
+        browser.wait_for("document.getElementById('alerts-said').textContent.includes('does not answer')")
+        browser.open("about:blank")
+    with serving(store_url) as address:
+        browser.open(f"{address}?period=7d")
+        browser.wait_for("document.getElementById('alerts-said').textContent.includes('No alert source is configured')")
+        browser.open("about:blank")
 
 
 @pytest.mark.clickhouse

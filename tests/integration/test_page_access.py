@@ -25,7 +25,7 @@ from keeprate.sinks.closed.drift_states import Kept
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.reading.scope import DIMENSIONS
 from keeprate.sinks.store.clickhouse import connect
-from tests.pages import NOW, NOW_MS, history, land
+from tests.pages import NOW, NOW_MS, Held, firing, history, land
 
 OWN, OTHER = "editor", "support"
 DAYS_MS = 2 * 86_400_000
@@ -57,13 +57,15 @@ class Pages:
     whole: TestClient
 
 
-def client_for(url: str, viewer: Viewer) -> TestClient:
-    """The page as one viewer sees it."""
+def client_for(url: str, viewer: Viewer, apps: tuple[str, ...]) -> TestClient:
+    """The page as one viewer sees it. apps: of which an alert fires."""
 
     def recognise(connection: HTTPConnection) -> Viewer:
         return viewer
 
-    return TestClient(page(Source(url), ("testserver",), lambda: NOW, PageAccess(recognise)))
+    held = Held([firing("Watchdog", "none", ""), *(firing("KeeprateReleaseWorse", app=app) for app in apps)])
+    access = PageAccess(recognise)
+    return TestClient(page(Source(url), ("testserver",), lambda: NOW, access, alertmanager=held))
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +158,12 @@ def batch(app: str, outcome: str) -> tuple[object, ...]:
 def pages(urls: tuple[str, str]) -> Iterator[Pages]:
     """Three views."""
     ana = Viewer("ana", {OWN: "viewer"})
-    with client_for(urls[0], ana) as seen, client_for(urls[1], ana) as alone, client_for(urls[0], ANYBODY) as whole:
+    both = (OWN, OTHER, "")
+    with (
+        client_for(urls[0], ana, both) as seen,
+        client_for(urls[1], ana, (OWN,)) as alone,
+        client_for(urls[0], ANYBODY, both) as whole,
+    ):
         yield Pages(seen, alone, whole)
 
 
@@ -188,7 +195,13 @@ def test_there_is_something_to_hide(pages: Pages) -> None:
     """Who may see both apps sees numbers, releases, alarms and refusals of both."""
     asked = {"period": "7d", "by": "app"}
     assert {each["name"] for each in pages.whole.get("/api/compare", params=asked).json()["groups"]} == {OWN, OTHER}
-    for path, rows in (("releases", "rows"), ("alarms", "rows"), ("drift", "rows"), ("intake", "dead_letters")):
+    for path, rows in (
+        ("releases", "rows"),
+        ("alarms", "rows"),
+        ("alerts", "rows"),
+        ("drift", "rows"),
+        ("intake", "dead_letters"),
+    ):
         assert OTHER in pages.whole.get(f"/api/{path}", params=asked).text
         assert pages.seen.get(f"/api/{path}", params=asked).json()[rows]
 
@@ -220,7 +233,7 @@ def test_texts_are_for_the_role_that_the_settings_say(
     """Who may not read them sees what happened and nothing that anybody wrote; only reading is logged, with a name."""
     caplog.set_level("INFO", "keeprate.content")
     identity, text = corrected()
-    with client_for(urls[0], Viewer("bo", {OTHER: role}, texts_from="reviewer")) as client:
+    with client_for(urls[0], Viewer("bo", {OTHER: role}, texts_from="reviewer"), ()) as client:
         answer = client.get(f"/api/generations/{OTHER}/{identity}")
         told = client.get("/api/feedback", params={"period": "7d"}).json()["rows"]
         suite = client.get(f"/api/generations/{OTHER}/{identity}/cases.jsonl")

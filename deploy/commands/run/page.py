@@ -21,6 +21,9 @@ MOST_OF_ADDRESS: Final = 500
 MOST_BYTES: Final = 2 << 20
 """Of a request with its head. What is sent here is a judgement, of a megabyte at most."""
 
+ALERTS_WITHIN_S: Final = 2.0
+"""The Alertmanager answers within this, or the page says that it does not: other parts of the screen wait for it."""
+
 
 def page(
     host: Annotated[str, typer.Option(help="Address to listen at: see below.")] = settings.HOST,
@@ -34,6 +37,12 @@ def page(
     ] = None,
     trace_url: Annotated[
         str, typer.Option(help="Where traces are shown, such as https://traces.example/trace/{trace_id}.")
+    ] = "",
+    alertmanager: Annotated[
+        str,
+        typer.Option(
+            envvar="KEEPRATE_ALERTMANAGER_URL", help="The Alertmanager whose firing alerts are shown. Default: none."
+        ),
     ] = "",
     reviews: Annotated[
         bool, typer.Option(help="Let experts review: what they say goes to KEEPRATE_BROKERS, or by [send] of the file.")
@@ -58,6 +67,7 @@ def page(
     # Loaded here, so that `keeprate --help` needs neither a web server nor a ClickHouse driver.
     import uvicorn
 
+    from keeprate.deploy.alerting.alertmanager import Alertmanager
     from keeprate.deploy.page.access.login import access
     from keeprate.deploy.page.app import LOOPBACK
     from keeprate.deploy.page.app import page as application
@@ -74,9 +84,13 @@ def page(
     hosts = [*LOOPBACK, *(allow_host or ()), *([] if _is_any(host) else [host]), *([named] if named else [])]
     _log_readings()
     traces = checked_template(trace_url) if trace_url else ""
-    desk = _desk(review_config, review_file) if reviews else None
     app = application(
-        Source(env.reader_url), hosts, access=access(env.access, env.data_dir), trace_url=traces, desk=desk
+        Source(env.reader_url),
+        hosts,
+        access=access(env.access, env.data_dir),
+        trace_url=traces,
+        desk=_desk(review_config, review_file) if reviews else None,
+        alertmanager=Alertmanager(alertmanager, ALERTS_WITHIN_S) if alertmanager else None,
     )
     quiet: dict[str, Any] = {"log_level": "warning", "log_config": None, "server_header": False}
     check_free("page", host, port)

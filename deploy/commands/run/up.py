@@ -196,7 +196,7 @@ def _parts(directory: Path, ports: Ports, alerting: Alerting, choice: Choice) ->
     argv = keeprate("monitor", "--port", str(ports.monitor), "--every", "15", *unverified)
     parts = [
         Part("monitor", argv, url(ports.monitor, "/metrics")),
-        Part("page", keeprate("page", "--reviews", "--port", str(ports.page)), url(ports.page, "/healthz")),
+        Part("page", keeprate("page", *_of_page(ports, alerting)), url(ports.page, "/healthz")),
     ]
     if alerting.prometheus:
         parts.append(prometheus_part(alerting.prometheus, directory / "prometheus", ports))
@@ -207,6 +207,11 @@ def _parts(directory: Path, ports: Ports, alerting: Alerting, choice: Choice) ->
         Part("sink", keeprate("sink", "--metrics-port", str(ports.sink_metrics))),
         Part("worker", keeprate("worker", "--metrics-port", str(ports.worker_metrics))),
     ]
+
+
+def _of_page(ports: Ports, alerting: Alerting) -> list[str]:
+    told = ["--alertmanager", url(ports.alertmanager)] if alerting.alertmanager else []
+    return ["--reviews", "--port", str(ports.page), *told]
 
 
 def _show(choice: Choice, directory: Path, ports: Ports, env: dict[str, str], alerting: Alerting) -> None:

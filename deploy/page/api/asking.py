@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from keeprate.deploy.alerting.alertmanager import Alertmanager
 from keeprate.deploy.page import happenings
 from keeprate.deploy.page.access.gate import viewer
 from keeprate.deploy.page.access.viewer import Sight
@@ -39,8 +40,16 @@ Answer = TypeVar("Answer")
 class Api:
     """The questions under /api/. They run in a few threads, and share what they read."""
 
-    def __init__(self, source: Source, now: Callable[[], datetime], trace_url: str, desk: Desk | None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        now: Callable[[], datetime],
+        trace_url: str,
+        desk: Desk | None,
+        alertmanager: Alertmanager | None = None,
+    ) -> None:
         self._source = source
+        self._alertmanager = alertmanager
         self._trace_url = trace_url
         self._now = now
         self._scales = desk.settings.scales if desk else Scales()
@@ -159,7 +168,14 @@ class Api:
         return await lane.ask((sight, key), lambda: question(self._reads(sight)))
 
     def _reads(self, sight: Sight) -> Reads:
-        return Reads(self._source.client(), self._now(), self._recent, sight=sight, scales=self._scales)
+        return Reads(
+            self._source.client(),
+            self._now(),
+            self._recent,
+            sight=sight,
+            scales=self._scales,
+            alertmanager=self._alertmanager,
+        )
 
 
 async def described(document: Callable[[], Json], request: Request) -> Response:

@@ -37,6 +37,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "intake": shapes.IntakeJson,
     "why": verdicts.WhyJson,
     "where": verdicts.WhereJson,
+    "alerts": verdicts.AlertsJson,
     "alarms": verdicts.AlarmsJson,
     "more": keys.MoreJson,
     "baseline": keys.BaselineJson,

@@ -9,6 +9,7 @@ from keeprate.deploy.page import answers, happenings
 from keeprate.deploy.page.exploring import listed, prompts, suites
 from keeprate.deploy.page.parts import cases, health, more, verdicts, versions, why
 from keeprate.deploy.page.parts.agreement import agreement
+from keeprate.deploy.page.parts.alerts import alerts
 from keeprate.deploy.page.parts.arrival import arrival
 from keeprate.deploy.page.parts.baseline import baseline
 from keeprate.deploy.page.parts.released import releases
@@ -28,6 +29,7 @@ PARTS: Final[Mapping[str, Question]] = {
     "intake": happenings.intake,
     "why": why.why,
     "where": verdicts.where,
+    "alerts": alerts,
     "alarms": verdicts.alarms,
     "more": more.more,
     "baseline": baseline,
@@ -45,7 +47,7 @@ SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
     "screen": ("status", "summary", "releases", "series", "retention", "funnel", "compare", "feedback"),
     "operations": ("status", "intake"),
     "explanation": ("status", "why"),
-    "overview": ("where", "alarms", "more", "baseline"),
+    "overview": ("alerts", "where", "alarms", "more", "baseline"),
     "explore": ("status", "suggestions"),
     "versions_screen": ("status", "versions"),
     "health": ("accounts", "drift"),

@@ -56,6 +56,7 @@ class SelectedJson(TypedDict):
     horizon_s: int
     horizons_s: list[int]
     metric: str
+    unknown: list[str]
 
 
 @closed

@@ -100,6 +100,28 @@ class WhereJson(TypedDict):
 
 
 @closed
+class AlertJson(TypedDict):
+    """page, runbook: where they lead, from the page that shows them; '' for nowhere. kept_back: from being told of."""
+
+    name: str
+    severity: str
+    app: str
+    summary: str
+    description: str
+    since: int
+    kept_back: Literal["", "silenced", "inhibited"]
+    page: str
+    runbook: str
+
+
+@closed
+class AlertsJson(TypedDict):
+    source: Literal["none", "silent", "unwatched", "watched"]
+    said: str
+    rows: list[AlertJson]
+
+
+@closed
 class AlarmJson(TypedDict):
     app: str
     prompt: str

@@ -61,6 +61,7 @@ TABLES: Final[Mapping[str, tuple[str, Table]]] = {
     "summary": ("summary", lambda answer: answer["metrics"]),
     "more": ("more", _more),
     "releases": ("releases", _rows),
+    "alerts": ("alerts", _rows),
     "alarms": ("alarms", _rows),
     "series": ("series", _points),
     "retention": ("retention", _points),

@@ -9,6 +9,7 @@ const PLACES = {
   "keys-title": ["summary"],
   "more-title": ["more"],
   "releases-title": ["releases"],
+  "alerts-title": ["alerts"],
   "alarms-title": ["alarms"],
   "series-title": ["series", "series"],
   "retention-title": ["retention", "retention"],

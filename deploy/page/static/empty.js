@@ -3,12 +3,14 @@
 import { arrivalLine, firstEvent } from "./arrival.js";
 import { byId, h } from "./dom.js";
 import { time } from "./format.js";
+import { knownApps, unknownOf } from "./unknown.js";
 
 const SEEN_MS = 10_000;
 let seenUntilMs = 0;
 
 /** Shows the first steps for an empty store, or the way to where the data is for an empty selection. */
-export function drawEmpty({ status, summary, meta }, chosen, choose) {
+export function drawEmpty(answer, chosen, choose) {
+  const { status, summary } = answer;
   const never = status.newest_event_at === null;
   const nothing = never || summary.opportunities === 0;
   byId("numbers").hidden = nothing;
@@ -23,7 +25,7 @@ export function drawEmpty({ status, summary, meta }, chosen, choose) {
   const content = JSON.stringify([never, nothing, never ? null : chosen]);
   if (!nothing || empty.dataset.content === content) return;
   empty.dataset.content = content;
-  empty.replaceChildren(...(never ? firstSteps() : elsewhere(status, chosen, meta, choose)));
+  empty.replaceChildren(...(never ? firstSteps() : elsewhere(answer, chosen, choose)));
 }
 
 function firstSteps() {
@@ -37,13 +39,16 @@ function firstSteps() {
   ];
 }
 
-function elsewhere(status, chosen, meta, choose) {
+function elsewhere(answer, chosen, choose) {
+  const { status, meta } = answer;
   const { value: widest, text: title } = meta.periods[meta.periods.length - 1];
   const period = meta.periods.find((each) => each.value === chosen.period)?.text ?? chosen.period;
   const unfiltered = chosen.app === "" && chosen.environment === "" && chosen.only.length === 0;
   const reset = h("button", { type: "button", class: "primary", text: `Show everything of ${title}`, onclick: () => choose({ app: "", environment: "", only: [], period: widest }) });
   return [
     h("h1", { id: "empty-title", text: "Nothing in this selection" }),
+    ...unknownOf(answer, chosen).map((text) => h("p", { text })),
+    knownApps(answer, choose),
     h("p", { text: `No generation of ${period} matches. The newest event of all is from ${time(status.newest_event_at)}.` }),
     chosen.period === widest && unfiltered ? null : reset,
     // Events without one generation among them: the line says what they wait for.

@@ -30,7 +30,7 @@ export function drawDrift({ rows, enough }) {
   const of = (standing) => rows.filter((row) => row.standing === standing).length;
   setText(byId("drift-caption"), rows.length === 0
     ? "The monitor has closed no batches yet: nothing is watched."
-    : `${count(rows.length)} series: ${count(of("alarm"))} in alarm, ${count(of("suspected"))} suspected, ${count(of("watching"))} watched. ${count(of("warming"))} are not watched yet: they have less than a day or ${enough} events, and a change in them raises no alarm; releases are judged all the same. ${count(of("silent"))} have been silent for two days.`);
+    : `${count(rows.length)} series: ${count(of("alarm"))} in a drift alarm, ${count(of("suspected"))} suspected, ${count(of("watching"))} watched. ${count(of("warming"))} are not watched yet: they have less than a day or ${enough} events, and a change in them raises no alarm; releases are judged all the same. ${count(of("silent"))} have been silent for two days.`);
   reconcile(byId("drift").tBodies[0], rows.slice(0, 100), (row) => JSON.stringify([row.app, row.prompt, row.prompt_version, row.model, row.metric]), series);
 }
 

@@ -10,6 +10,7 @@ import { first } from "./first.js";
 import { drawNav } from "./nav.js";
 import { parametersOf, readAddress, writeAddress } from "./selection.js";
 import { define } from "./tip.js";
+import { drawUnknown } from "./unknown.js";
 import { showBanner, tickVitals } from "./vitals.js";
 import { drawWho } from "./who.js";
 
@@ -23,7 +24,7 @@ let page;
 /**
  * Runs a page. questions: by name under /api/, in the order in which they are asked, the one that the document asks
  * first; each has parts by name, and who draws them. A part that did not change is not drawn again.
- * empty: draws what stands in place of numbers where there are none. charts: whether it has any.
+ * empty: draws what stands in place of numbers where there are none; else what names something that nobody has. charts: whether it has any.
  */
 export function run(pages) {
   page = pages;
@@ -109,7 +110,7 @@ function draw() {
   }
   dim();
   const main = names()[0];
-  if (page.empty && !isOld(main)) page.empty(state.answers[main], chosen, choose);
+  if (!isOld(main)) (page.empty ?? drawUnknown)(state.answers[main], chosen, choose);
 }
 
 function recovered() {

@@ -1,6 +1,7 @@
 // The first screen: what is worse or better, and what users keep.
 
 import { drawAlarms } from "./alarms.js";
+import { drawAlerts } from "./alerts.js";
 import { drawCompare } from "./compare.js";
 import { drawEmpty } from "./empty.js";
 import { drawFeedback } from "./feedback.js";
@@ -26,6 +27,6 @@ const screen = {
 };
 
 /** What takes longer than the first numbers may. */
-const overview = { where: drawWhere, alarms: drawAlarms, more: drawMore, baseline: drawBaseline };
+const overview = { alerts: drawAlerts, where: drawWhere, alarms: drawAlarms, more: drawMore, baseline: drawBaseline };
 
 run({ questions: { screen, overview }, empty: drawEmpty, charts: true });

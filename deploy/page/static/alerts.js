@@ -1,0 +1,36 @@
+// What fires now, as the Alertmanager has it: the gravest first, each with a way to what it is about and to what to do.
+
+import { byId, h, reconcile, setText } from "./dom.js";
+import { iso, plural, time } from "./format.js";
+import { term } from "./tip.js";
+
+const TONES = { critical: "negative", warning: "negative" };
+const KEPT_BACK = { silenced: "silenced: nobody is told", inhibited: "held back while a graver one fires" };
+/** So many are shown at once: a screen is no archive. */
+const MOST = 6;
+
+/** Draws /api/alerts: `said` of the source, and rows {name, severity, app, summary, since, kept_back, page, runbook}. */
+export function drawAlerts({ source, said, rows }) {
+  if (!byId("alerts-title").firstChild) byId("alerts-title").replaceChildren(term("alerts"));
+  reconcile(byId("alerts-list"), rows.slice(0, MOST), (row) => JSON.stringify([row.name, row.app, row.summary, row.since]), alert);
+  const rest = rows.length > MOST ? `${plural(rows.length - MOST, "more fires", "more fire")}: keeprate alerts list has all.` : "";
+  const nothing = source === "watched" && rows.length === 0 ? "Nothing fires." : "";
+  const line = byId("alerts-said");
+  setText(line, said || rest || nothing);
+  line.hidden = line.textContent === "";
+  line.className = nothing ? "nothing good" : source === "none" || rest ? "nothing" : "warning";
+}
+
+function alert({ severity, app, summary, description, since, kept_back, page, runbook }) {
+  const links = [page && h("a", { href: page, text: page.startsWith("./why") ? "Why?" : "Show the numbers" }), runbook && h("a", { href: runbook, text: "What to do" })].filter(Boolean);
+  return h(
+    "li",
+    { "data-severity": severity },
+    h("div", { class: "verdict-head" },
+      h("span", { class: `chip ${(!kept_back && TONES[severity]) || "neutral"}`, text: severity || "alert" }),
+      h("strong", { text: summary, title: description }),
+      h("span", { class: "soft", text: app }),
+      h("span", { class: "soft when" }, "fires since ", h("time", { datetime: iso(since), text: time(since) }))),
+    h("p", { class: "soft sure" }, kept_back ? `${KEPT_BACK[kept_back]}. ` : null, ...links.flatMap((each, at) => (at ? [" · ", each] : [each]))),
+  );
+}
