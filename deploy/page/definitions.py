@@ -87,8 +87,10 @@ DEFINITIONS: Final = {
     "judged": Definition(
         "Releases in every metric",
         "judged",
-        "Each release against what it replaced, since it was released. The interval of the difference holds at 95 % "
-        "however often you look. The last column is how long it takes until a version a tenth worse would be seen.",
+        "Each release against what it replaced, since it was released: side by side is hour by hour, where both had "
+        "traffic; before and after is against the old one's hours of the week. So a difference is not just new minus "
+        "old. Its interval holds at 95 % however often you look; a verdict takes more, because all metrics share one "
+        "error. The last column is how long it takes until a version a tenth worse would be seen.",
     ),
     "prompts": Definition(
         "What the prompt says",

@@ -17,7 +17,6 @@ from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.streams.quality.evidence import Weighed
 
 _STYLE: Final = {"worse": "bold red", "better": "green", "same": "cyan", "not_yet": "dim"}
-_HOW: Final = {"concurrent": "side by side", "successor": "against what it did before"}
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 _LOW: Final = -2.0
 """The bar's foot: a hundredth of 1."""
@@ -68,7 +67,7 @@ def show_evidence(found: Sequence[ReleaseFinding], console: Console) -> None:
 def how(found: KeptVerdict) -> str:
     """How it was compared, and what an interval is."""
     return (
-        f"compared {_HOW[found.method]}; intervals hold at 95 % however often you look; "
+        f"compared {words.METHOD[found.method]}; intervals hold at 95 % however often you look; "
         "sees -10 %: how long until a version a tenth worse would be seen"
     )
 

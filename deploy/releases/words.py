@@ -4,11 +4,15 @@ from datetime import datetime
 from typing import Final
 
 from keeprate.deploy.report.names import horizon_name
+from keeprate.sinks.closed.batches import EDIT_DISTANCE_HORIZON_S
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.closed.signals import JUDGE
 
 VERDICT: Final = {"worse": "worse", "better": "better", "same": "the same", "not_yet": "not yet"}
+METHOD: Final = {"concurrent": "side by side", "successor": "before and after"}
+"""How a difference was found: hour by hour of both, or against the predecessor's hours of the week before."""
 _YEAR: Final = 365
+_TENTHS_BELOW: Final = 1.95
 _HOURS_UP_TO: Final = 2
 """Days; what takes longer is told in days."""
 _NAMES: Final = {
@@ -23,6 +27,15 @@ _NAMES: Final = {
     "edit_distance_over_p50": "edited",
     "edit_distance_over_p95": "rewritten",
 }
+_CHANGED: Final = f"the text was changed within {horizon_name(EDIT_DISTANCE_HORIZON_S)} by"
+_MEANINGS: Final = {
+    "correction": "somebody sent what it should have been",
+    "edit_distance_over_p50": f"{_CHANGED} more than half of the old one's were",
+    "edit_distance_over_p95": f"{_CHANGED} more than 19 of 20 of the old one's were",
+    "latency_over_p95": "slower than 19 of 20 of the old one's calls",
+    "ttft_over_p95": "its first words came later than in 19 of 20 of the old one's calls",
+    "cost_over_p95": "dearer than 19 of 20 of the old one's calls",
+}
 _VERBS: Final = {"negative": "gets negative feedback", "generation_error": "fails"}
 
 
@@ -33,17 +46,38 @@ def metric_name(found: KeptVerdict) -> str:
     return _NAMES[found.metric] if found.metric in _NAMES else f"kept {horizon_name(found.horizon_s)}"
 
 
+def about(found: KeptVerdict) -> str:
+    """What a metric's name means, where it could be taken for another one; '' elsewhere."""
+    return _MEANINGS.get(found.metric, "")
+
+
 def difference(found: KeptVerdict) -> str:
     """In points: `−30 pp (−35 to −25)`; '' where nothing is known."""
+    said = between(found)
+    return f"{points(found.difference or 0.0)} pp ({said})" if said else ""
+
+
+def between(found: KeptVerdict) -> str:
+    """The interval of the difference, in points: `−35 to −25`; '' where nothing is known."""
     if found.difference is None or found.low is None or found.high is None:
         return ""
-    return f"{points(found.difference)} pp ({points(found.low)} to {points(found.high)})"
+    return f"{points(found.low)} to {points(found.high)}"
 
 
 def points(share: float) -> str:
-    """A difference of shares in points, with its sign."""
-    value = round(100 * share)
-    return f"{value:+d}".replace("-", "\N{MINUS SIGN}") if value else "0"
+    """A difference of shares in points, with its sign: whole ones, and tenths where it is small."""
+    value = 100 * share
+    value = round(value, 1) if abs(value) < _TENTHS_BELOW else round(value)
+    return f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0"
+
+
+def why_open(found: KeptVerdict, metrics: int) -> str:
+    """Why a verdict is open though the interval leaves out zero; '' where it does not. metrics: judged together."""
+    if found.verdict != "not_yet" or found.low is None or found.high is None or found.low <= 0 <= found.high:
+        return ""
+    share = f"{max(found.fell, found.rose):.0%}".replace("%", " %")
+    reason = f"{metrics} metrics share the error" if metrics > 1 else "it takes more than one interval"
+    return f"{reason}: {share} of the evidence so far"
 
 
 def sentence(found: KeptVerdict) -> str:

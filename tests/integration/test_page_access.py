@@ -206,6 +206,25 @@ def test_there_is_something_to_hide(pages: Pages) -> None:
         assert pages.seen.get(f"/api/{path}", params=asked).json()[rows]
 
 
+def test_a_release_is_told_the_same_wherever_it_is_told(pages: Pages) -> None:
+    """Its difference and how it was found; why a verdict is open; and a name of none is named."""
+    asked = {"app": OWN, "period": "7d", "horizon": "300", "metric": "retention"}
+    (row,) = pages.seen.get("/api/releases", params=asked).json()["rows"]
+    worse, open_ = sorted(
+        pages.seen.get("/api/versions", params=asked).json()["judged"], key=lambda each: each["metric"], reverse=True
+    )
+    why = pages.seen.get("/api/why", params=asked | {"release": row["key"]}).json()
+    assert f"{worse['points']} pp ({worse['between']})" in row["findings"][0]["short"]
+    assert why["judged"] == f"{worse['points']} pp ({worse['between']}), {worse['how']}"
+    assert row["how"] == worse["how"] == "side by side"
+    assert open_["why_open"].startswith("2 metrics share the error: ")
+    assert (why["missing"], why["in_both"]) == ("", [])
+    stale = pages.seen.get("/api/why", params=asked | {"release": "editor/prompt_version//v1"}).json()
+    assert (stale["release"], stale["missing"], stale["judged"]) == ("periods", "editor/prompt_version//v1", "")
+    (older,) = pages.seen.get("/api/why", params=asked | {"release": "periods", "period": "6h"}).json()["in_both"]
+    assert older["key"] == row["key"]
+
+
 def test_every_route_is_walked() -> None:
     """But for the files of the page, which are the same for everybody."""
     rest = [route for route in APPLICATION.routes if not isinstance(route, Route)]

@@ -116,12 +116,17 @@ class JudgedJson(TypedDict):
     title: str
     horizon_s: int
     method: str
+    how: str
     new: CountedJson
     old: CountedJson
     difference: float | None
     low: float | None
     high: float | None
+    points: str
+    between: str
     verdict: Literal["worse", "better", "same", "not_yet"]
+    why_open: str
+    about: str
     days_left: float | None
     sees_in: str
 

@@ -27,6 +27,8 @@ class ReleaseJson(TypedDict):
     predecessor: str
     released_at: int
     verdict: Literal["worse", "better", "same", "not_yet"]
+    how: str
+    in_both: bool
     findings: list[FindingJson]
 
 
@@ -88,6 +90,9 @@ class WhyJson(TypedDict):
     new: SideJson
     since: int
     values: dict[str, str]
+    judged: str
+    in_both: list[ReleaseJson]
+    missing: str
     difference: EstimateJson | None
     reasons: list[ReasonJson]
     nowhere: str

@@ -1,7 +1,7 @@
 """The releases of the selected app and prompt: what users make of each, as the monitor judged it last."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
@@ -25,7 +25,8 @@ key: Final = release_key
 
 def releases(reads: Reads, selection: Selection) -> Json:
     """What one has to know of releases, each in words: see `foremost`."""
-    return {"rows": rows(verdicts(reads, selection), selection.horizon_s)}
+    began = reads.now - selection.span.length
+    return {"rows": rows(verdicts(reads, selection), selection.horizon_s, began)}
 
 
 def verdicts(reads: Reads, selection: Selection) -> list[KeptVerdict]:
@@ -53,24 +54,36 @@ def foremost(kept: Iterable[KeptVerdict]) -> list[list[KeptVerdict]]:
     What was replaced since is nothing that anybody has to act on, whatever it was.
     """
     groups = [list(group) for _, group in groupby(kept, key=key)]
-    newest: dict[tuple[str, str, str], str] = {}
-    for first, *_ in groups:
-        newest.setdefault((first.app, first.component, first.family), key(first))
-    in_use = set(newest.values())
+    used = in_use(groups)
 
     def rank(group: Sequence[KeptVerdict]) -> int:
         verdict = _overall(group)
-        return _SAID.index(verdict) if verdict in _SAID and key(group[0]) in in_use else len(_SAID)
+        return _SAID.index(verdict) if verdict in _SAID and key(group[0]) in used else len(_SAID)
 
     return sorted(groups, key=rank)[:MOST]
 
 
-def rows(kept: Iterable[KeptVerdict], horizon_s: int) -> list[Json]:
-    """The foremost releases, of verdicts of which those of one lie together."""
-    return [_row(found, horizon_s) for found in foremost(kept)]
+def in_use(groups: Iterable[Sequence[KeptVerdict]]) -> set[str]:
+    """The names of the releases that nothing has replaced, of verdicts by release, the newest first."""
+    newest: dict[tuple[str, str, str], str] = {}
+    for first, *_ in groups:
+        newest.setdefault((first.app, first.component, first.family), key(first))
+    return set(newest.values())
 
 
-def _row(found: Sequence[KeptVerdict], horizon_s: int) -> Json:
+def rows(kept: Iterable[KeptVerdict], horizon_s: int, began: datetime | None = None) -> list[Json]:
+    """The foremost releases, of verdicts of which those of one lie together. began: the period, where one is shown."""
+    found = foremost(kept)
+    used = in_use(found)
+    return [_row(each, horizon_s, key(each[0]) in used and began is not None and _older(each, began)) for each in found]
+
+
+def _older(found: Sequence[KeptVerdict], began: datetime) -> bool:
+    """Whether a difference began before the period did: of it and the period before, both have it."""
+    return found[0].released_at <= began and _overall(found) in _SAID
+
+
+def _row(found: Sequence[KeptVerdict], horizon_s: int, in_both: bool) -> Json:
     first = found[0]
     return {
         "key": key(first),
@@ -81,6 +94,8 @@ def _row(found: Sequence[KeptVerdict], horizon_s: int) -> Json:
         "predecessor": first.predecessor,
         "released_at": to_ms(first.released_at),
         "verdict": _overall(found),
+        "how": words.METHOD[first.method],
+        "in_both": in_both,
         "findings": [_finding(each) for each in _told(found, horizon_s)],
     }
 

@@ -1,5 +1,7 @@
 """Versions, models or strategies of context side by side: rates and funnels, by a second cut too, and verdicts."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -32,7 +34,7 @@ def versions(reads: Reads, selection: Selection) -> Json:
         "splits": [{"value": name, "text": text} for name, text in DIMENSIONS.items() if name not in ("", component)],
         "whole": answers.compare(reads, whole),
         "parts": answers.compare(reads, parts),
-        "judged": [_judged(each) for each in released.verdicts(reads, selection) if each.component == component],
+        "judged": _all_judged(each for each in released.verdicts(reads, selection) if each.component == component),
     }
 
 
@@ -43,7 +45,14 @@ def _one_of(name: str, selection: Selection, offered: tuple[str, ...]) -> str:
     return value
 
 
-def _judged(kept: KeptVerdict) -> Json:
+def _all_judged(kept: Iterable[KeptVerdict]) -> list[Json]:
+    found = list(kept)
+    metrics = Counter(released.key(each) for each in found)
+    return [_judged(each, metrics[released.key(each)]) for each in found]
+
+
+def _judged(kept: KeptVerdict, metrics: int) -> Json:
+    """One metric of a release. metrics: in how many it is judged."""
     return {
         "release": released.key(kept),
         "app": kept.app,
@@ -55,12 +64,17 @@ def _judged(kept: KeptVerdict) -> Json:
         "title": words.metric_name(kept),
         "horizon_s": kept.horizon_s,
         "method": kept.method,
+        "how": words.METHOD[kept.method],
         "new": {"numerator": kept.new_successes, "denominator": kept.new_trials},
         "old": {"numerator": kept.old_successes, "denominator": kept.old_trials},
         "difference": kept.difference,
         "low": kept.low,
         "high": kept.high,
+        "points": words.points(kept.difference) if kept.difference is not None else "",
+        "between": words.between(kept),
         "verdict": kept.verdict,
+        "why_open": words.why_open(kept, metrics),
+        "about": words.about(kept),
         "days_left": kept.days_left,
         "sees_in": words.time_left(kept.days_left),
     }

@@ -8,8 +8,10 @@ from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.parts import released
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection
+from keeprate.deploy.releases import words as release_words
 from keeprate.deploy.why import words
 from keeprate.deploy.why.explaining import Explained, Reason, Sides, explain, of_release
+from keeprate.deploy.why.links import EXPLAINED
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.reading.rates import wilson
 from keeprate.sinks.store.clickhouse import to_ms
@@ -40,6 +42,9 @@ def why(reads: Reads, selection: Selection) -> Json:
         "new": _side(chosen.version if chosen else selection.span.title, found.new if found else NONE),
         "since": to_ms(sides.at),
         "values": released.values_of(chosen) if chosen else {},
+        "judged": _judged(reads, selection, chosen) if chosen else "",
+        "in_both": [] if chosen else [each for each in released.releases(reads, selection)["rows"] if each["in_both"]],
+        "missing": name if (name := selection.own("release")) != PERIODS and chosen is None else "",
         "difference": _estimate(found.difference if found else None),
         "reasons": [_reason(each, found) for each in found.reasons[:_MOST]] if found else [],
         "nowhere": words.NOWHERE,
@@ -54,6 +59,15 @@ def _chosen(reads: Reads, selection: Selection, releases: Sequence[KeptVerdict])
         worse = {released.key(each) for each in released.verdicts(reads, selection) if each.verdict == "worse"}
         return next((each for each in releases if released.key(each) in worse), None)
     return next((each for each in releases if released.key(each) == name), None)
+
+
+def _judged(reads: Reads, selection: Selection, chosen: KeptVerdict) -> str:
+    """What the verdict on the release says of the same metric, with how it was found; '' where it says nothing."""
+    for each in released.verdicts(reads, selection):
+        is_metric = EXPLAINED.get(each.metric) == selection.metric and each.horizon_s in (0, selection.horizon_s)
+        if is_metric and released.key(each) == released.key(chosen) and (said := release_words.difference(each)):
+            return f"{said}, {release_words.METHOD[each.method]}"
+    return ""
 
 
 def explanation(reads: Reads, selection: Selection, sides: Sides) -> Explained | None:

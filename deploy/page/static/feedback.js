@@ -34,7 +34,7 @@ export function signal(row) {
 
 function words(row) {
   if (row.kind === "vote") return row.score === null ? ["vote down", "vote withdrawn", "vote up"][row.value + 1] : `score ${percent(row.score)}`;
-  if (row.kind === "edit") return row.changed_share === null ? "edited" : `edited, ${percent(row.changed_share)} changed`;
+  if (row.kind === "edit") return row.changed_share === null ? "corrected" : `corrected, ${percent(row.changed_share)} changed`;
   const severity = row.severity ? `, ${row.severity}` : "";
   return row.status === "unset" ? `${row.label}, taken back` : `${row.label}${severity}`;
 }

@@ -3,6 +3,8 @@
 import { behind } from "./behind.js";
 import { byId, h, reconcile } from "./dom.js";
 import { count, horizon, interval, percent, points } from "./format.js";
+import { inBoth } from "./releases.js";
+import { addressOf } from "./selection.js";
 import { term } from "./tip.js";
 
 const BEHIND = {
@@ -14,6 +16,7 @@ const BEHIND = {
 
 let shown = null;
 let usual = { days: 0, rows: {} };
+let older = [];
 
 /** Draws the cards from /api/summary. */
 export function drawKeys(summary) {
@@ -27,8 +30,17 @@ export function drawBaseline(baseline) {
   draw();
 }
 
+/** Draws beside them what they cannot show: releases of /api/releases that are older than the period. */
+export function drawOlder({ rows }, { chosen }) {
+  older = rows.filter((row) => row.in_both);
+  const shared = addressOf({ ...chosen, app: "", horizon: "" });
+  reconcile(byId("keys-older"), older.map((row) => ({ ...row, shared, period: chosen.period })), (row) => row.key, inBoth);
+  draw();
+}
+
 function draw() {
-  const cards = shown.metrics.map((metric) => ({ ...metric, horizon_s: shown.horizon_s, period: shown.period, days: usual.days, usual: usual.rows[metric.name], list: listOf(metric.name, shown.horizon_s) }));
+  const versions = [...new Set(older.map((row) => row.version))].join(", ");
+  const cards = shown.metrics.map((metric) => ({ ...metric, versions, horizon_s: shown.horizon_s, period: shown.period, days: usual.days, usual: usual.rows[metric.name], list: listOf(metric.name, shown.horizon_s) }));
   reconcile(byId("keys"), cards, (card) => card.name, card);
 }
 
@@ -43,7 +55,7 @@ function card(metric) {
     h("p", { class: "key-value", text: percent(metric.rate.value) }),
     h("p", { class: "key-interval", text: metric.rate.value === null ? "no denominator yet" : interval(metric.rate) }),
     range(metric),
-    change(metric, `the ${metric.period} before`),
+    change(metric, `the ${metric.period} before${metric.versions ? `, with ${metric.versions} in both` : ""}`),
     metric.usual ? change({ ...metric, change: metric.usual.change, previous: metric.usual.rate }, `the ${metric.days}d before`) : null,
     h("p", { class: "key-of" }, metric.list ? h("a", { href: metric.list, title: "List them", text: basis(metric) }) : basis(metric)),
   );

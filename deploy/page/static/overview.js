@@ -6,7 +6,7 @@ import { drawCompare } from "./compare.js";
 import { drawEmpty } from "./empty.js";
 import { drawFeedback } from "./feedback.js";
 import { drawFunnel } from "./funnel.js";
-import { drawBaseline, drawKeys } from "./keys.js";
+import { drawBaseline, drawKeys, drawOlder } from "./keys.js";
 import { run } from "./loop.js";
 import { drawMore } from "./more.js";
 import { drawReleases, drawWhere } from "./releases.js";
@@ -18,7 +18,10 @@ import { drawVitals } from "./vitals.js";
 const screen = {
   status: drawVitals,
   summary: drawKeys,
-  releases: drawReleases,
+  releases(found, view) {
+    drawReleases(found, view);
+    drawOlder(found, view);
+  },
   compare: drawCompare,
   series: drawSeries,
   retention: drawRetention,

@@ -50,7 +50,7 @@ function release(row) {
       h("span", { class: "soft", text: where }),
       h("span", { class: "soft when" }, "since ", h("time", { datetime: iso(row.released_at), text: time(row.released_at) }))),
     h("p", {}, ...said.flatMap(({ verdict, short }, at) => [at ? "; " : "", h("span", { class: "finding", "data-verdict": verdict, text: short }), at === 0 && first ? h("span", { "data-where": row.key }) : null]), "."),
-    first ? h("p", { class: "soft sure" }, `${chance(first.chance)} `, link(row, first)) : null,
+    first ? h("p", { class: "soft sure" }, `Compared ${row.how}. ${chance(first.chance)} `, h("a", { href: whyOf(row, first), text: "Why?" })) : null,
   );
 }
 
@@ -60,7 +60,21 @@ function chance(share) {
   return `Chance alone would look like this ${odds}, however often you look.`;
 }
 
-function link({ app, key, shared }, { metric, horizon_s }) {
+/** To what explains a release in a metric. shared: what goes along, as an address has it. */
+function whyOf({ app, key, shared }, { metric, horizon_s }) {
   const query = new URLSearchParams([["app", app], ["release", key], ["metric", EXPLAINED[metric] ?? ""], ["horizon", horizon_s || ""]].filter(([, value]) => value !== ""));
-  return h("a", { href: `./why?${query}${shared.replace("?", "&")}`, text: "Why?" });
+  return `./why?${query}${shared.replace("?", "&")}`;
+}
+
+/** Both periods have it, so that their difference is not what it changed: that is the one against what it replaced. */
+export function inBoth({ period, ...row }) {
+  const of = [row.app, row.family].filter(Boolean).join(" · ");
+  return h(
+    "li",
+    {},
+    `${row.version} of ${of} has been in use since `,
+    h("time", { datetime: iso(row.released_at), text: time(row.released_at) }),
+    `, before this period began: what changed against the ${period} before is not what it changed. `,
+    h("a", { href: whyOf(row, row.findings[0]), text: `Compare it with ${row.predecessor}` }),
+  );
 }

@@ -1,7 +1,7 @@
 // Versions side by side: what each release came to, a funnel of each version, and small multiples by a second cut.
 
 import { byId, h, options, reconcile, segments } from "./dom.js";
-import { count, horizon, interval, named, percent, points, time } from "./format.js";
+import { count, horizon, interval, named, percent, time } from "./format.js";
 import { run } from "./loop.js";
 import { styleOf, swatch } from "./palette.js";
 import { drawPrompts } from "./prompts.js";
@@ -41,14 +41,14 @@ function inOrder(rows) {
 function judged(row) {
   const known = row.difference !== null;
   const name = `${row.version} after ${row.predecessor}`;
-  const about = h("span", { class: "block soft", text: `${[row.app, row.family].filter(Boolean).join(" · ")}, since ${time(row.released_at)}` });
+  const about = h("span", { class: "block soft", text: `${[row.app, row.family].filter(Boolean).join(" · ")}, since ${time(row.released_at)}; compared ${row.how}` });
   return h(
     "tr",
     { class: row.isFirst ? "first" : "" },
     h("th", { scope: "row" }, ...(row.isFirst ? [name, about] : [h("span", { class: "unseen", text: name })])),
-    h("td", { text: row.title }),
-    h("td", {}, h("span", { class: `chip ${TONES[row.verdict]}`, text: VERDICTS[row.verdict] })),
-    h("td", {}, h("strong", { text: known ? points(row.difference) : "–" }), h("span", { class: "block soft", text: known ? `${points(row.low)} to ${points(row.high)}` : "" })),
+    h("td", {}, row.title, row.about ? h("span", { class: "block soft", text: row.about }) : null),
+    h("td", {}, h("span", { class: `chip ${TONES[row.verdict]}`, text: VERDICTS[row.verdict] }), row.why_open ? h("span", { class: "block soft", text: row.why_open }) : null),
+    h("td", {}, h("strong", { text: known ? `${row.points}\u202fpp` : "–" }), h("span", { class: "block soft", text: known ? row.between : "" })),
     side(row.new),
     side(row.old),
     h("td", { text: row.sees_in }),

@@ -3,6 +3,7 @@
 import { byId, h, options, reconcile, segments, setText } from "./dom.js";
 import { count, interval, named, percent, points, time } from "./format.js";
 import { run } from "./loop.js";
+import { inBoth } from "./releases.js";
 import { addressOf } from "./selection.js";
 import { term, titleOf } from "./tip.js";
 import { drawVitals } from "./vitals.js";
@@ -52,15 +53,19 @@ function list({ release, new: now, values, metric, horizon_s }, chosen) {
 function drawDifference(why, chosen) {
   const { difference, old, new: now, release, since } = why;
   const sides = [[old, "before"], [now, "after"]];
-  byId("difference").replaceChildren(
+  const found = [
+    why.missing ? h("p", { class: "warning", text: `There is no release “${why.missing}” of the last 28 days in this selection: these are the period and the one before.` }) : null,
     h("p", { class: "key-value", text: difference ? points(difference.value) : "–" }),
-    h("p", { class: "soft", text: difference ? `between ${points(difference.low)} and ${points(difference.high)}` : "One side has nothing that counts yet: choose another metric, time or period." }),
+    h("p", { class: "soft", text: difference ? `of the plain shares, between ${points(difference.low)} and ${points(difference.high)}` : "One side has nothing that counts yet: choose another metric, time or period." }),
     h("dl", { class: "sides" }, ...sides.flatMap(([side, role]) => [
       h("dt", { text: release === PERIODS || role === "before" ? side.name : `${side.name}, since ${time(since)}` }),
       h("dd", {}, h("strong", { text: percent(side.value) }), h("span", { class: "soft", text: side.value === null ? "" : ` ${interval(side)} · ${count(side.numerator)} of ${count(side.denominator)}` })),
     ])),
+    why.judged ? h("p", { class: "soft", text: `The verdict, on Versions and in alerts: ${why.judged}.` }) : null,
+    why.in_both.length ? h("ul", { class: "caption" }, ...why.in_both.map((row) => inBoth({ ...row, shared: addressOf({ ...chosen, app: "", horizon: "" }), period: chosen.period }))) : null,
     list(why, chosen),
-  );
+  ];
+  byId("difference").replaceChildren(...found.filter(Boolean));
 }
 
 function drawReasons(why, chosen, choose) {

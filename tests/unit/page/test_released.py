@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from keeprate.deploy.page.parts.released import rows
+from keeprate.deploy.releases import words
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 
 AT = datetime(2026, 11, 15, 12, 53, tzinfo=UTC)
@@ -68,3 +69,40 @@ def test_what_is_worse_is_on_the_screen_however_many_releases_came_after_it() ->
     ]
     mended = replace(KEPT, version="v5", predecessor="v4", released_at=AT + timedelta(days=2), verdict="better")
     assert [row["version"] for row in rows([mended, *later, KEPT], 600)] == ["v5", "2.1", "2.1", "2.1"]
+
+
+def test_what_is_older_than_the_period_is_told_to_be_in_both() -> None:
+    """A period and the one before it both have it: their difference is not what it changed."""
+
+    def in_both(days: int, *kept: KeptVerdict) -> dict[str, bool]:
+        return {row["version"]: row["in_both"] for row in rows(kept, 600, AT + timedelta(days=days))}
+
+    assert in_both(5, KEPT) == {"v4": True}
+    assert in_both(-1, KEPT) == {"v4": False}
+    mended = replace(KEPT, version="v5", predecessor="v4", released_at=AT + timedelta(days=2), verdict="better")
+    assert in_both(5, mended, KEPT) == {"v5": True, "v4": False}
+    assert in_both(5, replace(KEPT, verdict="not_yet")) == {"v4": False}
+
+
+def test_an_open_verdict_beside_an_interval_without_zero_says_why() -> None:
+    """The interval is of one metric; the error of a verdict is shared."""
+    open_ = replace(KEPT, verdict="not_yet", low=-0.05, high=-0.01, fell=0.35)
+    assert words.why_open(open_, 12) == "12 metrics share the error: 35 % of the evidence so far"
+    assert words.why_open(replace(open_, high=0.01), 12) == ""
+    assert words.why_open(replace(open_, verdict="worse"), 12) == ""
+
+
+def test_a_small_difference_keeps_its_tenths() -> None:
+    """A rare event that became twice as frequent is no difference of nothing."""
+    minus = "\N{MINUS SIGN}"
+    said = [words.points(share) for share in (0.004, -0.0123, 0.019, 0.0196, -0.3, 0.0, 0.00004)]
+    assert said == ["+0.4", f"{minus}1.2", "+1.9", "+2", f"{minus}30", "0", "0"]
+
+
+def test_what_could_be_taken_for_another_metric_says_what_it_is() -> None:
+    """Corrected is what somebody sent, edited what the text became."""
+    assert words.about(replace(KEPT, metric="correction")) == "somebody sent what it should have been"
+    assert words.about(replace(KEPT, metric="edit_distance_over_p50")) == (
+        "the text was changed within 10 min by more than half of the old one's were"
+    )
+    assert words.about(KEPT) == ""
