@@ -252,5 +252,6 @@ def generation(reads: Reads, app: str, generation_id: str) -> Json | None:
         "changes": changes(latest, events),
         "chain": chain(client, app, generation_id),
         "withheld": False,
+        "blind": False,
     }
     return found if reads.sight.may_read(app) else without_texts(found)

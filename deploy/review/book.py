@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS slots (
   until_ms INTEGER NOT NULL, at_ms INTEGER NOT NULL, standing TEXT NOT NULL DEFAULT '{}',
   PRIMARY KEY (app, generation_id, choice_index, reviewer)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS readings (
+  app TEXT NOT NULL, generation_id TEXT NOT NULL, reviewer TEXT NOT NULL, at_ms INTEGER NOT NULL,
+  PRIMARY KEY (app, generation_id, reviewer)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reviewers (reviewer TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
 """
 _COLUMNS: Final = "app, generation_id, choice_index, reviewer, queue, state, until_ms, at_ms"
@@ -99,6 +103,7 @@ class Book:
             slots = _slots(file, [candidate.item])
             if not may_hold(candidate, slots, reviewer, now_ms):
                 raise TakenError
+            # Of who has read of it there is none: they may not hold it.
             before = next((slot for slot in slots if slot.reviewer == reviewer), None)
             if before is None or before.state != "done":
                 _write(file, Slot(candidate.item, reviewer, queue, "reserved", until_ms, now_ms))
@@ -113,6 +118,22 @@ class Book:
         """Give a reservation back."""
         with self._changing() as file:
             file.execute(f"DELETE FROM slots WHERE {_ONE} AND reviewer = ? AND state = 'reserved'", (*item, reviewer))
+
+    def read(self, app: str, generation_id: str, reviewer: str, now_ms: int) -> list[str]:
+        """The queues by which the reviewer holds a suggestion of a generation.
+
+        Where they hold none and have not judged or skipped one, it is remembered that they read all that is said of it.
+        """
+        with self._changing() as file:
+            slots = file.execute(
+                "SELECT queue, state, until_ms FROM slots WHERE app = ? AND generation_id = ? AND reviewer = ?",
+                (app, generation_id, reviewer),
+            ).fetchall()
+            held = [queue for queue, state, until_ms in slots if state == "reserved" and now_ms < until_ms]
+            if not held and all(state == "reserved" for _, state, _ in slots):
+                values = (app, generation_id, reviewer, now_ms)
+                file.execute("INSERT OR IGNORE INTO readings VALUES (?, ?, ?, ?)", values)
+        return held
 
     def last(self, queue: str, reviewer: str) -> ReviewDone | None:
         """What the reviewer finished or skipped last in a queue."""
@@ -164,9 +185,14 @@ class Book:
 
 def _slots(file: sqlite3.Connection, items: Sequence[Item]) -> list[Slot]:
     # Few queues hold more than some hundred, and a key is found at once: a statement for each needs no limit of theirs.
-    return [
-        _slot(row) for item in items for row in file.execute(f"SELECT {_COLUMNS} FROM slots WHERE {_ONE}", tuple(item))
-    ]
+    return [slot for item in items for slot in _slots_of(file, item)]
+
+
+def _slots_of(file: sqlite3.Connection, item: Item) -> list[Slot]:
+    """Those that reviewers took, and one of each who has read what others say."""
+    found = [_slot(row) for row in file.execute(f"SELECT {_COLUMNS} FROM slots WHERE {_ONE}", tuple(item))]
+    readings = file.execute("SELECT reviewer, at_ms FROM readings WHERE app = ? AND generation_id = ?", item[:2])
+    return found + [Slot(item, who, "", "read", 0, at_ms) for who, at_ms in readings]
 
 
 def _slot(row: Sequence[Any]) -> Slot:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-State = Literal["reserved", "done", "skipped"]
+State = Literal["reserved", "done", "skipped", "read"]
 
 
 class Item(NamedTuple):
@@ -21,7 +21,10 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Slot:
-    """A reviewer's place at a suggestion. until_ms: when a reservation ends; what is done or skipped stays."""
+    """A reviewer's place at a suggestion. until_ms: when a reservation ends; what is done or skipped stays.
+
+    read: they know what others say of it, and are not asked any more.
+    """
 
     item: Item
     reviewer: str
@@ -54,7 +57,9 @@ def taken(candidate: Candidate, slots: Iterable[Slot], now_ms: int) -> frozenset
 
 
 def may_hold(candidate: Candidate, slots: Sequence[Slot], reviewer: str, now_ms: int) -> bool:
-    """Whether there is a place for the reviewer, or they have it."""
+    """Whether there is a place for the reviewer, or they have it; none for who knows what others say."""
+    if any(slot.reviewer == reviewer and slot.state == "read" for slot in slots):
+        return False
     return len(taken(candidate, slots, now_ms) - {reviewer}) < candidate.reviewers
 
 

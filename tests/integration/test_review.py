@@ -145,6 +145,40 @@ def test_nobody_reads_what_others_said_before_they_speak(url: str, api: TestClie
     assert kinds["random"] == {"generation"}
 
 
+def test_what_others_said_is_not_read_by_another_address_either(url: str, emitted: Recorded) -> None:
+    """What a reviewer holds is blind everywhere until they have spoken; what they read in full is not given to them."""
+    access = PageAccess(lambda connection: Viewer(connection.headers["authorization"], {"*": "reviewer"}))
+    desk = Desk(SETTINGS, Book(":memory:"), Outbox(brokers="nowhere:1"))
+    with TestClient(page(Source(url), ("testserver",), lambda: NOW, access, desk=desk)) as api:
+
+        def story(who: str, item: dict[str, Any]) -> dict[str, Any]:
+            api.headers["authorization"] = who
+            found: dict[str, Any] = api.get(f"/api/generations/{item['app']}/{item['generation_id']}").json()
+            return found
+
+        api.headers["authorization"] = "ann"
+        (blind, *_) = say(api, "claim", "", queue="random")["items"]
+        (judged, *_) = say(api, "claim", "", queue="disputed")["items"]
+        assert [event["type"] for event in story("ann", blind)["events"]] == ["generation"]
+        seen = story("ann", judged)
+        assert seen["blind"]
+        assert "evaluation" not in {event["type"] for event in seen["events"]}
+        case = f"/api/generations/{judged['app']}/{judged['generation_id']}/cases.jsonl"
+        assert api.get(case).status_code == 409
+        whole = story("eve", judged)
+        assert not whole["blind"]
+        assert "evaluation" in {event["type"] for event in whole["events"]}
+        # Ann holds one of its two places; the other one is not Eve's any more, whichever way she asks.
+        assert judged not in say(api, "claim", "", queue="disputed")["items"]
+        said = judged | {"queue": "disputed", "vote": "good"}
+        answer = api.post("/api/review/submit", json=said)
+        assert (answer.status_code, "read what others say" in answer.text) == (409, True)
+        api.headers["authorization"] = "ann"
+        assert say(api, "submit", "", **said)["events"] == 1
+        assert story("ann", judged) == whole
+    assert len(emitted.events) == 1
+
+
 def test_undo_is_events_too_and_gives_the_suggestion_back(api: TestClient, emitted: Recorded) -> None:
     """The latest word of the reviewer is that they say nothing, and the suggestion is theirs again."""
     (item, *_) = say(api, "claim", "Dee", queue="flagged")["items"]

@@ -20,7 +20,8 @@ from keeprate.deploy.page.api.questions import OWN, QUESTIONS
 from keeprate.deploy.page.exploring import addresses, listed, prompts, sheet, suites, tables
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
-from keeprate.deploy.page.reviewing.desk import Desk
+from keeprate.deploy.page.reviewing.desk import Desk, Reviewer
+from keeprate.deploy.page.reviewing.who import reviewer_of
 from keeprate.deploy.page.selection import Selection, collected, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.page.turns import Turns
@@ -50,6 +51,7 @@ class Api:
     ) -> None:
         self._source = source
         self._alertmanager = alertmanager
+        self._desk = desk
         self._trace_url = trace_url
         self._now = now
         self._scales = desk.settings.scales if desk else Scales()
@@ -116,7 +118,20 @@ class Api:
             raise HTTPException(404, "the store holds no event of this generation")
         if not found["withheld"]:
             self._log(request, [(app, generation_id)])
+        if (told := self._asked_to_judge(request, app)) is not None:
+            desk, who, story = *told, found
+            found = await self.quickly(
+                request, object(), lambda reads: desk.story(reads, who, app, generation_id, story)
+            )
         return _json(found | {"trace_url": addresses.trace_link(self._trace_url, found["generation"])})
+
+    def _asked_to_judge(self, request: Request, app: str) -> tuple[Desk, Reviewer] | None:
+        """The desk, and whoever asks, where they may be asked to judge suggestions of an app; None where they may not.
+
+        Where nobody is asked who they are, it is not known who that is.
+        """
+        who = None if self._desk is None else reviewer_of(request, "")
+        return (self._desk, who) if self._desk is not None and who is not None and who.may(app) else None
 
     async def suite(self, request: Request) -> Response:
         """A list as a suite of test cases. It reads the content of each suggestion, and each is logged."""
@@ -130,6 +145,10 @@ class Api:
         if not addresses.is_one(app, generation_id):
             raise HTTPException(404, "no such generation: an address is /api/generations/APP/UUID/cases.jsonl")
         form = suites.form_named(request.query_params.get("format", ""))
+        if (told := self._asked_to_judge(request, app)) is not None:
+            desk, who = told
+            if await self.quickly(request, object(), lambda reads: desk.holds(reads, who, app, generation_id)):
+                raise HTTPException(409, "you hold this suggestion in Review: judge or skip it first")
         return await self._cases(request, form, lambda reads: suites.rows_of_one(reads, app, generation_id))
 
     async def prompts(self, request: Request) -> Response:

@@ -95,6 +95,7 @@ class GenerationJson(TypedDict):
     changes: list[EditedJson]
     chain: list[dict[str, Any]]
     withheld: bool
+    blind: bool
     trace_url: str | None
 
 

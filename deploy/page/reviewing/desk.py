@@ -5,6 +5,7 @@ fails between two of them is said again, and said twice is said once: of one per
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -26,6 +27,8 @@ from keeprate.sinks.store.clickhouse import to_ms
 AHEAD: Final = 2
 """A reviewer holds the suggestion before them and the next one, which is read meanwhile."""
 _KEPT_S: Final = 20.0
+_QUEUES_AT_ONCE: Final = ThreadPoolExecutor(5, "queue")
+"""Each looks for its suggestions for up to three seconds, and nobody waits for the sum of them."""
 _DAY: Final = timedelta(days=1)
 
 May = Callable[[str], bool]
@@ -76,9 +79,12 @@ class Desk:
             "labels": [each.model_dump() for each in settings.labels],
             "questions": [each.model_dump() for each in settings.questions],
             "queues": [
-                self._shown(queue, reads, who, app, now_ms)
-                | {"progress": _summed([each for each in progress if each.queue == queue.name])}
-                for queue in settings.queues
+                shown | {"progress": _summed([each for each in progress if each.queue == queue.name])}
+                for queue, shown in zip(
+                    settings.queues,
+                    _QUEUES_AT_ONCE.map(lambda queue: self._shown(queue, reads, who, app, now_ms), settings.queues),
+                    strict=True,
+                )
             ],
         }
 
@@ -108,6 +114,22 @@ class Desk:
         self._held(reads, who, queue, item)
         found = happenings.generation(reads, item.app, item.generation_id)
         return None if found is None else blinded(found, queue.blind)
+
+    def story(self, reads: Reads, who: Reviewer, app: str, generation_id: str, found: Json) -> Json:
+        """A generation as somebody may see it elsewhere who may review it.
+
+        What they hold is as their queue shows it, until they have spoken. Of anything else they see all, and are not
+        given it any more: agreement with what one has read is none.
+        """
+        if not any(_sways(event, all_of_it=True) for event in found["events"]):
+            return found
+        held = self._book.read(app, generation_id, who.id, to_ms(reads.now))
+        queues = [self.settings.queue(name) for name in held]
+        return blinded(found, any(queue is not None and queue.blind for queue in queues)) if held else found
+
+    def holds(self, reads: Reads, who: Reviewer, app: str, generation_id: str) -> bool:
+        """Whether it is theirs to judge; if not, what they read of it counts as read."""
+        return bool(self._book.read(app, generation_id, who.id, to_ms(reads.now)))
 
     def submit(self, reads: Reads, who: Reviewer, queue_name: str, item: Item, body: Mapping[str, Any]) -> Json:
         """Take a judgement. Raises SaidError, GoneError and UnsentError."""
@@ -168,7 +190,10 @@ class Desk:
         """The candidate, where the reviewer has a place at it or may take one. Raises GoneError."""
         found = next((each for each in self._candidates(reads, queue, item.app, who.may) if each.item == item), None)
         # It may have left the queue meanwhile, and is theirs all the same.
-        has = any(slot.reviewer == who.id for slot in self._book.slots([item]))
+        states = {slot.state for slot in self._book.slots([item]) if slot.reviewer == who.id}
+        if "read" in states:
+            raise GoneError("you have read what others say of this suggestion: take the next one of the queue")
+        has = bool(states)
         if found is None and not (has and who.may(item.app)):
             raise GoneError("this suggestion is not yours to review: take the next one of the queue")
         return found or Candidate(item, queue.reviewers)

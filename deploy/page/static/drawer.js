@@ -24,11 +24,13 @@ export async function openDrawer(row, beside = {}) {
   fill(drawer, row, beside, h("p", { class: "soft", text: "Reading …" }));
   if (!drawer.open) drawer.showModal();
   drawer.row = row;
-  const parts = await get(`generations/${row.app}/${row.generation_id}`, []).then(content, failure);
+  const parts = await get(`generations/${row.app}/${row.generation_id}`, []).then(opened, failure);
   // Another generation may have been opened meanwhile.
   if (drawer.row === row) fill(drawer, row, beside, ...parts);
 }
 
+const HELD = "You hold this suggestion in Review: what others say of it is shown once you have judged or skipped it.";
+const opened = (found) => [...(found.blind ? [h("p", { class: "warning", text: HELD })] : []), ...content(found)];
 const failure = (error) => [h("p", { class: "drawer-error", text: error.message })];
 
 function fill(drawer, row, beside, ...parts) {

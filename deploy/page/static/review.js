@@ -7,6 +7,7 @@ import { content } from "./drawer.js";
 import { count, plural } from "./format.js";
 import { fill, judgementOf, press, setUp } from "./judgement.js";
 import { run } from "./loop.js";
+import { readAddress } from "./selection.js";
 import { term } from "./tip.js";
 import { drawVitals } from "./vitals.js";
 
@@ -39,7 +40,7 @@ async function refresh() {
 
 function drawBoard() {
   const { board } = desk;
-  if (!byId("queues-title").firstChild) byId("queues-title").replaceChildren(term("queues"));
+  if (!byId("queues-title").firstChild) byId("queues-title").replaceChildren(term("queues", "Queues"));
   const off = byId("review-off");
   off.hidden = board.on && board.reviewer !== null && board.waiting === 0;
   setText(off, !board.on ? board.remedy : board.reviewer === null ? "Say who you are, so that nobody is given what you have: type your name above." : `${plural(board.waiting, "event is", "events are")} on their way: nobody has acknowledged them yet. They are kept, and sent by themselves.`);
@@ -103,7 +104,7 @@ function whyNothing(queue) {
   if (!queue) return `There is no queue of the name ${desk.queue}: choose one above.`;
   if (!name()) return `${plural(queue.suggestions, "suggestion waits", "suggestions wait")} in this queue. Type your name above, and the first one is shown here.`;
   if (queue.suggestions === 0) return `No suggestion is in this queue${desk.app ? ` of ${desk.app}` : ""} now. ${queue.meaning} One that comes is shown here.`;
-  const rest = queue.complete === queue.suggestions ? "all of it is done" : `${count(queue.complete)} of ${count(queue.suggestions)} are done, and the others are with other reviewers or skipped by you`;
+  const rest = queue.complete === queue.suggestions ? "all of it is done" : `${count(queue.complete)} of ${count(queue.suggestions)} are done, and the others are with other reviewers, skipped by you, or read by you with what others say`;
   return `Nothing is left for you in this queue: ${rest}. What comes is shown here.`;
 }
 
@@ -249,16 +250,19 @@ setInterval(() => {
   desk.active = false;
 }, RENEW_MS);
 
+// The queues are asked for at once: what stands below them takes longer.
+Object.assign(desk, { queue: readAddress().queue, app: readAddress().app });
+const early = refresh();
+
 let shown;
 function drawReview(agreement, { chosen, choose }) {
+  const isFirst = shown === undefined;
   shown = agreement;
   desk.choose = choose;
   const isOther = desk.app !== chosen.app;
   desk.app = chosen.app;
-  if (desk.board === null) {
-    desk.queue = chosen.queue;
-    refresh().then(() => drawAgreement(shown, desk.board.names ?? {}));
-  } else if (isOther) {
+  if (isFirst) early.then(() => drawAgreement(shown, desk.board.names ?? {}));
+  if (isOther) {
     desk.items = [];
     refresh().then(() => desk.queue && name() && claim());
   }

@@ -129,6 +129,32 @@ def test_two_pages_at_once_never_give_out_one_place_twice(tmp_path: Path) -> Non
         book.close()
 
 
+def test_who_read_what_others_say_is_not_given_it(book: Book) -> None:
+    """While they hold it they read nothing of that; once they have spoken they may, and may say it anew."""
+    candidates = [Candidate(item(number), 2) for number in range(2)]
+    first, second = (each.item for each in candidates)
+    book.claim("q", candidates[:1], "ann", 1, 0, KEPT_MS)
+    assert book.read(first.app, first.generation_id, "ann", 1) == ["q"]
+    assert book.read(second.app, second.generation_id, "ann", 1) == []
+    assert book.claim("q", candidates, "ann", 2, 2, KEPT_MS) == [first]
+    assert open_for(candidates, book.slots([first, second]), "ann", 2) == 1
+    assert book.claim("q", candidates, "bob", 2, 2, KEPT_MS) == [first, second]
+    with pytest.raises(TakenError):
+        book.hold("q", candidates[1], "ann", 3, KEPT_MS)
+    book.finish(Slot(first, "ann", "q", "done", 0, 4), {})
+    assert book.read(first.app, first.generation_id, "ann", 5) == []
+    book.hold("q", candidates[0], "ann", 6, KEPT_MS)
+
+
+def test_who_read_it_when_the_reservation_was_over_is_not_heard(book: Book) -> None:
+    """However free the place is: they have read what others say meanwhile."""
+    candidate = Candidate(item(1), 1)
+    book.claim("q", [candidate], "ann", 1, 0, KEPT_MS)
+    assert book.read(candidate.item.app, candidate.item.generation_id, "ann", KEPT_MS) == []
+    with pytest.raises(TakenError):
+        book.hold("q", candidate, "ann", KEPT_MS + 1, 2 * KEPT_MS)
+
+
 def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
     """What is done, skipped and reserved is there again, and what reviewers are called."""
     path = tmp_path / "review.sqlite"
