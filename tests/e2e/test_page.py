@@ -293,6 +293,26 @@ def test_polling_keeps_elements_focus_and_zoom(browser: Browser, address: str) -
     assert browser.evaluate("document.getElementById('series').layout.yaxis.range") == [0.1, 0.2]
 
 
+def test_a_chart_is_as_wide_as_its_place_whenever_that_changes(browser: Browser, address: str) -> None:
+    """Also while it is drawn: then a window's event comes to nobody."""
+    browser.open(f"{address}?period=7d")
+    browser.wait_for(DRAWN)
+    fits = "(e => e.querySelector('svg').clientWidth === e.clientWidth)(document.getElementById('series'))"
+    browser.wait_for(fits)
+    browser.evaluate(
+        "window.drawn = 0; const react = Plotly.react; Plotly.react = async (element, ...rest) => {"
+        " const done = react(element, ...rest);"
+        " if (element.id === 'series') document.getElementById('series').style.width = '300px';"
+        " await done; window.drawn += 1; };"
+        "document.querySelector('#pick-metric input:not(:checked)').click()"
+    )
+    browser.wait_for("window.drawn > 0")
+    assert browser.evaluate("document.getElementById('series').clientWidth") == 300
+    browser.wait_for(fits)
+    browser.evaluate("document.getElementById('series').style.width = ''")
+    browser.wait_for(f"document.getElementById('series').clientWidth > 400 && {fits}")
+
+
 def test_the_keyboard_opens_and_closes_a_generation(browser: Browser, address: str) -> None:
     """Enter on a row's button opens the drawer with what was captured and what happened; Escape goes back."""
     browser.open(f"{address}?period=7d&kind=edit")

@@ -1,7 +1,7 @@
 // How well judges, users and experts agree: in words first, then who with whom, each judge over time, and several raters.
 
-import { byId, h, reconcile } from "./dom.js";
-import { count, horizon, percent, time } from "./format.js";
+import { byId, h, labelled, reconcile } from "./dom.js";
+import { count, day, horizon, percent } from "./format.js";
 import { term } from "./tip.js";
 
 const KEPT = "what users kept";
@@ -18,6 +18,7 @@ export function drawAgreement(agreement, names) {
   byId("agreement-nothing").hidden = comparisons.length + together.length > 0;
   byId("agreement-all").hidden = comparisons.length === 0;
   reconcile(byId("comparisons").tBodies[0], comparisons.map((each) => ({ ...each, enough })), (each) => `${each.voice} ${each.truth}`, comparison);
+  labelled(byId("comparisons"));
   reconcile(byId("over-time"), overTime.filter((each) => each.stretches.length > 1), (each) => each.title, judgeOverTime);
   const rows = [
     ...together.map((each) => ({ title: each.title, raters: each.raters, estimate: each.alpha, enough })),
@@ -25,6 +26,7 @@ export function drawAgreement(agreement, names) {
   ];
   byId("agreement-raters").hidden = rows.length === 0;
   reconcile(byId("raters").tBodies[0], rows, (each) => each.title, raters);
+  labelled(byId("raters"));
 }
 
 /** "0.41 (0.30 to 0.52)". */
@@ -75,7 +77,7 @@ function judgeOverTime({ title, stretches }) {
     "article",
     {},
     h("h3", { text: `${title}: kappa against what users kept` }),
-    ...stretches.map(({ at, items, kappa }) => h("div", { class: "mini" }, h("span", { text: time(at).replace(/,? \d\d?:\d\d.*$/, "") }), h("strong", { text: coefficient(kappa) }), h("span", { class: "soft", text: `of ${count(items)}` }), h("span", { class: "rate-bar", "aria-hidden": "true", vars: { "--at": place(kappa.value), "--low": place(kappa.low), "--high": place(kappa.high) } }))),
+    ...stretches.map(({ at, items, kappa }) => h("div", { class: "mini" }, h("span", { text: day(at) }), h("strong", { text: coefficient(kappa) }), h("span", { class: "soft", text: `of ${count(items)}` }), h("span", { class: "rate-bar", "aria-hidden": "true", vars: { "--at": place(kappa.value), "--low": place(kappa.low), "--high": place(kappa.high) } }))),
   );
 }
 

@@ -4,7 +4,7 @@ import { h, reconcile, seen } from "./dom.js";
 import { named } from "./format.js";
 import { styleOf, swatch } from "./palette.js";
 
-const CONFIG = { displayModeBar: false, responsive: true, showLink: false };
+const CONFIG = { displayModeBar: false, showLink: false };
 
 let arrived;
 const library = new Promise((resolve) => { arrived = resolve; });
@@ -57,7 +57,17 @@ export async function draw(element, traces, layout) {
   const merged = { ...shared, ...own };
   for (const name of Object.keys(own)) if (/^[xy]axis/.test(name)) merged[name] = { ...axis, ...own[name] };
   await window.Plotly.react(element, traces, merged, CONFIG);
+  fit(element);
+  widths.observe(element);
 }
+
+/** A chart is as wide as its place, also where that changed while it was drawn, or was not shown until now. */
+function fit(element) {
+  const width = element.querySelector(".main-svg")?.clientWidth;
+  if (width !== undefined && element.clientWidth > 0 && Math.abs(width - element.clientWidth) >= 1) window.Plotly.Plots.resize(element);
+}
+
+const widths = new ResizeObserver((changes) => changes.forEach(({ target }) => fit(target)));
 
 /** Saves a chart as it stands there, in png or svg, with its title and, where it has several lines, their names. */
 export async function picture(element, format, title, filename) {

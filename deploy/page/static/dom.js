@@ -69,6 +69,12 @@ function refocus(element) {
   (element?.querySelector("button, a, [tabindex]") ?? element)?.focus?.();
 }
 
+/** Gives each cell the name of its column, which stands beside it on a phone, where a row is a list. */
+export function labelled(table) {
+  const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, at) => (cell.dataset.label = names[at]));
+}
+
 /** Sets the text only when it differs, so that a screen reader does not announce what it already said. */
 export function setText(element, text) {
   const shown = seen(text);

@@ -4,8 +4,10 @@ const NONE = "–";
 const THIN = "\u202f";
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const dayAndClock = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const minutes = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const dateAndYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
 /** 12,345; from 100,000 on 123.5K. */
 export function count(value) {
@@ -60,10 +62,16 @@ export function horizon(seconds) {
   return `${seconds}${THIN}s`;
 }
 
-/** The time of day; with the date when it is not today. */
+/** 15 Nov; with the year when it is not this one. */
+export function day(at_ms) {
+  const at = new Date(at_ms);
+  return (at.getFullYear() === new Date().getFullYear() ? date : dateAndYear).format(at);
+}
+
+/** 12:53:07; with the date in place of seconds when it is not today: 15 Nov 12:53, as alerts and the terminal write it. */
 export function time(at_ms) {
   const at = new Date(at_ms);
-  return at.toDateString() === new Date().toDateString() ? clock.format(at) : dayAndClock.format(at);
+  return at.toDateString() === new Date().toDateString() ? clock.format(at) : `${day(at_ms)} ${minutes.format(at)}`;
 }
 
 export const iso = (at_ms) => new Date(at_ms).toISOString();

@@ -1,6 +1,6 @@
 // Operations: what became of every record, whether the ledger adds up, and what the drift detector watches.
 
-import { byId, h, reconcile, setText } from "./dom.js";
+import { byId, h, labelled, reconcile, setText } from "./dom.js";
 import { count, named, percent, time } from "./format.js";
 import { term } from "./tip.js";
 
@@ -27,11 +27,13 @@ export function drawAccounts(accounts) {
 /** Draws /api/drift: every series, where the detector stands, and what it cannot see. */
 export function drawDrift({ rows, enough }) {
   if (!byId("drift-title").firstChild) byId("drift-title").replaceChildren(term("drift"));
+  byId("drift-else").replaceChildren("Drift is one kind of alert: what fires of all rules is on the ", h("a", { href: `./${location.search}#alerts`, text: "Overview" }), ".");
   const of = (standing) => rows.filter((row) => row.standing === standing).length;
   setText(byId("drift-caption"), rows.length === 0
     ? "The monitor has closed no batches yet: nothing is watched."
     : `${count(rows.length)} series: ${count(of("alarm"))} in a drift alarm, ${count(of("suspected"))} suspected, ${count(of("watching"))} watched. ${count(of("warming"))} are not watched yet: they have less than a day or ${enough} events, and a change in them raises no alarm; releases are judged all the same. ${count(of("silent"))} have been silent for two days.`);
   reconcile(byId("drift").tBodies[0], rows.slice(0, 100), (row) => JSON.stringify([row.app, row.prompt, row.prompt_version, row.model, row.metric]), series);
+  labelled(byId("drift"));
 }
 
 function series(row) {

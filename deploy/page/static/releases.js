@@ -1,7 +1,7 @@
 // The verdicts: what replaced what, since when, whether users take it for worse or better, how sure that is, and where.
 
 import { byId, h, reconcile, setText } from "./dom.js";
-import { iso, time } from "./format.js";
+import { iso, percent, time } from "./format.js";
 import { addressOf } from "./selection.js";
 import { term } from "./tip.js";
 
@@ -56,7 +56,7 @@ function release(row) {
 
 /** How sure a verdict is: as much evidence comes without a difference as rarely as this, however often one looks. */
 function chance(share) {
-  const odds = share < 0.0001 ? "less than once in 10,000" : share < 0.001 ? "less than once in 1,000" : `${(100 * share).toFixed(share < 0.01 ? 2 : 1)} % of the time`;
+  const odds = share < 0.0001 ? "less than once in 10,000" : share < 0.001 ? "less than once in 1,000" : `${percent(share)} of the time`;
   return `Chance alone would look like this ${odds}, however often you look.`;
 }
 

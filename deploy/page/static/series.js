@@ -27,10 +27,13 @@ export function drawSeries(series, view) {
     shapes: marks.map(({ at }) => ({ type: "line", x0: local(at), x1: local(at), y0: 0, y1: 1, yref: "paper", line: { color: colours.soft, width: 1, dash: "dash" } })),
     annotations: marks.map(({ at, text }, place) => ({ x: local(at), y: 1 - 0.07 * place, yref: "paper", yanchor: "top", xanchor: "left", xshift: 3, text: plain(text), showarrow: false, bgcolor: colours.panel, opacity: 0.9, font: { size: 11, color: colours.soft } })),
     uirevision: `${chosen.period} ${series.metric}`,
-    xaxis: { type: "date", range: [series.since, series.until].map(local), showgrid: false, hoverformat: "%e %b %H:%M" },
+    xaxis: { type: "date", range: [series.since, series.until].map(local), showgrid: false, hoverformat: "%e %b %H:%M", tickformatstops: TICKS },
     yaxis: { tickformat: ",.0%", rangemode: "tozero", range: [0, ceiling(series)] },
   }));
 }
+
+/** Days as everywhere on the page, and within a day the time above its date. */
+const TICKS = [{ dtickrange: [null, 86_399_999], value: "%H:%M\n%e %b" }, { dtickrange: [86_400_000, null], value: "%e %b" }];
 
 // Plotly shows a date without a zone as it is, so the times are handed over in the reader's own zone.
 const local = (at_ms) => new Date(at_ms - new Date(at_ms).getTimezoneOffset() * 60_000).toISOString().slice(0, -1);

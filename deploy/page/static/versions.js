@@ -1,6 +1,6 @@
 // Versions side by side: what each release came to, a funnel of each version, and small multiples by a second cut.
 
-import { byId, h, options, reconcile, segments } from "./dom.js";
+import { byId, h, labelled, options, reconcile, segments } from "./dom.js";
 import { count, horizon, interval, named, percent, time } from "./format.js";
 import { run } from "./loop.js";
 import { styleOf, swatch } from "./palette.js";
@@ -25,6 +25,7 @@ function drawVersions(versions, { chosen, meta, choose }) {
   segments(byId("pick-metric"), "metric", meta.metrics.map((name) => ({ value: name, text: meta.definitions[name].short })), metric, (name) => choose({ metric: name }));
   byId("judged-nothing").hidden = versions.judged.length > 0;
   reconcile(byId("judged").tBodies[0], inOrder(versions.judged), (row) => `${row.release} ${row.metric} ${row.horizon_s}`, judged);
+  labelled(byId("judged"));
   drawPrompts(versions, chosen);
   const { by } = versions.whole;
   reconcile(byId("funnels"), versions.whole.groups.map((group) => ({ ...group, by, horizon_s: versions.whole.horizon_s })), (group) => group.name, funnel);
