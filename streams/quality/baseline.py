@@ -200,7 +200,10 @@ def _summed(hours: Iterable[_Hour]) -> _Sums:
 
 
 def _dispersion(groups: dict[int, list[_Hour]], sums: dict[int, _Sums]) -> float:
-    """Pearson's chi-squared of the hours within their cells, per degree of freedom; at least 1."""
+    """Pearson's chi-squared of the hours within their cells, per degree of freedom; at least 1.
+
+    Nothing is believed of an excess that is no larger than its standard error, and all of it from two on.
+    """
     chi_squared, freedom = 0.0, 0
     for cell, group in groups.items():
         trials, successes, offset = sums[cell]
@@ -210,7 +213,10 @@ def _dispersion(groups: dict[int, list[_Hour]], sums: dict[int, _Sums]) -> float
                 rate = 1 / (1 + exp(-level - moved))
                 chi_squared += (s - n * rate) ** 2 / (n * rate * (1 - rate))
             freedom += len(group) - 1
-    return max(1.0, chi_squared / freedom) if freedom else 1.0
+    if not freedom:
+        return 1.0
+    excess = chi_squared / freedom - 1
+    return 1 + excess * min(1.0, max(0.0, excess / sqrt(2 / freedom) - 1))
 
 
 def _cells(sums: dict[int, _Sums], level: float, dispersion: float, successes: int) -> dict[int, tuple[float, float]]:

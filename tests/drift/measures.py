@@ -1,5 +1,6 @@
 """What is measured: false alarms, delays, young versions, rivals, and what it costs. Each is a function of a seed."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -158,13 +159,14 @@ def adwin_alarms(delta: float, per_hour: int, replicates: int, seed: int) -> Ala
     return Alarms(len(found), replicates * SCORED_DAYS)
 
 
-def adwin_delays(delta: float, per_hour: int, replicates: int, seed: int) -> list[float]:
-    """Hours from the change to ADWIN's first alarm, as `delays`."""
+def adwin_delays(delta: float, per_hour: int, replicates: int, seed: int, rows: range) -> list[float]:
+    """Hours from the change to ADWIN's first alarm, in some rows of the traffic of the other rivals."""
     generator = np.random.default_rng(seed)
-    changed, shift = changes(generator, replicates, 7)
-    n, s, _ = _counts(Place("iid", per_hour).traffic(generator, replicates, shift.shape[1] // PER_DAY, shift))
+    _, traffic, changed = _shared(per_hour, replicates, seed)
+    n, s, _ = _counts(traffic)
     found = []
-    for row, at in enumerate(changed.tolist()):
+    for row in rows:
+        at = int(changed[row])
         after = (t for t in rivals.Adwin(delta).alarms(n[row], s[row], generator) if t >= at)
         found.append(next(((t - at + 1) / PER_HOUR for t in after), float("inf")))
     return found
@@ -172,12 +174,16 @@ def adwin_delays(delta: float, per_hour: int, replicates: int, seed: int) -> lis
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU seconds to refit and to score so many series over 28 days, and microseconds of one window's scoring."""
+    """CPU seconds to refit and to score so many series over 28 days, and microseconds of one window's scoring.
+
+    load: of the machine meanwhile, the mean of the last minute of it.
+    """
 
     series: int
     refit_s: float
     score_s: float
     score_us: float
+    load: float
 
 
 def cost(series: int, seed: int) -> Cost:
@@ -198,7 +204,8 @@ def cost(series: int, seed: int) -> Cost:
             state = score_all(state, ((found[0], baseline.scored(found)) for found in day_of), POLICY)
             refit_s += fitted - started
             score_s += time.process_time() - fitted
-    return Cost(series, refit_s, score_s, 1e6 * score_s / (series * SCORED_DAYS * PER_DAY))
+    score_us = 1e6 * score_s / (series * SCORED_DAYS * PER_DAY)
+    return Cost(series, refit_s, score_s, score_us, os.getloadavg()[0])
 
 
 def first_alarm(trials: int, successes: int, batches: int) -> tuple[int, str] | None:

@@ -114,9 +114,10 @@ def second(size: Size, seed: int, found: Found) -> list[Piece]:
         if size.adwin:
             delta = one_in_a_thousand_days({each: found["adwin", each, per_hour] for each in ADWIN_DELTAS[per_hour]})
             found["adwin tuned to", per_hour] = delta
-            pieces += _chunks(
-                ("adwin delays", per_hour), measures.adwin_delays, size.adwin, seed, delta, per_hour, chunk=10
-            )
+            for begin in range(0, size.adwin, 10):
+                rows = range(begin, min(begin + 10, size.adwin))
+                arguments = (delta, per_hour, 2 * size.delays, seed, rows)
+                pieces.append(Piece(("adwin delays", per_hour), measures.adwin_delays, arguments))
     return pieces
 
 

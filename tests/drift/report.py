@@ -94,8 +94,8 @@ def _made(found: Found) -> str:
     return (
         f"50 / 200 / 1000 trials an hour; of each world and volume {size.alarms * 28:,} series-days without a change "
         f"and {size.delays} changes (iid: {IID_TIMES * size.delays}). `make drift-bench`, seed {run['seed']}, "
-        f"{run['seconds']} s in {run['jobs']} processes on {described['cpu']}, {described['cores']} cores, "
-        f"Python {described['python']}."
+        f"{run['seconds']} s in {run['jobs']} process{'es' * (run['jobs'] > 1)} on {described['cpu']}, "
+        f"{described['cores']} cores, Python {described['python']}."
     )
 
 

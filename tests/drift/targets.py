@@ -107,8 +107,9 @@ def _rest(found: Found) -> Iterator[Row]:
     if ("cost",) in found:
         cost: Cost = found["cost",]
         whole_s = (cost.refit_s + cost.score_s) * 500 / cost.series
-        yield Row("cost", "500 series, 28 days: ≤ 60 s", f"{whole_s:.0f} s on one core", whole_s <= 60)
-        yield Row("cost", "scoring a window: < 10 µs", f"{cost.score_us:.1f} µs", cost.score_us < 10)
+        load = f"at a load of {cost.load:.1f}"
+        yield Row("cost", "500 series, 28 days: ≤ 60 s", f"{whole_s:.0f} s on one core, {load}", whole_s <= 60)
+        yield Row("cost", "scoring a window: < 10 µs", f"{cost.score_us:.1f} µs, {load}", cost.score_us < 10)
 
 
 def _releases(found: Found) -> Iterator[Row]:

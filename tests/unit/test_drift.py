@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from math import exp, log
+from random import Random
+from statistics import median
 
 import pytest
 from hypothesis import given
@@ -145,6 +147,26 @@ def test_days_that_wander_cost_evidence_and_not_false_alarms() -> None:
     assert steady is not None
     assert wandering is not None
     assert wandering.dispersion > 5 * steady.dispersion
+
+
+def test_chance_is_hardly_taken_for_dispersion() -> None:
+    """Hours of independent trials temper little: most series not at all. Trials that come in twos temper by two."""
+    generator = Random(3)
+
+    def dispersions(events: int) -> list[float]:
+        found = []
+        for _ in range(40):
+            hours = [
+                Window(at_s, 20, events * sum(generator.random() < 0.3 for _ in range(20 // events)))
+                for at_s in range(0, 28 * DAY_S, HOUR_S)
+            ]
+            baseline = fit(hours)
+            assert baseline is not None
+            found.append(baseline.dispersion)
+        return found
+
+    assert dispersions(1).count(1.0) > 20
+    assert 1.9 <= median(dispersions(2)) <= 2.2
 
 
 def test_a_short_reference_has_no_profile_of_the_week() -> None:
