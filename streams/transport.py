@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from aiokafka.errors import IllegalStateError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -151,7 +152,7 @@ class BatchConsumer(driver.Consumer):
             return
         if first > expected and not await self._is_kafkas(tp, expected, first):
             # A fetch crossed a seek, and what it skipped must not be committed past.
-            await self.seek_wait({tp: expected})
+            await self._seek_ours({tp: expected})
             return
         self._expected[tp] = next_offset
         held = self._held[tp.partition].get(tp.topic)
@@ -205,7 +206,14 @@ class BatchConsumer(driver.Consumer):
         self._expected.update(behind)
         self._let_go()
         if behind:
-            await self.seek_wait(behind)
+            await self._seek_ours(behind)
+
+    async def _seek_ours(self, offsets: Mapping[TP, int]) -> None:
+        """Seek, unless partitions change hands meanwhile: a new assignment seeks by itself."""
+        try:
+            await self.seek_wait(offsets)
+        except IllegalStateError as error:
+            logger.info("partitions changed hands while they were read again: %s", error)
 
     async def perform_seek(self) -> None:
         """Go back to what was committed, or to the beginning. Raises RecordsLostError when that is gone."""

@@ -84,7 +84,9 @@ class OutcomeStore(Store[bytes, bytes]):
         for event in batch:
             by_partition[event.message.partition] += event.message.value.records
         for number, records in by_partition.items():
-            self._apply(number, records)
+            # What was fetched before a rebalance comes after it; its new owner has read it.
+            if number in self._ours:
+                self._apply(number, records)
 
     def _apply(self, number: int, records: list[Any]) -> None:
         state = self.partition(number)

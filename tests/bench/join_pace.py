@@ -55,6 +55,6 @@ def follow(
             said_s = now_s
             say(f"{children[0].name}: {count:,} of {events:,} events")
         if now_s - moved_s > patience_s or not all(child.running for child in children):
-            logs = "\n".join(child.log_tail() for child in children)
+            logs = "\n".join(child.log_tail(200) for child in children)
             raise StalledError(f"{children[0].name} stopped at {count} of {events} events; its log ends:\n{logs}")
     return samples

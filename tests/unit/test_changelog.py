@@ -1,12 +1,22 @@
 """What a recovery makes of a changelog into which anybody may have written."""
 
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from keeprate.schemas.decode import decode
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import encode_outcome
+from keeprate.streams.app import build
+from keeprate.streams.join.batches import Batch, Run
 from keeprate.streams.join.expiry import SKEW_MS, stamp, stamped_at_ms, stamps_of_records
+from keeprate.streams.metrics import WorkerMetrics
 from keeprate.streams.state.changelog import replay
+from keeprate.streams.state.table import OutcomeStore
+from tests.streaming import Stored
 from tests.unit.test_feedback_join import GENERATION, NOW_MS, vote
 from tests.unit.test_judging import NO_OUTCOME, NOT_MERGEABLE
 
@@ -52,6 +62,20 @@ def test_what_has_no_key_of_an_outcome_is_left_out(key: bytes | None) -> None:
     assert (replayed.values, len(replayed.unreadable)) == ({KEY: outcome(1)}, 2)
     replayed = replay({}, records[:2])
     assert (replayed.values, len(replayed.unreadable)) == ({KEY: outcome(1)}, 1)
+
+
+def test_what_was_fetched_before_a_rebalance_ends_nothing(tmp_path: Path) -> None:
+    """Faust hands it over when its partition is another worker's already; ours are read as before."""
+    tables: Any = build("127.0.0.1:9", tmp_path, WorkerMetrics("join")).tables
+    store: OutcomeStore = tables["outcomes"].data
+    store._ours = {1}
+    records = [Stored(outcome(1), key=KEY, offset=4, timestamp=NOW_MS)]
+    batches = [
+        SimpleNamespace(message=SimpleNamespace(partition=at, value=Batch({"": Run(4, records)}))) for at in (0, 1)
+    ]
+    store.apply_changelog_batch(batches, bytes, bytes)
+    assert (store.partition(1).offset, store.partition(1).get_many([KEY]) != [None]) == (4, True)
+    asyncio.run(store.on_stop())
 
 
 @pytest.mark.parametrize("timestamp_ms", [None, -1, -(2**62), 0, NOW_MS, 2**62])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from keeprate.streams import transport
@@ -34,6 +35,7 @@ class Counting(BatchConsumer):
         self.beginning = beginning
         self.seeks: list[int] = []
         self.commits = 0
+        self.given_away = False
 
     def _is_changelog_tp(self, tp: TP) -> bool:
         return False
@@ -42,6 +44,8 @@ class Counting(BatchConsumer):
         return dict.fromkeys(partitions, self.beginning)
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        if self.given_away:
+            raise IllegalStateError(f"No current assignment for partition {min(partitions)}")
         self.seeks += partitions.values()
 
     def highwater(self, tp: TP) -> int:
@@ -99,6 +103,16 @@ def test_a_fetch_from_before_a_seek_is_dropped() -> None:
     consumer = Counting()
     consumer.run(0, 9)
     assert consumer.run(0, 9) is None
+
+
+def test_a_partition_that_goes_while_it_is_read_again_ends_nothing() -> None:
+    """Whoever has it then begins where it was committed."""
+    consumer = Counting()
+    consumer.given_away = True
+    assert consumer.run(5, 9) is None
+    consumer._expected[SOURCE] = 20
+    asyncio.run(consumer._rewind_fetches())
+    assert consumer.seeks == []
 
 
 def test_a_jump_over_removed_records_stops_the_worker() -> None:
