@@ -150,13 +150,13 @@ def test_a_segment_of_nothing_but_orphans_is_in_no_answer_about_retention(client
 
 def test_of_too_many_horizons_the_same_are_told_with_sums_and_without(client: Client) -> None:
     """Also where only some hours are summed, and the others have horizons of their own."""
-    log = [event for event in story(random.Random(14), "editor", 40) if event["type"] == "generation"]
+    log = story(random.Random(14), "editor", 40)
     made_up = [
         _removed(event, horizon_s)
-        for place, event in enumerate(log)
+        for place, event in enumerate(event for event in log if event["type"] == "generation")
         for horizon_s in (300, *range(1000 + 30 * place, 1030 + 30 * place))
     ]
-    write(client, fold([*log[:20], *made_up[: 20 * 31]]))
+    write(client, fold([*log[: len(log) // 2], *made_up[: 20 * 31]]))
     hours.sum_quiet(client, quiet_s=0)
     write(client, fold([*log, *made_up]))
     partly = queries.counted_at_horizons(client, SCOPE)
@@ -164,7 +164,8 @@ def test_of_too_many_horizons_the_same_are_told_with_sums_and_without(client: Cl
     assert 300 in {row["horizon_s"] for row in partly}
     hours.sum_quiet(client, quiet_s=0)
     assert queries.counted_at_horizons(client, SCOPE) == partly
-    assert counting.at_horizons(client, SCOPE, (), hours.Known(0, 0)) == pytest.approx(partly)
+    assert queries.counted_at_horizons(client, SCOPE, (), hours.Known(0, 0)) == partly
+    assert any(row["observed"] for row in partly)
 
 
 def _removed(event: Any, horizon_s: int) -> Event:
