@@ -34,7 +34,8 @@ _SETTLED: Final = "new Promise((done) => requestAnimationFrame(() => requestAnim
 _FITS: Final = (
     "new Promise((done) => { const began = performance.now(); const look = () => {"
     "const wide = document.documentElement.scrollWidth;"
-    "if (wide <= innerWidth || performance.now() - began > 5000) done(wide); else setTimeout(look, 100); }; look(); })"
+    "const window_ = document.documentElement.clientWidth;"
+    "if (wide <= window_ || performance.now() - began > 5000) done(wide); else setTimeout(look, 100); }; look(); })"
 )
 
 faults: Final[dict[str, list[str]]] = {}

@@ -64,7 +64,7 @@ export async function draw(element, traces, layout) {
 /** A chart is as wide as its place, also where that changed while it was drawn, or was not shown until now. */
 function fit(element) {
   const width = element.querySelector(".main-svg")?.clientWidth;
-  if (width !== undefined && element.clientWidth > 0 && Math.abs(width - element.clientWidth) >= 1) window.Plotly.Plots.resize(element);
+  if (width !== undefined && element.clientWidth > 0 && Math.abs(width - element.clientWidth) >= 1) window.Plotly.relayout(element, { width: element.clientWidth });
 }
 
 const widths = new ResizeObserver((changes) => changes.forEach(({ target }) => fit(target)));
