@@ -19,6 +19,11 @@ SETTINGS: Final = {
     # Looks for comparisons that follow from others, in a time that grows faster than the statement: of deriving
     # suggestions it was half, and it has found nothing in any statement of ours.
     "optimize_and_compare_chain": 0,
+    # From an expression's third use on, machine code is made of it: half a second for a derivation, which then takes as
+    # long as before where rows are few. An engine that lives on makes it of what is asked again and again.
+    "min_count_to_compile_expression": 100,
+    "min_count_to_compile_aggregate_expression": 100,
+    "min_count_to_compile_sort_description": 100,
 }
 """What an engine of ours is told unless a request says otherwise, behind the store's door and in a process."""
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
