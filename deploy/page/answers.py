@@ -2,12 +2,12 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from keeprate.deploy.page.comparison import change
-from keeprate.deploy.page.definitions import METRICS, VARIANTS, ShownRate
+from keeprate.deploy.page.definitions import METRICS, VARIANTS, ShownRate, View
 from keeprate.deploy.page.reads import ENDINGS, REQUESTS, Reads
 from keeprate.deploy.page.selection import Selection, Span
 from keeprate.sinks.reading.counting import Counts
@@ -40,15 +40,22 @@ def summary(reads: Reads, selection: Selection) -> Json:
 
 def all_rates(reads: Reads, selection: Selection, span: Span) -> dict[str, list[Rate]]:
     """The rows of every metric and of `REQUESTS`; of retention, those at the horizon."""
-    found = {name: rates_of(reads, metric, selection, span) for name, metric in METRICS.items()}
-    requests = [row for row in reads.rates("rates", selection, span) if row.metric == REQUESTS]
-    return found | {REQUESTS: requests}
+    return named({view: reads.rates(view, selection, span) for view in get_args(View)}, selection.horizon_s)
+
+
+def named(rates: Mapping[View, Iterable[Rate]], horizon_s: int) -> dict[str, list[Rate]]:
+    """The same, of the rates of every view."""
+    found = {name: _of_metric(metric.name, rates[metric.query], horizon_s) for name, metric in METRICS.items()}
+    return found | {REQUESTS: _of_metric(REQUESTS, rates["rates"], horizon_s)}
 
 
 def rates_of(reads: Reads, metric: ShownRate, selection: Selection, span: Span) -> list[Rate]:
     """The rows of one metric; of retention, those at the horizon."""
-    horizon_s = selection.horizon_s
-    rows = (row for row in reads.rates(metric.query, selection, span) if row.metric == metric.name)
+    return _of_metric(metric.name, reads.rates(metric.query, selection, span), selection.horizon_s)
+
+
+def _of_metric(name: str, rates: Iterable[Rate], horizon_s: int) -> list[Rate]:
+    rows = (row for row in rates if row.metric == name)
     return [row for row in rows if not isinstance(row, RetentionRate) or row.horizon_s == horizon_s]
 
 
@@ -192,7 +199,11 @@ def _step(name: str, number: int, whole: int | None, of: str) -> Json:
 
 def compare(reads: Reads, selection: Selection) -> Json:
     """Every metric of every group, the one that showed most first."""
-    found = all_rates(reads, selection, "grouped")
+    return compare_rates(selection, all_rates(reads, selection, "grouped"))
+
+
+def compare_rates(selection: Selection, found: Mapping[str, Sequence[Rate]]) -> Json:
+    """The same, of rates that are `named`."""
     rates = {metric: {name_of(row): row for row in of_metric} for metric, of_metric in found.items()}
     shown, requests = rates["acceptance_rate"], rates[REQUESTS]
     names = _largest_first(

@@ -38,7 +38,7 @@ def known(reads: Reads, selection: Selection) -> Selection:
     So whoever makes up names asks the store nothing new. Names are read anew as often as the page reads them.
     """
     filters = tuple((name, _existing(reads, name, values)) for name, values in selection.filters)
-    by_app, apps = meta(reads)["horizons_by_app"], selection.only.get("app", [])
+    by_app, apps = _horizons_by_app(reads), selection.only.get("app", [])
     horizon_s = selection.horizon_s or _horizons(by_app, apps)[1]
     # What is accepted more and kept less is no win: what is kept comes first, where anybody looks.
     metric = selection.metric or ("retention" if set(by_app) & set(apps or by_app) else "acceptance_rate")
@@ -47,13 +47,23 @@ def known(reads: Reads, selection: Selection) -> Selection:
 
 def selected(reads: Reads, selection: Selection) -> Json:
     """What a selection that is `known` comes to, the horizons that its apps check at, and what of it nobody has."""
-    horizons_s, _ = _horizons(meta(reads)["horizons_by_app"], selection.only.get("app", []))
+    horizons_s, _ = _horizons(_horizons_by_app(reads), selection.only.get("app", []))
     return {
         "horizon_s": selection.horizon_s,
         "horizons_s": horizons_s,
         "metric": selection.metric,
         "unknown": [name for name, values in selection.filters if values == (NOBODY,)],
     }
+
+
+def _horizons_by_app(reads: Reads) -> Mapping[str, Sequence[int]]:
+    """Those at which the checks of each app look, of the last 90 days."""
+
+    def ask() -> Mapping[str, Sequence[int]]:
+        found = evidence.horizons(reads.client, reads.now - PERIODS["90d"].length, reads.now)
+        return {app: horizons_s for app, horizons_s in found.items() if reads.sight.may(app)}
+
+    return reads.fact("horizons", None, ask, NAMES_FOR_S)
 
 
 def _horizons(by_app: Mapping[str, Sequence[int]], apps: Sequence[str]) -> tuple[list[int], int]:
@@ -77,7 +87,7 @@ def _names(reads: Reads, name: str) -> frozenset[str]:
     if name == "app":
         return frozenset(filter(reads.sight.may, evidence.apps(reads.client)))
     scope = Scope(reads.now - PERIODS["90d"].length, reads.now, reads.now, only=reads.sight.only)
-    return frozenset(queries.dimension_values(reads.client, scope, name, MAX_NAMES))
+    return frozenset(queries.dimension_values(reads.client, scope, name, MAX_NAMES, reads.summed(scope)))
 
 
 def meta(reads: Reads) -> Json:
@@ -86,11 +96,10 @@ def meta(reads: Reads) -> Json:
 
 
 def _meta(reads: Reads) -> Json:
-    client, now, since = reads.client, reads.now, reads.now - PERIODS["90d"].length
-    named = queries.counted(
-        client, Scope(since, now, now, ("app", "environment"), reads.sight.only), ("opportunities",)
-    )
-    by_app = {app: found for app, found in evidence.horizons(client, since, now).items() if reads.sight.may(app)}
+    now = reads.now
+    scope = Scope(now - PERIODS["90d"].length, now, now, ("app", "environment"), reads.sight.only)
+    named = queries.counted(reads.client, scope, ("opportunities",), reads.summed(scope))
+    by_app = _horizons_by_app(reads)
     horizons_s, default_s = _horizons(by_app, [])
     return {
         "apps": sorted({row["app"] for row in named}),
@@ -132,8 +141,12 @@ def _lag(reads: Reads) -> list[evidence.Lag]:
 
 def _orphans(reads: Reads, selection: Selection) -> list[evidence.Orphans]:
     since, apps = reads.now - selection.span.length, selection.only.get("app", [])
-    key = (selection.period, tuple(apps))
-    return reads.fact("orphans", key, lambda: evidence.orphans(reads.client, since, reads.now, apps))
+
+    def ask() -> list[evidence.Orphans]:
+        summed = reads.summed(selection.scope("now", reads.now))
+        return evidence.orphans(reads.client, since, reads.now, apps, summed)
+
+    return reads.fact("orphans", (selection.period, tuple(apps)), ask)
 
 
 def _refusals(reads: Reads, selection: Selection) -> list[evidence.Refusals]:

@@ -1,16 +1,18 @@
 """The rows behind an answer. Requests share them: what differs only in how rows are shown is one query."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable
+import math
+import time
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from keeprate.deploy.alerting.alertmanager import Alertmanager
 from keeprate.deploy.page.access.viewer import Sight
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
 from keeprate.deploy.page.recent import Recent, Value
-from keeprate.deploy.page.selection import ERAS_OF, Selection, Span
+from keeprate.deploy.page.selection import ERAS_OF, PERIODS, Selection, Span
 from keeprate.sinks.reading import queries, splitting
 from keeprate.sinks.reading.counting import Counts
 from keeprate.sinks.reading.hours import Known
@@ -31,39 +33,68 @@ _OF_FEEDBACK: Final = tuple(metric.name for metric in METRICS.values() if metric
 _OF_RETENTION: Final = tuple(metric for metric, _ in VARIANTS.values())
 _COUNTS: Final = counts_of(ACCEPTANCE, _OF_RATES) | counts_of(FEEDBACK, _OF_FEEDBACK) | set(ENDINGS)
 _COUNTS_AT_HORIZONS: Final = counts_of(RETENTION, _OF_RETENTION)
+_NAMED_FOR: Final = PERIODS["90d"].length
 _BESIDE: Final = ThreadPoolExecutor(6, "beside")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the page's rates of one scope are made of: counts of suggestions, and of retention."""
+
+    scope: Scope
+    counts: Sequence[Counts]
+    at_horizons: Sequence[Counts]
+
+    def rates(self) -> Mapping[View, list[Rate]]:
+        """Of every view."""
+        return {
+            view: _rates(view, self.scope, self.at_horizons if view == "retention_rates" else self.counts)
+            for view in get_args(View)
+        }
+
+    def pooled(self, by: Collection[str]) -> "Counted":
+        """The same, cut by no more than some of the dimensions."""
+        scope = replace(self.scope, by=tuple(by))
+        return Counted(scope, pooled(self.counts, scope.keys), pooled(self.at_horizons, scope.keys))
+
+
+def _rates(view: View, scope: Scope, rows: Sequence[Counts]) -> list[Rate]:
+    if view == "rates":
+        return queries.rates_of(scope, rows, _OF_RATES)
+    if view == "feedback_rates":
+        return list(queries.feedback_rates_of(scope, rows, _OF_FEEDBACK))
+    return list(queries.retention_rates_of(scope, rows, _OF_RETENTION))
 
 
 @dataclass(frozen=True)
 class Reads:
     """What one request may read, at one time. What has no selection is narrowed by its `sight`.
 
-    scales: which words of judges are good. alertmanager: what fires, where the page was told of one.
+    own: what this request has found already. scales: which words of judges are good.
+    alertmanager: what fires, where the page was told of one.
     """
 
     client: Client
     now: datetime
     recent: Recent
     sight: Sight = field(default_factory=Sight)
-    summed: dict[Hashable, Known] = field(default_factory=dict)
+    own: Recent = field(default_factory=lambda: Recent(time.monotonic))
     scales: Scales = field(default_factory=Scales)
     alertmanager: Alertmanager | None = None
 
     def rates(self, view: View, selection: Selection, span: Span) -> list[Rate]:
         """The page's metrics of one view; of retention, at every horizon."""
-        scope = selection.scope(span, self.now)
-        if view == "rates":
-            return queries.rates_of(scope, self.counts(selection, span), _OF_RATES)
-        if view == "feedback_rates":
-            return list(queries.feedback_rates_of(scope, self.counts(selection, span), _OF_FEEDBACK))
-        return list(queries.retention_rates_of(scope, self.at_horizons(selection, span), _OF_RETENTION))
+
+        def find() -> list[Rate]:
+            rows = self.at_horizons(selection, span) if view == "retention_rates" else self.counts(selection, span)
+            return _rates(view, selection.scope(span, self.now), rows)
+
+        return self.own.get(("rates", view, selection, span), find, math.inf)
 
     def counts(self, selection: Selection, span: Span) -> list[Counts]:
         """What all that the page shows of suggestions is made of."""
         scope = selection.all_spans(self.now, in_buckets=True)
-        rows = self._kept(
-            "counts", selection, lambda: queries.counted(self.client, scope, _COUNTS, self._summed(scope))
-        )
+        rows = self._kept("counts", selection, lambda: queries.counted(self.client, scope, _COUNTS, self.summed(scope)))
         return self._of(span, selection, rows)
 
     def at_horizons(self, selection: Selection, span: Span) -> list[Counts]:
@@ -73,26 +104,45 @@ class Reads:
         scope = selection.all_spans(self.now, in_buckets)
 
         def ask() -> list[Counts]:
-            return queries.counted_at_horizons(self.client, scope, _COUNTS_AT_HORIZONS, self._summed(scope))
+            return queries.counted_at_horizons(self.client, scope, _COUNTS_AT_HORIZONS, self.summed(scope))
 
         return self._of(span, selection, self._kept(f"horizons {in_buckets}", selection, ask))
 
     def begin(self, selection: Selection) -> None:
         """Have retention read beside what else a screen reads: who needs it finds it under way, or what it raised."""
         if not selection.of_nobody:
-            self._summed(selection.all_spans(self.now, in_buckets=True))
+            self.summed(selection.all_spans(self.now, in_buckets=True))
             _BESIDE.submit(self.at_horizons, selection, "now")
+
+    def grouped(self, selection: Selection) -> Counted:
+        """What the rates of the period are made of, and of no other span; of retention, at the selection's horizon."""
+        scope = selection.scope("grouped", self.now)
+        if selection.of_nobody:
+            return Counted(scope, [], [])
+        key = (self.sight, "grouped", selection.core("grouped"), selection.horizon_s)
+        rows = self.recent.get(
+            key, lambda: self.both(scope, _COUNTS, _COUNTS_AT_HORIZONS, selection.horizon_s), selection.keep_s
+        )
+        return Counted(scope, *rows)
+
+    def both(
+        self, scope: Scope, names: Collection[str], at_horizon: Collection[str], horizon_s: int
+    ) -> tuple[list[Counts], list[Counts]]:
+        """Counts of suggestions and, read beside them, of retention at one horizon, of the apps that check there."""
+        summed = self.summed(scope)
+        kept = _BESIDE.submit(queries.counted_at_horizons, self.client, scope, at_horizon, summed, horizon_s)
+        counts = queries.counted(self.client, scope, names, summed)
+        return counts, kept.result()
 
     def fact(self, name: str, key: Hashable, ask: Callable[[], Value], keep_s: float = BRIEFLY_S) -> Value:
         """A read of single facts, shared for a moment."""
         return self.recent.get((self.sight, name, key), ask, keep_s)
 
-    def _summed(self, scope: Scope) -> Known:
-        """What is summed of the span, asked once a request."""
-        key = (scope.since, tuple(scope.only.get("app", ())), "user" in (*scope.by, *scope.only))
-        if key not in self.summed:
-            self.summed[key] = splitting.known(self.client, scope)
-        return self.summed[key]
+    def summed(self, scope: Scope) -> Known:
+        """What is summed of a span that holds the scope's: asked once a request, as long as names are looked for."""
+        since = min(scope.since, self.now - _NAMED_FOR)
+        asked = Scope(since, self.now, self.now, only=self.sight.only)
+        return self.own.get(("summed", since), lambda: splitting.known(self.client, asked), math.inf)
 
     def _kept(self, name: str, selection: Selection, ask: Callable[[], list[Counts]]) -> list[Counts]:
         if selection.of_nobody:
@@ -109,13 +159,18 @@ class Reads:
 
 
 def pooled(rows: Iterable[Counts], keys: Collection[str]) -> list[Counts]:
-    """The sums of rows that have the same keys, and the same horizon where they have one; sorted."""
-    keys = (*keys, "horizon_s")
+    """The sums of rows of one answer that have the same keys, and the same horizon where they have one; sorted."""
     found: dict[tuple[Any, ...], Counts] = {}
+    own: list[str] = []
+    counts: list[str] = []
     for row in rows:
-        of_keys = {name: row[name] for name in keys if name in row}
-        counts = row.keys() - _ALL_KEYS
-        sums = found.setdefault(tuple(of_keys.values()), dict.fromkeys(counts, 0) | of_keys)
-        for name in counts:
-            sums[name] += row[name]
+        if not found:
+            own = [name for name in (*keys, "horizon_s") if name in row]
+            counts = [name for name in row if name not in _ALL_KEYS]
+        key = tuple(row[name] for name in own)
+        if (sums := found.get(key)) is None:
+            found[key] = {name: row[name] for name in (*own, *counts)}
+        else:
+            for name in counts:
+                sums[name] += row[name]
     return [found[key] for key in sorted(found)]

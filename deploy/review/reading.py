@@ -9,6 +9,7 @@ from keeprate.deploy.review.agreeing import Agreements
 from keeprate.deploy.review.choosing import Candidate, Item
 from keeprate.deploy.review.settings import Queue
 from keeprate.sinks.reading import voices
+from keeprate.sinks.reading.hours import Known
 from keeprate.sinks.reading.lists.listing import page
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.reading.voices import Scales
@@ -33,10 +34,13 @@ def candidates(
     return [Candidate(Item(*row.identity), queue.reviewers, reviewed.get(row.identity, frozenset())) for row in chosen]
 
 
-def agreement(client: Client, scope: Scope, horizon_s: int, scales: Scales) -> Agreements:
-    """How all who judge agree, of the suggestions of a scope. Raises StoreError."""
+def agreement(client: Client, scope: Scope, horizon_s: int, scales: Scales, summed: Known | None = None) -> Agreements:
+    """How all who judge agree, of the suggestions of a scope. Raises StoreError.
+
+    summed: what is known to be summed of a span that holds the scope's.
+    """
     days = (scope.until - scope.since).total_seconds() / _DAY_S
     asked = replace(scope, by=(), bucket_s=_DAY_S if days <= _MOST_DAYS else _WEEK_S)
-    judged = voices.judgements(client, asked, horizon_s, scales)
-    said = voices.said_and_kept(client, asked, horizon_s)
+    heard = voices.heard(client, asked, horizon_s, summed)
+    judged, said = voices.judgements(client, heard, scales), voices.said_and_kept(heard)
     return agreeing.agreements(judged, said, voices.words(client, asked, horizon_s, scales))

@@ -14,6 +14,7 @@ from typing import Final, Literal
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.reading import cuts
 from keeprate.sinks.reading.cuts import CUTS, CutCount
+from keeprate.sinks.reading.hours import Known
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.reading.versions import FAMILY
 from keeprate.sinks.store.clickhouse import Client
@@ -85,9 +86,14 @@ def of_release(kept: KeptVerdict, until: datetime, only: Mapping[str, Sequence[s
     return Sides(scope, kept.released_at, version, kept.method == "concurrent")
 
 
-def explain(client: Client, sides: Sides, metric: str, horizon_s: int = 0) -> Explained | None:
-    """Why a metric differs; None where a side has nothing. Raises StoreError."""
-    return explained(cuts.before_and_after(client, sides.scope, sides.at, metric, horizon_s), sides)
+def explain(
+    client: Client, sides: Sides, metric: str, horizon_s: int = 0, summed: Known | None = None
+) -> Explained | None:
+    """Why a metric differs; None where a side has nothing. Raises StoreError.
+
+    summed: what is known to be summed of a span that holds that of the sides.
+    """
+    return explained(cuts.before_and_after(client, sides.scope, sides.at, metric, horizon_s, summed), sides)
 
 
 def explained(counts: Iterable[CutCount], sides: Sides) -> Explained | None:

@@ -16,7 +16,7 @@ from keeprate.sinks.facts.dead_letters import ENTRIES
 from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.counting import Counts
 from keeprate.sinks.reading.horizons import MOST_HORIZONS, most_checked
-from keeprate.sinks.reading.hours import FINAL
+from keeprate.sinks.reading.hours import FINAL, Known
 from keeprate.sinks.reading.scope import HOUR_MS, Scope
 from keeprate.sinks.store.clickhouse import Client
 
@@ -169,11 +169,16 @@ def apps(client: Client) -> frozenset[str]:
     return frozenset(str(row[0]) for row in client.query("SELECT DISTINCT app FROM outcomes"))
 
 
-def orphans(client: Client, since: datetime, until: datetime, apps: Sequence[str] = ()) -> list[Orphans]:
-    """Apps with feedback in [since, until) whose generation has not arrived, the most orphans first."""
+def orphans(
+    client: Client, since: datetime, until: datetime, apps: Sequence[str] = (), summed: Known | None = None
+) -> list[Orphans]:
+    """Apps with feedback in [since, until) whose generation has not arrived, the most orphans first.
+
+    summed: what is known to be summed of a span that holds this one, as of `until`.
+    """
     scope = Scope(since, until, until, ("app",), {"app": apps} if apps else {}, bucket_s=_DAY_S)
     found: dict[str, list[Counts]] = defaultdict(list)
-    for row in counting.suggestions(client, scope, ("orphans", "suggestions")):
+    for row in counting.suggestions(client, scope, ("orphans", "suggestions"), summed):
         found[row["app"]].append(row)
     first = {app: min((row["bucket_ms"] for row in rows if row["orphans"]), default=0) for app, rows in found.items()}
     oldest = _oldest_orphans(client, scope, {app: day_ms for app, day_ms in first.items() if day_ms})

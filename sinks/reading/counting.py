@@ -35,7 +35,7 @@ from keeprate.sinks.reading.measures import (
     state_where,
 )
 from keeprate.sinks.reading.scope import HOUR_MS, Scope
-from keeprate.sinks.reading.splitting import Edges, Split, known, listed
+from keeprate.sinks.reading.splitting import Edges, Split, listed
 from keeprate.sinks.store.clickhouse import Client
 
 Counts = dict[str, Any]
@@ -50,25 +50,28 @@ _BY_NAME: Final = {measure.name: measure for measure in SUGGESTIONS}
 def suggestions(client: Client, scope: Scope, names: Collection[str] = (), summed: Known | None = None) -> list[Counts]:
     """Counts of suggestions and generations, one row for each bucket and segment.
 
-    names: of these measures; all where there are none. summed: see `known`.
+    names: of these measures; all where there are none. summed: what is `known` of a span that holds the scope's.
     """
     chosen = _chosen(SUGGESTIONS, names)
-    split = splitting.split(scope, summed or known(client, scope))
+    split = splitting.split(scope, _known(client, scope, summed))
     parts = [_part(scope, chosen, _rows(scope, split.rows, split.hours), with_=f"{ALIASES}, {SETTLED}")]
     if split.sums:
         parts.append(_summed(scope, chosen, f"{sums_table()} WHERE {split.sums}"))
-    return _ask(client, scope, _united(scope, chosen, parts))
+    return [_plain(row) for row in _ask(client, scope, _united(scope, chosen, parts))]
 
 
-def at_horizons(client: Client, scope: Scope, names: Collection[str] = (), summed: Known | None = None) -> list[Counts]:
+def at_horizons(
+    client: Client, scope: Scope, names: Collection[str] = (), summed: Known | None = None, only: int = 0
+) -> list[Counts]:
     """Counts of retention, one row for each bucket, segment and horizon that the apps' checks have; of each app, for
     the `MOST_HORIZONS` that are most checked.
 
-    names: of these measures; all where there are none. summed: see `known`.
+    names, summed: as in `suggestions`. only: of this horizon alone, of the apps whose checks have it; those that a
+    scope names are of all its apps.
     """
-    summed = summed or known(client, scope)
+    summed = _known(client, scope, summed)
     checks = _chosen(CHECKS, {*names, *_REST_OF} if names else ())
-    edges, split, rows = _at_each(client, scope, summed, (*checks, TAKEN))
+    edges, split, rows = _at_each(client, scope, summed, (*checks, TAKEN), only)
     aged = [_BY_NAME[name] for name in (*AGED, *AGELESS) if not names or name in names]
     by_age = _by_age(client, scope, aged, edges, split) if aged else ()
     people = not names or ACTIVE_HOURS in names
@@ -81,24 +84,29 @@ def at_horizons(client: Client, scope: Scope, names: Collection[str] = (), summe
 
 
 def _at_each(
-    client: Client, scope: Scope, summed: Known, measures: Sequence[Measure]
+    client: Client, scope: Scope, summed: Known, measures: Sequence[Measure], only: int
 ) -> tuple[Edges, Split, list[Counts]]:
     """Rows of `_checks`, and with which edges and of what they were asked."""
+    asked = [only] if only else sorted(scope.horizons)
     horizons = sorted(scope.horizons or summed.horizons or _horizons(client, scope))
     told: list[tuple[str, int]] | None = None
     while True:
         if told is None and not scope.horizons and len(horizons) > MOST_HORIZONS:
-            told = most_checked(client, scope)
+            told = [each for each in most_checked(client, scope) if not only or each[1] == only]
             horizons = sorted({horizon_s for _, horizon_s in told})
-        edges = Edges(scope, horizons)
+        edges = Edges(scope, asked or horizons)
         # An hour of generations that an edge runs through is read whole from suggestions.
         split = splitting.split(scope, summed, edges.hours)
-        rows = _checks(client, scope, edges, measures, split, told)
+        rows = _checks(client, scope, edges, measures, split, asked, told)
         found = {row["horizon_s"] for row in rows} - {0}
-        if scope.horizons or told is not None or found <= set(horizons):
+        if asked or told is not None or found <= set(horizons):
             return edges, split, rows
         # What is not summed has others: only now it is known which times matter.
         horizons = sorted(found.union(horizons))
+
+
+def _known(client: Client, scope: Scope, summed: Known | None) -> Known:
+    return splitting.known(client, scope) if summed is None else splitting.within(summed, scope)
 
 
 def _horizons(client: Client, scope: Scope) -> list[int]:
@@ -177,14 +185,15 @@ def _checks(
     edges: Edges,
     measures: Sequence[Measure],
     split: Split,
+    asked: Sequence[int],
     told: Sequence[tuple[str, int]] | None,
 ) -> list[Counts]:
     """Sums by horizon, of what is due; and of horizon 0 by how many horizons the accept is old enough for, and by app.
 
-    Every horizon has a row that an app's checks have, due or not, and `apps` says of which they are. told: of these
-    alone, by app; None for all.
+    Every horizon has a row that an app's checks have, due or not, and `apps` says of which they are. asked: of these
+    alone, where there are some. told: of these alone, by app; None for all.
     """
-    chosen = f"horizon_s IN {[0, *scope.horizons]}" if scope.horizons else "1"
+    chosen = f"horizon_s IN {[0, *asked]}" if asked else "1"
     if told is not None:
         chosen = f"(horizon_s = 0 OR (its_app, horizon_s) IN ({listed(told)}))" if told else "horizon_s = 0"
     keys, edge_hour = ("its_app", "horizon_s", "age"), f"intDiv({edges.until}, {HOUR_MS})"
@@ -278,7 +287,7 @@ def _ask(client: Client, scope: Scope, statement: str, parameters: Mapping[str, 
     # A person's rows are found by an index of their own, which knows of no moves.
     settings = FINAL if "user" in scope.only else PRUNED
     rows = client.query_dicts(statement, {**scope.parameters(), **(parameters or {})}, settings)
-    return [{name.removeprefix("w_"): _number(value) for name, value in row.items()} for row in rows]
+    return [{name.removeprefix("w_"): value for name, value in row.items()} for row in rows]
 
 
 def _chosen(measures: Sequence[Measure], names: Collection[str]) -> list[Measure]:
@@ -290,8 +299,9 @@ def _with_rest(row: Counts) -> Counts:
     accepted = row["due"] - row["branch_changed"]
     looked_at = row["observed"] + row["unobserved"] + row["late"]
     rest = {"accepted": accepted, "missing": accepted - looked_at}
-    return row | rest | {"substantially_changed": row["observed"] - row["mostly"]}
+    return _plain(row | rest | {"substantially_changed": row["observed"] - row["mostly"]})
 
 
-def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, Decimal) else value
+def _plain(row: Counts) -> Counts:
+    """Decimals as floats, once nothing is added to them any more."""
+    return {name: float(value) if isinstance(value, Decimal) else value for name, value in row.items()}

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from keeprate.sinks.reading import counting
+from keeprate.sinks.reading.hours import Known
 from keeprate.sinks.reading.rates import ACCEPTANCE, FEEDBACK, RETENTION, Rate, counts_of
 from keeprate.sinks.reading.scope import DIMENSIONS, Scope
 from keeprate.sinks.store.clickhouse import Client
@@ -37,15 +38,20 @@ class CutCount:
     successes: int
 
 
-def before_and_after(client: Client, scope: Scope, at: datetime, metric: str, horizon_s: int = 0) -> list[CutCount]:
-    """The counts of a metric in a scope, before a time and from it on. horizon_s: of retention. Raises StoreError."""
+def before_and_after(
+    client: Client, scope: Scope, at: datetime, metric: str, horizon_s: int = 0, summed: Known | None = None
+) -> list[CutCount]:
+    """The counts of a metric in a scope, before a time and from it on. horizon_s: of retention. Raises StoreError.
+
+    summed: what is known to be summed of a span that holds the scope's.
+    """
     table, name = _RATES[metric]
     asked = replace(scope, by=CUTS, bucket_s=0, eras=[at])
     names = counts_of(table, (name,))
     if table is RETENTION:
-        rows = counting.at_horizons(client, replace(asked, horizons=[horizon_s]), names)
+        rows = counting.at_horizons(client, replace(asked, horizons=[horizon_s]), names, summed)
     else:
-        rows = counting.suggestions(client, asked, names)
+        rows = counting.suggestions(client, asked, names, summed)
     found = []
     for row in rows:
         quotient = table[name](row)

@@ -23,7 +23,7 @@ Of a day, accepts within it have its first hour as theirs: days that an edge of 
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -64,6 +64,7 @@ class Known:
 
     any: whether any hour is. others: the (app, hour) that are not. days: whether any day is, as one sum. apart: the
     (app, first hour) of the days that are not. horizons: all that checks of what is summed have, and maybe others.
+    Where it was asked of a longer span or of more apps, `any` and `days` may be said though nothing of this one is.
     """
 
     first: int
@@ -73,6 +74,16 @@ class Known:
     days: bool = False
     apart: Sequence[tuple[str, int]] = ()
     horizons: Sequence[int] = ()
+
+    def within(self, first: int, last: int, apps: Sequence[str]) -> "Known":
+        """What is known of the hours [first, last], which are among these, of some of the apps, or of all."""
+
+        def of(places: Sequence[tuple[str, int]], since: int) -> list[tuple[str, int]]:
+            return [(app, hour) for app, hour in places if since <= hour <= last and (not apps or app in apps)]
+
+        return replace(
+            self, first=first, last=last, others=of(self.others, first), apart=of(self.apart, first // DAY * DAY)
+        )
 
 
 _SUMMED_COLUMNS: Final = (

@@ -150,15 +150,16 @@ def funnel(client: Client, scope: Scope) -> list[Funnel]:
 
 def counted(client: Client, scope: Scope, names: Collection[str] = (), summed: Known | None = None) -> list[Counts]:
     """Counts of suggestions, sorted, for `funnel_of`, `rates_of` and `feedback_rates_of`. names: of these; else all.
-    summed: `splitting.known` of the span, where several questions share it."""
+    summed: `splitting.known` of a span that holds the scope's, where several questions share it."""
     return sorted(counting.suggestions(client, scope, names, summed), key=lambda row: _segment(scope, row))
 
 
 def counted_at_horizons(
-    client: Client, scope: Scope, names: Collection[str] = (), summed: Known | None = None
+    client: Client, scope: Scope, names: Collection[str] = (), summed: Known | None = None, only: int = 0
 ) -> list[Counts]:
-    """Counts of retention, sorted, for `retention_of` and `retention_rates_of`. names, summed: as in `counted`."""
-    rows = counting.at_horizons(client, scope, names, summed)
+    """Counts of retention, sorted, for `retention_of` and `retention_rates_of`. names, summed: as in `counted`.
+    only: of one horizon, of the apps whose checks have it."""
+    rows = counting.at_horizons(client, scope, names, summed, only)
     return sorted(rows, key=lambda row: (*_segment(scope, row), row["horizon_s"]))
 
 
@@ -267,12 +268,14 @@ def judge_rates(client: Client, scope: Scope, metrics: Sequence[str] = ()) -> li
     return found
 
 
-def dimension_values(client: Client, scope: Scope, dimension: str, limit: int = 1000) -> list[str]:
-    """The values that a dimension has within the scope, the most frequent first."""
+def dimension_values(
+    client: Client, scope: Scope, dimension: str, limit: int = 1000, summed: Known | None = None
+) -> list[str]:
+    """The values that a dimension has within the scope, the most frequent first. summed: as in `counted`."""
     if dimension not in DIMENSIONS:
         raise ScopeError(f"{dimension}: no such dimension; choose from {', '.join(DIMENSIONS)}")
     each = Scope(**{**vars(scope), "by": [dimension], "bucket_s": 0})
-    rows = counting.suggestions(client, each, ("opportunities", "shown"))
+    rows = counting.suggestions(client, each, ("opportunities", "shown"), summed)
     rows.sort(key=lambda row: (-row["opportunities"], -row["shown"], row[dimension]))
     return [row[dimension] for row in rows if row[dimension]][:limit]
 

@@ -63,12 +63,26 @@ def maturity_ms(horizon_s: int, grace_ms: int) -> int:
 
 
 def known(client: Client, scope: Scope) -> Known:
-    """What is summed of the scope's whole hours; nothing where no sums can answer. It serves all questions about one
-    span that are asked at once, and differ in what they count and in how they cut it."""
+    """What is summed of the scope's whole hours; nothing where no sums can answer. It serves all questions that
+    are asked at once as of one time, of that span and of spans `within` it."""
+    whole = _whole_hours(scope)
+    if whole is None:
+        return Known(0, 0)
+    return hours.known(client, *whole, scope.only.get("app", ()), scope.as_of_ms - scope.settle_s * 1000)
+
+
+def within(summed: Known, scope: Scope) -> Known:
+    """The same, of what is known already of a span that holds the scope's, of all its apps, as of the same time."""
+    whole = _whole_hours(scope)
+    return Known(0, 0) if whole is None else summed.within(*whole, scope.only.get("app", ()))
+
+
+def _whole_hours(scope: Scope) -> tuple[int, int] | None:
+    """The first and the last; None where there is none, or sums are not by what is asked."""
     first, last = -(-scope.since_ms // HOUR_MS), scope.until_ms // HOUR_MS - 1
     if first > last or first < 0 or "user" in (*scope.by, *scope.only):
-        return Known(0, 0)
-    return hours.known(client, first, last, scope.only.get("app", ()), scope.as_of_ms - scope.settle_s * 1000)
+        return None
+    return first, last
 
 
 def split(scope: Scope, summed: Known, edges: Collection[int] = ()) -> Split:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from keeprate.sinks.reading import counting
-from keeprate.sinks.reading.hours import FINAL
+from keeprate.sinks.reading.counting import Counts
+from keeprate.sinks.reading.hours import FINAL, Known
 from keeprate.sinks.reading.lists.conditions import CHECK_FATES
 from keeprate.sinks.reading.measures import JUDGED_AND_KEPT, JUDGED_AND_SAID, SAID, SAID_AND_KEPT
 from keeprate.sinks.reading.scope import Scope
@@ -146,19 +147,38 @@ class Word:
     judges: Sequence[tuple[str, str, Side]]
 
 
-def judgements(client: Client, scope: Scope, horizon_s: int, scales: Scales) -> list[Judgements]:
+@dataclass(frozen=True)
+class Heard:
+    """Counts of what judges and users said: of suggestions, and of checks at one horizon."""
+
+    counts: Sequence[Counts]
+    at_horizon: Sequence[Counts]
+
+
+def heard(client: Client, scope: Scope, horizon_s: int, summed: Known | None = None) -> Heard:
+    """What was said in a scope, in its buckets. summed: what is known to be summed of a span that holds the scope's.
+    Raises StoreError."""
+    asked = replace(scope, by=())
+    at_horizon = replace(asked, horizons=[horizon_s])
+    return Heard(
+        counting.suggestions(client, asked, (JUDGED_AND_SAID,), summed),
+        counting.at_horizons(client, at_horizon, (JUDGED_AND_KEPT, SAID_AND_KEPT), summed),
+    )
+
+
+def judgements(client: Client, found: Heard, scales: Scales) -> list[Judgements]:
     """What judges said, counted by what users said and by what they kept, in the scope's buckets. Raises StoreError."""
-    found = Counter[tuple[int, str, str, str, Side, Side]]()
-    for row in counting.suggestions(client, scope, (JUDGED_AND_SAID,)):
+    numbers = Counter[tuple[int, str, str, str, Side, Side]]()
+    for row in found.counts:
         for key, number in row[JUDGED_AND_SAID].items():
             evaluation, annotator, label, said = json.loads(key)
-            found[row["bucket_ms"], evaluation, annotator, label, "", said] += number
-    for row in counting.at_horizons(client, replace(scope, horizons=[horizon_s]), (JUDGED_AND_KEPT,)):
+            numbers[row["bucket_ms"], evaluation, annotator, label, "", said] += number
+    for row in found.at_horizon:
         for key, number in row[JUDGED_AND_KEPT].items():
             evaluation, annotator, label, kept = json.loads(key)
-            found[row["bucket_ms"], evaluation, annotator, label, kept, ""] += number
-    sides = _sides(client, scales, sorted({(key[1], key[3]) for key in found}))
-    return _by_side(found, sides)
+            numbers[row["bucket_ms"], evaluation, annotator, label, kept, ""] += number
+    sides = _sides(client, scales, sorted({(key[1], key[3]) for key in numbers}))
+    return _by_side(numbers, sides)
 
 
 def _by_side(
@@ -190,14 +210,14 @@ def _sides(client: Client, scales: Scales, words: Sequence[tuple[str, str]]) -> 
     return found
 
 
-def said_and_kept(client: Client, scope: Scope, horizon_s: int) -> list[Said]:
-    """What users said, counted by what they kept, where they said and kept something. Raises StoreError."""
-    found = Counter[tuple[Side, Side]]()
-    for row in counting.at_horizons(client, replace(scope, by=(), bucket_s=0, horizons=[horizon_s]), (SAID_AND_KEPT,)):
+def said_and_kept(found: Heard) -> list[Said]:
+    """What users said, counted by what they kept, where they said and kept something."""
+    numbers = Counter[tuple[Side, Side]]()
+    for row in found.at_horizon:
         for key, number in row[SAID_AND_KEPT].items():
             said, kept = json.loads(key)
-            found[said, kept] += number
-    return [Said(said, kept, number) for (said, kept), number in sorted(found.items())]
+            numbers[said, kept] += number
+    return [Said(said, kept, number) for (said, kept), number in sorted(numbers.items())]
 
 
 def words(client: Client, scope: Scope, horizon_s: int, scales: Scales) -> list[Word]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import parse_key
-from keeprate.sinks.reading import hours, latency, queries, voices
+from keeprate.sinks.reading import hours, latency, queries, splitting, voices
 from keeprate.sinks.reading.derive import derive
 from keeprate.sinks.reading.measures import CALLS_BY_LATENCY, SAID
 from keeprate.sinks.reading.scope import Scope
@@ -121,11 +121,12 @@ def assert_same_words(client: Client, scope: Scope) -> None:
         want[bucket_ms, evaluation, annotator, judge, "", said] += number
         if judge and kept:
             want[bucket_ms, evaluation, annotator, judge, kept, ""] += number
-    found = voices.judgements(client, asked, horizon_s, scales)
+    heard = voices.heard(client, asked, horizon_s)
+    found = voices.judgements(client, heard, scales)
     names = ("bucket_ms", "evaluation", "annotator", "judge", "kept", "said")
     assert {tuple(getattr(each, name) for name in names): each.number for each in found} == want
     both = f"SELECT {SAID} AS said, {voices.KEPT} AS kept, count() {rows} GROUP BY ALL HAVING said != '' AND kept != ''"
-    users = {(each.said, each.kept): each.number for each in voices.said_and_kept(client, asked, horizon_s)}
+    users = {(each.said, each.kept): each.number for each in voices.said_and_kept(heard)}
     assert users == {(said, kept): number for said, kept, number in client.query(both, parameters, hours.FINAL)}
     took = client.query(
         f"SELECT latency_ms {rows} AND choice_index = 0 AND latency_ms IS NOT NULL ORDER BY latency_ms",
@@ -239,9 +240,37 @@ def test_sums_of_days_change_no_number(
     assert touched == again == _counts(engine, scope)
 
 
+@settings(max_examples=examples(3))
+@given(logs(50), logs(10), st.integers(0, 1000), scopes_of_days(), st.sampled_from([{}, {"app": ["chat"]}]))
+def test_a_part_of_a_question_is_answered_as_if_it_was_asked_alone(
+    engine: Client, log: list[Event], later: list[Event], seed: int, scope: Scope, only: dict[str, list[str]]
+) -> None:
+    """By what is known to be summed of a longer span and of all apps; and of one horizon of those that there are."""
+    load(engine, spread(log, seed, 72))
+    _forget_sums(engine)
+    hours.sum_quiet(engine, quiet_s=0)
+    facts = fold(spread(later, seed + 1, 72))
+    write(engine, facts)
+    derive(engine, {parse_key(key)[:2] for key in facts})
+    longer = replace(scope, since=scope.since - timedelta(hours=30), until=scope.until + timedelta(hours=3), eras=())
+    part, summed = replace(scope, only=only), splitting.known(engine, longer)
+    counts, at_horizons = _counts(engine, part)
+    assert _sorted(queries.counted(engine, part, (), summed)) == counts
+    assert _sorted(queries.counted_at_horizons(engine, part, (), summed)) == at_horizons
+    part = replace(part, horizons=())
+    _, at_horizons = _counts(engine, part)
+    for horizon_s in {row["horizon_s"] for row in at_horizons} | {77}:
+        found = _sorted(queries.counted_at_horizons(engine, part, (), summed, only=horizon_s))
+        assert found == [row for row in at_horizons if row["horizon_s"] == horizon_s]
+
+
 def _counts(client: Client, scope: Scope) -> list[list[dict[str, Any]]]:
     rows = [queries.counted(client, scope), queries.counted_at_horizons(client, scope)]
-    return [[{name: row[name] for name in sorted(row)} for row in each] for each in rows]
+    return [_sorted(each) for each in rows]
+
+
+def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: row[name] for name in sorted(row)} for row in rows]
 
 
 def _by(keys: Sequence[str], rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:

@@ -57,15 +57,15 @@ SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
 """What a page asks for at once: parts as of one time, which share the rows that they need."""
 
 
-_PARTS_AT_ONCE: Final = ThreadPoolExecutor(8, "part")
+_PARTS_AT_ONCE: Final = ThreadPoolExecutor(12, "part")
 
 
 def screen(name: str, reads: Reads, selection: Selection) -> answers.Json:
     """All that a page shows of a selection, with what can be chosen. Its parts are read side by side."""
     if "retention" in SCREENS[name]:
         reads.begin(selection)
-    frame = {"meta": happenings.meta(reads), "selected": happenings.selected(reads, selection)}
     asked = {part: _PARTS_AT_ONCE.submit(PARTS[part], reads, selection) for part in SCREENS[name]}
+    frame = {"meta": happenings.meta(reads), "selected": happenings.selected(reads, selection)}
     return frame | {part: each.result() for part, each in asked.items()}
 
 

@@ -1,6 +1,7 @@
 """How well judges, users and experts agree in the selection: what `keeprate agreement` prints."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from keeprate.deploy.page.answers import Json
@@ -17,7 +18,6 @@ def agreement(reads: Reads, selection: Selection) -> Json:
         return {"horizon_s": selection.horizon_s} | agreeing.as_json(agreeing.Agreements())
     scope = replace(selection.scope("now", reads.now), by=())
     key = (selection.core("now"), selection.horizon_s)
-    found = reads.fact(
-        "agreement", key, lambda: reading.agreement(reads.client, scope, selection.horizon_s, reads.scales), KEPT_S
-    )
+    ask = partial(reading.agreement, reads.client, scope, selection.horizon_s, reads.scales)
+    found = reads.fact("agreement", key, lambda: ask(reads.summed(scope)), KEPT_S)
     return {"horizon_s": selection.horizon_s} | agreeing.as_json(found)

@@ -34,8 +34,9 @@ def _where(reads: Reads, kept: KeptVerdict) -> str:
     if metric is None:
         return ""
     key = (released.key(kept), kept.metric, kept.horizon_s)
-    ask = partial(explain, reads.client, of_release(kept, reads.now), metric, kept.horizon_s)
-    found = reads.fact("where", key, ask, KEPT_S)
+    sides = of_release(kept, reads.now)
+    ask = partial(explain, reads.client, sides, metric, kept.horizon_s)
+    found = reads.fact("where", key, lambda: ask(reads.summed(sides.scope)), KEPT_S)
     return words.where(found) if found else ""
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from keeprate.deploy.page import answers
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.parts import released
-from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.reads import Counted, Reads
 from keeprate.deploy.page.selection import DIMENSIONS, Selection, SelectionError
 from keeprate.deploy.releases import words
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
@@ -25,17 +25,22 @@ def versions(reads: Reads, selection: Selection) -> Json:
         "split", selection, tuple(name for name in ("language", *DIMENSIONS) if name not in ("", component))
     )
     whole, parts = replace(selection, by=(component,)), replace(selection, by=(component, split))
-    for each in (whole, parts):
-        reads.begin(each)
+    # The parts of each are asked, and added up they are the whole.
+    counted = reads.grouped(parts)
     return {
         "component": component,
         "components": [{"value": name, "text": DIMENSIONS[name]} for name in COMPONENTS],
         "split": split,
         "splits": [{"value": name, "text": text} for name, text in DIMENSIONS.items() if name not in ("", component)],
-        "whole": answers.compare(reads, whole),
-        "parts": answers.compare(reads, parts),
+        "whole": _compared(whole, counted),
+        "parts": _compared(parts, counted),
         "judged": _all_judged(each for each in released.verdicts(reads, selection) if each.component == component),
     }
+
+
+def _compared(selection: Selection, counted: Counted) -> Json:
+    rates = counted.pooled(selection.dimensions).rates()
+    return answers.compare_rates(selection, answers.named(rates, selection.horizon_s))
 
 
 def _one_of(name: str, selection: Selection, offered: tuple[str, ...]) -> str:

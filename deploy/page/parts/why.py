@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from keeprate.deploy.page.answers import Json
@@ -76,7 +77,8 @@ def explanation(reads: Reads, selection: Selection, sides: Sides) -> Explained |
         return None
     metric, horizon_s = selection.metric, selection.horizon_s
     key = (metric, horizon_s, selection.filters, selection.period, sides.version, to_ms(sides.at))
-    return reads.fact("why", key, lambda: explain(reads.client, sides, metric, horizon_s), KEPT_S)
+    ask = partial(explain, reads.client, sides, metric, horizon_s)
+    return reads.fact("why", key, lambda: ask(reads.summed(sides.scope)), KEPT_S)
 
 
 def _sides(reads: Reads, selection: Selection, chosen: KeptVerdict | None) -> Sides:

@@ -2,14 +2,16 @@
 
 import threading
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any, cast
 
 import pytest
 
-from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.reads import Reads, pooled
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import parse
 from keeprate.sinks.reading import queries, splitting
+from keeprate.sinks.reading.hours import Known
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -26,7 +28,11 @@ def test_a_screen_reads_retention_beside_the_other_counts(monkeypatch: pytest.Mo
 
         return ask
 
-    monkeypatch.setattr(splitting, "known", lambda *_: asked.append("known"))
+    def known(*_: Any) -> Known:
+        asked.append("known")
+        return Known(0, 0)
+
+    monkeypatch.setattr(splitting, "known", known)
     monkeypatch.setattr(queries, "counted", answer("counted"))
     monkeypatch.setattr(queries, "counted_at_horizons", answer("horizons"))
     reads = Reads(cast(Any, None), NOW, Recent(lambda: 0.0))
@@ -36,3 +42,20 @@ def test_a_screen_reads_retention_beside_the_other_counts(monkeypatch: pytest.Mo
         reads.counts(selection, "now")
         reads.at_horizons(selection, "now")
     assert sorted(asked) == ["counted", "horizons", "known"]
+
+
+def test_sums_of_rows_are_by_what_they_share() -> None:
+    """Of what is not named there is one row, the horizons stay apart, and what was given is as it was."""
+    rows = [
+        {"bucket_ms": 0, "app": app, "model": model, "horizon_s": horizon_s, "observed": number}
+        for number, (app, model, horizon_s) in enumerate(product("ab", "xy", (30, 60)), 1)
+    ]
+    given = [dict(row) for row in rows]
+    assert pooled(rows, ("bucket_ms", "app")) == [
+        {"bucket_ms": 0, "app": "a", "horizon_s": 30, "observed": 1 + 3},
+        {"bucket_ms": 0, "app": "a", "horizon_s": 60, "observed": 2 + 4},
+        {"bucket_ms": 0, "app": "b", "horizon_s": 30, "observed": 5 + 7},
+        {"bucket_ms": 0, "app": "b", "horizon_s": 60, "observed": 6 + 8},
+    ]
+    assert rows == given
+    assert pooled([], ("bucket_ms",)) == []

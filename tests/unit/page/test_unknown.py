@@ -8,6 +8,7 @@ from keeprate.deploy.page import happenings
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import parse
+from keeprate.sinks.facts import evidence
 from tests.pages import NOW
 
 
@@ -25,7 +26,7 @@ from tests.pages import NOW
 def test_what_nobody_has_is_named(monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], unknown: list[str]) -> None:
     """Of several values one is enough, and people are too many to know by name."""
     monkeypatch.setattr(happenings, "_names", lambda _, name: frozenset({"editor"} if name == "app" else {"go"}))
-    monkeypatch.setattr(happenings, "_meta", lambda _: {"horizons_by_app": {"editor": [300]}})
+    monkeypatch.setattr(evidence, "horizons", lambda *_: {"editor": [300]})
     client: Any = None
     reads = Reads(client, NOW, Recent(lambda: 0.0))
     assert happenings.selected(reads, happenings.known(reads, parse(asked)))["unknown"] == unknown
