@@ -62,6 +62,11 @@ def test_the_gravest_is_first_and_what_is_kept_back_last() -> None:
     ]
 
 
+def test_where_one_of_ours_fires_prometheus_reaches_the_alertmanager() -> None:
+    """Also in the moments in which the Watchdog's group of rules has not begun."""
+    assert asked(Held([firing("KeeprateA")]))["source"] == "watched"
+
+
 def test_of_one_app_are_its_alerts_and_those_of_none() -> None:
     """The pipeline's are of no app, and are for those who may see every app."""
     held = Held([DOG, *(firing("KeeprateA", app=app) for app in ("", "editor", "support"))])
