@@ -73,14 +73,23 @@ def sums_stale_or_lost(trial: ReadingTrial) -> None:
 
 
 def swapped_under_load(trial: ReadingTrial) -> None:
-    """Suggestions of another definition are built anew while sinks land: once killed in between, then to the end."""
+    """Suggestions of another definition are built anew while sinks land: once killed in between, then to the end.
+
+    What a page had that was built lands once more before the next.
+    """
     trial.load()
     older = trial.sink(instance="one", definition="another")
     trial.wait_landed()
     older.terminate(15)
     trial.sink(instance="one")
-    trial.wait_ended(trial.child("rebuild", killed_at=trial.rng.randint(1, 3)))
-    building = trial.child("rebuild", page_s=0.3)
+    trial.wait_ended(trial.child("rebuild", at=trial.rng.randint(1, 3)))
+    building = trial.child("rebuild", at=1, signal="SIGSTOP")
+    pid = building.pid
+    assert pid is not None
+    trial.wait(lambda: state_of(pid) == "T")
+    trial.load()
+    trial.wait_landed()
+    os.kill(pid, signal.SIGCONT)
     while building.running:
         trial.load(10)
         time.sleep(0.2)

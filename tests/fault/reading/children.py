@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from typing import Any
 
 from keeprate.sinks.reading import hours, rebuild
@@ -21,19 +20,18 @@ def main(options: dict[str, Any]) -> None:
                 signal_at(hours, options["killed_at"], "SIGKILL")
             hours.sum_quiet(client, quiet_s=0)
         else:
-            _rebuild(client, options.get("killed_at", 0), options.get("page_s", 0.0))
+            _rebuild(client, options.get("at", 0), options.get("signal", "SIGKILL"))
 
 
-def _rebuild(client: Any, killed_at: int, page_s: float) -> None:
-    """killed_at: after which page; 0 for none. page_s: how long to rest after each."""
+def _rebuild(client: Any, at: int, name: str) -> None:
+    """The process sends itself a signal after a page; 0 for none."""
     pages = 0
 
     def on_page(rows: int) -> None:
         nonlocal pages
         pages += 1
-        if pages == killed_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(page_s)
+        if pages == at:
+            os.kill(os.getpid(), signal.Signals[name])
 
     rebuild.ROWS_AT_ONCE = 60  # type: ignore[misc]
     rebuild.rebuild(Servers([client]), on_page)
