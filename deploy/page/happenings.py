@@ -57,10 +57,12 @@ def selected(reads: Reads, selection: Selection) -> Json:
 
 
 def _horizons_by_app(reads: Reads) -> Mapping[str, Sequence[int]]:
-    """Those at which the checks of each app look, of the last 90 days."""
+    """Those at which the checks of each app look, of the generations of the last 90 days."""
 
     def ask() -> Mapping[str, Sequence[int]]:
-        found = evidence.horizons(reads.client, reads.now - PERIODS["90d"].length, reads.now)
+        scope = Scope(reads.now - PERIODS["90d"].length, reads.now, reads.now)
+        summed, apps = reads.summed(scope), reads.sight.apps or ()
+        found = evidence.horizons(reads.client, scope.since, scope.until, apps, summed)
         return {app: horizons_s for app, horizons_s in found.items() if reads.sight.may(app)}
 
     return reads.fact("horizons", None, ask, NAMES_FOR_S)

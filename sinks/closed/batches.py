@@ -17,7 +17,6 @@ from keeprate.schemas.lift import verdict
 from keeprate.schemas.topics import ALL
 from keeprate.sinks.closed import signals
 from keeprate.sinks.reading import counting
-from keeprate.sinks.reading.horizons import most_checked
 from keeprate.sinks.reading.hours import FINAL
 from keeprate.sinks.reading.scope import GRACE_S, Scope
 from keeprate.sinks.reading.splitting import maturity_ms
@@ -284,7 +283,7 @@ def horizons(client: Client, app: str, since: datetime, until: datetime, admitte
         return sorted(found)
     kept = [each for each in found if each in admitted][:MAX_HORIZONS]
     if len(kept) < MAX_HORIZONS:
-        most = most_checked(client, Scope(since, until, until, only={"app": [app]}), MAX_HORIZONS)
+        most = counting.most_checked(client, Scope(since, until, until, only={"app": [app]}), MAX_HORIZONS)
         kept += [each for _, each in most if each not in kept]
     return sorted(kept[:MAX_HORIZONS])
 

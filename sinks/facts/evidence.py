@@ -15,7 +15,6 @@ from typing import Any, Final
 from keeprate.sinks.facts.dead_letters import ENTRIES
 from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.counting import Counts
-from keeprate.sinks.reading.horizons import MOST_HORIZONS, most_checked
 from keeprate.sinks.reading.hours import FINAL, Known
 from keeprate.sinks.reading.scope import HOUR_MS, Scope
 from keeprate.sinks.store.clickhouse import Client
@@ -222,18 +221,16 @@ def refusals(
     return [Refusals(*row) for row in client.query(query, parameters)]
 
 
-def horizons(client: Client, since: datetime, until: datetime) -> dict[str, list[int]]:
-    """The horizons, in seconds, that the retention checks of each app have in [since, until), ascending; of too many
-    the most checked, as numbers have them."""
-    query = (
-        f"SELECT toString(app), arraySort(groupUniqArray({MOST_HORIZONS + 1})(assumeNotNull(horizon_s))) FROM feedback "
-        f"WHERE {SPAN.format('occurred_at')} AND horizon_s IS NOT NULL GROUP BY app ORDER BY app"
-    )
-    found = {str(app): [int(each) for each in listed] for app, listed in client.query(query, span(since, until))}
-    crowded = [app for app, listed in found.items() if len(listed) > MOST_HORIZONS]
-    told = most_checked(client, Scope(since, until, until, only={"app": crowded})) if crowded else ()
-    by_app = found | {app: sorted(horizon_s for of, horizon_s in told if of == app) for app in crowded}
-    return {app: listed for app, listed in by_app.items() if listed}
+def horizons(
+    client: Client, since: datetime, until: datetime, apps: Sequence[str] = (), summed: Known | None = None
+) -> dict[str, list[int]]:
+    """The horizons, in seconds, that retention checks of each app's generations in [since, until) have, ascending; of
+    too many the most checked, as numbers have them. summed: as in `orphans`."""
+    scope = Scope(since, until, until, only={"app": apps} if apps else {})
+    found: dict[str, list[int]] = defaultdict(list)
+    for app, horizon_s in sorted(counting.most_checked(client, scope, summed=summed)):
+        found[app].append(horizon_s)
+    return dict(found)
 
 
 def span(since: datetime, until: datetime) -> dict[str, Any]:

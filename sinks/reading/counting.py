@@ -12,11 +12,11 @@ the one hour that an edge of age runs through is read from suggestions.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
 from keeprate.sinks.reading import hours, splitting
-from keeprate.sinks.reading.horizons import MOST_HORIZONS, most_checked
 from keeprate.sinks.reading.hours import FINAL, PRUNED, Known, checks_table, sums_table
 from keeprate.sinks.reading.measures import (
     ACTIVE_HOURS,
@@ -25,6 +25,7 @@ from keeprate.sinks.reading.measures import (
     ALIASES,
     CHECK_COLUMNS,
     CHECKS,
+    MADE,
     SETTLED,
     SUGGESTION_COLUMNS,
     SUGGESTIONS,
@@ -40,6 +41,9 @@ from keeprate.sinks.store.clickhouse import Client
 
 Counts = dict[str, Any]
 
+MOST_HORIZONS: Final = 24
+"""Of one app, in an answer. Whoever may send an app's feedback, such as a page with a key, may make up horizons, and
+each is a line of every answer."""
 _REST_OF: Final = ("observed", "mostly", "unobserved", "late", "branch_changed")
 _HOUR_BEGINS: Final = f"toInt64(hour) * {HOUR_MS}"
 _FROM_MS: Final = "toUnixTimestamp64Milli(ifNull(retention_from, cohort_at))"
@@ -92,7 +96,7 @@ def _at_each(
     told: list[tuple[str, int]] | None = None
     while True:
         if told is None and not scope.horizons and len(horizons) > MOST_HORIZONS:
-            told = [each for each in most_checked(client, scope) if not only or each[1] == only]
+            told = [each for each in most_checked(client, scope, summed=summed) if not only or each[1] == only]
             horizons = sorted({horizon_s for _, horizon_s in told})
         edges = Edges(scope, asked or horizons)
         # An hour of generations that an edge runs through is read whole from suggestions.
@@ -114,6 +118,27 @@ def _horizons(client: Client, scope: Scope) -> list[int]:
     own = f"{_rows(scope, scope.condition())} AND NOT orphan"
     rows = _ask(client, scope, f"SELECT groupUniqArrayArray(checks.horizon_s) AS horizons FROM {own}")
     return [horizon_s for row in rows for horizon_s in row["horizons"]]
+
+
+def most_checked(
+    client: Client, scope: Scope, limit: int = MOST_HORIZONS, summed: Known | None = None
+) -> list[tuple[str, int]]:
+    """The horizons that most suggestions of a scope have a check at, `limit` of each app, with the app; the most
+    frequent first, and of equals the shortest. summed: as in `suggestions`.
+
+    A check of no generation weighs nothing: who knows a few suggestions displaces no horizon that the app asks of all.
+    """
+    asked = replace(scope, by=(), bucket_s=0, eras=())
+    split = splitting.split(asked, _known(client, asked, summed))
+    keys, made = ("its_app", "horizon_s"), (MADE,)
+    columns = "app, cohort_ms, checks.horizon_s, checks.state"
+    own = f"(SELECT {columns} FROM {_rows(asked, split.rows, split.hours)} AND NOT orphan) {each_check(made)}"
+    parts = [_part(asked, made, f"{own} WHERE horizon_s > 0", keys, _APP)]
+    if split.sums:
+        parts.append(_summed(asked, made, f"{checks_table()} WHERE {split.sums} AND horizon_s > 0", keys, _APP))
+    most = f"ORDER BY its_app, w_{MADE.name} DESC, horizon_s LIMIT {limit} BY its_app"
+    rows = _ask(client, asked, f"{_united(asked, made, parts, keys)} {most}")
+    return [(row["its_app"], row["horizon_s"]) for row in rows]
 
 
 class _Kept:

@@ -233,7 +233,9 @@ CHECKS: Final = (
     _labels(SAID_AND_KEPT, f"[toJSONString([{SAID}, {_KEPT}])]", f"{_OBSERVED} AND {SAID} != ''"),
 )
 """Of the checks that were made at a horizon of what is due."""
-CHECKED: Final = (*CHECKS, TAKEN)
+MADE: Final = _count("made", "horizon_s > 0")
+"""The checks that were made, of what is due or not: as many suggestions, because each has one check at a horizon."""
+CHECKED: Final = (*CHECKS, TAKEN, MADE)
 """All that is counted over `each_check`."""
 
 SUGGESTION_COLUMNS: Final = ("judged.evaluation", "judged.annotator", "judged.label", "negative", "votes_positive")

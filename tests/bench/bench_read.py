@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 from keeprate.deploy.demo.simulate import simulate
 from keeprate.deploy.demo.story import World
-from keeprate.deploy.page import answers, happenings
+from keeprate.deploy.page import happenings
 from keeprate.deploy.page.api.questions import SCREENS, screen
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
@@ -79,8 +79,6 @@ _LISTS: Final[Sequence[Mapping[str, Any]]] = (
 """What is asked of the list of suggestions: fates, signals, the order, a text, filters, and what is nowhere."""
 _DEMO_EVENTS: Final = 50_000
 _DEMO_DAYS: Final = 21
-_NUMBERS: Final = (answers.summary, answers.series, answers.retention, answers.funnel, answers.compare)
-"""The parts of a screen that count suggestions."""
 _INSERT: Final = " SETTINGS max_partitions_per_insert_block = 0, max_insert_block_size = 1000000"
 
 
@@ -239,15 +237,16 @@ def _pages(bench: Bench, client: Client, name: str) -> Result:
         took = []
         for shown in SCREENS:
             for period in ("7d", "90d"):
-                took.append(_once(client, partial(_other, client, shown, period)))
+                took.append(_once(client, partial(_asked, client, shown, parse({"period": period}))))
                 bench.say(f"{name}: run {run + 1}, {shown} of {period}: {took[-1]:.2f} s")
         slowest.append(max(took))
     return result(name, "s", slowest)
 
 
-def _other(client: Client, shown: str, period: str) -> None:
+def _asked(client: Client, shown: str, selection: Selection) -> None:
+    """All that a page asks at once, of a page that has kept nothing."""
     reads = Reads(client, _END_AT, Recent(time.monotonic))
-    screen(shown, reads, happenings.known(reads, parse({"period": period})))
+    screen(shown, reads, happenings.known(reads, selection))
 
 
 def _listed(only: Mapping[str, Sequence[str]] | None = None, **asked: Any) -> listing.Listing:
@@ -277,7 +276,7 @@ def _page(bench: Bench, client: Client, name: str, cuts: Sequence[str] = _CUTS) 
         for period in _PERIODS:
             for cut in cuts:
                 bench.say(f"{name}: run {run + 1}, {period} by {cut}")
-                took.append(_once(client, partial(_screen, client, _selected(period, cut))))
+                took.append(_once(client, partial(_asked, client, "screen", _selected(period, cut))))
         slowest.append(max(took))
     return result(name, "s", slowest)
 
@@ -296,23 +295,14 @@ def _once(client: Client, ask: Callable[[], object]) -> float:
 
 
 def _selected(period: str, cut: str) -> Selection:
-    return parse({"period": period, "by": cut, "horizon": "300", "metric": "acceptance_rate"})
-
-
-def _screen(client: Client, selection: Selection) -> None:
-    """What the page asks, by a page that has kept nothing."""
-    reads = Reads(client, _END_AT, Recent(time.monotonic))
-    reads.begin(selection)
-    for part in _NUMBERS:
-        part(reads, selection)
+    """The horizon and the metric are those that the page proposes."""
+    return parse({"period": period, "by": cut})
 
 
 def _views(client: Client, selection: Selection) -> None:
-    """The same numbers, by a view for each kind of rate and span."""
+    """The screen's numbers of suggestions, by a view for each kind of rate and span."""
     spans: tuple[Span, ...] = ("now", "before", "grouped", "over_time")
     scopes = {span: selection.scope(span, _END_AT) for span in spans}
     for scope in scopes.values():
-        for view in ("rates", "feedback_rates"):
+        for view in ("rates", "feedback_rates", "retention_rates"):
             reference.ask(client, view, scope)
-    for span in spans[:3]:
-        reference.ask(client, "retention_rates", scopes[span])

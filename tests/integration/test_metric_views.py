@@ -9,7 +9,7 @@ import pytest
 
 from keeprate.schemas.events import Event
 from keeprate.sinks.reading import queries
-from keeprate.sinks.reading.horizons import MOST_HORIZONS
+from keeprate.sinks.reading.counting import MOST_HORIZONS
 from keeprate.sinks.reading.queries import FeedbackRate, Funnel, JudgeRate, Retention
 from keeprate.sinks.reading.scope import GRACE_S, SETTLE_S, Scope, ScopeError
 from keeprate.sinks.store.clickhouse import Client

@@ -27,7 +27,7 @@ from keeprate.sinks.closed import baselines, batches, drift_states, release_verd
 from keeprate.sinks.erasure import forget
 from keeprate.sinks.erasure.statements import Statements
 from keeprate.sinks.facts import case_results, chain, corrections, dead_letters, evidence, orphans, said, trace
-from keeprate.sinks.reading import cuts, horizons, hours, queries, versions, voices
+from keeprate.sinks.reading import counting, cuts, hours, queries, versions, voices
 from keeprate.sinks.reading.lists.listing import Listing, page
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.reading.voices import Scales
@@ -349,7 +349,7 @@ _MORE: tuple[Callable[[Client], Any], ...] = (
     lambda client: batches.stored(client, "acceptance", "editor", SINCE, NOW),
     lambda client: batches.horizons(client, "editor", SINCE, NOW),
     lambda client: batches.beyond(client, "editor", SINCE, NOW, [300]),
-    lambda client: horizons.most_checked(client, SCOPE),
+    lambda client: counting.most_checked(client, SCOPE),
     lambda client: batches.first_generation_at(client, "editor"),
     batches.series,
     lambda client: batches.recent_series(client, SINCE),

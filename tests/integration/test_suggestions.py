@@ -23,8 +23,8 @@ from keeprate.sinks.landing.flush import Destination, Flush
 from keeprate.sinks.landing.intent import Intent
 from keeprate.sinks.landing.shards import Shard
 from keeprate.sinks.reading import counting, hours, queries, rebuild
+from keeprate.sinks.reading.counting import MOST_HORIZONS
 from keeprate.sinks.reading.derive import derivation, derive, derive_each, merged
-from keeprate.sinks.reading.horizons import MOST_HORIZONS
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.store.servers import Servers
@@ -159,12 +159,14 @@ def test_of_too_many_horizons_the_same_are_told_with_sums_and_without(client: Cl
     write(client, fold([*log[: len(log) // 2], *made_up[: 20 * 31]]))
     hours.sum_quiet(client, quiet_s=0)
     write(client, fold([*log, *made_up]))
-    partly = queries.counted_at_horizons(client, SCOPE)
+    partly, most = queries.counted_at_horizons(client, SCOPE), counting.most_checked(client, SCOPE)
     assert len(partly) == MOST_HORIZONS
+    assert {("editor", row["horizon_s"]) for row in partly} == set(most)
     assert 300 in {row["horizon_s"] for row in partly}
     hours.sum_quiet(client, quiet_s=0)
-    assert queries.counted_at_horizons(client, SCOPE) == partly
-    assert queries.counted_at_horizons(client, SCOPE, (), hours.Known(0, 0)) == partly
+    for summed in (None, hours.Known(0, 0)):
+        assert queries.counted_at_horizons(client, SCOPE, (), summed) == partly
+        assert counting.most_checked(client, SCOPE, summed=summed) == most
     assert any(row["observed"] for row in partly)
 
 

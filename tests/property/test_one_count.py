@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from keeprate.schemas.events import Event
 from keeprate.schemas.lift import fold
 from keeprate.schemas.outcome import parse_key
-from keeprate.sinks.reading import hours, latency, queries, splitting, voices
+from keeprate.sinks.reading import counting, hours, latency, queries, splitting, voices
 from keeprate.sinks.reading.derive import derive
 from keeprate.sinks.reading.measures import CALLS_BY_LATENCY, SAID
 from keeprate.sinks.reading.scope import Scope
@@ -262,6 +262,16 @@ def test_a_part_of_a_question_is_answered_as_if_it_was_asked_alone(
     for horizon_s in {row["horizon_s"] for row in at_horizons} | {77}:
         found = _sorted(queries.counted_at_horizons(engine, part, (), summed, only=horizon_s))
         assert found == [row for row in at_horizons if row["horizon_s"] == horizon_s]
+    checked = engine.query(
+        "SELECT app, arrayJoin(checks.horizon_s) AS horizon_s FROM suggestions FINAL "
+        f"WHERE {part.condition()} AND NOT orphan GROUP BY ALL ORDER BY app, count() DESC, horizon_s",
+        part.parameters(),
+        hours.FINAL,
+    )
+    for known in (summed, None, hours.Known(0, 0)):
+        assert counting.most_checked(engine, part, summed=known) == checked
+    by_app = _counts(engine, replace(part, by=("app",)))[1]
+    assert {(row["app"], row["horizon_s"]) for row in by_app} == set(checked)
 
 
 def _counts(client: Client, scope: Scope) -> list[list[dict[str, Any]]]:

@@ -27,6 +27,7 @@ def test_what_nobody_has_is_named(monkeypatch: pytest.MonkeyPatch, asked: dict[s
     """Of several values one is enough, and people are too many to know by name."""
     monkeypatch.setattr(happenings, "_names", lambda _, name: frozenset({"editor"} if name == "app" else {"go"}))
     monkeypatch.setattr(evidence, "horizons", lambda *_: {"editor": [300]})
+    monkeypatch.setattr(Reads, "summed", lambda *_: None)
     client: Any = None
     reads = Reads(client, NOW, Recent(lambda: 0.0))
     assert happenings.selected(reads, happenings.known(reads, parse(asked)))["unknown"] == unknown
