@@ -86,7 +86,7 @@ def _plain(found: Found, rows: list[targets.Row]) -> dict[str, Any]:
     """The numbers as JSON has them: of delays the median and the ninth decile, null where it was not found."""
     numbers = {}
     for key, value in found.items():
-        if isinstance(value, list):
+        if isinstance(value, list) and key[0] != "outside":
             value = measures.Delay.of(value)
         plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
         if isinstance(plain, dict):
