@@ -114,8 +114,10 @@ def second(size: Size, seed: int, found: Found) -> list[Piece]:
         if size.adwin:
             delta = one_in_a_thousand_days({each: found["adwin", each, per_hour] for each in ADWIN_DELTAS[per_hour]})
             found["adwin tuned to", per_hour] = delta
-            for begin in range(0, size.adwin, 10):
-                rows = range(begin, min(begin + 10, size.adwin))
+            # It is slow by the event, so where there are few of them it is shown as many changes as the others.
+            shown = max(size.adwin, min(2 * size.delays, 10_000 // per_hour))
+            for begin in range(0, shown, 10):
+                rows = range(begin, min(begin + 10, shown))
                 arguments = (delta, per_hour, 2 * size.delays, seed, rows)
                 pieces.append(Piece(("adwin delays", per_hour), measures.adwin_delays, arguments))
     return pieces
