@@ -11,7 +11,7 @@ from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
 from keeprate.deploy.page.exploring.changes import changes
 from keeprate.deploy.page.exploring.withheld import without_texts
 from keeprate.deploy.page.files import charts_name
-from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.reads import NAMED_FOR, Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
 from keeprate.schemas.explain import GOT
 from keeprate.schemas.lift import verdict
@@ -60,7 +60,7 @@ def _horizons_by_app(reads: Reads) -> Mapping[str, Sequence[int]]:
     """Those at which the checks of each app look, of the generations of the last 90 days."""
 
     def ask() -> Mapping[str, Sequence[int]]:
-        scope = Scope(reads.now - PERIODS["90d"].length, reads.now, reads.now)
+        scope = Scope(reads.now - NAMED_FOR, reads.now, reads.now)
         summed, apps = reads.summed(scope), reads.sight.apps or ()
         found = evidence.horizons(reads.client, scope.since, scope.until, apps, summed)
         return {app: horizons_s for app, horizons_s in found.items() if reads.sight.may(app)}
@@ -88,7 +88,7 @@ def _existing(reads: Reads, name: str, values: tuple[str, ...]) -> tuple[str, ..
 def _names(reads: Reads, name: str) -> frozenset[str]:
     if name == "app":
         return frozenset(filter(reads.sight.may, evidence.apps(reads.client)))
-    scope = Scope(reads.now - PERIODS["90d"].length, reads.now, reads.now, only=reads.sight.only)
+    scope = Scope(reads.now - NAMED_FOR, reads.now, reads.now, only=reads.sight.only)
     return frozenset(queries.dimension_values(reads.client, scope, name, MAX_NAMES, reads.summed(scope)))
 
 
@@ -99,7 +99,7 @@ def meta(reads: Reads) -> Json:
 
 def _meta(reads: Reads) -> Json:
     now = reads.now
-    scope = Scope(now - PERIODS["90d"].length, now, now, ("app", "environment"), reads.sight.only)
+    scope = Scope(now - NAMED_FOR, now, now, ("app", "environment"), reads.sight.only)
     named = queries.counted(reads.client, scope, ("opportunities",), reads.summed(scope))
     by_app = _horizons_by_app(reads)
     horizons_s, default_s = _horizons(by_app, [])

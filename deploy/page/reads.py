@@ -33,7 +33,8 @@ _OF_FEEDBACK: Final = tuple(metric.name for metric in METRICS.values() if metric
 _OF_RETENTION: Final = tuple(metric for metric, _ in VARIANTS.values())
 _COUNTS: Final = counts_of(ACCEPTANCE, _OF_RATES) | counts_of(FEEDBACK, _OF_FEEDBACK) | set(ENDINGS)
 _COUNTS_AT_HORIZONS: Final = counts_of(RETENTION, _OF_RETENTION)
-_NAMED_FOR: Final = PERIODS["90d"].length
+NAMED_FOR: Final = PERIODS["90d"].length
+"""How far back names and horizons are looked for, whatever the period."""
 _BESIDE: Final = ThreadPoolExecutor(6, "beside")
 
 
@@ -140,7 +141,7 @@ class Reads:
 
     def summed(self, scope: Scope) -> Known:
         """What is summed of a span that holds the scope's: asked once a request, as long as names are looked for."""
-        since = min(scope.since, self.now - _NAMED_FOR)
+        since = min(scope.since, self.now - NAMED_FOR)
         asked = Scope(since, self.now, self.now, only=self.sight.only)
         return self.own.get(("summed", since), lambda: splitting.known(self.client, asked), math.inf)
 

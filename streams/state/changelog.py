@@ -54,9 +54,10 @@ def replay(held: Mapping[bytes, bytes], records: Sequence[tuple[bytes | None, by
 def _news(records: Sequence[tuple[bytes | None, bytes | None]]) -> dict[bytes, bytes | None] | None:
     """Records by key where nothing is to be merged: each of another suggestion. None where something is."""
     values = dict(records)
-    if len(values) < len(records) or None in values or not are_keys(cast(dict[bytes, bytes | None], values)):
+    if len(values) < len(records) or None in values:
         return None
-    return cast(dict[bytes, bytes | None], values)
+    news = cast(dict[bytes, bytes | None], values)
+    return news if are_keys(news) else None
 
 
 def _merge(key: str, known: bytes, arriving: bytes, unreadable: list[str]) -> bytes:
