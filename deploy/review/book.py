@@ -8,7 +8,7 @@ events have landed, and reservations are forgotten.
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS slots (
   until_ms INTEGER NOT NULL, at_ms INTEGER NOT NULL, standing TEXT NOT NULL DEFAULT '{}',
   PRIMARY KEY (app, generation_id, choice_index, reviewer)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS held ON slots (reviewer, state);
 CREATE TABLE IF NOT EXISTS readings (
   app TEXT NOT NULL, generation_id TEXT NOT NULL, reviewer TEXT NOT NULL, at_ms INTEGER NOT NULL,
   PRIMARY KEY (app, generation_id, reviewer)
@@ -125,15 +126,22 @@ class Book:
         Where they hold none and have not judged or skipped one, it is remembered that they read all that is said of it.
         """
         with self._changing() as file:
-            slots = file.execute(
-                "SELECT queue, state, until_ms FROM slots WHERE app = ? AND generation_id = ? AND reviewer = ?",
-                (app, generation_id, reviewer),
+            return _read(file, app, generation_id, reviewer, now_ms)
+
+    def read_all(self, generations: Iterable[tuple[str, str]], reviewer: str, now_ms: int) -> None:
+        """The same of many, each as its app and its id."""
+        with self._changing() as file:
+            for app, generation_id in generations:
+                _read(file, app, generation_id, reviewer, now_ms)
+
+    def held(self, reviewer: str, now_ms: int) -> frozenset[str]:
+        """The ids of the generations of which the reviewer holds a suggestion, in any queue."""
+        with self._reading() as file:
+            rows = file.execute(
+                "SELECT generation_id FROM slots WHERE reviewer = ? AND state = 'reserved' AND until_ms > ?",
+                (reviewer, now_ms),
             ).fetchall()
-            held = [queue for queue, state, until_ms in slots if state == "reserved" and now_ms < until_ms]
-            if not held and all(state == "reserved" for _, state, _ in slots):
-                values = (app, generation_id, reviewer, now_ms)
-                file.execute("INSERT OR IGNORE INTO readings VALUES (?, ?, ?, ?)", values)
-        return held
+        return frozenset(row[0] for row in rows)
 
     def last(self, queue: str, reviewer: str) -> ReviewDone | None:
         """What the reviewer finished or skipped last in a queue."""
@@ -193,6 +201,18 @@ def _slots_of(file: sqlite3.Connection, item: Item) -> list[Slot]:
     found = [_slot(row) for row in file.execute(f"SELECT {_COLUMNS} FROM slots WHERE {_ONE}", tuple(item))]
     readings = file.execute("SELECT reviewer, at_ms FROM readings WHERE app = ? AND generation_id = ?", item[:2])
     return found + [Slot(item, who, "", "read", 0, at_ms) for who, at_ms in readings]
+
+
+def _read(file: sqlite3.Connection, app: str, generation_id: str, reviewer: str, now_ms: int) -> list[str]:
+    slots = file.execute(
+        "SELECT queue, state, until_ms FROM slots WHERE app = ? AND generation_id = ? AND reviewer = ?",
+        (app, generation_id, reviewer),
+    ).fetchall()
+    held = [queue for queue, state, until_ms in slots if state == "reserved" and now_ms < until_ms]
+    if not held and all(state == "reserved" for _, state, _ in slots):
+        values = (app, generation_id, reviewer, now_ms)
+        file.execute("INSERT OR IGNORE INTO readings VALUES (?, ?, ?, ?)", values)
+    return held
 
 
 def _slot(row: Sequence[Any]) -> Slot:

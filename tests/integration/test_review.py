@@ -3,7 +3,7 @@
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -177,6 +177,43 @@ def test_what_others_said_is_not_read_by_another_address_either(url: str, emitte
         assert say(api, "submit", "", **said)["events"] == 1
         assert story("ann", judged) == whole
     assert len(emitted.events) == 1
+
+
+PLAIN = ("/api/me", "/api/meta", "/api/openapi.json", "/api/review")
+"""What is asked without a selection."""
+READING = sorted(path for path, item in DOCUMENT["paths"].items() if "get" in item and "{" not in path)
+LISTS = ("/api/suggestions", "/api/explore", "/api/suggestions.csv", "/api/cases.jsonl")
+FEEDBACK = ("/api/feedback", "/api/feedback.csv", "/api/screen")
+
+
+def test_no_list_sheet_or_suite_tells_of_what_a_reviewer_holds(url: str, emitted: Recorded) -> None:
+    """Of all that can be asked, nothing names it but its own address; others find it, and so does who has spoken."""
+    access = PageAccess(lambda connection: Viewer(connection.headers["authorization"], {"*": "reviewer"}))
+    settings = ReviewSettings(queues=(Queue(name="ten", title="Ten", rule="flagged", blind=True, reviewers=2),))
+    desk = Desk(settings, Book(":memory:"), Outbox(brokers="nowhere:1"))
+    with TestClient(page(Source(url), ("testserver",), lambda: NOW, access, desk=desk)) as api:
+
+        def telling(who: str, paths: Sequence[str] = (*LISTS, *FEEDBACK)) -> set[str]:
+            """The addresses that name it to somebody; lists are asked for it, and for what it is in its queue for."""
+            api.headers["authorization"] = who
+            found = set()
+            for path in paths:
+                asked = {} if path in PLAIN else {"period": "30d", "app": item["app"]}
+                asked |= {"text": item["generation_id"], "signal": "flagged"} if path in LISTS else {}
+                answer = api.get(path, params=asked)
+                assert answer.status_code in (200, 404), (path, answer.text)
+                found |= {path} if item["generation_id"] in answer.text else set()
+            return found
+
+        api.headers["authorization"] = "ann"
+        (item, *_) = say(api, "claim", "")["items"]
+        assert telling("ann", READING) == set()
+        assert telling("eve") == {*LISTS, *FEEDBACK}
+        # Who made a case of it has read it whole.
+        assert item not in say(api, "claim", "")["items"]
+        api.headers["authorization"] = "ann"
+        say(api, "submit", "", vote="bad", **item)
+        assert telling("ann") == {*LISTS, *FEEDBACK}
 
 
 def test_undo_is_events_too_and_gives_the_suggestion_back(api: TestClient, emitted: Recorded) -> None:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from keeprate.deploy.alerting.alertmanager import Alertmanager
+from keeprate.deploy.cases.gathering import Gathered
 from keeprate.deploy.page import happenings
 from keeprate.deploy.page.access.gate import viewer
 from keeprate.deploy.page.access.viewer import Sight
@@ -20,8 +21,9 @@ from keeprate.deploy.page.api.questions import OWN, QUESTIONS
 from keeprate.deploy.page.exploring import addresses, listed, prompts, sheet, suites, tables
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
-from keeprate.deploy.page.reviewing.desk import Desk, Reviewer
-from keeprate.deploy.page.reviewing.who import reviewer_of
+from keeprate.deploy.page.reviewing.blind import without
+from keeprate.deploy.page.reviewing.desk import Desk
+from keeprate.deploy.page.reviewing.who import known_reviewer
 from keeprate.deploy.page.selection import Selection, collected, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.page.turns import Turns
@@ -65,7 +67,8 @@ class Api:
     async def _answer(self, request: Request, name: str) -> Json | None:
         selection = await self._selection(request, name)
         lane = self._facts if name in _QUICK else self._counting
-        return await self._ask(request, lane, (name, selection), lambda reads: QUESTIONS[name](reads, selection))
+        found = await self._ask(request, lane, (name, selection), lambda reads: QUESTIONS[name](reads, selection))
+        return without(found, held) if (held := await self._held(request)) else found
 
     async def _selection(self, request: Request, name: str) -> Selection:
         """What a request asks for, of the apps alone that whoever asks may see."""
@@ -86,7 +89,8 @@ class Api:
         async def text(found: Page) -> AsyncIterator[str]:
             yield sheet.head()
             while True:
-                yield sheet.lines(map(listed.row_json, found.rows))
+                held = await self._held(request)
+                yield sheet.lines(without([listed.row_json(row) for row in found.rows], held))
                 if found.next is None:
                     break
                 found = await page_from(found.next)
@@ -118,20 +122,21 @@ class Api:
             raise HTTPException(404, "the store holds no event of this generation")
         if not found["withheld"]:
             self._log(request, [(app, generation_id)])
-        if (told := self._asked_to_judge(request, app)) is not None:
-            desk, who, story = *told, found
-            found = await self.quickly(
-                request, object(), lambda reads: desk.story(reads, who, app, generation_id, story)
-            )
+        if (desk := self._desk) is not None and (who := known_reviewer(request)) is not None:
+            found = without(found, await self._held(request) - {generation_id})
+            if who.may(app):
+                story = found
+                found = await self.quickly(
+                    request, object(), lambda reads: desk.story(reads, who, app, generation_id, story)
+                )
         return _json(found | {"trace_url": addresses.trace_link(self._trace_url, found["generation"])})
 
-    def _asked_to_judge(self, request: Request, app: str) -> tuple[Desk, Reviewer] | None:
-        """The desk, and whoever asks, where they may be asked to judge suggestions of an app; None where they may not.
-
-        Where nobody is asked who they are, it is not known who that is.
-        """
-        who = None if self._desk is None else reviewer_of(request, "")
-        return (self._desk, who) if self._desk is not None and who is not None and who.may(app) else None
+    async def _held(self, request: Request) -> frozenset[str]:
+        """The generations that whoever asks is to judge; none where nobody is asked who they are."""
+        desk, who = self._desk, known_reviewer(request)
+        if desk is None or who is None:
+            return frozenset()
+        return await self.quickly(request, ("held", who.id), lambda reads: desk.held(reads, who))
 
     async def suite(self, request: Request) -> Response:
         """A list as a suite of test cases. It reads the content of each suggestion, and each is logged."""
@@ -145,10 +150,8 @@ class Api:
         if not addresses.is_one(app, generation_id):
             raise HTTPException(404, "no such generation: an address is /api/generations/APP/UUID/cases.jsonl")
         form = suites.form_named(request.query_params.get("format", ""))
-        if (told := self._asked_to_judge(request, app)) is not None:
-            desk, who = told
-            if await self.quickly(request, object(), lambda reads: desk.holds(reads, who, app, generation_id)):
-                raise HTTPException(409, "you hold this suggestion in Review: judge or skip it first")
+        if generation_id in await self._held(request):
+            raise HTTPException(409, "you hold this suggestion in Review: judge or skip it first")
         return await self._cases(request, form, lambda reads: suites.rows_of_one(reads, app, generation_id))
 
     async def prompts(self, request: Request) -> Response:
@@ -166,11 +169,15 @@ class Api:
         return _json(found)
 
     async def _cases(self, request: Request, form: str, rows: Callable[[Reads], Sequence[Suggestion]]) -> Response:
-        base, seen = str(request.base_url), list[tuple[str, str]]()
-        found = await self._ask(
-            request, self._counting, object(), lambda reads: suites.gathered(reads, rows(reads), base, seen)
-        )
+        base, seen, held = str(request.base_url), list[tuple[str, str]](), await self._held(request)
+
+        def gathered(reads: Reads) -> Gathered:
+            return suites.gathered(reads, [row for row in rows(reads) if row.identity[1] not in held], base, seen)
+
+        found = await self._ask(request, self._counting, object(), gathered)
         self._log(request, seen)
+        if (desk := self._desk) is not None and (who := known_reviewer(request)) is not None:
+            await self.quickly(request, object(), lambda reads: desk.read_cases(reads, who, seen))
         return suites.answer(found, form)
 
     def _log(self, request: Request, seen: Sequence[tuple[str, str]]) -> None:

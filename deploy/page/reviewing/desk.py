@@ -15,6 +15,7 @@ from keeprate.deploy.page.access.viewer import Sight
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.exploring.changes import output_of
 from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.reviewing.blind import blinded, sways
 from keeprate.deploy.page.selection import Selection
 from keeprate.deploy.review import reading, saying
 from keeprate.deploy.review.book import Book, ReviewProgress, TakenError
@@ -121,15 +122,19 @@ class Desk:
         What they hold is as their queue shows it, until they have spoken. Of anything else they see all, and are not
         given it any more: agreement with what one has read is none.
         """
-        if not any(_sways(event, all_of_it=True) for event in found["events"]):
+        if not any(sways(event, all_of_it=True) for event in found["events"]):
             return found
         held = self._book.read(app, generation_id, who.id, to_ms(reads.now))
         queues = [self.settings.queue(name) for name in held]
         return blinded(found, any(queue is not None and queue.blind for queue in queues)) if held else found
 
-    def holds(self, reads: Reads, who: Reviewer, app: str, generation_id: str) -> bool:
-        """Whether it is theirs to judge; if not, what they read of it counts as read."""
-        return bool(self._book.read(app, generation_id, who.id, to_ms(reads.now)))
+    def held(self, reads: Reads, who: Reviewer) -> frozenset[str]:
+        """The generations of which a suggestion is theirs to judge, in whichever queue."""
+        return self._book.held(who.id, to_ms(reads.now))
+
+    def read_cases(self, reads: Reads, who: Reviewer, seen: Sequence[tuple[str, str]]) -> None:
+        """They have read what was said of these generations, each an app and an id: it counts as read in full."""
+        self._book.read_all([each for each in seen if who.may(each[0])], who.id, to_ms(reads.now))
 
     def submit(self, reads: Reads, who: Reviewer, queue_name: str, item: Item, body: Mapping[str, Any]) -> Json:
         """Take a judgement. Raises SaidError, GoneError and UnsentError."""
@@ -224,18 +229,3 @@ def _summed(progress: Sequence[ReviewProgress]) -> list[Json]:
         for name in ("done", "today", "skipped"):
             mine[name] += getattr(each, name)
     return list(found.values())
-
-
-def blinded(found: Json, all_of_it: bool) -> Json:
-    """A generation's story without what would sway a reviewer: judges and experts; with `all_of_it`, users too."""
-    kept = [event for event in found["events"] if not _sways(event, all_of_it)]
-    ids = {event["event_id"] for event in kept}
-    changes = [each for each in found["changes"] if each["event_id"] in ids]
-    return found | {"events": kept, "changes": changes, "blind": True}
-
-
-def _sways(event: Mapping[str, Any], all_of_it: bool) -> bool:
-    if event["type"] == "generation":
-        return False
-    is_expert = event["type"] == "edit" and event.get("origin") == "expert"
-    return all_of_it or is_expert or event["type"] == "evaluation"

@@ -18,10 +18,24 @@ _MOST: Final = 80
 
 def reviewer_of(request: Request, said: str) -> Reviewer | None:
     """Who reviews; None where nobody says. Raises HTTPException for a name that is none."""
-    found = viewer(request)
-    name = (found.name or said).strip()
+    name = (viewer(request).name or said).strip()
     if not name:
         return None
-    if len(name) > _MOST or not name.isprintable():
+    if not _is_name(name):
         raise HTTPException(400, f"reviewer: {name[:_MOST]!r} is no name: up to {_MOST} letters, digits and signs")
+    return _reviewer(request, name)
+
+
+def known_reviewer(request: Request) -> Reviewer | None:
+    """Whoever was let in, as a reviewer; None where nobody is asked who they are, or by a name that cannot review."""
+    name = viewer(request).name.strip()
+    return _reviewer(request, name) if _is_name(name) else None
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= _MOST and name.isprintable()
+
+
+def _reviewer(request: Request, name: str) -> Reviewer:
+    found = viewer(request)
     return Reviewer(pseudonym(name), name, lambda app: found.may(app, "reviewer"), bool(found.name))
