@@ -2,16 +2,38 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from html import escape
 from typing import Any, Final
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Scope
 
 from keeprate.deploy.page.selection import SelectionError
 from keeprate.deploy.page.turns import RETRY_AFTER_S, BusyError
 from keeprate.sinks.store.clickhouse import StoreError, StoreUnavailableError
 
+_DOCUMENT: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title} · Keeprate</title>
+<link rel="icon" href="{up}icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="{up}page.css">
+</head>
+<body>
+<main class="login">
+  <h1>{title}</h1>
+  <p>{message}</p>
+  <p><a class="apply" href="{up}">To the overview</a></p>
+</main>
+</body>
+</html>
+"""
 _log = logging.getLogger(__name__)
 
 
@@ -19,6 +41,17 @@ def failure(status: int, code: str, message: str, headers: Mapping[str, str] | N
     """An error as the API has it."""
     error = {"error": {"code": code, "message": message}}
     return JSONResponse(error, status, {"cache-control": "no-store", **(headers or {})})
+
+
+def refusal(scope: Scope, status: int, code: str, message: str) -> Response:
+    """An error as whoever asks reads it: a page for a browser that goes there, else as the API has it."""
+    path = scope["path"]
+    if path.startswith("/api/") or "text/html" not in Headers(scope=scope).get("accept", ""):
+        return failure(status, code, message)
+    # From where they are, because a proxy may serve the page below a path of its own.
+    up, title = "../" * (path.count("/") - 1) or "./", "Not found" if status == 404 else "Not answered"
+    text = _DOCUMENT.format(title=title, message=escape(message), up=up)
+    return HTMLResponse(text, status, {"cache-control": "no-store"})
 
 
 def _bad_request(request: Request, error: Exception) -> Response:
@@ -45,7 +78,8 @@ def _store_refused(request: Request, error: Exception) -> Response:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return failure(error.status_code, "not_found" if error.status_code == 404 else "refused", error.detail)
+    code = "not_found" if error.status_code == 404 else "refused"
+    return refusal(request.scope, error.status_code, code, error.detail)
 
 
 HANDLERS: Final[Mapping[Any, Callable[[Request, Exception], Response]]] = {

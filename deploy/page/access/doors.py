@@ -86,7 +86,17 @@ class Doors:
             twice = self.settings.proxy_header if len(named) > 1 else header
             log.warning("the proxy sent %s more than once: it must replace what clients send", twice)
             return None
-        return self.of_person(named[0], tuple(filter(None, map(str.strip, ",".join(groups).split(",")))))
+        try:
+            who, of_groups = _text(named[0]), _text(",".join(groups))
+        except UnicodeDecodeError:
+            log.warning("the proxy sent a name or groups that are not UTF-8: %r", (*named, *groups))
+            return None
+        return self.of_person(who, tuple(filter(None, map(str.strip, of_groups.split(",")))))
+
+
+def _text(header: str) -> str:
+    """What a header says: its bytes are UTF-8, and were read as Latin-1. Raises UnicodeDecodeError for others."""
+    return header.encode("latin-1").decode()
 
 
 def bearer(connection: HTTPConnection) -> str | None:

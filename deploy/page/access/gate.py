@@ -1,4 +1,4 @@
-"""The gate before every route: who asks, whether they may see the apps that they name, and whether a page of ours asks.
+"""The gate before every route: whether the address is text, who asks, of which apps, and whether a page of ours asks.
 
 A route behind it learns who was let in from `viewer`, and asks by `require` before it does more than show. That a
 request which changes something comes from a page of ours, no route checks by itself.
@@ -16,7 +16,8 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from keeprate.deploy.page.access.viewer import ANYBODY, Role, Viewer
-from keeprate.deploy.page.refusals import failure
+from keeprate.deploy.page.readable import unreadable
+from keeprate.deploy.page.refusals import failure, refusal
 
 Recognise = Callable[[HTTPConnection], Viewer | None]
 """Who sends a request, or None where that is not known."""
@@ -62,8 +63,8 @@ class Gate:
             # Nothing here speaks them, so nobody is let in by one.
             await send({"type": "websocket.close", "code": 1008})
             return
-        refusal = (foreign(scope) or self._unknown(scope)) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
+        refused = (foreign(scope) or _no_text(scope) or self._unknown(scope)) if scope["type"] == "http" else None
+        await (refused or self._app)(scope, receive, send)
 
     def _unknown(self, scope: Scope) -> Response | None:
         """Why whoever asks is not let in; None, and their name in the scope, where they are."""
@@ -101,6 +102,12 @@ def foreign(scope: Scope) -> Response | None:
         # A program, which nobody can lead anywhere. A browser that says nothing is too old to be trusted with a login.
         is_elsewhere = "cookie" in headers
     return failure(403, "refused", "The page answers to its own site only.") if is_elsewhere else None
+
+
+def _no_text(scope: Scope) -> Response | None:
+    """What is said of an address that is no text; None for one that is."""
+    why = unreadable(scope)
+    return None if why is None else refusal(scope, 400, "bad_request", why)
 
 
 def _named(scope: Scope) -> set[str]:

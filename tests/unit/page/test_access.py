@@ -296,6 +296,22 @@ def test_a_proxy_is_believed_only_where_it_is(home: Path) -> None:
             assert client.get("/api/who", headers=named).status_code == 401
 
 
+def test_what_a_proxy_says_is_utf8(home: Path) -> None:
+    """A name of any alphabet is somebody's; bytes that are no text are nobody's."""
+    settings = AccessSettings(by="proxy", proxy_peers="10.1.0.0/16", proxy_groups_header="x-groups")
+    doors = Doors(settings, People(home / FILE_NAME))
+
+    def known(name: bytes, groups: bytes = b"leads") -> Viewer | None:
+        headers = [(b"x-forwarded-email", name), (b"x-groups", groups)]
+        return doors(HTTPConnection({"type": "http", "headers": headers, "client": ("10.1.2.3", 1)}))
+
+    zoe = known("zoë@example.com".encode())
+    assert zoe is not None
+    assert (zoe.name, dict(zoe.roles)) == ("zoë@example.com", {"*": "viewer"})
+    assert known(b"zo\xeb@example.com") is None
+    assert known(b"ana@example.com", b"leads,\xff") is None
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

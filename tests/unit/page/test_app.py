@@ -165,6 +165,55 @@ def test_what_is_not_there_is_not_found(client: TestClient, path: str) -> None:
     assert answer.json()["error"]["code"] == "not_found"
 
 
+NO_TEXT = {
+    "app=%FF%fe": "'app': '%FF%fe'",
+    "app=editor&only=language%3D%C3%28&period=7d": "'only': 'language%3D%C3%28'",
+    "%ff=1": "a parameter's name: '%ff'",
+    "text=%ED%A0%80": "'text': '%ED%A0%80'",
+    "text=" + "%FF" * 500: "'text': '%FF%FF",
+}
+
+
+@pytest.mark.parametrize(("query", "named"), NO_TEXT.items(), ids=range(len(NO_TEXT)))
+@pytest.mark.parametrize("path", ["/api/summary", "/api/suggestions.csv", "/api/cases.jsonl", "/api/me", "/api/review"])
+def test_bytes_that_are_no_text_are_refused(client: TestClient, path: str, query: str, named: str) -> None:
+    """By the field, the value as it stands in the address, and the remedy; not answered for a name that nobody has."""
+    answer = client.get(f"{path}?{query}")
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["code"] == "bad_request"
+    assert error["message"].startswith(named)
+    assert "is not UTF-8" in error["message"]
+    assert len(error["message"]) < 250
+
+
+@pytest.mark.parametrize(
+    "path", ["/?app=%ff", "/suggestions?text=%ff", "/suggestions/%ff/x", "/versions%ff", "/%ff.js"]
+)
+def test_a_browser_is_told_on_a_page(client: TestClient, path: str) -> None:
+    """With what would do, and the way to where there is something."""
+    answer = client.get(path, headers={"accept": "text/html,*/*"})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "text/html; charset=utf-8")
+    assert "is not UTF-8" in answer.text
+    assert "%FF" in answer.text.upper()
+    up = "../" * (path.partition("?")[0].count("/") - 1) or "./"
+    assert f'<a class="apply" href="{up}">' in answer.text
+
+
+def test_a_page_that_there_is_not_is_told_on_a_page(client: TestClient) -> None:
+    """What stands in the address is text there, never a tag."""
+    answer = client.get("/suggestions/app/<script>", headers={"accept": "text/html"})
+    assert answer.status_code == 404
+    assert "<h1>Not found</h1>" in answer.text
+    assert "<script" not in answer.text
+
+
+@pytest.mark.parametrize("query", ["text=caf%C3%A9", "text=%F0%9F%98%80", "text=%EF%BF%BD", "text=%00", "", "text=a+b"])
+def test_text_of_any_alphabet_is_taken(client: TestClient, query: str) -> None:
+    """The store is asked, which is not there."""
+    assert client.get(f"/api/suggestions?{query}").status_code == 503
+
+
 def test_every_term_has_a_definition() -> None:
     """What the page underlines it can explain."""
     scripts = "\n".join(text for name, text in STATIC.items() if name.endswith(".js"))
