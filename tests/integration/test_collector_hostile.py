@@ -6,7 +6,7 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -128,21 +128,22 @@ def test_a_bomb_costs_no_more_than_the_cap(collector: CollectorProcess, compress
     assert serves(collector)
 
 
-BODIES = {
-    "deep": b"[" * 900_000,
-    "empty objects": b"[" + b"{}," * 5_000_000 + b"{}]",
-    "empty lists in one event": b'[{"type":"generation","context_sources":[' + b"[]," * 400_000 + b"[]]}]",
-    "a fault in every entry": b"["
-    + b",".join([b'{"type":"generation","tools_offered":[' + b"1," * 4000 + b"1]}"] * 1500)
-    + b"]",
-    "many fields": b'[{"type":"vote",' + b",".join(b'"%d":1' % number for number in range(1_000_000)) + b"}]",
-    "many attributes": b'[{"type":"vote","attributes":{'
-    + b",".join(b'"%d":1' % number for number in range(1_000_000))
-    + b"}}]",
-    "a long number": b'[{"type":"vote","value":' + b"9" * 10_000_000 + b"}]",
-    "many small texts": b'[{"type":"vote","comment":[' + b'"ab",' * 2_000_000 + b'""]}]',
-    "all items at fault": b"[" + b'{"type":"vote","value":7},' * 9_999 + b"1]",
-    "lines at fault": b"{oops\n" * 9_999,
+# Made when they are asked for: together they are as large as all else that a process with tests holds.
+BODIES: dict[str, Callable[[], bytes]] = {
+    "deep": lambda: b"[" * 900_000,
+    "empty objects": lambda: b"[" + b"{}," * 5_000_000 + b"{}]",
+    "empty lists in one event": lambda: b'[{"type":"generation","context_sources":[' + b"[]," * 400_000 + b"[]]}]",
+    "a fault in every entry": lambda: (
+        b"[" + b",".join([b'{"type":"generation","tools_offered":[' + b"1," * 4000 + b"1]}"] * 1500) + b"]"
+    ),
+    "many fields": lambda: b'[{"type":"vote",' + b",".join(b'"%d":1' % number for number in range(1_000_000)) + b"}]",
+    "many attributes": lambda: (
+        b'[{"type":"vote","attributes":{' + b",".join(b'"%d":1' % number for number in range(1_000_000)) + b"}}]"
+    ),
+    "a long number": lambda: b'[{"type":"vote","value":' + b"9" * 10_000_000 + b"}]",
+    "many small texts": lambda: b'[{"type":"vote","comment":[' + b'"ab",' * 2_000_000 + b'""]}]',
+    "all items at fault": lambda: b"[" + b'{"type":"vote","value":7},' * 9_999 + b"1]",
+    "lines at fault": lambda: b"{oops\n" * 9_999,
 }
 
 
@@ -151,7 +152,7 @@ def test_a_body_made_to_be_costly_is_refused(collector: CollectorProcess, name: 
     """Faults by the million, depth, and what takes far more memory than its bytes."""
     kind = "application/x-ndjson" if name == "lines at fault" else "application/json"
     answer = httpx.post(
-        f"{collector.url}/v1/events", content=BODIES[name], headers=collector.headers(content_type=kind), timeout=60
+        f"{collector.url}/v1/events", content=BODIES[name](), headers=collector.headers(content_type=kind), timeout=60
     )
     assert answer.status_code in (400, 413, 422)
     assert len(answer.content) < 1 << 20
@@ -159,21 +160,21 @@ def test_a_body_made_to_be_costly_is_refused(collector: CollectorProcess, name: 
 
 
 @pytest.mark.parametrize(
-    "wire",
+    "made",
     [
-        b"\x0a\x00" * 8_000_000,
-        b"\x0a\x02\x12\x00" * 4_000_000,
-        b"\x0a\x80\xc8\xd0\x07\x12\xfc\xc7\xd0\x07" + b"\x12\x00" * 7_995_902,
-        b"\x0a\x02\x12\x00" * 250_000,
-        os.urandom(1 << 20),
-        b"\x0a\xff\xff\xff\xff\x07" + b"x" * (2 << 20),
+        lambda: b"\x0a\x00" * 8_000_000,
+        lambda: b"\x0a\x02\x12\x00" * 4_000_000,
+        lambda: b"\x0a\x80\xc8\xd0\x07\x12\xfc\xc7\xd0\x07" + b"\x12\x00" * 7_995_902,
+        lambda: b"\x0a\x02\x12\x00" * 250_000,
+        lambda: os.urandom(1 << 20),
+        lambda: b"\x0a\xff\xff\xff\xff\x07" + b"x" * (2 << 20),
     ],
     ids=["empty messages", "nested", "empty spans", "a small body", "noise", "a length beyond the end"],
 )
-def test_bad_protobuf_is_refused_or_empty(collector: CollectorProcess, wire: bytes) -> None:
+def test_bad_protobuf_is_refused_or_empty(collector: CollectorProcess, made: Callable[[], bytes]) -> None:
     """Messages of two bytes each, noise, and lengths that lie."""
     headers = collector.headers(content_type="application/x-protobuf")
-    answer = httpx.post(f"{collector.url}/v1/traces", content=wire, headers=headers, timeout=60)
+    answer = httpx.post(f"{collector.url}/v1/traces", content=made(), headers=headers, timeout=60)
     assert answer.status_code in (200, 400, 413)
     assert serves(collector)
 

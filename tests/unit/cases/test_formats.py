@@ -12,8 +12,6 @@ from typing import Any, get_args
 
 import jsonschema
 import pytest
-from langsmith import Client, evaluate
-from langsmith.schemas import Example, ExampleCreate
 from pydantic import TypeAdapter
 
 from keeprate.deploy.cases.formats import FORMS
@@ -106,6 +104,9 @@ def test_openai_takes_the_items() -> None:
 
 def test_langsmith_takes_the_examples() -> None:
     """By the types of its own client, under the name that older ones and the upload of files know."""
+    # It takes a second and a half to load, in each process that collects tests.
+    from langsmith.schemas import ExampleCreate
+
     with pytest.warns(DeprecationWarning, match="reference_outputs"):
         found = [ExampleCreate.model_validate(each) for each in lines("langsmith", HOSTILE)]
     assert found[0].reference_outputs == {"expected": HOSTILE}
@@ -116,6 +117,9 @@ def test_langsmith_takes_the_examples() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_langsmith_makes_a_dataset_and_evaluates_it(text: str) -> None:
     """By its own client, towards an API on this machine: it sends what a line says, and gives it to a task."""
+    from langsmith import Client, evaluate
+    from langsmith.schemas import Example
+
     examples, server = lines("langsmith", text), str(uuid.uuid4())
     flags = {"dataset_examples_multipart_enabled": True}
     said = {
