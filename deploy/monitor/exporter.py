@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import isinf
+from operator import add
 from typing import Final, Protocol
 
 from prometheus_client.core import Metric as Family
@@ -20,7 +21,7 @@ from keeprate.deploy.monitor import catalogue
 from keeprate.deploy.monitor.closing import MAX_SPANS_AT_ONCE, close, has_caught_up
 from keeprate.deploy.monitor.expected import Expected
 from keeprate.deploy.monitor.families import counter, gauge, quality
-from keeprate.deploy.monitor.labels import Admission
+from keeprate.deploy.monitor.labels import Admission, by_app
 from keeprate.deploy.monitor.totals import EPOCH, Totals
 from keeprate.deploy.offsets import Offsets, OffsetsError
 from keeprate.sinks.closed import batches
@@ -106,7 +107,7 @@ class StoreSource:
         announced = [self._admission.fold(each)[0] for each in batches.recent_series(client, now - ANNOUNCE_BEFORE)]
         return [
             *quality(self.totals, announced),
-            *_pipeline(client, reached, closed, now),
+            *_pipeline(client, reached, closed, now, self._admission),
             *self.expected.read(client, now, closing),
         ]
 
@@ -125,17 +126,23 @@ def _remembered(client: Client) -> Admission:
 
 
 def _pipeline(
-    client: Client, reached: dict[str, Progress], closed: Mapping[tuple[str, str], datetime], now: datetime
+    client: Client,
+    reached: dict[str, Progress],
+    closed: Mapping[tuple[str, str], datetime],
+    now: datetime,
+    admission: Admission,
 ) -> list[Family]:
+    """What is told of the way to the store. Of apps too many it is that of the newest, and orphans add up."""
     lags = {(app, "store"): (now - each.newest).total_seconds() for app, each in reached.items()}
+    watermarks = {(app,): each.watermark.timestamp() for app, each in reached.items()}
     orphans = {(app, "+Inf" if isinf(le) else str(le)): number for (app, le), number in by_age(client, now).items()}
     return [
         counter(catalogue.PIPELINE_EVENTS, batches.ledger(client)),
         counter(catalogue.QUARANTINED, batches.quarantined(client)),
-        gauge(catalogue.EVENT_TIME_LAG, lags),
-        gauge(catalogue.WATERMARK, {(app,): each.watermark.timestamp() for app, each in reached.items()}),
-        gauge(catalogue.BATCHES, {key: at.timestamp() for key, at in closed.items()}),
-        gauge(catalogue.ORPHANS, orphans),
+        gauge(catalogue.EVENT_TIME_LAG, by_app(lags, 0, admission, min)),
+        gauge(catalogue.WATERMARK, by_app(watermarks, 0, admission, max)),
+        gauge(catalogue.BATCHES, by_app({key: at.timestamp() for key, at in closed.items()}, 1, admission, max)),
+        gauge(catalogue.ORPHANS, by_app(orphans, 0, admission, add)),
     ]
 
 

@@ -5,9 +5,9 @@ versions give way, because a new version is the one to watch: the newest three a
 from then on goes to `other`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, fields, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from keeprate.sinks.closed.batches import UNKNOWN, Count, Labels
 from keeprate.sinks.closed.signals import JUDGE
@@ -45,7 +45,7 @@ class Admission:
     def fold(self, labels: Labels) -> tuple[Labels, list[str]]:
         """The labels as Prometheus may see them, and the names of those that were folded."""
         named = Labels(*(value or UNKNOWN for value in _values(labels)))
-        app = self._admit(("app",), named.app, self.limits.apps)
+        app = self.app(named.app)
         prompt = self._admit(("prompt",), named.prompt, self.limits.prompts)
         model = self._admit(("model",), named.model, self.limits.models)
         surface = self._admit(("surface",), named.surface, self.limits.surfaces)
@@ -55,6 +55,10 @@ class Admission:
         folded = Labels(app, prompt, version, model, surface, language, strategy)
         changed = zip((each.name for each in fields(Labels)), _values(named), _values(folded), strict=True)
         return folded, [name for name, before, after in changed if before != after]
+
+    def app(self, name: str) -> str:
+        """An app as Prometheus may see it."""
+        return self._admit(("app",), name or UNKNOWN, self.limits.apps)
 
     def judge(self, kind: str) -> str:
         """A kind of batches; that of a judge too many is of those that are others."""
@@ -77,6 +81,20 @@ class Admission:
         if value not in seen:
             seen.append(value)
         return value if value in seen[-self.limits.versions :] else OTHER
+
+
+Sample = TypeVar("Sample", bound=tuple[str, ...])
+
+
+def by_app(
+    samples: Mapping[Sample, float], place: int, admission: Admission, together: Callable[[float, float], float]
+) -> dict[tuple[str, ...], float]:
+    """A gauge's samples under bounded apps. place: where an app is among the labels; together: makes one of two."""
+    found: dict[tuple[str, ...], float] = {}
+    for labels, number in sorted(samples.items()):
+        key = (*labels[:place], admission.app(labels[place]), *labels[place + 1 :])
+        found[key] = together(found[key], number) if key in found else number
+    return found
 
 
 def _values(labels: Labels) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeprate.deploy.monitor.labels import OTHER, Admission, LabelLimits, fold
+from keeprate.deploy.monitor.labels import OTHER, Admission, LabelLimits, by_app, fold
 from keeprate.sinks.closed.batches import UNKNOWN, Count, Labels
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -73,3 +73,19 @@ def test_cardinality_is_bounded_and_no_event_is_lost(values: list[tuple[str, str
     assert sum(each.count for each in folded) == sum(each.count for each in counts)
     for name, limit in (("app", 2), ("prompt", 3), ("model", 2), ("surface", 1)):
         assert len({getattr(each.labels, name) for each in folded} - {UNKNOWN, OTHER}) <= limit
+
+
+def test_gauges_have_the_apps_that_counters_have() -> None:
+    """Whoever may write to Kafka makes up as many names as they like: what is told of those is one series."""
+    admission = Admission(LabelLimits(apps=2))
+    admission.fold(labels(app="real"))
+    lags = {(f"made-up-{number:04}", "store"): float(number) for number in range(1000)} | {("real", "store"): 5.0}
+    assert by_app(lags, 0, admission, min) == {
+        ("made-up-0000", "store"): 0.0,
+        (OTHER, "store"): 1.0,
+        ("real", "store"): 5.0,
+    }
+    assert by_app({("acceptance", "x"): 3.0, ("acceptance", "y"): 4.0}, 1, admission, max) == {
+        ("acceptance", OTHER): 4.0
+    }
+    assert by_app({("", "60"): 1.0}, 0, admission, min) == {(UNKNOWN, "60"): 1.0}
