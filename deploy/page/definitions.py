@@ -73,14 +73,14 @@ DEFINITIONS: Final = {
     "negative_feedback_rate": Definition(
         "Negative feedback",
         "negative",
-        "Of the suggestions that users saw, the share with a vote against or a negative flag that still stands. A vote "
+        "Of the suggestions that users saw, the share with a vote down or a negative flag that still stands. A vote "
         "that was changed or a flag that was taken back counts as its latest state.",
         "with a negative vote or flag / shown",
     ),
     "releases": Definition(
         "Releases",
         "releases",
-        "Versions, models and strategies of context that replaced another within 28 days, each against that one, "
+        "Versions, models and context strategies that replaced another within 28 days, each against that one, "
         "since it was released. In brackets is the interval of the difference; it holds however often you look. All "
         "metrics and horizons: keeprate releases.",
     ),
@@ -105,7 +105,7 @@ DEFINITIONS: Final = {
         "the requests.",
     ),
     "multiples": Definition(
-        "Side by side, part by part",
+        "Part by part",
         "parts",
         "The same rate in each part of the traffic, on one scale. The dark stripe is the 95 % interval: where two of "
         "them overlap widely, the difference may be chance.",
@@ -154,7 +154,7 @@ DEFINITIONS: Final = {
         "untouched / used",
     ),
     "positive_vote_share": Definition(
-        "Votes in favour", "votes", "Of the votes, each user's latest, the share that is in favour.", "positive / votes"
+        "Votes up", "votes", "Of the votes, each user's latest, the share that is up.", "positive / votes"
     ),
     "flag_rate": Definition(
         "Flagged",
@@ -198,7 +198,7 @@ DEFINITIONS: Final = {
         "Kept", "kept", "Accepted suggestions, or ones that an agent applied by itself, after the chosen time."
     ),
     "compare": Definition(
-        "Side by side",
+        "Group by group",
         "compare",
         "The same numbers for each group. The dark stripe on a bar is the 95 % interval: where two of them overlap "
         "widely, the difference may be chance. Bars of one column share a scale.",
@@ -206,7 +206,7 @@ DEFINITIONS: Final = {
     "latest_feedback": Definition(
         "Latest flags, votes and edits",
         "feedback",
-        "What users said, the newest first, by their own clock. A row opens the generation with everything that "
+        "What users said, the newest first, by their own clock. A row opens the suggestion with everything that "
         "happened to it.",
     ),
     "freshness": Definition(

@@ -33,6 +33,28 @@ def test_a_public_class_name_stands_for_one_thing() -> None:
     assert [name for name in TWICE if len(places.get(name, [])) < 2] == []
 
 
+OTHER_WORDS: Final = {
+    "in favour": "up",
+    "vote against": "vote down",
+    "used as it was": "used untouched",
+    "strategies of context": "context strategies",
+    "strategy of context": "context strategy",
+    "Open the generation": "Open the suggestion",
+    '"Side by side': "group by group, where no method is meant",
+    '"looked at"': "observed",
+}
+"""What the page does not say, with the word that docs/page.md has for it."""
+
+
+def test_the_page_has_one_word_for_a_thing() -> None:
+    """What is called two things is taken for two: in what people read on the page, and in the document on it."""
+    page = ROOT / "deploy" / "page"
+    files = [*page.glob("static/*.js"), *page.glob("bodies/*.html"), page / "definitions.py", ROOT / "docs" / "page.md"]
+    assert len(files) > 40
+    read = {path.name: path.read_text("utf-8") for path in files}
+    assert {(name, word) for name, text in read.items() for word in OTHER_WORDS if word in text} == set()
+
+
 def test_to_forget_is_to_erase_a_person() -> None:
     """A rebalance releases, a client detaches, an alarm is cleared: none of them forgets."""
     assert {file for name, file in _definitions(ast.FunctionDef) if name == "forget"} == set(_ERASURE)

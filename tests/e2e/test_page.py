@@ -1,6 +1,7 @@
 """The page in a real browser: its numbers are the queries', it follows the reader, and it survives its store."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -311,6 +312,69 @@ def test_a_chart_is_as_wide_as_its_place_whenever_that_changes(browser: Browser,
     browser.wait_for(fits)
     browser.evaluate("document.getElementById('series').style.width = ''")
     browser.wait_for(f"document.getElementById('series').clientWidth > 400 && {fits}")
+
+
+@pytest.fixture(scope="module")
+def judged(store_url: str) -> Iterator[str]:
+    """The page over the same history, with the verdicts on its releases."""
+    url = f"{store_url.rpartition('/')[0]}/page_judged"
+    story.copy_judged(store_url, url)
+    with serving(url) as address:
+        yield address
+
+
+def test_the_label_of_a_release_is_never_cut(browser: Browser, judged: str) -> None:
+    """However wide the chart is, and wherever in it the mark is: at its first moment, in the middle, at its last."""
+    browser.open(f"{judged}?period=7d")
+    browser.wait_for("!!document.querySelector('#series .annotation')")
+    chart = "document.getElementById('series')"
+    within = (
+        f"(([first, ...rest], own) => first && [first, ...rest].every((each) => each.left >= own.left"
+        f" && each.right <= own.right))([...{chart}.querySelectorAll('.annotation')]"
+        f".map((each) => each.getBoundingClientRect()), {chart}.getBoundingClientRect())"
+    )
+    (at,) = browser.evaluate(f"{chart}.layout.annotations.slice(-1).map((each) => each.x)")
+    hours = f"((from, to) => [from, to].map((each) => new Date(Date.parse('{at}Z') + each * 3600000).toISOString()))"
+    for width in (1400, 800, 390):
+        browser.resize(width, 1000, mobile=width < 500)
+        browser.wait_for(f"{chart}.querySelector('svg').clientWidth === {chart}.clientWidth && {within}")
+        for since, until in ((-100, 0.1), (-0.1, 100), (-50, 50)):
+            browser.evaluate(f"Plotly.relayout('series', {{'xaxis.range': {hours}({since}, {until})}}).then(() => 1)")
+            browser.wait_for(within)
+    assert "…" not in browser.text("#series .annotation")
+
+
+@pytest.mark.parametrize("page", ["", "why", "versions", "suggestions", "review"])
+def test_every_number_is_read_without_moving_sideways(browser: Browser, judged: str, page: str) -> None:
+    """On a phone, a tablet and at 200 %: no table is wider than its place, and each number has its name."""
+    browser.open(f"{judged}{page}?period=7d&app=editor")
+    browser.wait_for("document.querySelector('#numbers').getAttribute('aria-busy') !== 'true'")
+    browser.wait_for("[...document.querySelectorAll('#numbers table')].some((each) => each.tBodies[0].rows.length)")
+    wide = (
+        "[document.documentElement, ...document.querySelectorAll('.scroll')]"
+        ".filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.outerHTML.slice(0, 200))"
+    )
+    unnamed = (
+        "[...document.querySelectorAll('.cards td, .stacks td')].filter((each) => !each.dataset.label"
+        " || getComputedStyle(each, '::before').content !== `\"${each.dataset.label}\"`).length"
+    )
+    for width in (1400, 800, 700, 390):
+        browser.resize(width, 1000, mobile=width < 500)
+        browser.wait_for(f"{wide}.length === 0", 10)
+    assert browser.evaluate(unnamed) == 0
+
+
+def test_times_have_one_form(browser: Browser, address: str) -> None:
+    """The day and the minute, also of today; the zone is said once, at the foot."""
+    browser.open(f"{address}?period=7d")
+    browser.wait_for(DRAWN)
+    today = browser.evaluate("import('./format.js').then((module) => module.time(Date.now()))")
+    shown = browser.evaluate("[...document.querySelectorAll('#numbers time')].map((each) => each.textContent)")
+    assert shown
+    for each in (today, *shown):
+        assert re.fullmatch(r"\d{1,2} [A-Z][a-z]{2,3} (\d{4} )?\d\d:\d\d", each), each
+    zone = browser.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    assert browser.evaluate("document.body.innerText").count(zone) == 1
 
 
 def test_the_keyboard_opens_and_closes_a_generation(browser: Browser, address: str) -> None:

@@ -99,11 +99,14 @@ def test_an_expert_reviews_by_keyboard(browser: Browser, address: str, emitted: 
     press(browser, "?")
     assert browser.evaluate("document.getElementById('keys-sheet').open")
     browser.press("Escape")
-    for key in ("g", "Enter"):
-        press(browser, key)
+    press(browser, "g")
+    browser.evaluate("document.querySelector('#judgement [type=submit]').focus()")
+    browser.press("Enter")
     browser.wait_for(
         "!document.getElementById('review-nothing').hidden && document.getElementById('review-sides').hidden"
     )
+    # The button is gone with the form, and the focus is not.
+    browser.wait_for("document.activeElement.id === 'review-title'")
     browser.wait_for("document.querySelector('.queue').textContent.includes('you 2')")
     assert browser.evaluate("window.pwned") is None
     browser.resize(390, 800, mobile=True)

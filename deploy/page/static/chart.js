@@ -34,8 +34,19 @@ function theme() {
   return { ink: read("--ink"), soft: read("--ink-soft"), line: read("--line"), panel: read("--panel"), font: style.fontFamily };
 }
 
-/** Draws or redraws a chart. `layout(theme)` gives what differs from the shared layout. */
-export async function draw(element, traces, layout) {
+const MARK_PX = 11;
+/** No letter of the page's fonts is wider on average. */
+const LETTER_PX = 0.6 * MARK_PX;
+const BESIDE_PX = 3;
+const MARGIN = { l: 46, r: 14, t: 8, b: 34 };
+const marksOf = new WeakMap();
+
+/**
+ * Draws or redraws a chart. `layout(theme)` gives what differs from the shared layout.
+ *
+ * marks: {at, text} of moments on the axis of time, each a dashed line whose label stays within the chart.
+ */
+export async function draw(element, traces, layout, marks = []) {
   newest.set(element, traces);
   await library;
   if (newest.get(element) !== traces) return;
@@ -46,7 +57,7 @@ export async function draw(element, traces, layout) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: colours.font, size: 12, color: colours.ink },
-    margin: { l: 46, r: 14, t: 8, b: 34 },
+    margin: MARGIN,
     height: 300,
     showlegend: false,
     hovermode: "x unified",
@@ -54,11 +65,52 @@ export async function draw(element, traces, layout) {
     // One revision for good: Plotly then keeps the zoom of whoever looks.
     uirevision: "kept",
   };
-  const merged = { ...shared, ...own };
+  const merged = { ...shared, ...own, shapes: marks.map((mark) => line(mark, colours)) };
   for (const name of Object.keys(own)) if (/^[xy]axis/.test(name)) merged[name] = { ...axis, ...own[name] };
+  marksOf.set(element, { marks, colours });
+  // What somebody zoomed to is kept for as long as the revision is.
+  const isKept = element.layout?.uirevision === merged.uirevision;
+  merged.annotations = labels(element, isKept ? element.layout.xaxis.range : own.xaxis?.range);
   await window.Plotly.react(element, traces, merged, CONFIG);
+  follow(element);
   fit(element);
   widths.observe(element);
+}
+
+const line = ({ at }, colours) => ({ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper", line: { color: colours.soft, width: 1, dash: "dash" } });
+
+/**
+ * The labels of a chart's marks between two times, each on a line of its own: right of its mark, left of it where the chart
+ * ends before the label does, and cut where it is wider than the chart.
+ */
+function labels(element, range) {
+  const { marks, colours } = marksOf.get(element);
+  if (marks.length === 0) return [];
+  const [from, to] = range.map((each) => new Date(each).getTime());
+  const wide = Math.max(LETTER_PX, element.clientWidth - MARGIN.l - MARGIN.r - BESIDE_PX);
+  const shown = marks.map(({ at, text }) => ({ at, text, px: (wide * (new Date(at) - from)) / (to - from) })).filter(({ px }) => px >= 0 && px <= wide);
+  return shown.map(({ at, text, px }, place) => {
+    const name = short(seen(text), Math.floor(wide / LETTER_PX));
+    const long = name.length * LETTER_PX;
+    const isLeft = px + long > wide;
+    // Where neither side has room for it, it begins where the chart does.
+    const xshift = isLeft ? Math.max(-BESIDE_PX, long - px) : BESIDE_PX;
+    return { x: at, y: 1 - 0.07 * place, yref: "paper", yanchor: "top", xanchor: isLeft ? "right" : "left", xshift, text: plain(name), showarrow: false, bgcolor: colours.panel, opacity: 0.9, font: { size: MARK_PX, color: colours.soft } };
+  });
+}
+
+function short(text, most) {
+  return text.length <= most ? text : `${[...text].slice(0, most - 1).join("")}…`;
+}
+
+/** Labels stay within the chart however wide it becomes, and whatever somebody zooms to. */
+function follow(element) {
+  if (element.follows) return;
+  element.follows = true;
+  element.on("plotly_relayout", () => {
+    const wanted = labels(element, element.layout.xaxis.range);
+    if (JSON.stringify(wanted) !== JSON.stringify(element.layout.annotations)) window.Plotly.relayout(element, { annotations: wanted });
+  });
 }
 
 /** A chart is as wide as its place, also where that changed while it was drawn, or was not shown until now. */

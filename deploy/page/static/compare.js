@@ -1,6 +1,6 @@
 // Versions side by side: a row for each group, a bar with its interval for each rate, sorted as the reader likes.
 
-import { byId, h, reconcile } from "./dom.js";
+import { byId, h, labelled, reconcile } from "./dom.js";
 import { count, horizon, interval, named, percent } from "./format.js";
 import { styleOf, swatch } from "./palette.js";
 import { term } from "./tip.js";
@@ -19,6 +19,7 @@ export function drawCompare(compare, { chosen, choose }) {
   const styled = compare.groups.map((group) => ({ ...group, scales, by: compare.by, style: styleOf(group.name, compare.by) }));
   const rows = styled.sort(order(chosen));
   reconcile(byId("compare").tBodies[0], rows, (row) => row.name, tableRow);
+  labelled(byId("compare"));
 }
 
 const valueOf = (group, column) =>
@@ -52,7 +53,7 @@ function headCell({ column, horizon_s, by_text, sorted }, choose) {
   const next = sorted === "1" ? "0" : sorted === "0" ? "1" : column === "name" ? "0" : "1";
   const mark = sorted === null ? "" : sorted === "1" ? " ↓" : " ↑";
   const sort = h("button", { type: "button", class: "sort", "data-sort": column, text: `${names[column]}${mark}`, onclick: () => choose({ sort: column, descending: next }) });
-  return h("th", { scope: "col", "aria-sort": aria, class: column === "name" ? "" : "number" }, sort);
+  return h("th", { scope: "col", "data-name": names[column], "aria-sort": aria, class: column === "name" ? "" : "number" }, sort);
 }
 
 function scale(groups, name) {

@@ -69,9 +69,9 @@ function refocus(element) {
   (element?.querySelector("button, a, [tabindex]") ?? element)?.focus?.();
 }
 
-/** Gives each cell the name of its column, which stands beside it on a phone, where a row is a list. */
+/** Gives each cell the name of its column, which stands beside it where there is no room for a table and a row is a list. */
 export function labelled(table) {
-  const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  const names = [...table.tHead.rows[0].cells].map((cell) => cell.dataset.name ?? cell.textContent);
   for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, at) => (cell.dataset.label = names[at]));
 }
 

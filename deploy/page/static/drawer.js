@@ -1,4 +1,4 @@
-// One generation in full: its captured input and output, the correction, and everything that happened to it.
+// One suggestion in full: its captured input and output, the correction, and everything that happened to it.
 
 import { get } from "./api.js";
 import { byId, h } from "./dom.js";

@@ -49,7 +49,7 @@ function elsewhere(answer, chosen, choose) {
     h("h1", { id: "empty-title", text: "Nothing in this selection" }),
     ...unknownOf(answer, chosen).map((text) => h("p", { text })),
     knownApps(answer, choose),
-    h("p", { text: `No generation of ${period} matches. The newest event of all is from ${time(status.newest_event_at)}.` }),
+    h("p", { text: `No request of ${period} matches. The newest event of all is from ${time(status.newest_event_at)}.` }),
     chosen.period === widest && unfiltered ? null : reset,
     // Events without one generation among them: the line says what they wait for.
     unfiltered ? firstEvent() : null,

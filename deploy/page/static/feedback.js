@@ -18,7 +18,7 @@ function tableRow(row, open) {
   return h(
     "tr",
     { "data-valence": row.valence, onclick: () => open(row) },
-    h("td", { class: "when" }, h("button", { type: "button", class: "open", "aria-label": `Open the generation of ${time(row.at)}` }, h("time", { datetime: iso(row.at), text: time(row.at) }))),
+    h("td", { class: "when" }, h("button", { type: "button", class: "open", "aria-label": `Open the suggestion of ${time(row.at)}` }, h("time", { datetime: iso(row.at), text: time(row.at) }))),
     h("td", { text: row.app }),
     h("td", {}, h("span", { text: version || "–" }), h("span", { class: "soft block", text: row.model })),
     h("td", {}, signal(row)),

@@ -4,7 +4,6 @@ const NONE = "–";
 const THIN = "\u202f";
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const minutes = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const dateAndYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
@@ -68,11 +67,8 @@ export function day(at_ms) {
   return (at.getFullYear() === new Date().getFullYear() ? date : dateAndYear).format(at);
 }
 
-/** 12:53:07; with the date in place of seconds when it is not today: 15 Nov 12:53, as alerts and the terminal write it. */
-export function time(at_ms) {
-  const at = new Date(at_ms);
-  return at.toDateString() === new Date().toDateString() ? clock.format(at) : `${day(at_ms)} ${minutes.format(at)}`;
-}
+/** 15 Nov 12:53, as alerts and the terminal write it, in the zone that the foot of the page names. */
+export const time = (at_ms) => `${day(at_ms)} ${minutes.format(new Date(at_ms))}`;
 
 export const iso = (at_ms) => new Date(at_ms).toISOString();
 

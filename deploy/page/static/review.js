@@ -195,7 +195,10 @@ async function onward(item) {
   drawHead();
   await show();
   await claim();
-  if (desk.items.length === 0) refresh();
+  if (desk.items.length > 0) return;
+  // The form is hidden with what was focused in it: who works by keyboard goes on from here.
+  byId("review-title").focus({ preventScroll: true });
+  refresh();
 }
 
 function tell(text, isWrong = false) {

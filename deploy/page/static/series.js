@@ -22,14 +22,13 @@ export function drawSeries(series, view) {
   const banded = names.some((name) => emphasis(name, names, chosen).banded);
   setText(byId("series-caption"), caption(series, banded));
   const traces = series.groups.flatMap((group) => lines(group, series, emphasis(group.name, names, chosen)));
-  const marks = markers().filter(({ at }) => at > series.since && at < series.until);
-  draw(chart, traces, (colours) => ({
-    shapes: marks.map(({ at }) => ({ type: "line", x0: local(at), x1: local(at), y0: 0, y1: 1, yref: "paper", line: { color: colours.soft, width: 1, dash: "dash" } })),
-    annotations: marks.map(({ at, text }, place) => ({ x: local(at), y: 1 - 0.07 * place, yref: "paper", yanchor: "top", xanchor: "left", xshift: 3, text: plain(text), showarrow: false, bgcolor: colours.panel, opacity: 0.9, font: { size: 11, color: colours.soft } })),
+  const marks = markers().filter(({ at }) => at > series.since && at < series.until).map(({ at, text }) => ({ at: local(at), text }));
+  const layout = () => ({
     uirevision: `${chosen.period} ${series.metric}`,
     xaxis: { type: "date", range: [series.since, series.until].map(local), showgrid: false, hoverformat: "%e %b %H:%M", tickformatstops: TICKS },
     yaxis: { tickformat: ",.0%", rangemode: "tozero", range: [0, ceiling(series)] },
-  }));
+  });
+  draw(chart, traces, layout, marks);
 }
 
 /** Days as everywhere on the page, and within a day the time above its date. */

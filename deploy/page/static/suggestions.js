@@ -11,9 +11,9 @@ import { drawVitals } from "./vitals.js";
 
 const FATES = {
   shown: "shown", accepted: "accepted", rejected: "rejected", ignored: "ignored", superseded: "superseded", unanswered: "no answer yet",
-  auto_applied: "applied by itself", undone: "undone", touchless: "used as it was", orphan: "feedback without a generation",
+  auto_applied: "applied by itself", undone: "undone", touchless: "used untouched", orphan: "feedback without a generation",
   kept: "kept", unchanged: "kept, unchanged", changed: "changed", removed: "removed", not_kept: "changed or removed",
-  observed: "looked at", unobserved: "not observed", missing: "no check came",
+  observed: "observed", unobserved: "not observed", missing: "no check came",
 };
 const SIGNALS = {
   flagged: "flagged", upvoted: "voted up", downvoted: "voted down", corrected: "corrected", negative: "anything negative",

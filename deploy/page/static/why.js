@@ -1,6 +1,6 @@
 // Why a rate fell or rose: the cuts that explain most of it, and every cut with its values. A press applies a filter.
 
-import { byId, h, options, reconcile, segments, setText } from "./dom.js";
+import { byId, h, labelled, options, reconcile, segments, setText } from "./dom.js";
 import { count, interval, named, percent, points, time } from "./format.js";
 import { run } from "./loop.js";
 import { inBoth } from "./releases.js";
@@ -91,14 +91,16 @@ function drawReason({ cut, value, narrow: only, share, part, text }, chosen, cho
 function drawCut({ name, mix, values }, meta, choose) {
   const text = meta.dimensions.find((each) => each.value === name)?.text ?? name;
   const id = `cut-${name}`;
+  const columns = [text, "Moved", "Before", "After", "Share"];
+  const table = h("table", { class: "cut cards" },
+    h("thead", {}, h("tr", {}, ...columns.map((each) => h("th", { scope: "col", text: each })))),
+    h("tbody", {}, ...values.map((each) => row(each, choose))));
+  labelled(table);
   return h(
     "section",
     { class: "panel", "aria-labelledby": id },
     h("div", { class: "panel-head" }, h("h2", { id, text: `By ${text}` })),
-    h("div", { class: "scroll", tabindex: "0", role: "group", "aria-labelledby": id },
-      h("table", { class: "cut" },
-        h("thead", {}, h("tr", {}, ...[text, "Moved", "Before", "After", "Share"].map((each) => h("th", { scope: "col", text: each })))),
-        h("tbody", {}, ...values.map((each) => row(each, choose))))),
+    h("div", { class: "scroll", tabindex: "0", role: "group", "aria-labelledby": id }, table),
     h("p", { class: "caption", text: `Other shares: ${points(mix.value)} (${points(mix.low)} to ${points(mix.high)}).` }),
   );
 }
