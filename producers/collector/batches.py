@@ -1,25 +1,31 @@
 """A body of `POST /v1/events` to records for Kafka, and a refusal for each item that is none.
 
-Pure. The batch is parsed in one call and goes through the gate in one call per thousand items. Each event is written
-out again, not cut from the body: that costs 0.45 µs of the 4 µs that an event takes, and what reaches Kafka then has
-one form (no repeated names, no blanks, the fields filled in, ids in lower case).
+Pure. A body of whole events, such as the SDK's would be, is read as worker and sink read records: by structs, in a
+quarter of the time. Any other body, all of it, is parsed into dictionaries that the request's gaps are filled in, and
+goes through the gate in one call per thousand items.
+
+Each event is written out again, not cut from the body: that is a fifth of what a whole event takes, and what reaches
+Kafka then has one form (no repeated names, no blanks, the fields filled in, ids in lower case).
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import Struct
 from pydantic_core import from_json
 
 from keeprate.producers.collector.errors import Refusal, RequestError, item_refusal, refusal
 from keeprate.producers.collector.gate.scopes import beyond_feedback
-from keeprate.producers.collector.gate.weight import check_items, check_lines, check_weight
+from keeprate.producers.collector.gate.weight import MAX_ITEMS, check_items, check_lines, check_weight
 from keeprate.producers.collector.otel.identity import Aliases, named_event_id, resolve
 from keeprate.schemas import decode
-from keeprate.schemas.events import EVENT_TYPES, SCHEMA_VERSION
+from keeprate.schemas.events import EVENT_TYPES, MAX_EVENT_BYTES, SCHEMA_VERSION
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.kinds import MAX_ENTRIES
+from keeprate.schemas.structs.forms import encode_struct
+from keeprate.schemas.structs.reading import read_all
 
 JSON_TYPES: Final = ("application/json",)
 NDJSON_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
@@ -27,8 +33,7 @@ NDJSON_TYPES: Final = ("application/x-ndjson", "application/ndjson", "applicatio
 SNIFFED_TYPES: Final = ("", "text/plain", "application/octet-stream")
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedEvent:
+class AcceptedEvent(Struct, frozen=True, gc=False):
     """An accepted event on its way to Kafka: `index` in its request, `key` and `value` of the record."""
 
     index: int
@@ -60,15 +65,52 @@ class Origin:
     feedback_only: bool = False
 
 
+def read_batch(body: bytes, media_type: str, origin: Origin) -> tuple[list[AcceptedEvent], list[Refusal], Set[str]]:
+    """Records, refusals, and the users that the records speak for. Raises RequestError for what is no batch."""
+    _check_body(body, media_type)
+    if whole := _read_whole(body, media_type, origin):
+        return whole[0], [], whole[1]
+    items = _items(body, media_type)
+    records, refusals = accept(items, origin)
+    return records, refusals, frozenset(user for record in records if (user := items[record.index].get("user")))
+
+
+def _read_whole(body: bytes, media_type: str, origin: Origin) -> tuple[list[AcceptedEvent], Set[str]] | None:
+    """Records and users of a body that is nothing but whole events of the origin's app; None of any other body."""
+    # Of what a page sends, each item is looked at for what it may not say.
+    if origin.feedback_only:
+        return None
+    lines = _lines(body) if media_type in NDJSON_TYPES else None
+    events = read_all(body if lines is None else _array_of(lines), origin.received_ms)
+    if not events or len(events) > MAX_ITEMS or (lines is not None and len(lines) != len(events)):
+        return None
+    records = []
+    for index, event in enumerate(events):
+        value = encode_struct(event)
+        if len(value) > MAX_EVENT_BYTES or (origin.app is not None and event.app != origin.app):
+            return None
+        records.append(AcceptedEvent(index, event.type, event.generation_id, value))
+    return records, {event.user for event in events if event.user is not None}
+
+
 def read_items(body: bytes, media_type: str) -> list[Any]:
     """The items of a body: a JSON array, one JSON object, or a JSON object per line. Raises RequestError.
 
     media_type: of the Content-Type, in lower case. Nothing is assumed of the items; a bad line is an Unreadable.
     """
+    _check_body(body, media_type)
+    return _items(body, media_type)
+
+
+def _check_body(body: bytes, media_type: str) -> None:
+    """Refuse what is of a type that is not taken here, or would cost too much."""
     if media_type not in (*JSON_TYPES, *NDJSON_TYPES, *SNIFFED_TYPES):
         reason = f"{media_type} is not taken here; send {JSON_TYPES[0]} or {NDJSON_TYPES[0]}"
         raise RequestError(415, "unsupported_type", reason, field="Content-Type")
     check_weight(body)
+
+
+def _items(body: bytes, media_type: str) -> list[Any]:
     items = _read_lines(body) if media_type in NDJSON_TYPES else _read_document(body, media_type in JSON_TYPES)
     if not items:
         raise RequestError(400, "empty", "the body has no events; send a JSON array or one JSON object per line")
@@ -86,11 +128,19 @@ def _read_document(body: bytes, is_json: bool) -> list[Any]:
     return document if isinstance(document, list) else [document]
 
 
-def _read_lines(body: bytes) -> list[Any]:
+def _lines(body: bytes) -> list[bytes]:
     check_lines(body)
-    lines = [line for line in body.split(b"\n") if line and not line.isspace()]
+    return [line for line in body.split(b"\n") if line and not line.isspace()]
+
+
+def _array_of(lines: Sequence[bytes]) -> bytes:
+    return b"[" + b",".join(lines) + b"]"
+
+
+def _read_lines(body: bytes) -> list[Any]:
+    lines = _lines(body)
     try:
-        items = from_json(b"[" + b",".join(lines) + b"]", allow_inf_nan=False)
+        items = from_json(_array_of(lines), allow_inf_nan=False)
         if len(items) == len(lines):
             return list(items)
     except ValueError:

@@ -10,11 +10,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
+from functools import cache
+from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
+from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -72,7 +74,8 @@ class Collector:
             key = request.headers.get("idempotency-key", "")[:200]
             feedback_only = caller.key is not None and caller.key.scope == "feedback"
             origin = Origin(caller.app, _now_ms(), self.aliases, key, feedback_only)
-            records, refusals, users = await self._decode(caller, body, _read_batch, body, media_type(request), origin)
+            kind = media_type(request)
+            records, refusals, users = await self._decode(caller, body, batches.read_batch, body, kind, origin)
             self._charge_events(caller, len(records), users)
             self._warn_of_names(caller, users)
             refusals += await self._publish(records)
@@ -150,18 +153,18 @@ class Collector:
         self._warn_of_proxy(caller, request)
         if (connection := getattr(request.state, "connection", None)) is not None:
             connection.known = True
-        with _limits_counted():
+        with _LIMITS_COUNTED:
             self.rate.take(caller.bucket, time.monotonic())
         return caller
 
     def _charge_body(self, caller: Caller, body: bytes) -> None:
         if caller.key is not None:
-            with _limits_counted():
+            with _LIMITS_COUNTED:
                 self.spending.take_bytes(caller.key, len(body), time.monotonic())
 
     def _charge_events(self, caller: Caller, count: int, users: Set[str]) -> None:
         if caller.key is not None and count:
-            with _limits_counted():
+            with _LIMITS_COUNTED:
                 self.spending.take_events(caller.key, caller.address, count, users, time.monotonic())
 
     def _warn_of_proxy(self, caller: Caller, request: Request) -> None:
@@ -188,14 +191,18 @@ class Collector:
             )
 
 
-@contextmanager
-def _limits_counted() -> Iterator[None]:
-    """Count a request that the block refuses, by the limit that it is beyond."""
-    try:
-        yield
-    except RequestError as error:
-        metrics.LIMITED.labels(error.error_type).inc()
-        raise
+class _LimitsCounted:
+    """Counts a request that the block refuses, by the limit that it is beyond."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, RequestError):
+            metrics.LIMITED.labels(error.error_type).inc()
+
+
+_LIMITS_COUNTED: Final = _LimitsCounted()
 
 
 class _Content:
@@ -253,13 +260,6 @@ class _Content:
         self._reserved = 0
 
 
-def _read_batch(body: bytes, kind: str, origin: Origin) -> tuple[list[AcceptedEvent], list[Refusal], Set[str]]:
-    """Records, refusals, and the users that the records speak for."""
-    items = batches.read_items(body, kind)
-    records, refusals = batches.accept(items, origin)
-    return records, refusals, frozenset(user for record in records if (user := items[record.index].get("user")))
-
-
 def media_type(request: Request) -> str:
     """The Content-Type without its parameters, in lower case."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -284,9 +284,14 @@ def _count(records: list[AcceptedEvent], refusals: list[Refusal]) -> None:
     for record in records:
         types[record.type] = types.get(record.type, 0) + 1
     for kind, count in types.items():
-        metrics.EVENTS.labels(kind).inc(count)
+        _events(kind).inc(count)
     for refused in refusals:
         metrics.REFUSED.labels(refused.error_type).inc()
+
+
+@cache
+def _events(kind: str) -> Counter:
+    return metrics.EVENTS.labels(kind)
 
 
 def _now_ms() -> int:

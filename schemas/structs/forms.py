@@ -16,16 +16,16 @@ from typing import Annotated, Any, Final, Literal, cast
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from keeprate.schemas.decode import EVENT_ADAPTER
+from keeprate.schemas.decode import EVENT_ADAPTER, NIL_ID, is_too_far_ahead
 from keeprate.schemas.events import Between
 from keeprate.schemas.free_form import fault_in
 from keeprate.schemas.kinds import UUID_PATTERN
 
 Schema = Mapping[str, Any]
-Check = Callable[[Any, bytes | None], Any]
-"""What a struct of an event has to pass besides its types and bounds, given its record's key, if it has one.
+Check = Callable[..., Any]
+"""What a struct of an event has to pass besides its types and bounds: check(event, key, recorded_ms=None).
 
-True, or else false or ValueError. A key has to be the generation's id.
+True, or else false or ValueError. The key, if there is one, has to be the generation's id; recorded_ms as of `decode`.
 """
 
 _CONSTRAINTS: Final[Mapping[str, frozenset[str]]] = {
@@ -128,7 +128,7 @@ def _checks(schema: Schema, rule: Between | None) -> Check:
             names[f"_{name}"] = check
             absent = "" if field["required"] else f"event.{name} is None or "
             checks.append(f"({absent}_{name}(event.{name}))")
-    names.update(_to_form=_TO_FORM, _forms=b"\0".join([_FORM] * len(ids)))
+    names.update(_to_form=_TO_FORM, _forms=b"\0".join([_FORM] * len(ids)), _nil=NIL_ID, _is_ahead=is_too_far_ahead)
     if rule is not None:
         names["_rule"] = rule.rule
         checks.append(f"_rule({', '.join(f'event.{name}' for name in rule.fields)}) is None")
@@ -137,7 +137,9 @@ def _checks(schema: Schema, rule: Between | None) -> Check:
     # What stands between them is in no id, so that none takes a digit from the next one.
     are_ids = f"(ids := f'{'/'.join(ids)}'.encode()).translate(_to_form) == _forms"
     is_keyed = f"(key is None or key == ids[{(len(ids) - 1) * (len(_FORM) + 1)}:])"
-    return cast(Check, eval(f"lambda event, key: {' and '.join((are_ids, is_keyed, *checks))}", names))
+    is_dated = "(recorded_ms is None or not _is_ahead(event.occurred_at, recorded_ms))"
+    whole = " and ".join((are_ids, is_keyed, "event.event_id != _nil != event.generation_id", *checks, is_dated))
+    return cast(Check, eval(f"lambda event, key, recorded_ms=None: {whole}", names))
 
 
 def _check_of(form: Schema) -> Callable[[Any], Any] | None:
@@ -197,6 +199,9 @@ def _compile() -> tuple[dict[str, type[Struct]], dict[str, Check]]:
 STRUCTS, CHECKS = _compile()
 """By type of event, its struct, and the check of one."""
 
-decode_struct: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(reduce(or_, STRUCTS.values())).decode
+_EVENT: Final = reduce(or_, STRUCTS.values())
+decode_struct: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(_EVENT).decode
+decode_structs: Final[Callable[[bytes], Any]] = msgspec.json.Decoder(list[_EVENT] | _EVENT).decode  # type: ignore[valid-type]
+"""Of a JSON array of events a list; of an event, a struct."""
 encode_struct: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode
 """Compact JSON, without the fields that are None."""

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from msgspec import to_builtins
 
-from keeprate.schemas.decode import NIL_ID, decode, is_too_far_ahead
+from keeprate.schemas.decode import decode
 from keeprate.schemas.events import MAX_EVENT_BYTES, Event
-from keeprate.schemas.structs.forms import CHECKS, STRUCTS, decode_struct
+from keeprate.schemas.structs.forms import CHECKS, STRUCTS, decode_struct, decode_structs
 
 
 def read(value: bytes | None, recorded_ms: int | None = None, key: bytes | None = None) -> Any:
@@ -19,17 +19,23 @@ def read(value: bytes | None, recorded_ms: int | None = None, key: bytes | None 
     if value and len(value) <= MAX_EVENT_BYTES:
         try:
             event = decode_struct(value)
-            if (
-                # What `decode` asks of an event in its record. An odd key is its business.
-                CHECKS[event.type](event, key)
-                and event.event_id != NIL_ID != event.generation_id
-                and not is_too_far_ahead(event.occurred_at, recorded_ms)
-            ):
+            # An odd key is the business of `decode`.
+            if CHECKS[event.type](event, key, recorded_ms):
                 return event
         except (ValueError, RecursionError):
             # The reason is not as good as pydantic's, which may also know better.
             pass
     return struct_of(decode(value, recorded_ms, key))
+
+
+def read_all(value: bytes, recorded_ms: int | None = None) -> list[Any] | None:
+    """The structs of a JSON array of events, or of one; None where one of them is not read the fast way, or is none."""
+    try:
+        found = decode_structs(value)
+        events = found if type(found) is list else [found]
+        return events if all(CHECKS[event.type](event, None, recorded_ms) for event in events) else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def struct_of(event: Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_core import PydanticSerializationError, to_json
 
-from keeprate.producers.collector.batches import AcceptedEvent, Origin, accept, read_items
+from keeprate.producers.collector.batches import AcceptedEvent, Origin, accept, read_batch, read_items
 from keeprate.producers.collector.errors import RequestError
 from keeprate.producers.collector.otel.identity import Aliases
 from keeprate.schemas.decode import NIL_ID, ContractError, decode, encode, validate, validate_all
@@ -111,6 +111,40 @@ def collected(value: bytes) -> AcceptedEvent | None:
 
 
 RAW = st.sampled_from([f"raw {token}" for token in TOKENS])
+
+
+def answered(body: bytes, kind: str, app: str | None, *, one_by_one: bool) -> Any:
+    """What becomes of a body, read in whichever way its items allow, or as items that are looked at one by one."""
+    origin = Origin(app, BASE_MS, Aliases(), idempotency_key="k")
+    try:
+        if not one_by_one:
+            records, refusals, users = read_batch(body, kind, origin)
+        else:
+            given = read_items(body, kind)
+            records, refusals = accept(given, origin)
+            users = {given[record.index]["user"] for record in records if given[record.index].get("user")}
+    except RequestError as error:
+        return str(error), error.status
+    # As text, because 1 is not 1.0 there; as values, because exponents have two forms.
+    return [(each.index, each.type, each.key, repr(json.loads(each.value))) for each in records], refusals, set(users)
+
+
+@given(
+    st.lists(events().map(dict) | items(odd(RAW)), min_size=1, max_size=3),
+    st.sampled_from(["application/json", "application/x-ndjson", ""]),
+    st.booleans(),
+    st.sampled_from([b"", b" ", b"\n", b",", b"x", b"\xef\xbb\xbf"]),
+)
+def test_whole_events_are_taken_as_items_that_are_looked_at_one_by_one(
+    batch: list[dict[str, Any]], kind: str, keyed: bool, before: bytes
+) -> None:
+    """A body that is read by structs gives the same records, refusals and users, in every form of a body."""
+    values = [written(item, None) for item in batch]
+    bodies = [b"[" + b",".join(values) + b"]", b"\n".join(values), values[0]]
+    app = str(batch[0].get("app")) if keyed else None
+    for body in bodies:
+        quick, slow = (answered(before + body, kind, app, one_by_one=each) for each in (False, True))
+        assert quick == slow
 
 
 @given(items(odd(RAW)), st.sampled_from([None, None, "event_id", "generation_id", "app", "surprise"]))
