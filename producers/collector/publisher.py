@@ -1,4 +1,7 @@
-"""Records to Kafka, awaited per request: one producer, one thread that polls it, and no thread per request.
+"""Records to Kafka, awaited per request: one producer for all requests of an event loop, and no thread.
+
+Acknowledgements are heard on the event loop, many at a time. A thread of their own would take the interpreter away from
+it, or wait for it, once for every record.
 
     await publish(records)      returns once every record is acknowledged, with those that the broker refused
     RequestError 503            too much is waiting already, or the acknowledgements did not come in time
@@ -9,17 +12,20 @@ second copy a duplicate.
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from keeprate.producers.collector.batches import AcceptedEvent
 from keeprate.producers.collector.errors import UNAVAILABLE, RequestError
 from keeprate.producers.sending.kafka import open_producer, reaction
+from keeprate.schemas.events import EVENT_TYPES
 from keeprate.schemas.topics import SOURCES, topic_of
 
 RETRY_AFTER_S: Final = 2
-_POLL_S: Final = 0.1
+_POLL_S: Final = 0.001
+"""Between two looks for acknowledgements, while some are awaited."""
+_IDLE_POLL_S: Final = 0.5
+"""Between two looks for what librdkafka has to say besides: its log, and errors of a connection."""
 _ASK_EVERY_S: Final = 1.0
 _TUNING: Final[Mapping[str, Any]] = {
     # Requests wait for the acknowledgement, so the queue lingers only to let requests of one moment share a batch.
@@ -27,19 +33,30 @@ _TUNING: Final[Mapping[str, Any]] = {
     "queue.buffering.max.messages": 400_000,
     "queue.buffering.max.kbytes": 524_288,
 }
+_TOPICS: Final = {kind: topic_of(kind).name for kind in EVENT_TYPES}
+
+Failures = list[tuple[bytes, Any]]
 
 
 class _Batch:
-    """The records of one request on their way. Its `left` reaches zero once."""
+    """The records of one request on their way. Its `left` reaches zero once.
+
+    future: the failures once every record was answered; None once the time is over.
+    """
 
     __slots__ = ("count", "crowded_out", "failed", "future", "left", "size_bytes")
 
-    def __init__(self, future: "asyncio.Future[list[tuple[bytes, Any]]]", count: int, size_bytes: int) -> None:
+    def __init__(self, future: "asyncio.Future[Failures | None]", count: int, size_bytes: int) -> None:
         self.future = future
         self.count = self.left = count
         self.size_bytes = size_bytes
         self.crowded_out = False
-        self.failed: list[tuple[bytes, Any]] = []
+        self.failed: Failures = []
+
+    def end(self, failed: Failures | None) -> None:
+        """Let the request go on, unless it does already."""
+        if not self.future.done():
+            self.future.set_result(failed)
 
 
 class Publisher:
@@ -64,17 +81,13 @@ class Publisher:
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
         self._ack_timeout_s = ack_timeout_s
-        self._done: list[_Batch] = []
-        self._lock = threading.Lock()
         self._refusing = False
         self._idle = asyncio.Event()
-        self._closing = threading.Event()
         self._asking = asyncio.Lock()
         self._asked: tuple[float, str] = (float("-inf"), "")
         self.waiting = 0
         self.waiting_bytes = 0
-        self._thread = threading.Thread(target=self._poll, name="keeprate-collector-kafka", daemon=True)
-        self._thread.start()
+        self._next_poll = self.loop.call_later(_IDLE_POLL_S, self._poll)
 
     async def publish(self, records: Sequence[AcceptedEvent]) -> list[tuple[int, str]]:
         """Send records and wait for their acknowledgement.
@@ -85,17 +98,22 @@ class Publisher:
         size_bytes = sum(len(record.value) for record in records)
         self._check_room(len(records), size_bytes)
         batch = _Batch(self.loop.create_future(), len(records), size_bytes)
+        if not self.waiting:
+            self._poll_in(_POLL_S)
         self._idle.clear()
         self.waiting += len(records)
         self.waiting_bytes += size_bytes
         self._enqueue(records, batch)
+        late = self.loop.call_later(self._ack_timeout_s, batch.end, None)
         try:
-            failed = await asyncio.wait_for(asyncio.shield(batch.future), self._ack_timeout_s)
-        except TimeoutError:
-            raise _unavailable(f"Kafka did not acknowledge within {self._ack_timeout_s:g} s") from None
+            failed = await batch.future
+        finally:
+            late.cancel()
+        if failed is None:
+            raise _unavailable(f"Kafka did not acknowledge within {self._ack_timeout_s:g} s")
         if batch.crowded_out or any(reaction(error) == "resend" for _, error in failed):
             raise _unavailable("Kafka did not take every record")
-        return _refused(records, failed)
+        return _refused(records, failed) if failed else []
 
     def _check_room(self, count: int, size_bytes: int) -> None:
         if self._refusing:
@@ -110,12 +128,14 @@ class Publisher:
         """Hand records over, a call per topic. What librdkafka had no room for counts as done, and not queued."""
         by_topic: dict[str, list[dict[str, Any]]] = {}
         for record in records:
-            by_topic.setdefault(topic_of(record.type).name, []).append({"key": record.key, "value": record.value})
+            by_topic.setdefault(_TOPICS[record.type], []).append({"key": record.key, "value": record.value})
 
         def report(error: Any, message: Any) -> None:
             if error is not None:
                 batch.failed.append((message.value(), error))
-            self._count(batch, 1)
+            batch.left -= 1
+            if not batch.left:
+                self._finish(batch)
 
         for topic, entries in by_topic.items():
             try:
@@ -124,30 +144,25 @@ class Publisher:
                 queued = 0
             if queued < len(entries):
                 batch.crowded_out = True
-                self._count(batch, len(entries) - queued)
-
-    def _count(self, batch: _Batch, records: int) -> None:
-        """Both threads count, the poller for reports and the loop for what was not queued, hence the lock."""
-        with self._lock:
-            batch.left -= records
-            if not batch.left:
-                self._done.append(batch)
+                batch.left -= len(entries) - queued
+        if not batch.left:
+            self._finish(batch)
 
     def _poll(self) -> None:
-        """Serve delivery reports until closed. One wake-up of the loop for all the requests that a poll completed."""
-        while not self._closing.is_set():
-            self._producer.poll(_POLL_S)
-            with self._lock:
-                done, self._done = self._done, []
-            if done:
-                self.loop.call_soon_threadsafe(self._finish, done)
+        """Hear what librdkafka has to say, and come again: soon while something waits."""
+        try:
+            self._producer.poll(0)
+        finally:
+            self._poll_in(_POLL_S if self.waiting else _IDLE_POLL_S)
 
-    def _finish(self, batches: list[_Batch]) -> None:
-        for batch in batches:
-            self.waiting -= batch.count
-            self.waiting_bytes -= batch.size_bytes
-            if not batch.future.done():
-                batch.future.set_result(batch.failed)
+    def _poll_in(self, seconds: float) -> None:
+        self._next_poll.cancel()
+        self._next_poll = self.loop.call_later(seconds, self._poll)
+
+    def _finish(self, batch: _Batch) -> None:
+        self.waiting -= batch.count
+        self.waiting_bytes -= batch.size_bytes
+        batch.end(batch.failed)
         if not self.waiting:
             self._idle.set()
 
@@ -176,8 +191,7 @@ class Publisher:
         if self.waiting:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), timeout_s)
-        self._closing.set()
-        await asyncio.to_thread(self._thread.join)
+        self._next_poll.cancel()
         return self.waiting
 
 

@@ -9,9 +9,9 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
-from pydantic_core import from_json
+import msgspec
 
 from keeprate.producers.collector.otel.identity import Aliases
 from keeprate.producers.sending.kafka import open_reader
@@ -22,6 +22,20 @@ log = logging.getLogger("keeprate.collector")
 _POLL_S: Final = 0.2
 _BATCH: Final = 1_000
 _RETRY_S: Final = 2.0
+
+
+class _Named(TypedDict, total=False):
+    """What a generation is known by, whatever anybody wrote there; the rest, its texts among it, is not read."""
+
+    app: Any
+    generation_id: Any
+    trace_id: Any
+    external_id: Any
+    parent_generation_id: Any
+    operation: Any
+
+
+_NAMES_OF: Final = msgspec.json.Decoder(_Named).decode
 
 
 class Follower:
@@ -67,8 +81,7 @@ class Follower:
 
     def _read(self, value: bytes) -> None:
         try:
-            event = from_json(value)
-        except ValueError:
+            named = _NAMES_OF(value)
+        except (ValueError, RecursionError):
             return
-        if isinstance(event, dict):
-            self._aliases.remember_generation(event)
+        self._aliases.remember_generation(named)
