@@ -51,7 +51,9 @@ class Access:
     def caller(self, request: Request) -> Caller:
         """Who sends a request. Raises RequestError 401 or 403."""
         peer = request.client.host if request.client else ""
-        address = self.addresses.client(peer, ",".join(request.headers.getlist("x-forwarded-for")))
+        # Nobody's word is taken for it without proxies that are trusted.
+        forwarded = ",".join(request.headers.getlist("x-forwarded-for")) if self.addresses.proxies else ""
+        address = self.addresses.client(peer, forwarded)
         if self.keys is None:
             _check_local(request)
             return Caller(None, address)

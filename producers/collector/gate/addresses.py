@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -50,6 +51,7 @@ class ClientAddresses:
         return one_client(address)
 
 
+@lru_cache(4_096)
 def one_client(address: str) -> str:
     """An IPv4 address, without a port that a proxy named with it; or of an IPv6 address its network."""
     if address.count(":") == 1:

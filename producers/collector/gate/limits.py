@@ -52,17 +52,20 @@ class Spending:
 
     def take_bytes(self, key: Key, size_bytes: int, now_s: float) -> None:
         """Count the bytes of a body. Raises RequestError 429, or 413 when it is more than the whole quota."""
-        self._take([_Quota("bytes_per_day", key.quotas.bytes_per_day, "", _DAY_S)], key, size_bytes, now_s)
+        if (most := key.quotas.bytes_per_day) is not None:
+            self._take([_Quota("bytes_per_day", most, "", _DAY_S)], key, size_bytes, now_s)
 
     def take_events(self, key: Key, address: str, count: int, users: Set[str], now_s: float) -> None:
         """Count events of a client's address, and the users they speak for. Raises RequestError as above."""
         quotas = key.quotas
         self._check_users(key, address, users, now_s)
-        wanted = [
-            _Quota("events_per_minute", quotas.events_per_minute, "", _MINUTE_S),
-            _Quota("events_per_day", quotas.events_per_day, "", _DAY_S),
-            _Quota("events_per_address", quotas.events_per_address, address, _MINUTE_S),
-        ]
+        wanted = []
+        if quotas.events_per_minute is not None:
+            wanted.append(_Quota("events_per_minute", quotas.events_per_minute, "", _MINUTE_S))
+        if quotas.events_per_day is not None:
+            wanted.append(_Quota("events_per_day", quotas.events_per_day, "", _DAY_S))
+        if quotas.events_per_address is not None:
+            wanted.append(_Quota("events_per_address", quotas.events_per_address, address, _MINUTE_S))
         self._take(wanted, key, count, now_s)
         if quotas.users_per_address is not None:
             self._users[key.id, address][1].update(users)
@@ -70,8 +73,6 @@ class Spending:
     def _take(self, quotas: Sequence["_Quota"], key: Key, amount: int, now_s: float) -> None:
         levels = {}
         for quota in quotas:
-            if quota.most is None:
-                continue
             name = (quota.name, key.id, quota.address)
             tokens, at_s = self._buckets.get(name, (float(quota.most), now_s))
             tokens = min(quota.most, tokens + (now_s - at_s) * quota.most / quota.span_s)
@@ -105,7 +106,7 @@ class Spending:
 @dataclass(frozen=True, slots=True)
 class _Quota:
     name: str
-    most: int | None
+    most: int
     address: str
     span_s: float
 
