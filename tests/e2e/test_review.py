@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,54 @@ def press(browser: Browser, key: str, control: bool = False) -> None:
 
 def shows(browser: Browser, text: str) -> None:
     browser.wait_for(f"document.getElementById('review-item').textContent.includes({json.dumps(text)})")
+
+
+def test_what_the_tab_key_reaches_is_seen(browser: Browser, address: str) -> None:
+    """On Review and in the list of suggestions: in the order of the page, each with a ring; Escape leads back."""
+    browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    for page, opened in (("review?period=24h&queue=flagged", ""), ("suggestions?period=24h", "#listed .open")):
+        browser.resize(1400, 1000)
+        browser.open(f"{address}{page}")
+        if not opened:
+            browser.wait_for("document.querySelectorAll('.queue').length === 5")
+            browser.evaluate(
+                "document.getElementById('reviewer').value = 'Ann'; document.getElementById('reviewer').onchange()"
+            )
+            shows(browser, "third: ")
+        else:
+            browser.wait_for(f"!!document.querySelector({json.dumps(opened)})")
+        browser.evaluate("document.querySelector('.skip').focus()")
+        browser.press("Tab")
+        reached: list[dict[str, Any]] = []
+        while (at := browser.evaluate(FOCUSED)) is not None and len(reached) < 200:
+            reached.append(at)
+            browser.press("Tab")
+        assert len(reached) > 15, reached
+        unseen = [each["what"] for each in reached if not each["isSeen"]]
+        assert unseen == [], unseen
+        places = [each["place"] for each in reached]
+        assert places == sorted(places), [each["what"] for each in reached]
+        if opened:
+            browser.evaluate(f"document.querySelector({json.dumps(opened)}).focus()")
+            browser.press("Enter")
+            browser.wait_for("document.getElementById('drawer').open && !!document.querySelector('.timeline li')")
+            browser.press("Escape")
+            browser.wait_for(
+                "!document.getElementById('drawer').open && document.activeElement.matches('#listed .open')"
+            )
+
+
+FOCUSED = """(() => {
+  const at = document.activeElement;
+  if (at === document.body || at === document.documentElement) return null;
+  const beside = at.matches('[type=radio], [type=checkbox]') ? at.nextElementSibling : null;
+  const ringed = [at, beside].filter(Boolean).some((each) => getComputedStyle(each).outlineStyle !== 'none');
+  const box = (beside ?? at).getBoundingClientRect();
+  const isThere = box.width > 3 && box.height > 3 && box.bottom > 0 && box.top < innerHeight;
+  const place = [...document.querySelectorAll('*')].indexOf(at);
+  return { what: at.outerHTML.slice(0, 120), place, isSeen: ringed && isThere };
+})()"""
+"""What has the focus: where in the document, and whether it is in sight with a ring; null where nothing has it."""
 
 
 def test_an_expert_reviews_by_keyboard(browser: Browser, address: str, emitted: Recorded) -> None:

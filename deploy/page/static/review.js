@@ -40,7 +40,6 @@ async function refresh() {
 
 function drawBoard() {
   const { board } = desk;
-  if (!byId("queues-title").firstChild) byId("queues-title").replaceChildren(term("queues", "Queues"));
   const off = byId("review-off");
   off.hidden = board.on && board.reviewer !== null && board.waiting === 0;
   setText(off, !board.on ? board.remedy : board.reviewer === null ? "Say who you are, so that nobody is given what you have: type your name above." : `${plural(board.waiting, "event is", "events are")} on their way: nobody has acknowledged them yet. They are kept, and sent by themselves.`);
@@ -233,6 +232,7 @@ function remember() {
   }
 }
 
+byId("queues-title").replaceChildren(term("queues", "Queues"));
 byId("reviewer").value = remembered();
 byId("reviewer").onchange = () => {
   remember();
