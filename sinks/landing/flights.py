@@ -4,6 +4,7 @@
     collect   commits the ends of those whose thread is through, in one request
 
 While one thread waits for the store another sorts: the sink's work and the store's are about as long as each other.
+Most threads wait: for the store, or for the derivation that the next of them begins for all.
 
 A flush that is forgotten while a thread has it may still reach the store, later than the partition's next owner. That
 one replays its intent: the same range, with the same tokens, so whichever insert comes second adds nothing.
@@ -23,7 +24,7 @@ from keeprate.sinks.landing.flush import Destination, Flush
 Result = tuple[Flush, BaseException | None]
 """A flush, and why it is not landed; None when it is."""
 
-_THREADS: Final = 4
+_THREADS: Final = 16
 
 
 class Flights:

@@ -38,7 +38,7 @@ from keeprate.schemas.dead_letters import QUARANTINED, DeadLetter, encode_letter
 from keeprate.schemas.decode import ContractError
 from keeprate.schemas.forgotten import NOBODY, Forgotten, PersonTrace
 from keeprate.schemas.refusal_alarm import Alarm, RefusalAlarm
-from keeprate.schemas.topics import DEAD_LETTERS, SOURCES
+from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, SOURCES
 from keeprate.sinks.kafka.errors import BrokerError
 from keeprate.sinks.kafka.records import Record, TopicPartition
 from keeprate.sinks.landing.births import StoreDiedError
@@ -98,6 +98,8 @@ _SOURCES: Final = tuple(topic.name for topic in SOURCES)
 # Threads that sort at the same time are all done at the end. One after the other, the first one's insert is on its way
 # while the second one's records are sorted.
 _sorting: Final = threading.Lock()
+# More at a time make each of them slower, and the first one later.
+_sending: Final = threading.BoundedSemaphore(4)
 _counting: Final = threading.Lock()
 
 
@@ -195,9 +197,13 @@ class Flush:
                 raise StoreDiedError("the store died while it took these rows")
             self.unanswered = None
         steps = (self._2_sort, self._3_dead_letter, self._4_insert, self._5_account)
-        while self.step <= len(steps):
-            steps[self.step - 1](to)
-            self.passed(to)
+        with ExitStack() as announced:
+            # From the beginning, so that those who begin together have one derivation.
+            for shard in to.shards if self.at[0] == OUTCOMES.name and self.step < LANDED else ():
+                announced.enter_context(shard.deriver.coming())
+            while self.step <= len(steps):
+                steps[self.step - 1](to)
+                self.passed(to)
 
     @property
     def rows(self) -> int:
@@ -249,15 +255,12 @@ class Flush:
         if not self._inserted and to.forgotten() is not self._forgotten:
             # It waited since: the rows were made for those who were forgotten then.
             self._2_sort(to)
-        with ExitStack() as announced:
-            for shard in to.shards if self.batch.generations else ():
-                announced.enter_context(shard.deriver.coming())
-            for table, rows in self.batch.tables.items():
-                if len(rows):
-                    self._insert(to, table, rows, 0, len(rows))
-            # Behind the insert: a suggestion is what all parts of its outcome merge to.
-            for number, shard in enumerate(to.shards):
-                shard.deriver.derive(shard.store, self._generations(number, len(to.shards)))
+        for table, rows in self.batch.tables.items():
+            if len(rows):
+                self._insert(to, table, rows, 0, len(rows))
+        # Behind the insert: a suggestion is what all parts of its outcome merge to.
+        for number, shard in enumerate(to.shards):
+            shard.deriver.derive(shard.store, self._generations(number, len(to.shards)))
 
     def _5_account(self, to: Destination) -> None:
         first, last = self.intent.first, self.intent.last
@@ -324,7 +327,8 @@ class Flush:
         data, every = b"".join(encoded), {**settings, **dict(table.settings), "log_comment": self._whose(to.sink)}
         shard = to.shards[table.shard]
         try:
-            shard.store.insert_bytes(table.name, table.columns, data, table.format, every)
+            with _sending:
+                shard.store.insert_bytes(table.name, table.columns, data, table.format, every)
         except StoreUnavailableError as error:
             if error.was_sent:
                 self.unanswered = table.shard, shard.births.known

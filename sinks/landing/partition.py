@@ -21,6 +21,7 @@ class FlushPolicy:
     linger_s: how long the oldest record waits at most. It is most of the time from Kafka to a visible row.
     spacing_s: how far apart the flushes of all partitions are on average: each costs the store the same, however few
     rows it has. So records of few partitions do not wait for linger_s.
+    facts_lingers: of facts, by how much longer: what people see is what they are joined to.
     max_rows, max_bytes: a batch must stay below one block of ClickHouse, so that it lands whole or not at all. The
     record that reaches max_bytes is in it.
     quiet_rows, quiet_bytes: while less is in hand of all partitions, their flushes begin together, at a `Cadence`.
@@ -31,6 +32,7 @@ class FlushPolicy:
 
     linger_s: float = 1.0
     spacing_s: float = 0.05
+    facts_lingers: float = 3.0
     max_rows: int = 50_000
     max_bytes: int = 32 << 20
     quiet_rows: int = 200
@@ -43,6 +45,10 @@ class FlushPolicy:
     def among(self, partitions: int) -> "FlushPolicy":
         """The policy while so many partitions have records."""
         return replace(self, linger_s=min(self.linger_s, self.spacing_s * partitions))
+
+    def of_facts(self) -> "FlushPolicy":
+        """The policy for events as apps sent them."""
+        return replace(self, linger_s=self.facts_lingers * self.linger_s)
 
     def is_quiet(self, buffers: "Collection[PartitionBuffer]") -> bool:
         """Whether so little is in hand that its flushes would cost more than it."""
@@ -106,8 +112,11 @@ class PartitionBuffer:
             return self.is_complete
         if not self.records:
             return False
-        full = len(self.records) >= policy.max_rows or self.size_bytes >= policy.max_bytes
-        return draining or full or now_s - self.since_s >= policy.linger_s
+        return draining or self.is_full(policy) or now_s - self.since_s >= policy.linger_s
+
+    def is_full(self, policy: FlushPolicy) -> bool:
+        """Whether it holds a batch as large as one may be."""
+        return len(self.records) >= policy.max_rows or self.size_bytes >= policy.max_bytes
 
     @property
     def is_complete(self) -> bool:

@@ -21,7 +21,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from keeprate.schemas.refusal_alarm import Alarm
@@ -42,6 +42,7 @@ from keeprate.sinks.store.retry import delay_s
 logger = logging.getLogger(__name__)
 
 TOPICS: Final = (GENERATIONS.name, FEEDBACK.name, OUTCOMES.name, DEAD_LETTERS.name)
+_FACTS: Final = (GENERATIONS.name, FEEDBACK.name)
 _POLL_S: Final = 0.05
 _QUIET_POLL_S: Final = 0.2
 """While little comes and nothing is under way: each look costs the same, whatever it finds."""
@@ -199,22 +200,39 @@ class Sink:
         policy, crowding_ones = self._policy.flush.among(busy), crowding(self._buffers, self._policy.flush)
         due = [at for at in partitions if self._due(at, policy, draining or at in crowding_ones)]
         if not draining:
-            due = self._together(due, partitions)
+            due = self._together(due, partitions, policy)
         due = self._apart(due)
         if due and self._verified() and self._rests():
             self._quiet.happened(self._clock())
             self._settle(self._flights.begin([self._next_flush(at) for at in due]))
 
-    def _together(self, due: list[TopicPartition], partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
+    def _together(
+        self, due: list[TopicPartition], partitions: Sequence[TopicPartition], policy: FlushPolicy
+    ) -> list[TopicPartition]:
         """Those that may begin while little comes: all that have records at once, or only what cannot wait."""
-        policy = self._policy.flush
         if not policy.is_quiet(self._buffers.values()):
-            return due
+            return self._derived_together(due, partitions, policy)
         if due and self._quiet.allows(self._clock()):
             due = [at for at in partitions if at in due or self._due(at, policy, draining=True)]
             # Those of which suggestions are derived begin at once, so that one derivation is of all of them.
             return sorted(due, key=lambda at: at[0] != OUTCOMES.name)
         return [at for at in due if self._replay(at) is not None]
+
+    def _derived_together(
+        self, due: list[TopicPartition], partitions: Sequence[TopicPartition], policy: FlushPolicy
+    ) -> list[TopicPartition]:
+        """Those that are due, of outcomes all at once: one derivation of all costs little more than one of each.
+
+        What comes while they are under way waits for their end, which is no later than if it took turns with them.
+        """
+        full = [at for at in due if (buffer := self._buffers.get(at)) is not None and buffer.is_full(policy)]
+        if any(topic == OUTCOMES.name for topic, _ in self._flights.flushes):
+            return [at for at in due if at[0] != OUTCOMES.name or at in full or self._replay(at) is not None]
+        if not any(topic == OUTCOMES.name for topic, _ in due):
+            return due
+        soon = replace(policy, linger_s=policy.linger_s / 2)
+        along = {at for at in partitions if at[0] == OUTCOMES.name and self._due(at, soon, draining=False)}
+        return [at for at in partitions if at in due or at in along]
 
     def _apart(self, due: list[TopicPartition]) -> list[TopicPartition]:
         """Those that may begin: a suspect flies alone, so that what ends the process is not counted against others."""
@@ -235,6 +253,8 @@ class Sink:
             return False
         if waiting is not None:
             return self._clock() >= waiting.retry_at_s
+        if at[0] in _FACTS:
+            policy = policy.of_facts()
         return buffer is not None and buffer.due(self._clock(), policy, draining)
 
     def _next_flush(self, at: TopicPartition) -> Flush:

@@ -35,13 +35,15 @@ _SETTINGS: Final = {
     "max_partitions_per_insert_block": 0,
 }
 _FEW: Final = 100
-"""Generations that cost the engine less than the statement by which they are derived."""
+"""Generations that are named in a parameter."""
+_ENOUGH: Final = 5_000
+"""Generations that cost the engine as much as the statement by which they are derived: fewer wait for others."""
 _NAMED: Final = "generations"
 """The parameter that names few of them."""
 _OF_FEW: Final = {"max_threads": 1}
 """A second thread costs more than what is left to it."""
-_PATIENCE_S: Final = 0.1
-"""How long a few of them wait for others: longer than an insert takes."""
+_PATIENCE_S: Final = 1.0
+"""How long they wait for others: longer than an insert takes."""
 
 
 _MOVED: Final = """
@@ -109,8 +111,8 @@ class _Turn:
 class Deriver:
     """Derives for threads that land at the same time: what they bring while one statement runs, the next one takes.
 
-    The engine works longer on what the statement means than on the rows of a small batch. So a small one waits for
-    those who are inserting, too.
+    The engine works longer on what the statement means than on the rows of most batches. So what is not enough waits
+    for those who are inserting, too.
     """
 
     def __init__(self) -> None:
@@ -144,8 +146,7 @@ class Deriver:
         with self._running:
             if not turn.done.done():
                 with self._noting:
-                    if len(turn.generations) < _FEW:
-                        self._noting.wait_for(lambda: not self._coming, _PATIENCE_S)
+                    self._noting.wait_for(lambda: not self._coming or len(turn.generations) >= _ENOUGH, _PATIENCE_S)
                     self._next = _Turn()
                 try:
                     derive_each(store, turn.generations)
@@ -201,13 +202,12 @@ def of_generations(generations: Sequence[tuple[str, str]]) -> tuple[str, dict[st
     by_app: dict[str, list[str]] = {}
     for app, generation_id in generations:
         by_app.setdefault(app, []).append(str(uuid.UUID(generation_id)))
-    parts, parameters = [], {}
-    for number, (app, ids) in enumerate(by_app.items()):
-        parameters[f"app_{number}"] = app
-        # As numbers they would be floats.
-        numbers = f"SELECT toUInt128(toUUID(arrayJoin(splitByChar(' ', '{' '.join(ids)}'))))"
-        parts.append(f"(app = {{app_{number}:String}} AND toUInt128(generation_id) IN ({numbers}))")
-    return " OR ".join(parts), parameters
+    # As numbers they would be floats.
+    ids = ";".join(map(" ".join, by_app.values()))
+    # One set for all apps: each has to be made ready, in every statement.
+    chosen = f"SELECT arrayJoin(arrayZip({{apps:Array(String)}}, splitByChar(';', '{ids}'))) AS its"
+    each = "SELECT its.1, toUInt128(toUUID(arrayJoin(splitByChar(' ', its.2))))"
+    return f"(app, toUInt128(generation_id)) IN ({each} FROM ({chosen}))", {"apps": list(by_app)}
 
 
 def _chunks(items: Sequence[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:

@@ -1,4 +1,5 @@
-"""Freshness: from an app's emit to the outcome's row in the store, with the whole path running under load.
+"""Freshness: from an app's emit to the outcome's row in the store, and to the suggestion that the page counts, with the
+whole path running under load.
 
 A load of events is produced at a steady rate, paced by the clock. Beside it, probes are emitted through the SDK, and a
 reader asks the store for those that it has not seen yet. The age of a probe when its row is first seen is its
@@ -7,6 +8,7 @@ freshness; how often the reader asks is therefore in the number.
 
 import random
 import time
+import uuid
 from collections.abc import Iterator
 from statistics import quantiles
 from typing import Final
@@ -29,30 +31,38 @@ from tests.bench.results import Bench, Result, result
 NAMES: Final = {
     "freshness.p50": "emit to visible row at 10,000 events/s, half of the probes within",
     "freshness.p99": "the same, 99 of 100 probes within",
+    "freshness.page_p50": "emit to the suggestion that the page counts, half of the probes within",
+    "freshness.page_p99": "the same, 99 of 100 probes within",
 }
 RATE_PER_S: Final = 10_000
 WARM_UP_S: Final = 5.0
 LOAD_S: Final = 30.0
 TICK_S: Final = 0.05
 APP: Final = "bench"
+_TABLES: Final = {"": "outcomes", "page_": "suggestions"}
+_SEEN: Final = (
+    "SELECT DISTINCT toString(generation_id) FROM {table} "
+    "WHERE app = {{app:String}} AND toUInt128(generation_id) IN {{ids:Array(UInt128)}}"
+)
 
 
 def measure(bench: Bench) -> Iterator[Result]:
     """Run the load, and yield both percentiles over the runs."""
     if not any(map(bench.wants, NAMES)):
         return
-    halves, most = [], []
+    found: dict[str, list[float]] = {name: [] for name in NAMES}
     for run in range(bench.runs):
         bench.say(f"freshness, run {run + 1} of {bench.runs}")
-        ages_s = _run(bench, run)
-        cuts = quantiles(ages_s, n=100)
-        halves.append(cuts[49])
-        most.append(cuts[98])
-    yield result("freshness.p50", "s", halves)
-    yield result("freshness.p99", "s", most)
+        for where, ages_s in _run(bench, run).items():
+            cuts = quantiles(ages_s, n=100)
+            found[f"freshness.{where}p50"].append(cuts[49])
+            found[f"freshness.{where}p99"].append(cuts[98])
+    for name, seconds in found.items():
+        yield result(name, "s", seconds)
 
 
-def _run(bench: Bench, run: int) -> list[float]:
+def _run(bench: Bench, run: int) -> dict[str, list[float]]:
+    """The ages of the probes, by where they were seen."""
     directory = bench.directory / f"freshness-{run}"
     with KafkaBroker(directory / "kafka") as broker, StoreProcess(directory / "store") as store:
         create_topics(broker.bootstrap)
@@ -72,33 +82,62 @@ def _run(bench: Bench, run: int) -> list[float]:
             return _under_load(broker.bootstrap, client, reader, LOAD_S * bench.scale)
 
 
+class _Probes:
+    """Probes that were emitted, until their outcome and their suggestion are seen."""
+
+    def __init__(self, client: Keeprate, reader: Client) -> None:
+        self._client, self._reader = client, reader
+        self._emitted_s: dict[str, float] = {}
+        self.waiting: dict[str, set[str]] = {where: set() for where in _TABLES}
+        self.ages_s: dict[str, list[float]] = {where: [] for where in _TABLES}
+
+    def emit(self) -> None:
+        identity = self._client.generation(model="probe").id
+        self._emitted_s[identity] = time.monotonic()
+        for waiting in self.waiting.values():
+            waiting.add(identity)
+
+    def look(self) -> None:
+        """Note the ages of those whose rows can be seen now; they wait no longer."""
+        for where, waiting in self.waiting.items():
+            if not waiting:
+                continue
+            asked = {"app": APP, "ids": [uuid.UUID(identity).int for identity in waiting]}
+            rows = self._reader.query(_SEEN.format(table=_TABLES[where]), asked)
+            now_s = time.monotonic()
+            for (identity,) in rows:
+                if identity in waiting:
+                    waiting.remove(identity)
+                    self.ages_s[where].append(now_s - self._emitted_s[identity])
+
+
 def _emit_until_seen(client: Keeprate, reader: Client) -> None:
     """Return once a first event has gone the whole way: until then the processes are starting."""
-    waiting = {_probe(client): 0.0}
-    while waiting:
-        _see(reader, waiting)
+    first = _Probes(client, reader)
+    first.emit()
+    while any(first.waiting.values()):
+        first.look()
+        time.sleep(TICK_S)
 
 
-def _under_load(brokers: str, client: Keeprate, reader: Client, load_s: float) -> list[float]:
+def _under_load(brokers: str, client: Keeprate, reader: Client, load_s: float) -> dict[str, list[float]]:
     producer = Producer(
         {"bootstrap.servers": brokers, "partitioner": PARTITIONER, "linger.ms": 5, "compression.type": "lz4"}
     )
-    rng = random.Random(1)
-    waiting: dict[str, float] = {}
-    ages_s: list[float] = []
+    rng, probes = random.Random(1), _Probes(client, reader)
     began_s = next_s = time.monotonic()
-    while (now_s := time.monotonic()) < began_s + WARM_UP_S + load_s or waiting:
+    while (now_s := time.monotonic()) < began_s + WARM_UP_S + load_s or any(probes.waiting.values()):
         if now_s < began_s + WARM_UP_S + load_s:
             # As many as are due: a slow tick is caught up, so the rate holds.
             while next_s <= now_s:
                 _load(producer, rng, int(RATE_PER_S * TICK_S))
                 next_s += TICK_S
             if now_s > began_s + WARM_UP_S:
-                waiting[_probe(client)] = time.monotonic()
+                probes.emit()
         producer.poll(0)
-        ages_s += _see(reader, waiting)
+        probes.look()
         time.sleep(TICK_S)
-    return ages_s
+    return probes.ages_s
 
 
 def _load(producer: Producer, rng: random.Random, count: int) -> None:
@@ -118,20 +157,3 @@ def _load(producer: Producer, rng: random.Random, count: int) -> None:
                 "user": f"u{rng.randrange(99)}",
             }
             producer.produce(FEEDBACK.name, encode(shared | body), generation_id)
-
-
-def _probe(client: Keeprate) -> str:
-    return client.generation(model="probe").id
-
-
-def _see(reader: Client, waiting: dict[str, float]) -> list[float]:
-    """The ages in seconds of the probes whose rows can be seen now; they wait no longer."""
-    if not waiting:
-        return []
-    rows = reader.query(
-        "SELECT toString(generation_id) FROM outcomes WHERE app = {app:String} AND generation_id IN {ids:Array(UUID)}",
-        {"app": APP, "ids": list(waiting)},
-    )
-    now_s = time.monotonic()
-    seen = {identity for (identity,) in rows}
-    return [now_s - waiting.pop(identity) for identity in seen]

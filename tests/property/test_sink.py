@@ -38,7 +38,7 @@ from tests.examples import examples
 from tests.unit.sinks.records import FakeRecord
 
 PLACES = [(FEEDBACK.name, number) for number in range(3)]
-POLICY = SinkPolicy(FlushPolicy(linger_s=0.02, max_rows=3, held_rows=8), budget_s=0.05)
+POLICY = SinkPolicy(FlushPolicy(linger_s=0.02, facts_lingers=1.0, max_rows=3, held_rows=8), budget_s=0.05)
 EVENT = (
     '{"event_id":"0190a000-0000-7000-8000-%012d","schema_version":1,"type":"action","action":"shown",'
     '"occurred_at":1764000000000,"app":"a","generation_id":"%s"}'

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from keeprate.sinks.kafka.errors import BrokerUnavailableError, FencedError
 from keeprate.sinks.kafka.records import TopicPartition
-from keeprate.sinks.landing.flights import Flights
+from keeprate.sinks.landing.flights import _THREADS, Flights
 from keeprate.sinks.landing.flush import Destination, Flush
 from keeprate.sinks.store.clickhouse import StoreUnavailableError
 from tests.unit.sinks.doubles import GOOD, Doubles, flush_of
@@ -139,7 +139,7 @@ def test_nothing_is_committed_for_a_flush_that_was_forgotten() -> None:
 def test_a_flush_that_is_forgotten_before_a_thread_has_it_writes_nothing() -> None:
     """Those that queue behind a store that hangs leave without a trace but their intents."""
     doubles = Gated()
-    places = [("keeprate.feedback", number) for number in range(9)]
+    places = [("keeprate.feedback", number) for number in range(_THREADS + 1)]
     flushes, to = _flushes(doubles, *places)
     with _flights(to) as flights:
         flights.begin(flushes)

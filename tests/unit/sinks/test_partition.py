@@ -82,6 +82,15 @@ def test_a_replay_whose_last_record_was_compacted_away_ends_with_the_partition()
     assert buffer.cut("r", POLICY)[0].last == 7
 
 
+def test_facts_wait_longer_than_what_they_are_joined_to() -> None:
+    """By facts_lingers; and a full batch does not wait at all."""
+    facts = FlushPolicy(linger_s=1.0, spacing_s=0.125, facts_lingers=3.0, max_rows=3).among(4).of_facts()
+    buffer = _with(PartitionBuffer(0), 0, now_s=10.0)
+    assert not buffer.due(11.4, facts)
+    assert buffer.due(11.5, facts)
+    assert _with(buffer, 1, 2, now_s=10.0).due(10.0, facts)
+
+
 def test_buffers_that_hold_too_much_together_give_up_the_largest() -> None:
     """Down to half of what may be held, so that memory is bounded and batches stay large."""
     policy = FlushPolicy(held_rows=10, max_rows=100)
