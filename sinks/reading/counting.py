@@ -226,23 +226,25 @@ def _checks(
     columns += columns_of(measures, SUGGESTION_COLUMNS)
     columns += [f"checks.{name}" for name in ("horizon_s", "state", *columns_of(measures, CHECK_COLUMNS))]
 
-    def part(rows: str, also: str = "1") -> str:
-        own = f"SELECT {', '.join(columns)} FROM {rows} AND NOT orphan"
-        state = state_where(f"retainable AND {also} AND {_FROM_MS} <= {edges.until}")
-        with_ = f"{state}, {_APP}, if(horizon_s = 0, {edges.age(_FROM_MS)}, 0) AS age"
-        return _part(scope, measures, f"({own}) {each_check(measures)} WHERE {chosen}", keys, with_)
-
-    parts = [part(_rows(scope, split.rows, split.hours))]
+    # What the sums stand for is in them but for the accepts of the hours that an edge runs through: one read finds these
+    # with what is not summed.
+    own, at, due = split.rows, split.hours, "1"
+    if split.sums and edges.hours:
+        columns.append(f"({split.rows}) AS apart")
+        own = f"(apart OR ({split.summed} AND accept_hour IN {edges.hours}))"
+        at = f"({split.hours} OR ({scope.hours} AND accept_hour IN {edges.hours}))"
+        due = f"(apart OR accept_hour = {edge_hour})"
+    state = state_where(f"retainable AND {due} AND {_FROM_MS} <= {edges.until}")
+    with_ = f"{state}, {_APP}, if(horizon_s = 0, {edges.age(_FROM_MS)}, 0) AS age"
+    rows = f"(SELECT {', '.join(columns)} FROM {_rows(scope, own, at)} AND NOT orphan) {each_check(measures)}"
+    parts = [_part(scope, measures, f"{rows} WHERE {chosen}", keys, with_)]
     if split.sums:
         accept_ends = f"(toInt64(accept_hour) + 1) * {HOUR_MS} - 1"
-        due = f"if(horizon_s = 0, accept_hour NOT IN {edges.hours or [0]}, accept_hour < {edge_hour})"
-        with_ = f"{_APP}, if(horizon_s = 0, {edges.age(accept_ends)}, 0) AS age, {due} AS is_due"
+        is_due = f"if(horizon_s = 0, accept_hour NOT IN {edges.hours or [0]}, accept_hour < {edge_hour})"
+        with_ = f"{_APP}, if(horizon_s = 0, {edges.age(accept_ends)}, 0) AS age, {is_due} AS is_due"
         counted = [f"{measure.added(measure.column, 'is_due')} AS p_{measure.name}" for measure in measures]
         rows = f"{checks_table()} WHERE {split.sums} AND {chosen}"
         parts.append(_grouped(_HOUR_BEGINS, scope, counted, rows, keys, with_))
-        if edges.hours:
-            at = f"{scope.hours} AND accept_hour IN {edges.hours}"
-            parts.append(part(_rows(scope, split.summed, at), f"accept_hour = {edge_hour}"))
     group = ", ".join([*scope.keys, "horizon_s", "age", "if(horizon_s = 0, its_app, '') AS app_of_taken"])
     wholes = ", ".join(f"{measure.whole()} AS w_{measure.name}" for measure in measures)
     statement = f"SELECT {group}, groupUniqArray(its_app) AS apps, {wholes} FROM ({' UNION ALL '.join(parts)})"
