@@ -270,21 +270,15 @@ def stored(client: Client, kind: str, app: str, since: datetime, until: datetime
 
 
 def horizons(client: Client, app: str, since: datetime, until: datetime, admitted: Sequence[int] = ()) -> list[int]:
-    """The horizons, in seconds, that an app's checks have had in [since, until), and that are counted by: of more than
-    `MAX_HORIZONS`, those admitted before, and then the most checked."""
-    query = (
-        "SELECT DISTINCT toInt64(horizon_s) AS horizon FROM feedback WHERE app = {app:String} AND horizon_s > 0 "
-        "AND occurred_at >= {since:DateTime64(3, 'UTC')} "
-        "ORDER BY NOT has({admitted:Array(Int64)}, horizon), horizon LIMIT {most:UInt32}"
-    )
-    parameters = {"app": app, "since": _text(since), "admitted": list(admitted), "most": MAX_HORIZONS + 1}
-    found = [int(row[0]) for row in client.query(query, parameters)]
+    """The horizons, in seconds, that checks of an app's generations in [since, until) have, and that are counted by: of
+    more than `MAX_HORIZONS`, those admitted before, and then the most checked."""
+    scope = Scope(since, until, until, only={"app": [app]})
+    found = sorted(counting.horizons(client, scope).get(app, ()))
     if len(found) <= MAX_HORIZONS:
-        return sorted(found)
+        return found
     kept = [each for each in found if each in admitted][:MAX_HORIZONS]
     if len(kept) < MAX_HORIZONS:
-        most = counting.most_checked(client, Scope(since, until, until, only={"app": [app]}), MAX_HORIZONS)
-        kept += [each for _, each in most if each not in kept]
+        kept += [each for _, each in counting.most_checked(client, scope, MAX_HORIZONS) if each not in kept]
     return sorted(kept[:MAX_HORIZONS])
 
 

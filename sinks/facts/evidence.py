@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from keeprate.sinks.facts.dead_letters import ENTRIES
 from keeprate.sinks.reading import counting
-from keeprate.sinks.reading.counting import Counts
+from keeprate.sinks.reading.counting import MOST_HORIZONS, Counts
 from keeprate.sinks.reading.hours import FINAL, Known
 from keeprate.sinks.reading.scope import HOUR_MS, Scope
 from keeprate.sinks.store.clickhouse import Client
@@ -225,12 +225,14 @@ def horizons(
     client: Client, since: datetime, until: datetime, apps: Sequence[str] = (), summed: Known | None = None
 ) -> dict[str, list[int]]:
     """The horizons, in seconds, that retention checks of each app's generations in [since, until) have, ascending; of
-    too many the most checked, as numbers have them. summed: as in `orphans`."""
+    too many the most checked, as numbers have them. summed: as in `counting.horizons`."""
     scope = Scope(since, until, until, only={"app": apps} if apps else {})
-    found: dict[str, list[int]] = defaultdict(list)
-    for app, horizon_s in sorted(counting.most_checked(client, scope, summed=summed)):
-        found[app].append(horizon_s)
-    return dict(found)
+    found = counting.horizons(client, scope, summed)
+    if any(len(of_app) > MOST_HORIZONS for of_app in found.values()):
+        found = {app: set[int]() for app in found}
+        for app, horizon_s in counting.most_checked(client, scope, summed=summed):
+            found[app].add(horizon_s)
+    return {app: sorted(of_app) for app, of_app in found.items()}
 
 
 def span(since: datetime, until: datetime) -> dict[str, Any]:

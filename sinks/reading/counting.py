@@ -113,11 +113,33 @@ def _known(client: Client, scope: Scope, summed: Known | None) -> Known:
     return splitting.known(client, scope) if summed is None else splitting.within(summed, scope)
 
 
-def _horizons(client: Client, scope: Scope) -> list[int]:
+def _horizons(client: Client, scope: Scope) -> set[int]:
     """Those of checks, for a scope of which nothing is summed."""
-    own = f"{_rows(scope, scope.condition())} AND NOT orphan"
-    rows = _ask(client, scope, f"SELECT groupUniqArrayArray(checks.horizon_s) AS horizons FROM {own}")
-    return [horizon_s for row in rows for horizon_s in row["horizons"]]
+    return {horizon_s for _, found in _of_checks(client, scope, scope.condition()) for horizon_s in found}
+
+
+def _of_checks(client: Client, scope: Scope, condition: str, at: str = "") -> list[tuple[str, list[int]]]:
+    """The horizons of the checks of some rows, by app."""
+    own = f"{_rows(scope, condition, at)} AND NOT orphan GROUP BY its_app"
+    rows = _ask(
+        client, scope, f"WITH {_APP} SELECT its_app, groupUniqArrayArray(checks.horizon_s) AS horizons FROM {own}"
+    )
+    return [(row["its_app"], row["horizons"]) for row in rows]
+
+
+def horizons(client: Client, scope: Scope, summed: Known | None = None) -> dict[str, set[int]]:
+    """All horizons of the checks of a scope that chooses nothing but apps, by app.
+
+    summed: as in `suggestions`; where it is of a longer span, the scope's begins with a day.
+    """
+    summed = _known(client, scope, summed)
+    split = splitting.split(scope, summed)
+    found: dict[str, set[int]] = defaultdict(set)
+    for app, _, of_day in summed.checked:
+        found[app].update(of_day)
+    for app, of_rows in _of_checks(client, scope, split.rows, split.hours):
+        found[app].update(of_rows)
+    return {app: of_app for app, of_app in found.items() if of_app}
 
 
 def most_checked(
@@ -226,8 +248,8 @@ def _checks(
     columns += columns_of(measures, SUGGESTION_COLUMNS)
     columns += [f"checks.{name}" for name in ("horizon_s", "state", *columns_of(measures, CHECK_COLUMNS))]
 
-    # What the sums stand for is in them but for the accepts of the hours that an edge runs through: one read finds these
-    # with what is not summed.
+    # What the sums stand for is in them, but for the accepts of the hours that an edge runs through: one read finds
+    # these with what is not summed.
     own, at, due = split.rows, split.hours, "1"
     if split.sums and edges.hours:
         columns.append(f"({split.rows}) AS apart")

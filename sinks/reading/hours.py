@@ -63,8 +63,9 @@ class Known:
     """What of a span of hours is summed.
 
     any: whether any hour is. others: the (app, hour) that are not. days: whether any day is, as one sum. apart: the
-    (app, first hour) of the days that are not. horizons: all that checks of what is summed have, and maybe others.
-    Where it was asked of a longer span or of more apps, `any` and `days` may be said though nothing of this one is.
+    (app, first hour) of the days that are not. checked: (app, first hour of a day, horizons) of the checks of its hours
+    that are summed. Where it was asked of a longer span or of more apps, `any` and `days` may be said though nothing of
+    this one is, and of a day with which this one begins in the middle, all horizons.
     """
 
     first: int
@@ -73,7 +74,12 @@ class Known:
     others: Sequence[tuple[str, int]] = ()
     days: bool = False
     apart: Sequence[tuple[str, int]] = ()
-    horizons: Sequence[int] = ()
+    checked: Sequence[tuple[str, int, Sequence[int]]] = ()
+
+    @property
+    def horizons(self) -> set[int]:
+        """All that checks of what is summed have."""
+        return {horizon_s for *_, horizons in self.checked for horizon_s in horizons}
 
     def within(self, first: int, last: int, apps: Sequence[str]) -> "Known":
         """What is known of the hours [first, last], which are among these, of some of the apps, or of all."""
@@ -81,9 +87,10 @@ class Known:
         def of(places: Sequence[tuple[str, int]], since: int) -> list[tuple[str, int]]:
             return [(app, hour) for app, hour in places if since <= hour <= last and (not apps or app in apps)]
 
-        return replace(
-            self, first=first, last=last, others=of(self.others, first), apart=of(self.apart, first // DAY * DAY)
-        )
+        day = first // DAY * DAY
+        checked = [each for each in self.checked if day <= each[1] <= last and (not apps or each[0] in apps)]
+        apart = of(self.apart, day)
+        return replace(self, first=first, last=last, others=of(self.others, first), apart=apart, checked=checked)
 
 
 _SUMMED_COLUMNS: Final = (
@@ -190,9 +197,10 @@ def known(store: Client, first: int, last: int, apps: Sequence[str], settled_ms:
     between = f"hour BETWEEN {first // DAY * DAY} AND {last // DAY * DAY + DAY - 1} AND {of_apps}"
     settled = f"settles_ms <= {settled_ms}"
     rows = store.query(
-        f"SELECT app, day, countIf(good), groupArrayIf(hour, NOT good), {_DAY_STAMP}, {_day_good(settled)}, "
-        f"(SELECT groupUniqArrayArray(horizons) FROM {summed_table()} WHERE {between}) "
-        f"FROM ({_marks(between, 'shard', settled)}) GROUP BY app, {_DAY_OF} AS day, its_shard",
+        "SELECT app, day, countIf(good), groupArrayIf(hour, NOT good), "
+        f"groupUniqArrayArrayIf(horizons, good AND hour BETWEEN {first} AND {last}), {_DAY_STAMP}, "
+        f"{_day_good(f'{settled} AND {between}')} "
+        f"FROM ({_marks(between, 'shard', f'{settled} AND {between}')}) GROUP BY app, {_DAY_OF} AS day, its_shard",
         {"quiet_s": 0, "apps": list(apps)},
     )
     return Known(
@@ -200,9 +208,9 @@ def known(store: Client, first: int, last: int, apps: Sequence[str], settled_ms:
         last,
         any(good for _, _, good, *_ in rows),
         sorted({(str(app), int(hour)) for app, _, _, others, *_ in rows for hour in others if first <= hour <= last}),
-        any(is_good for *_, is_good, _ in rows),
-        sorted({(str(app), int(day)) for app, day, *_, is_good, _ in rows if not is_good}),
-        sorted({int(horizon_s) for *_, horizons in rows[:1] for horizon_s in horizons}),
+        any(is_good for *_, is_good in rows),
+        sorted({(str(app), int(day)) for app, day, *_, is_good in rows if not is_good}),
+        sorted((str(app), int(day), sorted(horizons)) for app, day, _, _, horizons, *_ in rows if horizons),
     )
 
 
@@ -227,13 +235,15 @@ def _marks(condition: str, shard: str, also: str = "1") -> str:
 
     shard: the number of the shard that is asked, or the column, where all are and each is judged by itself.
     """
-    summed = f"SELECT app, hour, stamp FROM {summed_table()} FINAL WHERE span = 1 AND {also}"
-    return (
+    touched = (
         f"SELECT app, hour, {shard} AS its_shard, max(touched_at) AS touched, "
-        f"{_stamp('touched', 'its_shard')} AS stamp, "
-        f"(app, hour, stamp) GLOBAL IN ({summed}) AS good, "
+        f"{_stamp('touched', 'its_shard')} AS stamp FROM hour_marks WHERE {condition} GROUP BY app, hour, its_shard"
+    )
+    summed = f"SELECT app, hour, stamp, horizons, true AS good FROM {summed_table()} FINAL WHERE span = 1 AND {also}"
+    return (
+        "SELECT app, hour, its_shard, touched, stamp, good, horizons, "
         "toUnixTimestamp64Nano(now64(9)) - {quiet_s:Int64} * 1000000000 AS quiet "
-        f"FROM hour_marks WHERE {condition} GROUP BY app, hour, its_shard"
+        f"FROM ({touched}) AS marks GLOBAL ANY LEFT JOIN ({summed}) AS sums USING (app, hour, stamp)"
     )
 
 

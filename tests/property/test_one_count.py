@@ -274,6 +274,31 @@ def test_a_part_of_a_question_is_answered_as_if_it_was_asked_alone(
     assert {(row["app"], row["horizon_s"]) for row in by_app} == set(checked)
 
 
+@settings(max_examples=examples(3))
+@given(logs(50), logs(10), st.integers(0, 1000), scopes_of_days(), st.sampled_from([{}, {"app": ["chat"]}]))
+def test_horizons_are_those_of_the_checks_that_there_are(
+    engine: Client, log: list[Event], later: list[Event], seed: int, scope: Scope, only: dict[str, list[str]]
+) -> None:
+    """Of what is summed the sums tell them, of a longer span as well where this one begins with a day."""
+    load(engine, spread(log, seed, 72))
+    _forget_sums(engine)
+    hours.sum_quiet(engine, quiet_s=0)
+    facts = fold(spread(later, seed + 1, 72))
+    write(engine, facts)
+    derive(engine, {parse_key(key)[:2] for key in facts})
+    part = Scope(scope.since.replace(hour=0), scope.until, scope.as_of, only=only)
+    longer = replace(part, since=part.since - timedelta(hours=30), until=part.until + timedelta(hours=3), only={})
+    rows = engine.query(
+        "SELECT DISTINCT app, arrayJoin(checks.horizon_s) FROM suggestions FINAL "
+        f"WHERE {part.condition()} AND NOT orphan",
+        part.parameters(),
+        hours.FINAL,
+    )
+    for known in (splitting.known(engine, longer), None, hours.Known(0, 0)):
+        found = counting.horizons(engine, part, known)
+        assert {(app, horizon_s) for app, of_app in found.items() for horizon_s in of_app} == set(rows)
+
+
 def _counts(client: Client, scope: Scope) -> list[list[dict[str, Any]]]:
     rows = [queries.counted(client, scope), queries.counted_at_horizons(client, scope)]
     return [_sorted(each) for each in rows]
