@@ -11,7 +11,7 @@ from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
 from keeprate.deploy.page.exploring.changes import changes
 from keeprate.deploy.page.exploring.withheld import without_texts
 from keeprate.deploy.page.files import charts_name
-from keeprate.deploy.page.reads import NAMED_FOR, Reads
+from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
 from keeprate.schemas.explain import GOT
 from keeprate.schemas.lift import verdict
@@ -37,8 +37,9 @@ def known(reads: Reads, selection: Selection) -> Selection:
 
     So whoever makes up names asks the store nothing new. Names are read anew as often as the page reads them.
     """
+    by_app = _horizons_by_app(reads, selection.all_spans(reads.now, in_buckets=True))
+    apps = selection.only.get("app", [])
     filters = tuple((name, _existing(reads, name, values)) for name, values in selection.filters)
-    by_app, apps = _horizons_by_app(reads), selection.only.get("app", [])
     horizon_s = selection.horizon_s or _horizons(by_app, apps)[1]
     # What is accepted more and kept less is no win: what is kept comes first, where anybody looks.
     metric = selection.metric or ("retention" if set(by_app) & set(apps or by_app) else "acceptance_rate")
@@ -56,13 +57,17 @@ def selected(reads: Reads, selection: Selection) -> Json:
     }
 
 
-def _horizons_by_app(reads: Reads) -> Mapping[str, Sequence[int]]:
-    """Those at which the checks of each app look, of the generations of the last 90 days."""
+def _horizons_by_app(reads: Reads, longest: Scope | None = None) -> Mapping[str, Sequence[int]]:
+    """Those at which the checks of each app look, of the generations of the last 90 days.
+
+    longest: of the questions that follow, so that one answer to what is summed serves them all.
+    """
 
     def ask() -> Mapping[str, Sequence[int]]:
-        scope = Scope(reads.now - NAMED_FOR, reads.now, reads.now)
-        summed, apps = reads.summed(scope), reads.sight.apps or ()
-        found = evidence.horizons(reads.client, scope.since, scope.until, apps, summed)
+        if longest:
+            reads.summed(longest)
+        scope, apps = reads.named, reads.sight.apps or ()
+        found = evidence.horizons(reads.client, scope.since, scope.until, apps, reads.summed(scope))
         return {app: horizons_s for app, horizons_s in found.items() if reads.sight.may(app)}
 
     return reads.fact("horizons", None, ask, NAMES_FOR_S)
@@ -88,8 +93,7 @@ def _existing(reads: Reads, name: str, values: tuple[str, ...]) -> tuple[str, ..
 def _names(reads: Reads, name: str) -> frozenset[str]:
     if name == "app":
         return frozenset(filter(reads.sight.may, evidence.apps(reads.client)))
-    scope = Scope(reads.now - NAMED_FOR, reads.now, reads.now, only=reads.sight.only)
-    return frozenset(queries.dimension_values(reads.client, scope, name, MAX_NAMES, reads.summed(scope)))
+    return frozenset(queries.dimension_values(reads.client, reads.named, name, MAX_NAMES, reads.summed(reads.named)))
 
 
 def meta(reads: Reads) -> Json:
@@ -98,8 +102,7 @@ def meta(reads: Reads) -> Json:
 
 
 def _meta(reads: Reads) -> Json:
-    now = reads.now
-    scope = Scope(now - NAMED_FOR, now, now, ("app", "environment"), reads.sight.only)
+    scope = replace(reads.named, by=("app", "environment"))
     named = queries.counted(reads.client, scope, ("opportunities",), reads.summed(scope))
     by_app = _horizons_by_app(reads)
     horizons_s, default_s = _horizons(by_app, [])

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, get_args
 
 from keeprate.deploy.alerting.alertmanager import Alertmanager
@@ -34,7 +34,7 @@ _OF_RETENTION: Final = tuple(metric for metric, _ in VARIANTS.values())
 _COUNTS: Final = counts_of(ACCEPTANCE, _OF_RATES) | counts_of(FEEDBACK, _OF_FEEDBACK) | set(ENDINGS)
 _COUNTS_AT_HORIZONS: Final = counts_of(RETENTION, _OF_RETENTION)
 NAMED_FOR: Final = PERIODS["90d"].length
-"""How far back names and horizons are looked for, whatever the period."""
+"""How far back names and horizons are looked for, whatever the period, and on to the beginning of that day."""
 _BESIDE: Final = ThreadPoolExecutor(6, "beside")
 
 
@@ -71,8 +71,8 @@ def _rates(view: View, scope: Scope, rows: Sequence[Counts]) -> list[Rate]:
 class Reads:
     """What one request may read, at one time. What has no selection is narrowed by its `sight`.
 
-    own: what this request has found already. scales: which words of judges are good.
-    alertmanager: what fires, where the page was told of one.
+    own: what this request has found already. spans: since when it asked what is summed. scales: which words of judges
+    are good. alertmanager: what fires, where the page was told of one.
     """
 
     client: Client
@@ -80,6 +80,7 @@ class Reads:
     recent: Recent
     sight: Sight = field(default_factory=Sight)
     own: Recent = field(default_factory=lambda: Recent(time.monotonic))
+    spans: set[datetime] = field(default_factory=set)
     scales: Scales = field(default_factory=Scales)
     alertmanager: Alertmanager | None = None
 
@@ -140,10 +141,17 @@ class Reads:
         return self.recent.get((self.sight, name, key), ask, keep_s)
 
     def summed(self, scope: Scope) -> Known:
-        """What is summed of a span that holds the scope's: asked once a request, as long as names are looked for."""
-        since = min(scope.since, self.now - NAMED_FOR)
+        """What is summed of a span that holds the scope's: asked once a request, if for its longest span first."""
+        since = min(scope.since, self.named.since, *self.spans)
+        self.spans.add(since)
         asked = Scope(since, self.now, self.now, only=self.sight.only)
         return self.own.get(("summed", since), lambda: splitting.known(self.client, asked), math.inf)
+
+    @property
+    def named(self) -> Scope:
+        """Where names and horizons are looked for. It begins with a day, because sums know them by the day."""
+        day = (self.now - NAMED_FOR).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return Scope(day, self.now, self.now, only=self.sight.only)
 
     def _kept(self, name: str, selection: Selection, ask: Callable[[], list[Counts]]) -> list[Counts]:
         if selection.of_nobody:

@@ -65,16 +65,22 @@ class Api:
         return _json(await self._answer(request, name))
 
     async def _answer(self, request: Request, name: str) -> Json | None:
-        selection = await self._selection(request, name)
+        reads, selection = await self._known(request, name)
         lane = self._facts if name in _QUICK else self._counting
-        found = await self._ask(request, lane, (name, selection), lambda reads: QUESTIONS[name](reads, selection))
+        found = await lane.ask((reads.sight, name, selection), lambda: QUESTIONS[name](reads, selection))
         return without(found, held) if (held := await self._held(request)) else found
 
     async def _selection(self, request: Request, name: str) -> Selection:
         """What a request asks for, of the apps alone that whoever asks may see."""
+        return (await self._known(request, name))[1]
+
+    async def _known(self, request: Request, name: str) -> tuple[Reads, Selection]:
+        """The same, and what was read to know it, so that its answer does not read it again."""
         asked = parse(collected(request.query_params.multi_items()), OWN.get(name, ()))
         given = asked.within(viewer(request).sight.apps)
-        return await self._ask(request, self._facts, ("known", given), lambda reads: happenings.known(reads, given))
+        return await self._ask(
+            request, self._facts, ("known", given), lambda reads: (reads, happenings.known(reads, given))
+        )
 
     async def sheet(self, request: Request) -> Response:
         """A list as CSV, page after page, so that its length takes time and no memory."""

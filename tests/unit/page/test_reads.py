@@ -1,17 +1,20 @@
 """What a screen reads, and when."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any, cast
 
 import pytest
 
+from keeprate.deploy.page import happenings
 from keeprate.deploy.page.reads import Reads, pooled
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import parse
+from keeprate.sinks.facts import evidence
 from keeprate.sinks.reading import queries, splitting
 from keeprate.sinks.reading.hours import Known
+from keeprate.sinks.reading.scope import Scope
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -42,6 +45,24 @@ def test_a_screen_reads_retention_beside_the_other_counts(monkeypatch: pytest.Mo
         reads.counts(selection, "now")
         reads.at_horizons(selection, "now")
     assert sorted(asked) == ["counted", "horizons", "known"]
+
+
+def test_what_is_summed_is_asked_once_of_the_longest_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ninety days and the ninety before are more than the span in which names and horizons are looked for."""
+    asked: list[datetime] = []
+
+    def known(_: Any, scope: Scope) -> Known:
+        asked.append(scope.since)
+        return Known(0, 0)
+
+    monkeypatch.setattr(splitting, "known", known)
+    monkeypatch.setattr(evidence, "horizons", lambda *_: {})
+    reads = Reads(cast(Any, None), NOW, Recent(lambda: 0.0))
+    selection = happenings.known(reads, parse({"period": "90d"}))
+    reads.summed(selection.all_spans(NOW, in_buckets=True))
+    reads.summed(selection.scope("now", NOW))
+    reads.summed(reads.named)
+    assert asked == [NOW - timedelta(days=180)]
 
 
 def test_sums_of_rows_are_by_what_they_share() -> None:
