@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, get_args
 
 from keeprate.deploy.page.comparison import change
-from keeprate.deploy.page.definitions import METRICS, VARIANTS, ShownRate, View
+from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
 from keeprate.deploy.page.reads import ENDINGS, REQUESTS, Reads
 from keeprate.deploy.page.selection import Selection, Span
 from keeprate.sinks.reading.counting import Counts
@@ -47,11 +47,6 @@ def named(rates: Mapping[View, Iterable[Rate]], horizon_s: int) -> dict[str, lis
     """The same, of the rates of every view."""
     found = {name: _of_metric(metric.name, rates[metric.query], horizon_s) for name, metric in METRICS.items()}
     return found | {REQUESTS: _of_metric(REQUESTS, rates["rates"], horizon_s)}
-
-
-def rates_of(reads: Reads, metric: ShownRate, selection: Selection, span: Span) -> list[Rate]:
-    """The rows of one metric; of retention, those at the horizon."""
-    return _of_metric(metric.name, reads.rates(metric.query, selection, span), selection.horizon_s)
 
 
 def _of_metric(name: str, rates: Iterable[Rate], horizon_s: int) -> list[Rate]:
@@ -104,7 +99,7 @@ def series(reads: Reads, selection: Selection) -> Json:
     scope = selection.scope("over_time", reads.now)
     metric = METRICS[selection.metric]
     points: dict[str, dict[datetime, Rate]] = defaultdict(dict)
-    for row in rates_of(reads, metric, selection, "over_time"):
+    for row in reads.rates_of(metric, selection, "over_time"):
         points[name_of(row)][row.bucket_at] = row
     sizes = {name: sum(row.denominator for row in rows.values()) for name, rows in points.items()}
     names = _largest_first(sizes)

@@ -135,13 +135,20 @@ def status(reads: Reads, selection: Selection) -> Json:
         "freshness_s": None if newest is None else max(0.0, (now - newest).total_seconds()),
         "events_per_min": pulse.events_per_min,
         "lag_s": max(lags, default=None),
-        "orphans": sum(each.orphans for each in _orphans(reads, selection)),
+        "orphans": _orphaned(reads, selection),
         "dead_letters": sum(each.letters for each in _refusals(reads, selection)),
     }
 
 
 def _lag(reads: Reads) -> list[evidence.Lag]:
     return reads.fact("lag", None, lambda: evidence.lag(reads.client, reads.now, reads.sight.apps or ()))
+
+
+def _orphaned(reads: Reads, selection: Selection) -> int:
+    """How many orphans there are of the apps that are chosen: of nothing else, because nothing else of one is known."""
+    if selection in reads.begun and selection.only.keys() <= {"app"}:
+        return sum(row["orphans"] for row in reads.counts(selection, "now"))
+    return sum(each.orphans for each in _orphans(reads, selection))
 
 
 def _orphans(reads: Reads, selection: Selection) -> list[evidence.Orphans]:

@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 from keeprate.deploy.alerting.alertmanager import Alertmanager
 from keeprate.deploy.page.access.viewer import Sight
-from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
+from keeprate.deploy.page.definitions import METRICS, VARIANTS, ShownRate, View
 from keeprate.deploy.page.recent import Recent, Value
 from keeprate.deploy.page.selection import ERAS_OF, PERIODS, Selection, Span
 from keeprate.sinks.reading import queries, splitting
@@ -31,7 +31,7 @@ _ALL_KEYS: Final = {"bucket_ms", "era", "horizon_s", *DIMENSIONS}
 _OF_RATES: Final = (REQUESTS, *(metric.name for metric in METRICS.values() if metric.query == "rates"))
 _OF_FEEDBACK: Final = tuple(metric.name for metric in METRICS.values() if metric.query == "feedback_rates")
 _OF_RETENTION: Final = tuple(metric for metric, _ in VARIANTS.values())
-_COUNTS: Final = counts_of(ACCEPTANCE, _OF_RATES) | counts_of(FEEDBACK, _OF_FEEDBACK) | set(ENDINGS)
+_COUNTS: Final = counts_of(ACCEPTANCE, _OF_RATES) | counts_of(FEEDBACK, _OF_FEEDBACK) | {*ENDINGS, "orphans"}
 _COUNTS_AT_HORIZONS: Final = counts_of(RETENTION, _OF_RETENTION)
 NAMED_FOR: Final = PERIODS["90d"].length
 """How far back names and horizons are looked for, whatever the period, and on to the beginning of that day."""
@@ -59,20 +59,21 @@ class Counted:
         return Counted(scope, pooled(self.counts, scope.keys), pooled(self.at_horizons, scope.keys))
 
 
-def _rates(view: View, scope: Scope, rows: Sequence[Counts]) -> list[Rate]:
+def _rates(view: View, scope: Scope, rows: Sequence[Counts], metrics: Sequence[str] = ()) -> list[Rate]:
     if view == "rates":
-        return queries.rates_of(scope, rows, _OF_RATES)
+        return queries.rates_of(scope, rows, metrics or _OF_RATES)
     if view == "feedback_rates":
-        return list(queries.feedback_rates_of(scope, rows, _OF_FEEDBACK))
-    return list(queries.retention_rates_of(scope, rows, _OF_RETENTION))
+        return list(queries.feedback_rates_of(scope, rows, metrics or _OF_FEEDBACK))
+    return list(queries.retention_rates_of(scope, rows, metrics or _OF_RETENTION))
 
 
 @dataclass(frozen=True)
 class Reads:
     """What one request may read, at one time. What has no selection is narrowed by its `sight`.
 
-    own: what this request has found already. spans: since when it asked what is summed. scales: which words of judges
-    are good. alertmanager: what fires, where the page was told of one.
+    own: what this request has found already. spans: since when it asked what is summed. begun: the selections of which
+    it reads the counts in any case. scales: which words of judges are good.
+    alertmanager: what fires, where the page was told of one.
     """
 
     client: Client
@@ -81,6 +82,7 @@ class Reads:
     sight: Sight = field(default_factory=Sight)
     own: Recent = field(default_factory=lambda: Recent(time.monotonic))
     spans: set[datetime] = field(default_factory=set)
+    begun: set[Selection] = field(default_factory=set)
     scales: Scales = field(default_factory=Scales)
     alertmanager: Alertmanager | None = None
 
@@ -93,11 +95,17 @@ class Reads:
 
         return self.own.get(("rates", view, selection, span), find, math.inf)
 
+    def rates_of(self, metric: ShownRate, selection: Selection, span: Span) -> list[Rate]:
+        """Of one metric alone; of retention, at the horizon. Over time, all of them at every horizon are thousands."""
+        rows = self.at_horizons(selection, span) if metric.query == "retention_rates" else self.counts(selection, span)
+        at_horizon = [row for row in rows if row.get("horizon_s") in (None, selection.horizon_s)]
+        return _rates(metric.query, selection.scope(span, self.now), at_horizon, (metric.name,))
+
     def counts(self, selection: Selection, span: Span) -> list[Counts]:
         """What all that the page shows of suggestions is made of."""
         scope = selection.all_spans(self.now, in_buckets=True)
         rows = self._kept("counts", selection, lambda: queries.counted(self.client, scope, _COUNTS, self.summed(scope)))
-        return self._of(span, selection, rows)
+        return self._of(span, selection, "counts", rows)
 
     def at_horizons(self, selection: Selection, span: Span) -> list[Counts]:
         """The same of retention, at every horizon."""
@@ -108,10 +116,12 @@ class Reads:
         def ask() -> list[Counts]:
             return queries.counted_at_horizons(self.client, scope, _COUNTS_AT_HORIZONS, self.summed(scope))
 
-        return self._of(span, selection, self._kept(f"horizons {in_buckets}", selection, ask))
+        name = f"horizons {in_buckets}"
+        return self._of(span, selection, name, self._kept(name, selection, ask))
 
     def begin(self, selection: Selection) -> None:
         """Have retention read beside what else a screen reads: who needs it finds it under way, or what it raised."""
+        self.begun.add(selection)
         if not selection.of_nobody:
             self.summed(selection.all_spans(self.now, in_buckets=True))
             _BESIDE.submit(self.at_horizons, selection, "now")
@@ -158,13 +168,16 @@ class Reads:
             return []
         return self.recent.get((self.sight, name, selection.core("grouped")), ask, selection.keep_s)
 
-    def _of(self, span: Span, selection: Selection, rows: Iterable[Counts]) -> list[Counts]:
+    def _of(self, span: Span, selection: Selection, name: str, rows: Iterable[Counts]) -> list[Counts]:
         """The counts of a span, of those of all: whatever the page counts is a sum over suggestions."""
         scope, eras = selection.scope(span, self.now), ERAS_OF["grouped" if span == "now" else span]
-        of_span = (row for row in rows if row["era"] in eras)
-        if not scope.bucket_s:
-            of_span = (row | {"bucket_ms": scope.since_ms} for row in of_span)
-        return pooled(of_span, scope.keys)
+
+        def of_span() -> list[Counts]:
+            found = (row for row in rows if row["era"] in eras)
+            since_ms = scope.since_ms
+            return pooled(found if scope.bucket_s else (row | {"bucket_ms": since_ms} for row in found), scope.keys)
+
+        return self.own.get((name, selection, span), of_span, math.inf)
 
 
 def pooled(rows: Iterable[Counts], keys: Collection[str]) -> list[Counts]:

@@ -79,9 +79,7 @@ def _retention(reads: Reads, selection: Selection, story: SuiteStory, known: Kno
     before = most_common(str(row.get("prompt_version", "")) for row in rows) or story.red.version
     after = story.fixed.version if story.fixed else ""
     asked = replace(selection, filters=(("app", (story.app,)),), by=("prompt_version",))
-    rates = {
-        row.dimensions["prompt_version"]: row for row in answers.rates_of(reads, METRICS["retention"], asked, "grouped")
-    }
+    rates = {row.dimensions["prompt_version"]: row for row in reads.rates_of(METRICS["retention"], asked, "grouped")}
     old, new = rates.get(before), rates.get(after) if after and after != before else None
     moved = change(new, old)
     return {

@@ -8,12 +8,15 @@ from typing import Any, cast
 import pytest
 
 from keeprate.deploy.page import happenings
+from keeprate.deploy.page.definitions import METRICS, VARIANTS
 from keeprate.deploy.page.reads import Reads, pooled
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import parse
 from keeprate.sinks.facts import evidence
 from keeprate.sinks.reading import queries, splitting
 from keeprate.sinks.reading.hours import Known
+from keeprate.sinks.reading.queries import RetentionRate
+from keeprate.sinks.reading.rates import RETENTION, counts_of
 from keeprate.sinks.reading.scope import Scope
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -63,6 +66,24 @@ def test_what_is_summed_is_asked_once_of_the_longest_span(monkeypatch: pytest.Mo
     reads.summed(selection.scope("now", NOW))
     reads.summed(reads.named)
     assert asked == [NOW - timedelta(days=180)]
+
+
+def test_one_metric_has_the_rates_that_it_has_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of retention, at the horizon that is chosen."""
+    names = sorted(counts_of(RETENTION, tuple(name for name, _ in VARIANTS.values())))
+    rows = [
+        {"era": era, "bucket_ms": 0, "model": model, "horizon_s": horizon_s} | dict.fromkeys(names, number)
+        for number, (era, model, horizon_s) in enumerate(product((0, 1, 2), "xy", (30, 60)), 1)
+    ]
+    monkeypatch.setattr(splitting, "known", lambda *_: Known(0, 0))
+    monkeypatch.setattr(queries, "counted_at_horizons", lambda *_: rows)
+    reads = Reads(cast(Any, None), NOW, Recent(lambda: 0.0))
+    selection = parse({"period": "7d", "by": "model", "horizon": "60", "metric": "retention"})
+    every = cast(list[RetentionRate], reads.rates("retention_rates", selection, "over_time"))
+    metric = METRICS["retention"]
+    expected = [each for each in every if each.metric == metric.name and each.horizon_s == 60]
+    assert len(expected) == 2
+    assert reads.rates_of(metric, selection, "over_time") == expected
 
 
 def test_sums_of_rows_are_by_what_they_share() -> None:
