@@ -15,8 +15,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from keeprate.deploy.page.access.readable import unreadable
 from keeprate.deploy.page.access.viewer import ANYBODY, Role, Viewer
-from keeprate.deploy.page.readable import unreadable
 from keeprate.deploy.page.refusals import failure, refusal
 
 Recognise = Callable[[HTTPConnection], Viewer | None]
