@@ -1,17 +1,24 @@
 """Migrated databases without a row, for tests that want one of their own.
 
-Migrating costs half a second of CPU time, and emptying a tenth of that: so a database that a test gives back is the
-next one's, unless the test changed more than rows.
+Migrating costs 0.43 s of CPU time. To copy the tables of a database that was migrated costs half of that,
+and emptying a tenth: so a store migrates one, which nobody writes to, and copies it; and a database that a test gives
+back is the next one's, unless the test changed more than rows.
 """
 
+import threading
 import uuid
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final, Self
 
-from keeprate.sinks.store.clickhouse import connect
+from keeprate.sinks.store.clickhouse import Client, connect
 from keeprate.sinks.tables.migrate import migrate
 
+_ORIGINAL: Final = "migrated"
+"""The database of a store of which the others are copies."""
+_tables: dict[str, list[str]] = {}
+"""What the original has, by the store's URL."""
+_migrating: Final = threading.Lock()
 _LOOK: Final = """
 WITH
     (SELECT groupArray((name, checksum)) FROM (SELECT * FROM `{name}`.schema_versions FINAL ORDER BY name)) AS versions
@@ -21,6 +28,29 @@ SELECT
     groupArrayIf(name, ifNull(total_rows, 0) > 0 AND name != 'schema_versions') AS filled
 FROM (SELECT name, create_table_query, total_rows FROM system.tables WHERE database = '{name}' ORDER BY name)
 """
+
+
+def make_migrated(url: str) -> None:
+    """Make a database that is not there, as migrating makes it."""
+    store_url, _, name = url.rpartition("/")
+    with connect(f"{store_url}/default") as client:
+        tables = _of_original(store_url, client)
+        client.command(f"CREATE DATABASE `{name}`")
+    # Without its name the statements are the same for each, and the store's door knows them.
+    with connect(url) as client:
+        for table in tables:
+            client.command(f"CREATE TABLE `{table}` AS `{_ORIGINAL}`.`{table}`")
+        client.command(f"INSERT INTO schema_versions SELECT * FROM `{_ORIGINAL}`.schema_versions")
+
+
+def _of_original(store_url: str, client: Client) -> list[str]:
+    """Its tables; it is migrated at the first call."""
+    with _migrating:
+        if store_url not in _tables:
+            migrate(f"{store_url}/{_ORIGINAL}")
+            found = client.query(f"SELECT name FROM system.tables WHERE database = '{_ORIGINAL}' ORDER BY name")
+            _tables[store_url] = [str(table) for (table,) in found]
+        return _tables[store_url]
 
 
 class Databases(AbstractContextManager["Databases"]):
@@ -37,7 +67,7 @@ class Databases(AbstractContextManager["Databases"]):
         if self._free:
             return self._free.pop()
         name = f"own_{uuid.uuid4().hex[:8]}"
-        migrate(f"{self._store_url}/{name}")
+        make_migrated(f"{self._store_url}/{name}")
         self._as_made[name], _ = self._look(name)
         return name
 

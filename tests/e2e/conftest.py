@@ -13,7 +13,7 @@ from keeprate.deploy.local.stack import keeprate
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.schemas.topics import DEAD_LETTERS, OUTCOMES, SOURCES
-from keeprate.sinks.tables.migrate import migrate
+from tests.databases import make_migrated
 from tests.landing import wait_landed
 
 SOURCE_NAMES = [topic.name for topic in SOURCES]
@@ -45,7 +45,7 @@ def pipeline(empty_broker: KafkaBroker, store: StoreProcess, tmp_path: Path) -> 
     brokers = empty_broker.bootstrap
     create_topics(brokers)
     store_url = f"{store.url}/path_{random.randrange(10**9)}"
-    migrate(store_url)
+    make_migrated(store_url)
     env = {"KEEPRATE_BROKERS": brokers, "KEEPRATE_STORE_URL": store_url, "KEEPRATE_DATA_DIR": str(tmp_path)}
     worker = ChildProcess("the worker", keeprate("worker"), tmp_path / "worker.log", env)
     sink = ChildProcess("the sink", keeprate("sink", "--linger-s", "0.1"), tmp_path / "sink.log", env)

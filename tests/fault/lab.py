@@ -18,7 +18,7 @@ from keeprate.deploy.local.process import free_port
 from keeprate.deploy.store import StoreProcess
 from keeprate.deploy.topics import create_topics
 from keeprate.sinks.store.clickhouse import connect
-from keeprate.sinks.tables.migrate import migrate
+from tests.databases import make_migrated
 from tests.fault.before import Before
 from tests.fault.links import Link
 from tests.fault.nest import Nest
@@ -115,7 +115,7 @@ class Lab:
 
 def make_database(url: str) -> None:
     """Make a database whose rows stay as they were inserted."""
-    migrate(url)
+    make_migrated(url)
     stop_merges(url)
 
 

@@ -17,8 +17,9 @@ from keeprate.sinks.checks.verify import check_outcomes, check_suggestions
 from keeprate.sinks.kafka.records import Record
 from keeprate.sinks.landing.flush import INSERT_SETTINGS
 from keeprate.sinks.landing.rows import sort
-from keeprate.sinks.store.clickhouse import Client, connect, database_of
+from keeprate.sinks.store.clickhouse import Client, Row, connect, database_of
 from keeprate.sinks.tables.migrate import apply, migrate, pending, scripts
+from tests.databases import make_migrated
 from tests.streaming import story
 from tests.unit.sinks.records import FakeRecord
 
@@ -123,6 +124,26 @@ def _make_view(client: Client, name: str, table: str) -> None:
     """A view as a version before had it, and noted it."""
     client.command(f"CREATE VIEW {name.partition('_')[2]} AS SELECT * FROM {table} FINAL")
     client.insert("schema_versions", ("kind", "name", "checksum"), [("view", name, "its own")])
+
+
+def _tables(url: str) -> list[Row]:
+    """Name, definition and number of rows of each."""
+    with connect(url) as client:
+        return client.query(
+            "SELECT name, replaceOne(create_table_query, database, ''), ifNull(total_rows, 0) FROM system.tables "
+            "WHERE database = currentDatabase() ORDER BY name"
+        )
+
+
+def test_the_databases_of_tests_are_what_migrating_makes(store: StoreProcess) -> None:
+    """They are copies of one: every table is the same, and nothing is left to migrate."""
+    migrated, copied = (f"{kind}_{uuid.uuid4().hex[:8]}" for kind in ("migrated", "copied"))
+    migrate(f"{store.url}/{migrated}")
+    make_migrated(f"{store.url}/{copied}")
+    made, copies = (_tables(f"{store.url}/{name}") for name in (migrated, copied))
+    assert len(made) > 10
+    assert copies == made
+    assert migrate(f"{store.url}/{copied}") == []
 
 
 def test_a_migration_that_was_cut_off_is_run_again(store: StoreProcess) -> None:

@@ -19,8 +19,8 @@ from keeprate.schemas.topics import ALL, DEAD_LETTERS, FEEDBACK, OUTCOMES
 from keeprate.sinks.facts.dead_letters import Filter, newest
 from keeprate.sinks.landing.intent import LIVES
 from keeprate.sinks.store.clickhouse import connect
-from keeprate.sinks.tables.migrate import migrate
 from tests import deadly_sink
+from tests.databases import make_migrated
 from tests.fault.content.grammar import Hostile
 from tests.fault.content.wire import Wire
 from tests.fault.proxy import Behaviour, FaultyStore
@@ -41,7 +41,7 @@ def broker(empty_broker: KafkaBroker) -> KafkaBroker:
 
 
 def _prepare(url: str) -> None:
-    migrate(url)
+    make_migrated(url)
     with connect(url) as client:
         for table in ("generations", "feedback", "ledger"):
             client.command(f"SYSTEM STOP MERGES {table}")
