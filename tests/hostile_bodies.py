@@ -1,6 +1,7 @@
 """Bodies that are made to be costly: each below the limits of size, and each once took seconds or gigabytes."""
 
 import json
+import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ NDJSON: Final = "application/x-ndjson"
 PROTOBUF: Final = "application/x-protobuf"
 MAX_BYTES: Final = 16 << 20
 TRACE: Final = "0af7651916cd43dd8448eb211c80319c"
+_LAST_BLOCK: Final = b"\x03\x00"
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,28 @@ def zstd_lines() -> bytes:
     return bytes(zstd.compress(b"x\n" * 8_000_000, level=19))
 
 
-def _gzip(content: bytes) -> bytes:
-    packer = zlib.compressobj(9, wbits=31)
-    return packer.compress(content) + packer.flush()
+def gzip_again(content: bytes, times: int) -> bytes:
+    """One gzip member of the content so many times. To compress a gigabyte takes five seconds, to repeat what a part of
+    it was compressed to nothing: behind a full flush no byte refers to one before it.
+    """
+    check = 0
+    for _ in range(times):
+        check = zlib.crc32(content, check)
+    end = struct.pack("<II", check, len(content) * times % (1 << 32))
+    return b"\x1f\x8b\x08" + bytes(6) + b"\xff" + _deflated(content) * times + _LAST_BLOCK + end
 
 
-def _deflate(content: bytes) -> bytes:
-    return zlib.compress(content, 9)
+def zlib_again(content: bytes, times: int) -> bytes:
+    """The same in zlib's form."""
+    check = 1
+    for _ in range(times):
+        check = zlib.adler32(content, check)
+    return b"\x78\xda" + _deflated(content) * times + _LAST_BLOCK + struct.pack(">I", check)
+
+
+def _deflated(content: bytes) -> bytes:
+    packer = zlib.compressobj(9, wbits=-15)
+    return packer.compress(content) + packer.flush(zlib.Z_FULL_FLUSH)
 
 
 def filled(unit: bytes, before: bytes = b"[", after: bytes = b"]", size: int = MAX_BYTES) -> bytes:
@@ -124,8 +141,8 @@ HOSTILE: Final[dict[str, Hostile]] = {
     "zstd of blank lines": Hostile("/v1/events", NDJSON, lambda: zstd.compress(b"\n" * MAX_BYTES), "zstd"),
     "zstd of lines that are numbers": Hostile("/v1/events", NDJSON, lambda: zstd.compress(b"1\n" * 8_000_000), "zstd"),
     "lines without a type": Hostile("/v1/events", "text/plain", lambda: b"{}\n" * 5_000_000),
-    "gzip bomb": Hostile("/v1/events", JSON, lambda: _gzip(b"[" * (256 << 20)), "gzip"),
-    "deflate bomb": Hostile("/v1/events", JSON, lambda: _deflate(b"[1," * (64 << 20)), "deflate"),
+    "gzip bomb": Hostile("/v1/events", JSON, lambda: gzip_again(b"[" * (16 << 20), 16), "gzip"),
+    "deflate bomb": Hostile("/v1/events", JSON, lambda: zlib_again(b"[1," * (4 << 20), 16), "deflate"),
     "zstd bomb": Hostile("/v1/events", JSON, lambda: zstd.compress(b" " * (1 << 28)), "zstd"),
     "depth": Hostile("/v1/events", JSON, lambda: b"[" * 16_000_000),
     "depth within events": Hostile("/v1/events", JSON, lambda: filled(_NESTED.encode())),
