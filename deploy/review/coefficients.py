@@ -11,6 +11,9 @@ from math import sqrt
 
 from keeprate.sinks.reading.rates import Z, wilson
 
+_NO_SPREAD = 1e-6
+"""A standard error below this is 0, but for what rounding leaves of a variance whose parts cancel."""
+
 Pairs = Mapping[tuple[str, str], int]
 """How often one rater said the first label where the other said the second."""
 Unit = tuple[tuple[Hashable, int], ...]
@@ -140,7 +143,7 @@ def _estimate(value: float, error: float, items: int, expected: float) -> Agreei
     if items < 2:
         return Agreeing(value, None, None, items)
     low, high = value - Z * error, value + Z * error
-    if error < 1e-9:
+    if error < _NO_SPREAD:
         agreed = value * (1 - expected) + expected
         ends = wilson(min(1.0, max(0.0, agreed)), items)
         low, high = ((end - expected) / (1 - expected) for end in ends)

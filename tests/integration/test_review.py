@@ -1,7 +1,7 @@
 """Reviews over a real store: two experts at once, ten suggestions, and users' numbers that stay as they are."""
 
-import math
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -15,6 +15,9 @@ from starlette.testclient import TestClient
 from keeprate.deploy.page.access.doors import PageAccess
 from keeprate.deploy.page.access.viewer import Viewer
 from keeprate.deploy.page.app import page
+from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.recent import Recent
+from keeprate.deploy.page.reviewing import queues
 from keeprate.deploy.page.reviewing.desk import Desk
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.review import agreeing, reading, terminal
@@ -25,6 +28,7 @@ from keeprate.deploy.review.settings import Queue, ReviewSettings
 from keeprate.deploy.store import StoreProcess
 from keeprate.producers.testing import Recorded, recording
 from keeprate.sinks.reading import queries
+from keeprate.sinks.reading.lists import candidates
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.reading.voices import Scale, Scales
 from keeprate.sinks.store.clickhouse import Client, connect
@@ -304,8 +308,7 @@ def test_who_may_not_review_an_app_is_given_nothing_of_it(url: str, emitted: Rec
 def test_every_queue_holds_what_its_rule_says(client: Client) -> None:
     """Flags stand, texts are gone or changed, judge and user differ, the sample is a sample, and orders are total."""
     found = {
-        queue.rule: reading.candidates(client, queue, NOW, HORIZON_S, Scales(), math.inf)
-        for queue in ReviewSettings().queues
+        queue.rule: reading.candidates(client, queue, NOW, HORIZON_S, Scales()) for queue in ReviewSettings().queues
     }
     assert all(found.values()), {rule: len(each) for rule, each in found.items()}
     rows = {rule: rows_of(client, each) for rule, each in found.items()}
@@ -313,16 +316,16 @@ def test_every_queue_holds_what_its_rule_says(client: Client) -> None:
     assert all(row["state"] in ("changed", "removed") for row in rows["not_kept"])
     for row in rows["disputed"]:
         assert {"correct": "good", "incorrect": "bad"}.keys() & set(row["labels"])
-    assert found["random"] == reading.candidates(client, ReviewSettings().queues[3], NOW, HORIZON_S, Scales(), math.inf)
+    assert found["random"] == reading.candidates(client, ReviewSettings().queues[3], NOW, HORIZON_S, Scales())
     assert len(set(found["informative"])) == len(found["informative"])
 
 
-def rows_of(client: Client, candidates: list[Candidate]) -> list[dict[str, Any]]:
+def rows_of(client: Client, found: Sequence[Candidate]) -> list[dict[str, Any]]:
     return client.query_dicts(
         "SELECT flag_labels, checks.state[indexOf(checks.horizon_s, {horizon_s:UInt32})] AS state, "
         "judged.label AS labels FROM suggestions FINAL WHERE (app, toString(generation_id), choice_index) IN "
         "(SELECT each.1, each.2, each.3 FROM (SELECT arrayJoin({keys:Array(Tuple(String, String, UInt16))}) AS each))",
-        {"keys": [tuple(each.item) for each in candidates], "horizon_s": HORIZON_S},
+        {"keys": [tuple(each.item) for each in found], "horizon_s": HORIZON_S},
     )
 
 
@@ -352,3 +355,31 @@ def test_judges_are_held_against_what_users_said_and_experts(client: Client) -> 
     text = console.export_text()
     assert "grounded" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_queue_grows_until_it_is_whole_and_stands_then(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever one look finds: the next goes on from it, what is whole is shown until what is newer is, and no less."""
+    monkeypatch.setattr(candidates, "FIRST", 4)
+    monkeypatch.setattr(candidates, "FIRST_SPAN", 20)
+    monkeypatch.setattr(candidates, "next_size", lambda size, took_s, left_s: 4)
+    monkeypatch.setattr(queues, "PATIENCE_S", 0.0)
+    queue = Queue(name="all", title="All", rule="not_kept", horizon_s=HORIZON_S, most=500)
+    whole = reading.candidates(client, queue, NOW, HORIZON_S, Scales())
+    now_s = [0.0]
+    known, reads = queues.Queues(Scales(), lambda: now_s[0]), Reads(client, NOW, Recent(lambda: now_s[0]))
+    found = [known.of(reads, queue)]
+    while found[-1].looked_back_to is not None:
+        now_s[0] += 0.1
+        found.append(known.of(reads, queue))
+    assert len(found) > 5
+    assert [len(each.candidates) for each in found] == sorted(len(each.candidates) for each in found)
+    assert list(found[-1].candidates) == list(whole)
+    assert not found[-1].goes_on
+    now_s[0] += 60
+    assert known.of(reads, queue) == found[-1]
+
+
+def test_a_full_queue_says_that_there_may_be_more(client: Client) -> None:
+    """It holds as many as it may: a number of what it holds is not one of what there is."""
+    found = queues.Queues(Scales()).of(Reads(client, NOW, Recent(time.monotonic)), TEN)
+    assert (len(found.candidates), found.goes_on, found.looked_back_to) == (10, True, None)

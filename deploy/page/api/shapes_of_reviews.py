@@ -100,7 +100,10 @@ class ProgressJson(TypedDict):
 
 @closed
 class QueueJson(TypedDict):
-    """A queue, and what is in it for who asks."""
+    """A queue, and what is in it for who asks.
+
+    goes_on: there may be more than it holds. looked_back_to: until all of it was looked through, how far that is.
+    """
 
     name: str
     title: str
@@ -110,6 +113,8 @@ class QueueJson(TypedDict):
     share: float
     blind: bool
     suggestions: int
+    goes_on: bool
+    looked_back_to: int | None
     complete: int
     open: int
     progress: list[ProgressJson]

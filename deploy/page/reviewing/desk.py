@@ -6,20 +6,20 @@ fails between two of them is said again, and said twice is said once: of one per
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from keeprate.deploy.page import happenings
-from keeprate.deploy.page.access.viewer import Sight
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.exploring.changes import output_of
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.reviewing.blind import blinded, sways
-from keeprate.deploy.page.selection import Selection
-from keeprate.deploy.review import reading, saying
+from keeprate.deploy.page.reviewing.queues import Queues
+from keeprate.deploy.review import saying
 from keeprate.deploy.review.book import Book, ReviewProgress, TakenError
 from keeprate.deploy.review.choosing import Candidate, Item, Slot, complete, open_for
+from keeprate.deploy.review.reading import Queued
 from keeprate.deploy.review.saying import Standing
 from keeprate.deploy.review.sending import Outbox, UnsentError
 from keeprate.deploy.review.settings import RULES, Queue, ReviewSettings
@@ -27,7 +27,6 @@ from keeprate.sinks.store.clickhouse import to_ms
 
 AHEAD: Final = 2
 """A reviewer holds the suggestion before them and the next one, which is read meanwhile."""
-_KEPT_S: Final = 20.0
 _QUEUES_AT_ONCE: Final = ThreadPoolExecutor(5, "queue")
 """Each looks for its suggestions for up to three seconds, and nobody waits for the sum of them."""
 _DAY: Final = timedelta(days=1)
@@ -60,6 +59,7 @@ class Desk:
         self.settings = settings
         self._book = book
         self._outbox = outbox
+        self._queues = Queues(settings.scales)
 
     def close(self) -> None:
         """Deliver what was said, and let go of the file."""
@@ -90,12 +90,15 @@ class Desk:
         }
 
     def _shown(self, queue: Queue, reads: Reads, who: Reviewer | None, app: str, now_ms: int) -> Json:
-        found = self._candidates(reads, queue, app, who.may if who else reads.sight.may)
+        queued = self._queues.of(reads, queue)
+        found = _of(queued, app, who.may if who else reads.sight.may)
         slots = self._book.slots([each.item for each in found])
         return {
             **queue.model_dump(include={"name", "title", "rule", "reviewers", "blind", "share"}),
             "meaning": RULES[queue.rule],
             "suggestions": len(found),
+            "goes_on": queued.goes_on,
+            "looked_back_to": None if queued.looked_back_to is None else to_ms(queued.looked_back_to),
             "complete": complete(found, slots),
             "open": open_for(found, slots, who.id if who else "", now_ms),
         }
@@ -104,7 +107,7 @@ class Desk:
         """What is the reviewer's to do now and next: theirs alone until the reservation ends."""
         queue, now_ms = self._queue(queue_name), to_ms(reads.now)
         self._book.name(who.id, who.name)
-        found = self._candidates(reads, queue, app, who.may)
+        found = _of(self._queues.of(reads, queue), app, who.may)
         until_ms = self._until_ms(now_ms)
         items = self._book.claim(queue.name, found, who.id, AHEAD, now_ms, until_ms)
         return {"items": [item._asdict() for item in items], "until": until_ms}
@@ -180,20 +183,10 @@ class Desk:
             )
         return queue
 
-    def _candidates(self, reads: Reads, queue: Queue, app: str, may: May) -> list[Candidate]:
-        """The queue's suggestions that the reviewer may judge; of one app, where one is chosen."""
-        found = reads.fact("queue", queue.name, lambda: self._read(reads, queue), _KEPT_S)
-        return [each for each in found if may(each.item.app) and app in ("", each.item.app)]
-
-    def _read(self, reads: Reads, queue: Queue) -> list[Candidate]:
-        filters = (("app", tuple(sorted(queue.apps))),) if queue.apps else ()
-        # It is the same for everybody, whatever who asks first may see.
-        horizon_s = happenings.known(replace(reads, sight=Sight()), Selection(filters=filters)).horizon_s
-        return reading.candidates(reads.client, queue, reads.now, horizon_s, self.settings.scales)
-
     def _held(self, reads: Reads, who: Reviewer, queue: Queue, item: Item) -> Candidate:
         """The candidate, where the reviewer has a place at it or may take one. Raises GoneError."""
-        found = next((each for each in self._candidates(reads, queue, item.app, who.may) if each.item == item), None)
+        candidates = _of(self._queues.of(reads, queue), item.app, who.may)
+        found = next((each for each in candidates if each.item == item), None)
         # It may have left the queue meanwhile, and is theirs all the same.
         states = {slot.state for slot in self._book.slots([item]) if slot.reviewer == who.id}
         if "read" in states:
@@ -219,6 +212,11 @@ class Desk:
 
     def _until_ms(self, now_ms: int) -> int:
         return now_ms + round(self.settings.reservation_min * 60_000)
+
+
+def _of(queued: Queued, app: str, may: May) -> list[Candidate]:
+    """The suggestions that a reviewer may judge; of one app, where one is chosen."""
+    return [each for each in queued.candidates if may(each.item.app) and app in ("", each.item.app)]
 
 
 def _summed(progress: Sequence[ReviewProgress]) -> list[Json]:

@@ -1,7 +1,7 @@
 // How well judges, users and experts agree: in words first, then who with whom, each judge over time, and several raters.
 
 import { byId, h, labelled, reconcile } from "./dom.js";
-import { count, day, horizon, percent } from "./format.js";
+import { count, day, horizon } from "./format.js";
 import { term } from "./tip.js";
 
 const KEPT = "what users kept";
@@ -38,8 +38,8 @@ export function coefficient({ value, low, high }) {
 
 function shareOf({ value, low, high }) {
   if (value === null) return "–";
-  const whole = (number) => percent(number).replace(/\.\d+/, "");
-  return `${whole(value)} (${whole(low).replace(/\D/g, "")}–${whole(high)})`;
+  const [share, from, to] = [value, low, high].map((each) => Math.round(100 * each));
+  return `${share}\u202f% (${from}–${to}\u202f%)`;
 }
 
 const beyondChance = ({ value }) => (value === null ? "cannot be told from chance, because one side always says the same" : value <= 0 ? "is no better than chance" : `agrees ${WORDS.find(([from]) => value > from)[1]} with it beyond chance`);

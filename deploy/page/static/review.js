@@ -4,7 +4,7 @@ import { drawAgreement } from "./agreement.js";
 import { get, post } from "./api.js";
 import { byId, h, reconcile, setText } from "./dom.js";
 import { content } from "./drawer.js";
-import { count, plural } from "./format.js";
+import { count, plural, time } from "./format.js";
 import { fill, judgementOf, press, setUp } from "./judgement.js";
 import { run } from "./loop.js";
 import { readAddress } from "./selection.js";
@@ -13,9 +13,11 @@ import { drawVitals } from "./vitals.js";
 
 const NAME = "keeprate-reviewer";
 const REFRESH_MS = 10_000;
+const LOOKING_MS = 1_000;
+const READ_AHEAD_MS = 20_000;
 const RENEW_MS = 60_000;
 
-/** board: queues and what can be said. items: held, the one before the reviewer first; shown: the key of the one that the form is of. read: what is known of each, by key. */
+/** board: queues and what can be said. items: held, the one before the reviewer first; shown: the key of the one that the form is of. read: what is known of each, by key, and since when. */
 const desk = { board: null, isSetUp: false, queue: "", app: "", items: [], shown: "", read: new Map(), busy: false, active: true, choose: null };
 
 const name = () => byId("reviewer").value.trim();
@@ -27,6 +29,9 @@ async function refresh() {
   if (board.failed && desk.board) return;
   desk.board = board;
   drawBoard();
+  clearTimeout(desk.again);
+  // A queue that is still being looked for is looked for while somebody asks for it.
+  if (!document.hidden && board.queues?.some((each) => each.looked_back_to !== null)) desk.again = setTimeout(refresh, LOOKING_MS);
   // What is said of an empty queue follows its counts; what went wrong stays until something else is done.
   if (desk.isSetUp && board.on && desk.queue && !desk.items.length && !byId("review-nothing").classList.contains("warning")) drawHead();
   const isIdle = desk.isSetUp && desk.items.length === 0 && !desk.busy;
@@ -52,21 +57,30 @@ function drawBoard() {
   reconcile(byId("queues"), rows, (queue) => queue.name, card);
 }
 
-function card({ name: id, title, meaning, reviewers, blind, suggestions, complete, open, progress, me, names, isOpen }) {
+/** A number of a queue that may hold more: "200 or more". */
+const atLeast = (number, { goes_on: goesOn }) => `${count(number)}${goesOn && number > 0 ? " or more" : ""}`;
+
+/** How far a queue is done. Until all of it was looked for, that is no share of anything. */
+const doneOf = (queue) => (queue.looked_back_to === null ? `${count(queue.complete)} of ${atLeast(queue.suggestions, queue)} done` : `${count(queue.complete)} done, ${count(queue.suggestions)} found so far: looked back to ${time(queue.looked_back_to)}, and looking further …`);
+
+function card(queue) {
+  const { name: id, title, meaning, reviewers, blind, suggestions, complete, open, progress, me, names, isOpen } = queue;
+  const share = suggestions && queue.looked_back_to === null ? (100 * complete) / suggestions : 0;
   const who = progress.map((each) => `${each.reviewer === me ? "you" : names[each.reviewer] ?? each.reviewer.slice(0, 8)} ${count(each.done)}${each.today ? ` (${count(each.today)} in a day)` : ""}`);
   return h(
     "li",
     { class: isOpen ? "queue current" : "queue" },
-    h("button", { type: "button", class: "queue-open", "aria-pressed": String(isOpen), onclick: () => openQueue(id) }, h("strong", { text: title }), h("span", { class: "soft", text: open ? `${count(open)} for you` : "nothing for you" })),
+    h("button", { type: "button", class: "queue-open", "aria-pressed": String(isOpen), onclick: () => openQueue(id) }, h("strong", { text: title }), h("span", { class: "soft", text: open ? `${atLeast(open, queue)} for you` : "nothing for you" })),
     h("p", { class: "soft", text: meaning }),
-    h("span", { class: "share-bar", role: "img", "aria-label": `${count(complete)} of ${count(suggestions)} done`, vars: { "--share": `${suggestions ? (100 * complete) / suggestions : 0}%` } }),
-    h("p", { class: "block soft", text: `${count(complete)} of ${count(suggestions)} done, ${plural(reviewers, "reviewer", "reviewers")} each${blind ? ", blind to what users did" : ""}` }),
+    h("span", { class: "share-bar", role: "img", "aria-label": doneOf(queue), vars: { "--share": `${share}%` } }),
+    h("p", { class: "block soft", text: `${doneOf(queue)}${queue.looked_back_to === null ? "," : ""} ${plural(reviewers, "reviewer", "reviewers")} each${blind ? ", blind to what users did" : ""}` }),
     who.length ? h("p", { class: "block soft", text: who.join(" · ") }) : null,
   );
 }
 
 async function openQueue(id) {
-  Object.assign(desk, { queue: id, items: [], shown: "" });
+  // What was read for another queue may be more than this one shows, or less.
+  Object.assign(desk, { queue: id, items: [], shown: "", read: new Map() });
   desk.choose?.({ queue: id });
   drawBoard();
   if (name()) return claim();
@@ -91,7 +105,7 @@ function drawHead() {
   const queue = desk.board.queues.find((each) => each.name === desk.queue);
   byId("review").hidden = false;
   setText(byId("review-title"), queue?.title ?? desk.queue);
-  setText(byId("review-left"), desk.items.length && queue ? `${count(queue.open)} for you` : "");
+  setText(byId("review-left"), desk.items.length && queue ? `${atLeast(queue.open, queue)} for you` : "");
   byId("review-sides").hidden = desk.items.length === 0;
   const nothing = byId("review-nothing");
   nothing.hidden = desk.items.length > 0;
@@ -101,28 +115,45 @@ function drawHead() {
 
 function whyNothing(queue) {
   if (!queue) return `There is no queue of the name ${desk.queue}: choose one above.`;
-  if (!name()) return `${plural(queue.suggestions, "suggestion waits", "suggestions wait")} in this queue. Type your name above, and the first one is shown here.`;
+  const looking = queue.looked_back_to === null ? "" : ` It was looked for back to ${time(queue.looked_back_to)}, and is looked for further.`;
+  if (!name()) return `${plural(queue.suggestions, "suggestion waits", "suggestions wait")} in this queue${queue.goes_on ? ", and there may be more" : ""}. Type your name above, and the first one is shown here.`;
+  if (queue.suggestions === 0 && looking) return `Nothing was found for this queue yet.${looking}`;
   if (queue.suggestions === 0) return `No suggestion is in this queue${desk.app ? ` of ${desk.app}` : ""} now. ${queue.meaning} One that comes is shown here.`;
   const rest = queue.complete === queue.suggestions ? "all of it is done" : `${count(queue.complete)} of ${count(queue.suggestions)} are done, and the others are with other reviewers, skipped by you, or read by you with what others say`;
-  return `Nothing is left for you in this queue: ${rest}. What comes is shown here.`;
+  return `Nothing is left for you in this queue: ${rest}.${looking} What comes is shown here.`;
 }
 
 /** Shows the first of what is held, and reads the next one meanwhile. */
 async function show(words = {}) {
   const [item, next] = desk.items;
   if (!item) return;
-  const found = await read(item);
-  if (keyOf(item) !== (desk.items[0] && keyOf(desk.items[0]))) return;
+  const { since, answer } = read(item);
+  const found = await answer;
+  if (!isFirst(item)) return;
+  desk.shown = keyOf(item);
+  drawItem(item, found);
+  if (byId("review").getBoundingClientRect().top < 0) byId("review").scrollIntoView();
+  fill(textOf(found.generation, item.choice_index), words);
+  byId("review-title").focus({ preventScroll: true });
+  if (next) read(next);
+  // What was read ahead may have gone on since: a check that came later is what the suggestion is here for.
+  if (performance.now() - since > READ_AHEAD_MS) await renew(item);
+}
+
+async function renew(item) {
+  desk.read.delete(keyOf(item));
+  const found = await read(item).answer;
+  if (isFirst(item) && !found.error) drawItem(item, found);
+}
+
+const isFirst = (item) => keyOf(item) === (desk.items[0] && keyOf(desk.items[0]));
+
+function drawItem(item, found) {
   const parts = found.error ? [h("p", { class: "drawer-error", text: found.error.message })] : content(found);
   const choices = found.generation?.output?.length ?? 1;
   const which = choices > 1 ? `, choice ${item.choice_index + 1} of ${count(choices)}` : "";
   const head = h("p", { class: "soft" }, item.app + which + " ", h("code", { text: item.generation_id }));
-  desk.shown = keyOf(item);
   byId("review-item").replaceChildren(head, ...parts);
-  byId("review-item").scrollTop = 0;
-  fill(textOf(found.generation, item.choice_index), words);
-  byId("review-title").focus({ preventScroll: true });
-  if (next) read(next);
 }
 
 const textOf = (generation, index) => {
@@ -137,7 +168,7 @@ function read(item) {
     const answer = get(`review/items/${item.app}/${item.generation_id}`, asked).catch((error) => ({ error }));
     // What failed is asked again.
     answer.then(({ error }) => error && desk.read.delete(key));
-    desk.read.set(key, answer);
+    desk.read.set(key, { since: performance.now(), answer });
   }
   return desk.read.get(key);
 }

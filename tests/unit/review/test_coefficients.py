@@ -92,3 +92,14 @@ def test_intervals_hold_about_as_often_as_they_say() -> None:
             assert found.high is not None
             held[name] += found.low <= true <= found.high
     assert all(number >= 270 for number in held.values()), held
+
+
+def test_a_rater_who_always_says_the_same_is_no_certainty_either() -> None:
+    """Kappa is 0 by its making then, whatever the other one says: ten suggestions do not show that it is 0."""
+    for other in range(1, 10):
+        found = kappa({("good", "good"): other, ("good", "bad"): 10 - other})
+        assert found.value == pytest.approx(0)
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low < -0.05
+        assert found.high > 0.05
