@@ -27,7 +27,7 @@ from keeprate.deploy.page.reviewing.who import known_reviewer
 from keeprate.deploy.page.selection import Selection, collected, parse
 from keeprate.deploy.page.source import Source
 from keeprate.deploy.page.turns import Turns
-from keeprate.sinks.reading.lists.listing import Page, Place, Suggestion
+from keeprate.sinks.reading.lists.listing import Page, Place
 from keeprate.sinks.reading.voices import Scales
 
 # What counts may take seconds; what shows single facts is quick, and is not to wait for it.
@@ -148,7 +148,7 @@ class Api:
         """A list as a suite of test cases. It reads the content of each suggestion, and each is logged."""
         selection = await self._selection(request, "cases.jsonl")
         form = suites.form_of(selection)
-        return await self._cases(request, form, lambda reads: listed.rows_of(reads, suites.bounded(selection)).rows)
+        return await self._cases(request, form, lambda reads: suites.page_of(reads, selection))
 
     async def case(self, request: Request) -> Response:
         """One suggestion as a suite."""
@@ -158,7 +158,7 @@ class Api:
         form = suites.form_named(request.query_params.get("format", ""))
         if generation_id in await self._held(request):
             raise HTTPException(409, "you hold this suggestion in Review: judge or skip it first")
-        return await self._cases(request, form, lambda reads: suites.rows_of_one(reads, app, generation_id))
+        return await self._cases(request, form, lambda reads: suites.page_of_one(reads, app, generation_id))
 
     async def prompts(self, request: Request) -> Response:
         """The prompts of a release and of what it replaced, word by word. It reads content, and each is logged."""
@@ -174,17 +174,19 @@ class Api:
         self._log(request, seen)
         return _json(found)
 
-    async def _cases(self, request: Request, form: str, rows: Callable[[Reads], Sequence[Suggestion]]) -> Response:
+    async def _cases(self, request: Request, form: str, look: Callable[[Reads], Page]) -> Response:
         base, seen, held = str(request.base_url), list[tuple[str, str]](), await self._held(request)
 
-        def gathered(reads: Reads) -> Gathered:
-            return suites.gathered(reads, [row for row in rows(reads) if row.identity[1] not in held], base, seen)
+        def gathered(reads: Reads) -> tuple[Gathered, Page]:
+            looked = look(reads)
+            rows = [row for row in looked.rows if row.identity[1] not in held]
+            return suites.gathered(reads, rows, base, seen), looked
 
-        found = await self._ask(request, self._counting, object(), gathered)
+        found, looked = await self._ask(request, self._counting, object(), gathered)
         self._log(request, seen)
         if (desk := self._desk) is not None and (who := known_reviewer(request)) is not None:
             await self.quickly(request, object(), lambda reads: desk.read_cases(reads, who, seen))
-        return suites.answer(found, form)
+        return suites.answer(found, form, looked)
 
     def _log(self, request: Request, seen: Sequence[tuple[str, str]]) -> None:
         for app, generation_id in seen:

@@ -66,6 +66,7 @@ class SuggestionRowJson(TypedDict):
 class SuggestionsJson(TypedDict):
     rows: list[SuggestionRowJson]
     next: str | None
+    limit: int
     horizon_s: int
     fates: list[str]
     signals: list[str]

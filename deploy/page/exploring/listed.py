@@ -24,24 +24,22 @@ def suggestions(reads: Reads, selection: Selection) -> Json:
     return {
         "rows": [row_json(row) for row in found.rows],
         "next": None if found.next is None else str(found.next),
+        "limit": limit_of(selection),
         "horizon_s": selection.horizon_s,
         "fates": [*FATES, *CHECK_FATES],
         "signals": list(SIGNALS),
     }
 
 
-def rows_of(reads: Reads, selection: Selection) -> Page:
-    """A page of the list, as rows. Raises SelectionError."""
+def rows_of(reads: Reads, selection: Selection, patience_s: float | None = None) -> Page:
+    """A page of the list, as rows. patience_s: as of `page`. Raises SelectionError."""
     if selection.of_nobody:
         return Page([], None)
-    return page(reads.client, listing_of(selection, reads.now))
+    return page(reads.client, listing_of(selection, reads.now), patience_s)
 
 
 def listing_of(selection: Selection, now: datetime) -> Listing:
     """The question that a selection's own parameters ask. Raises SelectionError."""
-    limit = selection.own("limit") or str(ROWS)
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 5 and 1 <= int(limit) <= MOST_ROWS):
-        raise SelectionError(f"limit: {limit[:60]!r} is not a number from 1 to {MOST_ROWS}")
     after, backwards = selection.own("after"), selection.own("backwards")
     if backwards not in ("", "0", "1"):
         raise SelectionError(f"backwards: {backwards[:60]!r} is neither 1, for what is before a place, nor 0")
@@ -55,10 +53,18 @@ def listing_of(selection: Selection, now: datetime) -> Listing:
             order=cast(Order, selection.own("order") or "newest"),
             after=Place.parse(after) if after else None,
             backwards=backwards == "1",
-            limit=int(limit),
+            limit=limit_of(selection),
         )
     except ScopeError as error:
         raise SelectionError(str(error)) from None
+
+
+def limit_of(selection: Selection) -> int:
+    """How many rows a page has. Raises SelectionError."""
+    limit = selection.own("limit") or str(ROWS)
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 5 and 1 <= int(limit) <= MOST_ROWS):
+        raise SelectionError(f"limit: {limit[:60]!r} is not a number from 1 to {MOST_ROWS}")
+    return int(limit)
 
 
 def from_on(selection: Selection, place: Place | None, limit: int) -> Selection:

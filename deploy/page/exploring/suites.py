@@ -13,12 +13,14 @@ from keeprate.deploy.cases.gathering import Gathered, gather, told
 from keeprate.deploy.page.exploring import listed
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection, SelectionError
-from keeprate.sinks.reading.lists.listing import Listing, Suggestion, page
+from keeprate.sinks.reading.lists.listing import Listing, Page, Suggestion, page
 from keeprate.sinks.reading.scope import Scope
 
 OWN: Final = (*listed.OWN, "format")
 MOST: Final = 200
 """Suggestions in one download; keeprate cases export takes as many as one likes."""
+PATIENCE_S: Final = 20.0
+"""How long they are looked for. What is found at once is not all of the list that is shown."""
 _EVER: Final = timedelta(days=7000)
 _HORIZON_S: Final = 300
 
@@ -43,10 +45,15 @@ def bounded(selection: Selection) -> Selection:
     return replace(selection, more=tuple((own | {"limit": limit}).items()))
 
 
-def rows_of_one(reads: Reads, app: str, generation_id: str) -> Sequence[Suggestion]:
+def page_of(reads: Reads, selection: Selection) -> Page:
+    """The suggestions of one download. Raises SelectionError."""
+    return listed.rows_of(reads, bounded(selection), PATIENCE_S)
+
+
+def page_of_one(reads: Reads, app: str, generation_id: str) -> Page:
     """The suggestions of one generation, however old it is."""
     scope = Scope(reads.now - _EVER, reads.now + timedelta(days=1), reads.now, only={"app": [app]})
-    return page(reads.client, Listing(scope, horizon_s=_HORIZON_S, text=generation_id)).rows
+    return page(reads.client, Listing(scope, horizon_s=_HORIZON_S, text=generation_id))
 
 
 def gathered(reads: Reads, rows: Sequence[Suggestion], base: str, seen: list[tuple[str, str]]) -> Gathered:
@@ -59,8 +66,11 @@ def gathered(reads: Reads, rows: Sequence[Suggestion], base: str, seen: list[tup
     return gather(reads.client, rows, base, lambda app, generation_id: seen.append((app, generation_id)))
 
 
-def answer(found: Gathered, form: str) -> Response:
-    """The file; where there is no case, why not and what would do. Raises HTTPException."""
+def answer(found: Gathered, form: str, looked: Page) -> Response:
+    """The file, and in its head what became of the suggestions; where there is no case, why not and what would do.
+
+    looked: the page of the list that it is of. Raises HTTPException.
+    """
     if not found.cases:
         reasons = " ".join(told(found)) or "No suggestion is like that in this selection."
         raise HTTPException(404, f"There is no test case in it. {reasons}")
@@ -70,5 +80,8 @@ def answer(found: Gathered, form: str) -> Response:
         "cache-control": "no-store",
         "content-disposition": f'attachment; filename="{name}.{how.ending}"',
         "x-keeprate-left-out": str(len(found.left_out)),
+        "x-keeprate-suggestions": str(found.suggestions),
+        "x-keeprate-same": str(found.same),
+        "x-keeprate-goes-on": str(int(found.full or looked.next is not None)),
     }
     return Response("".join(how.write(found.cases, found.left_out_json)), headers=headers, media_type=how.media_type)

@@ -15,10 +15,10 @@ export async function get(path, parameters, signal) {
   return response.json().catch(() => ({}));
 }
 
-/** The text of a file at a path under /api/. Throws ApiError. */
-export async function getText(path, parameters) {
+/** The text of a file at a path under /api/, and the head that it came with. Throws ApiError. */
+export async function getFile(path, parameters) {
   const response = await ask(path, parameters);
-  return response.text();
+  return { text: await response.text(), head: response.headers };
 }
 
 async function ask(path, parameters, signal) {

@@ -92,8 +92,7 @@ function messages(title, all, mode) {
 /** Makes a regression test of it, or says why that cannot be. */
 function testCase({ app, generation_id: id }) {
   const said = h("span", { class: "soft", role: "status" });
-  const say = (text) => (said.textContent = text);
-  const press = () => downloadCases(`generations/${app}/${id}/cases.jsonl`, [], say);
+  const press = () => downloadCases(`generations/${app}/${id}/cases.jsonl`, [], `case-${id}.jsonl`, said);
   return h("p", { class: "test-case" }, h("button", { type: "button", class: "apply", onclick: press, text: "Make it a test case" }), said);
 }
 

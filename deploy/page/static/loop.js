@@ -102,10 +102,10 @@ function draw() {
   drawFilters(meta(), chosen, choose);
   for (const [name, parts] of Object.entries(page.questions)) {
     for (const [part, drawPart] of Object.entries(state.answers[name] ? parts : {})) {
-      const content = JSON.stringify([state.answers[name][part], chosen]);
+      const content = JSON.stringify([state.answers[name][part], chosen, isOld(name)]);
       if (state.drawn[part] === content) continue;
       state.drawn[part] = content;
-      drawPart(state.answers[name][part], { chosen, meta: meta(), choose, open: openDrawer });
+      drawPart(state.answers[name][part], { chosen, meta: meta(), choose, open: openDrawer, isOld: isOld(name) });
     }
   }
   dim();

@@ -23,17 +23,44 @@ const AFTER_ACCEPT = new Set(["kept", "unchanged", "changed", "removed", "not_ke
 const ORDERS = [{ value: "newest", text: "the newest" }, { value: "worst", text: "the worst" }];
 const WAIT_MS = 300;
 
-/** What is listed: the rows of the first page as they were sent, and those of further pages. asked: of which question. */
-const list = { asked: "", rows: [], next: null, open: "" };
+/** In a list that begins with the worst, what each rank holds, as `rank` of a row names it; and the words for all of it. */
+const RANKS = ["what users said against", "what they removed", "what was undone", "what they changed", "what they corrected", "what they rejected", "the rest"];
+const WORST = `The worst first: ${RANKS.slice(0, -1).join(", ")}; then ${RANKS.at(-1)}. Of each, the newest first.`;
 
-/** Draws /api/suggestions: its first page. Further ones are added by a press, and then the list stands still. */
+/**
+ * What is listed: rows of a question, `asked`, in its order; where it goes on; how many rows are to be there before looking
+ * ends, which is a page, and one more for each press. turn: of this question alone; its underWay: looking further.
+ */
+const list = { asked: "", turn: { underWay: null }, rows: [], next: null, page: 0, wanted: 0, error: "", open: "" };
+
+/** Draws /api/suggestions: its first page, and what is further back until the page is full. A press adds another page. */
 function drawList(answer, view) {
-  const { chosen, choose } = view;
+  const { chosen, choose, isOld } = view;
   drawControls(answer, chosen, choose);
+  // What is there answers another question, and its rows are none of this one.
+  if (isOld) return setText(byId("listed-state"), "Looking …");
   const asked = JSON.stringify(parametersOf(chosen));
-  if (asked !== list.asked || list.rows.length <= answer.rows.length) Object.assign(list, { asked, rows: answer.rows, next: answer.next });
+  if (asked !== list.asked) Object.assign(list, { asked, turn: { underWay: null }, rows: answer.rows, next: answer.next, page: answer.limit, wanted: answer.limit, error: "" });
+  else if (list.wanted === list.page) renew(answer);
   drawRows(chosen, choose);
+  look(chosen, choose);
   if (chosen.open && list.open !== chosen.open) show(chosen.open, chosen, choose);
+}
+
+/** The first page anew: what has come since stands first, and what was found further back than it looked stays. */
+function renew(answer) {
+  const fresh = new Set(answer.rows.map(keyOf));
+  const further = answer.next === null ? [] : list.rows.filter((row) => !fresh.has(keyOf(row)) && isAfter(row.place, answer.next));
+  const rows = [...answer.rows, ...further];
+  list.rows = rows.slice(0, list.page);
+  if (answer.next === null) list.next = null;
+  else if (rows.length > list.page) list.next = list.rows.at(-1).place;
+}
+
+/** Whether a place is at or behind another one in the list's order, as far as ranks and times say. */
+function isAfter(place, other) {
+  const [[rank, at], [otherRank, otherAt]] = [place, other].map((each) => each.split("~").map(Number));
+  return rank > otherRank || (rank === otherRank && at <= otherAt);
 }
 
 function drawControls(answer, chosen, choose) {
@@ -51,8 +78,11 @@ function drawControls(answer, chosen, choose) {
   };
   const query = new URLSearchParams(parametersOf(chosen).filter(([, value]) => value !== ""));
   byId("suggestions-csv").setAttribute("href", `api/suggestions.csv?${query}`);
-  byId("suggestions-cases").onclick = () => downloadCases("cases.jsonl", parametersOf(chosen), (said) => setText(byId("suggestions-said"), said));
+  byId("suggestions-cases").onclick = () => downloadCases("cases.jsonl", parametersOf(chosen), nameOf(chosen), byId("suggestions-said"));
 }
+
+/** What the suite of a list is called: as what it is of. */
+const nameOf = ({ app, fate, signal }) => `${["cases", app, fate, signal].filter(Boolean).join("-")}.jsonl`;
 
 function pick(name, all, chosen, onChange) {
   const control = byId(`pick-${name}`);
@@ -62,26 +92,60 @@ function pick(name, all, chosen, onChange) {
 
 function drawRows(chosen, choose) {
   reconcile(byId("listed").tBodies[0], list.rows, keyOf, (row) => tableRow(row, () => choose({ open: keyOf(row) })));
+  const isFull = list.rows.length >= list.wanted;
   const more = byId("listed-more");
-  more.hidden = list.next === null;
-  more.textContent = list.rows.length ? "More" : "Look further back";
+  more.hidden = list.next === null || !(isFull || list.error);
+  more.textContent = list.error ? "Try again" : "More";
   more.onclick = () => add(chosen, choose);
   const nothing = byId("listed-nothing");
-  nothing.hidden = list.rows.length > 0;
-  setText(nothing, list.next ? `Nothing yet, back to ${time(Number(list.next.split("~")[1]))}.` : "No suggestion is like that in this selection.");
+  nothing.hidden = list.rows.length > 0 || list.next !== null;
+  setText(nothing, "No suggestion is like that in this selection.");
+  setText(byId("listed-state"), list.error || (list.next !== null && !isFull ? lookedBack(chosen) : whole(chosen)));
 }
 
-async function add(chosen, choose) {
-  const button = byId("listed-more");
-  const { asked, next } = list;
-  button.disabled = true;
-  const answer = await get("suggestions", [...parametersOf(chosen), ["after", next]]).catch((error) => ({ error }));
-  button.disabled = false;
-  // The selection, or the list's end, may be another one by now.
-  if (asked !== list.asked || next !== list.next) return;
-  if (answer.error) return setText(button, `${answer.error.message} Try again`);
-  Object.assign(list, { rows: [...list.rows, ...answer.rows], next: answer.next });
+/** How far the list was looked through: in one that begins with the worst, of which rank. */
+function lookedBack({ order }) {
+  const [rank, at] = list.next.split("~").map(Number);
+  return `${list.rows.length ? `${count(list.rows.length)} so far: looked` : "Looked"} back to ${time(at)}${order === "worst" ? ` for ${RANKS[rank]}` : ""}, and looking further …`;
+}
+
+/** What the rows are, once all that is wanted is there. */
+function whole({ order }) {
+  const all = list.next === null && list.rows.length > 0 ? `${plural(list.rows.length, "suggestion", "suggestions")} in all. ` : "";
+  return all + (order === "worst" ? WORST : "");
+}
+
+/** Looks further back, part by part, until as many rows are there as are wanted or the period's end is reached. */
+function look(chosen, choose) {
+  const { turn } = list;
+  turn.underWay ??= goOn(turn, chosen, choose).finally(() => (turn.underWay = null));
+  return turn.underWay;
+}
+
+async function goOn(turn, chosen, choose) {
+  while (!list.error && list.next !== null && list.rows.length < list.wanted) {
+    const more = [["after", list.next], ["limit", String(list.wanted - list.rows.length)]];
+    const answer = await get("suggestions", [...parametersOf(chosen), ...more]).catch((error) => ({ error }));
+    // The selection may be another one by now.
+    if (turn !== list.turn) return;
+    list.error = answer.error?.message ?? "";
+    if (!list.error) append(answer);
+    drawRows(chosen, choose);
+  }
+}
+
+function append({ rows, next }) {
+  const known = new Set(list.rows.map(keyOf));
+  list.rows = [...list.rows, ...rows.filter((row) => !known.has(keyOf(row)))];
+  list.next = next;
+}
+
+/** Another page of rows, or as many as are said; after what went wrong, what was wanted. */
+async function add(chosen, choose, rows = list.page) {
+  if (!list.error) list.wanted = list.rows.length + rows;
+  list.error = "";
   drawRows(chosen, choose);
+  await look(chosen, choose);
 }
 
 const keyOf = (row) => `${row.app}~${row.generation_id}${row.choice_index ? `~${row.choice_index}` : ""}`;
@@ -126,7 +190,7 @@ function show(key, chosen, choose) {
   const beside = (step) => (at < 0 || !list.rows[at + step] ? null : () => choose({ open: keyOf(list.rows[at + step]) }));
   // Beyond the rows that are loaded the list goes on: they are fetched first.
   const further = async () => {
-    await add(chosen, choose);
+    await add(chosen, choose, 1);
     if (list.open === key && list.rows[at + 1]) choose({ open: keyOf(list.rows[at + 1]) });
   };
   const next = beside(1) ?? (at >= 0 && list.next !== null ? further : null);

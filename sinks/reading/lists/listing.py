@@ -38,6 +38,10 @@ MOST_NAMES: Final = 50
 """Of the labels, and of the actions, of one suggestion, how many a row has."""
 _KEY: Final = "(cohort_ms, toUInt128(generation_id), choice_index, app)"
 _PLACE_PARTS: Final = 5
+_OF_IDS: Final = Condition("toUInt128(generation_id) BETWEEN {first_id:UInt128} AND {last_id:UInt128}")
+_ID_DIGITS: Final = 32
+_LEAST_DIGITS: Final = 8
+"""Of an id's beginning by which it is found in the order of ids; what is shorter begins too many."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Listing:
     signals: of SIGNALS, each of which a suggestion must have. text: an id, or a part of a name.
     also: conditions of the asker's own, and values: what they refer to.
     after, backwards: from a place on, in the list's order or against it.
+    by_id: `text` is an id, or the beginning of one that there is: `page` finds that out.
     """
 
     scope: Scope
@@ -90,6 +95,7 @@ class Listing:
     limit: int = 50
     also: Sequence[Condition] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
+    by_id: bool = False
 
     def __post_init__(self) -> None:
         if self.fate and self.fate not in FATES and self.fate not in CHECK_FATES:
@@ -128,24 +134,29 @@ class Listing:
         found += [*(SIGNALS[name] for name in self.signals), *self.also]
         if self.order == "worst":
             found += [WORST[rank], *(each.negated for each in WORST[:rank])]
-        if self.text and not self.identity:
+        if self.by_id:
+            found.append(_OF_IDS)
+        elif self.text:
             found.append(TEXT)
         return found or [Condition("1")]
 
     @property
-    def identity(self) -> str:
-        """The generation that `text` names; '' where it names none."""
+    def ids(self) -> tuple[int, int] | None:
+        """The first and the last id that `text` is, or begins; None where it is no id's beginning, or a short one."""
+        text = self.text.strip().lower()
         try:
-            return str(uuid.UUID(self.text.strip()))
+            whole = uuid.UUID(text).int
         except ValueError:
-            return ""
+            return _beginning(text)
+        return whole, whole
 
     def parameters(self) -> dict[str, Any]:
         """What the conditions refer to."""
         grace_ms = self.scope.grace_s * 1000
         due_ms = self.scope.as_of_ms - maturity_ms(self.horizon_s, grace_ms)
-        own = {"horizon_s": self.horizon_s, "due_ms": due_ms, "text": self.text.strip(), "identity": self.identity}
-        return self.scope.parameters() | own | dict(self.values)
+        first, last = self.ids or (0, 0)
+        own = {"horizon_s": self.horizon_s, "due_ms": due_ms, "text": self.text.strip()}
+        return self.scope.parameters() | own | {"first_id": first, "last_id": last} | dict(self.values)
 
 
 @dataclass(frozen=True)
@@ -194,6 +205,7 @@ COLUMNS: Final = (
 def page(client: Client, listing: Listing, patience_s: float | None = None) -> Page:
     """The next rows of a list. patience_s: after which it is given as far as it was found; None: PATIENCE_S."""
     ends_s = time.monotonic() + (PATIENCE_S if patience_s is None else patience_s)
+    listing = replace(listing, by_id=_is_by_id(client, listing))
     found, after = list[Place](), listing.after
     where, ranks = Candidates(client, listing.scope, listing.horizon_s), listing.ranks
     for rank, following in zip(ranks, (*ranks[1:], None), strict=True):
@@ -209,11 +221,33 @@ def page(client: Client, listing: Listing, patience_s: float | None = None) -> P
     return Page(rows[::-1] if listing.backwards else rows, found[-1] if full else after)
 
 
+def _is_by_id(client: Client, listing: Listing) -> bool:
+    """Whether the text is an id, or begins one of the scope. Else it may be a part of a name."""
+    if listing.ids is None:
+        return False
+    first, last = listing.ids
+    if first == last:
+        return True
+    asked = replace(listing, fate="", signals=(), also=(), order="newest", after=None, by_id=True)
+    return bool(_matching(client, asked, 0, 1, listing.scope.hours, FINAL))
+
+
+def _beginning(text: str) -> tuple[int, int] | None:
+    digits = text.replace("-", "")
+    if not _LEAST_DIGITS <= len(digits) < _ID_DIGITS:
+        return None
+    try:
+        first = int(digits.ljust(_ID_DIGITS, "0"), 16)
+    except ValueError:
+        return None
+    return (first, int(digits.ljust(_ID_DIGITS, "f"), 16)) if str(uuid.UUID(int=first)).startswith(text) else None
+
+
 def _walk(
     client: Client, listing: Listing, rank: int, limit: int, where: Candidates, ends_s: float
 ) -> tuple[list[Place], Place | None]:
     """Places of one rank, and where to go on where patience ended before the hours did."""
-    if listing.identity or "user" in listing.scope.only:
+    if listing.by_id or "user" in listing.scope.only:
         # A person's or an id's rows are found by an index of their own.
         return _matching(client, listing, rank, limit, listing.scope.hours, FINAL), None
     found: list[Place] = []
@@ -264,8 +298,6 @@ def _matching(
     parts += [*listing.scope.keeps(), *(each.sql for each in listing.conditions(rank))]
     if listing.fate != "orphan":
         parts.append("NOT orphan")
-    if listing.identity:
-        parts.append("toUInt128(generation_id) = toUInt128({identity:UUID})")
     parameters = listing.parameters() | {"limit": limit}
     if (place := listing.after) is not None:
         parts.append(
