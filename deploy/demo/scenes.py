@@ -8,12 +8,13 @@ from keeprate.deploy.demo.session import Visit
 from keeprate.deploy.demo.story import Model, hallucination_share
 from keeprate.deploy.demo.texts import (
     COMPLETIONS,
+    EXTENSIONS,
     FLAG_COMMENTS,
-    PREFIXES,
+    MODULES,
     QUESTIONS,
     TASKS,
     VOTE_COMMENTS,
-    touched,
+    Enquiry,
 )
 from keeprate.producers.text import length, levenshtein
 
@@ -32,8 +33,11 @@ def edit_code(session: Visit) -> None:
 
 
 def _complete(session: Visit, model: Model, language: str) -> None:
-    text = "" if session.chance(0.03) else session.rng.choice(COMPLETIONS[language])
+    is_empty = session.chance(0.03)
+    before, completed = COMPLETIONS[language][0] if is_empty else session.rng.choice(COMPLETIONS[language])
+    text = "" if is_empty else completed
     error_type = session.failure("timeout")
+    file = f"{session.rng.choice(MODULES)}.{EXTENSIONS[language]}"
     generation_id = session.generate(
         model,
         text,
@@ -44,7 +48,7 @@ def _complete(session: Visit, model: Model, language: str) -> None:
         trigger="manual" if session.chance(0.12) else "automatic",
         prompt_name=session.app.prompt,
         context_strategy="repo-map" if session.chance(0.5) else "open-files",
-        input=[{"role": "user", "content": session.rng.choice(PREFIXES)}],
+        input=[{"role": "user", "content": f"{file}\n\n{before}"}],
         error_type=error_type,
     )
     # One in nine arrives when the user has typed on already, and is never shown.
@@ -107,7 +111,8 @@ def answer_customer(session: Visit) -> None:
 
 
 def _draft(session: Visit, model: Model) -> None:
-    question, text = session.rng.choice(QUESTIONS)
+    exchange = session.rng.choice(QUESTIONS)
+    text = exchange.answer
     strategy = "hybrid-search" if session.chance(0.5) else "faq-only"
     sources = ["faq"] if strategy == "faq-only" else ["faq", "orders", "policies"]
     wrong = session.chance(hallucination_share(session.world, strategy, session.now))
@@ -123,7 +128,7 @@ def _draft(session: Visit, model: Model) -> None:
         prompt_variables={"channel": session.rng.choice(("web", "mail", "app"))},
         context_strategy=strategy,
         context_sources=sources,
-        input=[{"role": "user", "content": question}],
+        input=[{"role": "user", "content": exchange.question}],
         error_type=error_type,
     )
     if error_type:
@@ -131,20 +136,22 @@ def _draft(session: Visit, model: Model) -> None:
     session.act("shown", generation_id, text)
     session.wait(14)
     if session.leans(session.version.acceptance, model.appeal, -1.2 if wrong else 0.0):
-        _send(session, generation_id, text)
+        _send(session, generation_id, exchange)
     else:
         session.act("regenerate" if session.chance(0.25) else "dismiss", generation_id)
     _judge(session, generation_id, wrong=wrong)
 
 
-def _send(session: Visit, generation_id: str, text: str) -> None:
+def _send(session: Visit, generation_id: str, exchange: Enquiry) -> None:
+    text = exchange.answer
     session.act("accept", generation_id, text)
     # The drafts are kept as snippets, and read again after ten minutes and after a day.
     track(session, generation_id, text, (600, 24 * HOUR_S))
     if not session.chance(session.version.edited):
         return
     session.wait(25)
-    corrected = touched(text, session.rng, heavily=session.chance(session.version.rewritten))
+    is_rewritten = session.chance(session.version.rewritten)
+    corrected = session.rng.choice(exchange.heavily if is_rewritten else exchange.lightly)
     lengths = {"original_length": length(text), "corrected_length": length(corrected)}
     gap = levenshtein(text, corrected)
     session.tell("edit", generation_id, corrected_text=corrected, distance=gap, origin="user", **lengths)
@@ -182,14 +189,14 @@ def _evaluate(session: Visit, generation_id: str, kind: str, annotator: str, *, 
 def run_agent(session: Visit) -> None:
     """A task: a plan, searches and edits below it, and a summary that a person takes or leaves."""
     model, task = session.app.models[session.chance(0.4)], session.rng.choice(TASKS)
-    root, failed = _step(session, model, "plan", f"1. Read the code. 2. {task}. 3. Run the tests.")
+    root, failed = _step(session, model, "plan", task, f"1. Read the code. 2. {task}. 3. Run the tests.")
     if failed:
         return
-    _step(session, model, "search", "rg --files-with-matches retry src/", root, ["search", "read_file"])
+    _step(session, model, "search", task, "rg --files-with-matches retry src/", root, ["search", "read_file"])
     for _ in range(session.rng.randint(1, 3)):
-        _patch(session, model, root)
+        _patch(session, model, task, root)
     summary = f"{task}: done. All tests pass."
-    generation_id, failed = _step(session, model, "summary", summary, root)
+    generation_id, failed = _step(session, model, "summary", task, summary, root)
     if failed:
         return
     session.act("shown", generation_id, summary)
@@ -202,9 +209,15 @@ def run_agent(session: Visit) -> None:
 
 
 def _step(
-    session: Visit, model: Model, step: str, text: str, parent: str | None = None, tools: list[str] | None = None
+    session: Visit,
+    model: Model,
+    step: str,
+    task: str,
+    text: str,
+    parent: str | None = None,
+    tools: list[str] | None = None,
 ) -> tuple[str, bool]:
-    """One call of the agent's; its id, and whether it failed."""
+    """One call of the agent's for its task; its id, and whether it failed."""
     session.wait(3)
     thrift = 1.4 if session.newer else 1.0
     error_type = session.failure("timeout", "context_length", "tool_error")
@@ -221,15 +234,15 @@ def _step(
         parent_generation_id=parent,
         tools_offered=TOOLS,
         tools_called=tools,
-        input=[{"role": "user", "content": session.rng.choice(TASKS)}],
+        input=[{"role": "user", "content": task}],
         error_type=error_type,
     )
     return generation_id, error_type is not None
 
 
-def _patch(session: Visit, model: Model, root: str) -> None:
-    text = "\n".join(session.rng.sample(COMPLETIONS["python"], 2))
-    generation_id, failed = _step(session, model, "edit", text, root, ["apply_patch"])
+def _patch(session: Visit, model: Model, task: str, root: str) -> None:
+    text = "\n".join(completed for _, completed in session.rng.sample(COMPLETIONS["python"], 2))
+    generation_id, failed = _step(session, model, "edit", task, text, root, ["apply_patch"])
     if not failed:
         # No accept step: the agent applies its patch, so only retention speaks of it.
         session.act("accept", generation_id, text, accept_mode="auto")

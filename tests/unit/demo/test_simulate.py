@@ -8,6 +8,8 @@ import pytest
 
 from keeprate.deploy.demo.simulate import EVENTS_PER_SESSION, HOUR_MS, Departure, rhythm, simulate
 from keeprate.deploy.demo.story import DAY_MS, World
+from keeprate.deploy.demo.texts import COMPLETIONS, EXTENSIONS, QUESTIONS, Enquiry
+from keeprate.producers.text import length, levenshtein
 from keeprate.schemas.decode import validate
 from keeprate.schemas.events import Event
 
@@ -54,6 +56,31 @@ def test_every_event_is_valid(month: list[Departure]) -> None:
     """The contract takes all of it."""
     for sent in month:
         validate(sent.event)
+
+
+def test_a_prompt_and_its_answer_are_of_one_kind(month: list[Departure]) -> None:
+    """A file's code goes on in its own language, and all steps of an agent's run are of one task."""
+    tasks: dict[str, set[str]] = {}
+    for event in (dict(sent.event) for sent in month if sent.event["type"] == "generation"):
+        asked = event["input"][-1]["content"]
+        if event["app"] == "editor":
+            text = event["output"][0]["content"] if event.get("output") else ""
+            file, _, before = asked.partition("\n\n")
+            assert file.endswith(f".{EXTENSIONS[event['language']]}")
+            assert not text or (before, text) in COMPLETIONS[event["language"]]
+        elif event["app"] == "repo-agent":
+            tasks.setdefault(event.get("parent_generation_id") or event["generation_id"], set()).add(asked)
+    assert tasks
+    assert all(len(each) == 1 for each in tasks.values())
+
+
+@pytest.mark.parametrize("exchange", QUESTIONS, ids=lambda each: each.question)
+def test_a_correction_is_light_or_heavy_as_the_story_has_it(exchange: Enquiry) -> None:
+    """By the bound below which a text is mostly kept."""
+    for texts, is_heavy in ((exchange.lightly, False), (exchange.heavily, True)):
+        for text in texts:
+            share = levenshtein(exchange.answer, text) / max(map(length, (exchange.answer, text)))
+            assert (share >= 0.33) == is_heavy, (text, share)
 
 
 def test_one_world_gives_one_history(month: list[Departure]) -> None:
