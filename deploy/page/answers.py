@@ -1,6 +1,5 @@
 """The numbers of the page: from the answers of `sinks.reading` to the JSON of docs/page.md."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,10 +7,11 @@ from typing import Any, Final, get_args
 
 from keeprate.deploy.page.comparison import change
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
+from keeprate.deploy.page.places import name_of, places
 from keeprate.deploy.page.reads import ENDINGS, REQUESTS, Reads
 from keeprate.deploy.page.selection import Selection, Span
 from keeprate.sinks.reading.counting import Counts
-from keeprate.sinks.reading.queries import CohortSegment, Rate, RetentionRate
+from keeprate.sinks.reading.queries import Rate, RetentionRate
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import to_ms
 
@@ -21,9 +21,6 @@ MAX_LINES: Final = 6
 """Groups in a chart: as many as there are colours that anybody can tell apart."""
 MAX_GROUPS: Final = 60
 """Groups in the table."""
-BETWEEN: Final = " · "
-NOT_SET: Final = "(not set)"
-"""Stands for the value of what was sent without one, in the name of a group of several dimensions."""
 
 
 def summary(reads: Reads, selection: Selection) -> Json:
@@ -82,18 +79,6 @@ def rate_json(row: Rate | None) -> Json:
     }
 
 
-def name_of(row: CohortSegment) -> str:
-    """The name of a row's group: its values of the dimensions that it was cut by. No two groups share one."""
-    values = list(row.dimensions.values())
-    return values[0] if len(values) == 1 else BETWEEN.join(map(_part, values))
-
-
-def _part(value: str) -> str:
-    """A value in a name of several, in quotes where it could be taken for something else."""
-    odd = BETWEEN.strip() in value or value.startswith(('"', NOT_SET))
-    return json.dumps(value, ensure_ascii=False) if odd else value or NOT_SET
-
-
 def series(reads: Reads, selection: Selection) -> Json:
     """One metric over time, for the groups with most of its denominator. A bucket without one has nulls."""
     scope = selection.scope("over_time", reads.now)
@@ -149,7 +134,7 @@ def _curve(rates: Mapping[int, Mapping[str, Rate]]) -> list[Json]:
     """A point for each horizon at which anything was observed. The rates' denominators are the counts."""
     curve = []
     for horizon_s in sorted(rates):
-        variants = {variant: rates[horizon_s][metric] for variant, (metric, _) in VARIANTS.items()}
+        variants = {variant: rates[horizon_s][metric] for variant, (metric, _, _) in VARIANTS.items()}
         accepted, observed = variants["lower"].denominator, variants["observed"].denominator
         if observed:
             shown = {variant: rate_json(rate) for variant, rate in variants.items()}
@@ -194,11 +179,11 @@ def _step(name: str, number: int, whole: int | None, of: str) -> Json:
 
 def compare(reads: Reads, selection: Selection) -> Json:
     """Every metric of every group, the one that showed most first."""
-    return compare_rates(selection, all_rates(reads, selection, "grouped"))
+    return compare_rates(selection, all_rates(reads, selection, "grouped"), places(reads, selection))
 
 
-def compare_rates(selection: Selection, found: Mapping[str, Sequence[Rate]]) -> Json:
-    """The same, of rates that are `named`."""
+def compare_rates(selection: Selection, found: Mapping[str, Sequence[Rate]], places_of: Mapping[str, int]) -> Json:
+    """The same, of rates that are `named`. places_of: by group, as `places` has them."""
     rates = {metric: {name_of(row): row for row in of_metric} for metric, of_metric in found.items()}
     shown, requests = rates["acceptance_rate"], rates[REQUESTS]
     names = _largest_first(
@@ -209,6 +194,7 @@ def compare_rates(selection: Selection, found: Mapping[str, Sequence[Rate]]) -> 
         "by_text": selection.by_text,
         "horizon_s": selection.horizon_s,
         "left_out": max(0, len(names) - MAX_GROUPS),
+        "places": {name: places_of[name] for name in names[:MAX_GROUPS] if name in places_of},
         "groups": [_group(name, rates) for name in names[:MAX_GROUPS]],
     }
 

@@ -36,18 +36,21 @@ METRICS: Final = {
 VARIANTS: Final = {
     "observed": (
         "fuzzy_persistence_observed",
-        "Of those that were looked at, the share that is mostly still there.",
+        "of the observed",
+        "Of those that were observed, the share that is mostly still there.",
     ),
     "lower": (
         "fuzzy_persistence_lower",
-        "Of all that are old enough; one that was not looked at counts as changed, so the truth is no lower.",
+        "at worst",
+        "Of all that are old enough; one that was not observed counts as changed, so the truth is no lower.",
     ),
     "paper": (
         "fuzzy_persistence_paper",
-        "Of all that are old enough; one that was not looked at counts as kept, as in Ziegler et al. 2022.",
+        "at best",
+        "Of all that are old enough; one that was not observed counts as kept, as in Ziegler et al. 2022.",
     ),
 }
-"""How a suggestion counts that nobody looked at again: the metric, and what it means."""
+"""How a suggestion counts that was not observed: the metric, its name for people, and what it means."""
 
 DEFINITIONS: Final = {
     "acceptance_rate": Definition(
@@ -57,12 +60,12 @@ DEFINITIONS: Final = {
         "accepted / shown",
     ),
     "retention": Definition(
-        "Retention",
+        "Kept",
         "kept",
-        "Of the accepted suggestions that were looked at again after the chosen time, the share that is mostly still "
-        "there: less than a third of the characters changed. Coverage is the share of those old enough that was "
-        "looked at.",
-        "mostly kept / observed",
+        "Of the accepted suggestions that were observed, that is looked at again after the chosen time, the share that "
+        "is mostly still there: less than a third of the characters changed. Coverage is the share of those old enough "
+        "that was observed.",
+        "kept / observed",
     ),
     "correction_rate": Definition(
         "Correction rate",
@@ -165,12 +168,14 @@ DEFINITIONS: Final = {
     "cost_per_kept": Definition(
         "Cost of a kept one",
         "cost",
-        "What all calls cost, for each suggestion that is mostly still there after the chosen time. The interval is "
-        "that of the share that is kept; what calls cost is taken as known.",
-        "cost of all calls / mostly kept",
+        "What all requests cost, for each suggestion that is kept at the chosen time. The interval is that of the "
+        "share that is kept; what requests cost is taken as known.",
+        "cost of all requests / kept",
     ),
-    "latency_p50": Definition("Median latency", "median", "Half of the calls of the model took no longer."),
-    "latency_p95": Definition("Slow calls", "p95", "Nineteen of twenty calls of the model took no longer."),
+    "latency_p50": Definition("Latency, median", "median", "Half of the requests took no longer."),
+    "latency_p95": Definition(
+        "Latency, 95th percentile", "p95", "Nineteen of twenty requests took no longer; one of twenty did."
+    ),
     "reasons": Definition(
         "What explains it",
         "reasons",
@@ -178,7 +183,7 @@ DEFINITIONS: Final = {
         "less, or with one value that moved more than the rest did. The first line is what explains most for certain.",
     ),
     "retention_curve": Definition(
-        "Retention curve",
+        "Kept, by the time since the accept",
         "retention",
         "How much of what users accepted is mostly still there, by the time since they accepted it. The bars on the "
         "points are 95 % intervals. With a single line, the shade is what the unobserved ones could make of it.",
@@ -187,7 +192,7 @@ DEFINITIONS: Final = {
         "From request to kept",
         "funnel",
         "What became of the requests: shown to a user, accepted, and mostly still there after the chosen time. What "
-        "nobody looked at is drawn as unknown, not as lost.",
+        "was not observed is drawn as unknown, not as lost.",
     ),
     "opportunities": Definition(
         "Requests", "requests", "Calls of the model, whether or not anything was shown. A chat turn is one."
@@ -204,7 +209,7 @@ DEFINITIONS: Final = {
         "widely, the difference may be chance. Bars of one column share a scale.",
     ),
     "latest_feedback": Definition(
-        "Latest flags, votes and edits",
+        "Latest flags, votes and corrections",
         "feedback",
         "What users said, the newest first, by their own clock. A row opens the suggestion with everything that "
         "happened to it.",
@@ -222,8 +227,8 @@ DEFINITIONS: Final = {
     "orphans": Definition(
         "Orphans",
         "orphans",
-        "Suggestions with feedback whose generation has not arrived. They are held and counted, are in no rate, and "
-        "join by themselves when the generation comes.",
+        "Suggestions with feedback whose generation has not arrived, of the chosen apps and period. They are held and "
+        "counted, are in no rate, and join by themselves when the generation comes.",
     ),
     "dead_letters": Definition(
         "Dead letters",

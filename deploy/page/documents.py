@@ -67,7 +67,7 @@ def html(document: Document) -> str:
             heading=escape(document.title),
             entry=f"{document.name}.js",
             preloads="\n".join(f'<link rel="modulepreload" href="{name}">' for name in modules),
-            links="".join(_link(each, each == document) for each in DOCUMENTS),
+            links=links(current=document),
             body=(parts / f"{document.name}.html").read_text("utf-8"),
         )
     )
@@ -89,9 +89,14 @@ async def _served(document: Document, request: Request) -> Response:
     return HTMLResponse(html(document), headers={"cache-control": "no-cache"})
 
 
-def _link(document: Document, is_current: bool) -> str:
+def links(query: str = "", current: Document | None = None) -> str:
+    """The links of the header, of which one is to where somebody is. query: what goes along, as an address has it."""
+    return "".join(_link(each, query, each == current) for each in DOCUMENTS)
+
+
+def _link(document: Document, query: str, is_current: bool) -> str:
     current = ' aria-current="page"' if is_current else ""
-    return f'<a href="./{document.path}"{current}>{escape(document.title)}</a>'
+    return f'<a href="./{document.path}{escape(query)}"{current}>{escape(document.title)}</a>'
 
 
 def _package() -> Traversable:

@@ -22,6 +22,7 @@ from keeprate.sinks.reading import queries
 from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import to_ms
 
+_KIND_NAMES: Final = {"": "all", "edit": "corrections"}
 USUAL_HORIZONS_S: Final = (30, 120, 300, 600)
 PREFERRED_HORIZON_S: Final = 300
 NAMES_FOR_S: Final = 15.0
@@ -115,8 +116,10 @@ def _meta(reads: Reads) -> Json:
         "periods": [{"value": period.name, "text": period.title} for period in PERIODS.values()],
         "dimensions": [{"value": name, "text": text} for name, text in DIMENSIONS.items()],
         "metrics": list(METRICS),
-        "variants": [{"value": name, "text": name, "meaning": meaning} for name, (_, meaning) in VARIANTS.items()],
-        "kinds": [{"value": kind, "text": f"{kind}s" if kind else "all"} for kind in KINDS],
+        "variants": [
+            {"value": name, "text": text, "meaning": meaning} for name, (_, text, meaning) in VARIANTS.items()
+        ],
+        "kinds": [{"value": kind, "text": _KIND_NAMES.get(kind, f"{kind}s")} for kind in KINDS],
         "charts": charts_name(),
         "definitions": {name: vars(definition) for name, definition in DEFINITIONS.items()},
     }

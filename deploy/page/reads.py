@@ -30,7 +30,7 @@ BRIEFLY_S: Final = 2.0
 _ALL_KEYS: Final = {"bucket_ms", "era", "horizon_s", *DIMENSIONS}
 _OF_RATES: Final = (REQUESTS, *(metric.name for metric in METRICS.values() if metric.query == "rates"))
 _OF_FEEDBACK: Final = tuple(metric.name for metric in METRICS.values() if metric.query == "feedback_rates")
-_OF_RETENTION: Final = tuple(metric for metric, _ in VARIANTS.values())
+_OF_RETENTION: Final = tuple(metric for metric, _, _ in VARIANTS.values())
 _COUNTS: Final = counts_of(ACCEPTANCE, _OF_RATES) | counts_of(FEEDBACK, _OF_FEEDBACK) | {*ENDINGS, "orphans"}
 _COUNTS_AT_HORIZONS: Final = counts_of(RETENTION, _OF_RETENTION)
 NAMED_FOR: Final = PERIODS["90d"].length

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from html import escape
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.datastructures import Headers
@@ -79,7 +80,9 @@ def _store_refused(request: Request, error: Exception) -> Response:
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = "not_found" if error.status_code == 404 else "refused"
-    return refusal(request.scope, error.status_code, code, error.detail)
+    # What Starlette says where nothing is served says no more than the status does.
+    message = "There is no page at this address." if error.detail == HTTPStatus(404).phrase else error.detail
+    return refusal(request.scope, error.status_code, code, message)
 
 
 HANDLERS: Final[Mapping[Any, Callable[[Request, Exception], Response]]] = {

@@ -2,16 +2,23 @@
 
 import re
 from functools import cache
+from html import escape
 from importlib.resources import files
 from itertools import pairwise
 from typing import Final
+from urllib.parse import urlencode
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from keeprate.deploy.page.documents import links
+
 PATH: Final = "/runbook"
+_APP: Final = re.compile(r"\bAPP\b")
+_NAME: Final = re.compile(r"[\w.:/@+-]+")
+"""A name that stands in a command or a query as it is, without quotes of its own."""
 
 _DOCUMENT: Final = """<!doctype html>
 <html lang="en">
@@ -25,8 +32,11 @@ _DOCUMENT: Final = """<!doctype html>
 <link rel="stylesheet" href="runbook.css">
 </head>
 <body>
+<header class="top">
+  <a class="brand" href="./{query}"><img src="icon.svg" alt="" width="26" height="26"><span>Keeprate</span></a>
+  <nav class="pages" aria-label="Pages">{links}</nav>
+</header>
 <main class="runbook">
-<p><a href="./">Back to the numbers</a></p>
 {body}</main>
 </body>
 </html>
@@ -34,14 +44,21 @@ _DOCUMENT: Final = """<!doctype html>
 
 
 async def runbook(request: Request) -> Response:
-    """The whole runbook; a section per alert."""
-    return HTMLResponse(document(), headers={"cache-control": "no-cache"})
+    """The whole runbook; a section per alert. app: whose name its commands and queries have, in place of `APP`."""
+    return HTMLResponse(document(request.query_params.get("app", "")), headers={"cache-control": "no-cache"})
+
+
+def document(app: str = "") -> str:
+    """The runbook as HTML, below the header of every page, with an app's name where there is one for it."""
+    query = f"?{urlencode({'app': app})}" if app else ""
+    named = _APP.sub(lambda _: escape(app), _body()) if _NAME.fullmatch(app) else _body()
+    return _DOCUMENT.format(body=named, query=query, links=links(query))
 
 
 @cache
-def document() -> str:
-    """The runbook as HTML. It is read once: it is a part of what is installed."""
-    return _DOCUMENT.format(body=rendered(files("keeprate.deploy.page").joinpath("runbook.md").read_text("utf-8")))
+def _body() -> str:
+    """It is read once: it is a part of what is installed."""
+    return rendered(files("keeprate.deploy.page").joinpath("runbook.md").read_text("utf-8"))
 
 
 def rendered(text: str) -> str:
@@ -57,7 +74,7 @@ def rendered(text: str) -> str:
 @cache
 def anchors() -> frozenset[str]:
     """The sections of the runbook that an address can lead to."""
-    return frozenset(re.findall(r'<h\d id="([^"]+)"', document()))
+    return frozenset(re.findall(r'<h\d id="([^"]+)"', _body()))
 
 
 def anchor(heading: Token) -> str:

@@ -15,7 +15,7 @@ _YEAR: Final = 365
 _TENTHS_BELOW: Final = 1.95
 _HOURS_UP_TO: Final = 2
 """Days; what takes longer is told in days."""
-_NAMES: Final = {
+NAMES: Final = {
     "acceptance": "accepted",
     "flag": "flagged",
     "correction": "corrected",
@@ -24,8 +24,8 @@ _NAMES: Final = {
     "latency_over_p95": "slow",
     "ttft_over_p95": "late to begin",
     "cost_over_p95": "dear",
-    "edit_distance_over_p50": "edited",
-    "edit_distance_over_p95": "rewritten",
+    "edit_distance_over_p50": "changed more than usual",
+    "edit_distance_over_p95": "changed far more than usual",
 }
 _CHANGED: Final = f"the text was changed within {horizon_name(EDIT_DISTANCE_HORIZON_S)} by"
 _MEANINGS: Final = {
@@ -36,14 +36,19 @@ _MEANINGS: Final = {
     "ttft_over_p95": "its first words came later than in 19 of 20 of the old one's calls",
     "cost_over_p95": "dearer than 19 of 20 of the old one's calls",
 }
-_VERBS: Final = {"negative": "gets negative feedback", "generation_error": "fails"}
+_VERBS: Final = {
+    "negative": "gets negative feedback",
+    "generation_error": "fails",
+    "edit_distance_over_p50": "exceeds the usual change",
+    "edit_distance_over_p95": "far exceeds the usual change",
+}
 
 
 def metric_name(found: KeptVerdict) -> str:
     """The metric: `kept 10 min`, `accepted`, `grounded as usual`."""
     if found.metric.startswith(JUDGE):
         return f"{found.metric.removeprefix(JUDGE)} as usual"
-    return _NAMES[found.metric] if found.metric in _NAMES else f"kept {horizon_name(found.horizon_s)}"
+    return NAMES[found.metric] if found.metric in NAMES else f"kept {horizon_name(found.horizon_s)}"
 
 
 def about(found: KeptVerdict) -> str:
@@ -96,7 +101,7 @@ def sentence(found: KeptVerdict) -> str:
 def _verb(metric: str) -> str:
     if metric.startswith(JUDGE):
         return f"is judged as usual in {metric.removeprefix(JUDGE)}"
-    return _VERBS.get(metric, f"is {_NAMES.get(metric)}")
+    return _VERBS.get(metric, f"is {NAMES.get(metric)}")
 
 
 def short(found: KeptVerdict) -> str:

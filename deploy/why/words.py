@@ -1,5 +1,6 @@
 """What is said of a difference and of what explains it, wherever it is said."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from keeprate.deploy.releases.words import points
@@ -8,6 +9,7 @@ from keeprate.deploy.why.explaining import Explained, Reason, spread
 from keeprate.streams.quality.decomposition import Contribution, Decomposition, Estimate
 
 NOT_SET: Final = "(not set)"
+_MOST_NAMED: Final = 4
 NOWHERE: Final = "No cut explains it: it is about the same in all of them, as far as the numbers can tell."
 _DONE: Final = {
     "acceptance_rate": "accepted",
@@ -93,4 +95,11 @@ def _everywhere(taken: Decomposition, difference: float, cut: str) -> str:
         return ""
     if not others:
         return f"in every {name}" if len(with_it) > 1 else f"in {with_it[0].portion.value or NOT_SET}"
-    return f"in {len(with_it)} of {len(with_it) + len(others)} {plural(cut)} for certain"
+    of = f"of the {len(with_it) + len(others)} {plural(cut)} with enough to tell"
+    return f"for certain in {_listed([each.portion.value or NOT_SET for each in with_it])}, {of}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`go, python and rust`; of many, the first ones and how many more there are."""
+    shown = [*names] if len(names) <= _MOST_NAMED else [*names[:_MOST_NAMED], f"{len(names) - _MOST_NAMED} more"]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from keeprate.deploy.page import files, happenings
 from keeprate.deploy.page.access import login
 from keeprate.deploy.page.access.people import FILE_NAME, add_token
 from keeprate.deploy.page.access.settings import AccessSettings
-from keeprate.deploy.page.answers import Json, name_of
+from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.api.questions import QUESTIONS, screen
 from keeprate.deploy.page.exploring import listed, suites
+from keeprate.deploy.page.places import name_of
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.reviewing.desk import Desk
@@ -89,6 +91,14 @@ def address(store_url: str) -> Iterator[str]:
     """The page over it."""
     with serving(store_url) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def judged_url(store_url: str) -> str:
+    """A database with the same history, and with the verdicts on its releases."""
+    url = f"{store_url.rpartition('/')[0]}/page_first_screen"
+    story.copy_judged(store_url, url)
+    return url
 
 
 def percent(value: float | None) -> str:
@@ -698,12 +708,18 @@ def test_a_name_that_nobody_has_is_said_with_the_way_to_those_there_are(
     assert "app=" in browser.evaluate("location.search")
 
 
-def test_what_fires_is_on_the_first_screen(browser: Browser, store_url: str) -> None:
+def test_what_fires_is_on_the_first_screen(browser: Browser, store_url: str, judged_url: str) -> None:
     """With its severity, since when, and ways to what it is about and what to do; or why nothing is known of it."""
     held = Held([firing("Watchdog", "none", "")])
-    with serving(store_url, alertmanager=held) as address:
+    with serving(judged_url, alertmanager=held) as address:
         browser.open(f"{address}?period=7d")
         browser.wait_for("document.getElementById('alerts-said').textContent === 'Nothing fires.'")
+        browser.open("about:blank")
+    with serving(store_url, alertmanager=held) as address:
+        browser.open(f"{address}?period=7d")
+        # Before anything is judged, that is no good news.
+        said = "document.getElementById('alerts-said').textContent"
+        browser.wait_for(f"{said}.startsWith('Nothing fires so far. No release is judged yet')")
         links = {"page_url": "http://elsewhere:1/why?app=editor&release=periods", "runbook_url": "http://w/r#watchdog"}
         held.found = [*(held.found or ()), firing("KeeprateReleaseWorse", summary="v4 keeps less", **links)]
         browser.wait_for("!!document.querySelector('#alerts-list li')")
@@ -711,7 +727,7 @@ def test_what_fires_is_on_the_first_screen(browser: Browser, store_url: str) -> 
         assert all(each in told for each in ("critical", "v4 keeps less", "editor", "since", "Why?", "What to do"))
         assert browser.evaluate("[...document.querySelectorAll('#alerts-list a')].map((each) => each.href)") == [
             f"{address}why?app=editor&release=periods",
-            f"{address}runbook#watchdog",
+            f"{address}runbook?app=editor#watchdog",
         ]
         held.found = None
         browser.wait_for("document.getElementById('alerts-said').textContent.includes('does not answer')")
@@ -743,6 +759,146 @@ def test_it_keeps_its_numbers_while_the_store_is_down_and_recovers(
             assert key_number(browser, "acceptance_rate") == before
     # A browser logs every answer that is an error; those of the outage are the ones that belong here.
     browser.problems[:] = [problem for problem in browser.problems if "503" not in problem]
+
+
+def test_before_a_release_is_judged_the_first_screen_says_that_it_is_not(browser: Browser, address: str) -> None:
+    """In place of nothing, which reads like good news. The alerts say so too."""
+    browser.open(f"{address}?period=7d")
+    browser.wait_for(DRAWN)
+    assert browser.text("#releases-said").startswith("No release is judged so far")
+    assert not browser.evaluate("document.getElementById('releases').hidden")
+
+
+def test_a_release_leads_with_what_users_keep_where_and_to_its_prompt(browser: Browser, judged_url: str) -> None:
+    """What they keep is its first finding, with the languages by name; a press shows what changed in the prompt."""
+    with visited(browser, judged_url) as address:
+        browser.open(f"{address}?period=30d")
+        browser.wait_for("!!document.querySelector('[data-verdict=worse] [data-where]')?.textContent")
+        first = "#releases-list li:first-child"
+        finding, where = (browser.text(f"{first} {each}") for each in (".finding", "[data-where]"))
+        assert finding.startswith("kept after "), finding
+        assert any(each in where for each in ("every language", "python", "typescript")), where
+        assert "the period narrows the numbers below, and not this" in browser.text("#releases-said")
+        browser.evaluate(f"document.querySelectorAll('{first} .sure a')[1].click()")
+        browser.wait_for("location.pathname === '/versions' && !!document.querySelector('#prompts-shown .diff ins')")
+        assert "v4 after v3" in browser.evaluate("document.getElementById('pick-prompts').selectedOptions[0].text")
+        top = "document.getElementById('prompts').getBoundingClientRect().top"
+        browser.wait_for(f"{top} > -50 && {top} < window.innerHeight")
+
+
+LOOKS = "Object.fromEntries([...document.querySelectorAll('#series-legend li')].map((each) => [each.textContent,"
+LOOKS += " [...each.querySelectorAll('path')].map((path) => path.outerHTML.replace(/stroke-dasharray=.*? /, ''))]))"
+
+
+def test_a_version_keeps_its_colour_and_mark_whatever_the_period(browser: Browser, judged_url: str) -> None:
+    """Also in a window that was never open before, and where another one is the largest."""
+    seen: dict[str, list[str]] = {}
+    with visited(browser, judged_url) as address:
+        for period in ("7d", "30d", "24h", "90d"):
+            browser.open(f"{address}?period={period}&app=editor")
+            browser.wait_for(DRAWN)
+            for name, look in browser.evaluate(LOOKS).items():
+                assert seen.setdefault(name, look) == look, (period, name)
+    assert len(seen) > 1
+    assert len({look[0] for look in seen.values()}) == len(seen)
+
+
+def test_a_release_before_the_period_is_on_the_chart_in_the_colour_of_its_line(
+    browser: Browser, judged_url: str
+) -> None:
+    """At its first moment, with its day; and no label covers what is drawn."""
+    with visited(browser, judged_url) as address:
+        browser.open(f"{address}?period=24h&app=editor")
+        browser.wait_for("!!document.querySelector('#series .annotation')")
+        assert re.search(r"◂ editor v4, since \d+ \w+$", browser.text("#series .annotation"))
+        (mark,) = browser.evaluate("document.getElementById('series').layout.shapes.map((each) => each.line.color)")
+        lines = (
+            "document.getElementById('series').data.filter((each) => each.name === 'v4').map((each) => each.line.color)"
+        )
+        assert browser.evaluate(lines) == [mark]
+        label, plot = (
+            f"document.querySelector('#series {each}').getBoundingClientRect()" for each in (".annotation", ".nsewdrag")
+        )
+        assert browser.evaluate(f"{label}.bottom <= {plot}.top + 1")
+
+
+def test_a_control_that_changes_nothing_is_off_and_says_why(browser: Browser, judged_url: str) -> None:
+    """A release is compared since it was released; two periods are what a period is for."""
+    with visited(browser, judged_url) as address:
+        browser.open(f"{address}why?app=editor")
+        browser.wait_for("!!document.querySelector('#difference .key-value')")
+        assert browser.evaluate("document.getElementById('filter-period').disabled")
+        prompt = "document.querySelector('#difference a[href$=\"#prompts\"]').getAttribute('href')"
+        assert "prompt=editor%2Fprompt_version%2F" in browser.evaluate(prompt)
+        assert not browser.evaluate("document.getElementById('period-said').hidden")
+        browser.evaluate(choosing("pick-release", "periods"))
+        browser.wait_for("!document.getElementById('filter-period').disabled")
+        assert browser.evaluate("document.getElementById('period-said').hidden")
+
+
+@pytest.mark.parametrize("asked", ["?period=5d", "?only=foo%3Dbar", "versions?period=5d", "cases?only=foo%3Dbar"])
+def test_an_address_that_asks_for_what_is_not_offered_says_so_with_a_way_out(
+    browser: Browser, address: str, asked: str
+) -> None:
+    """It is not asked again and again, and nobody waits for it."""
+    browser.open(f"{address}{asked}")
+    browser.wait_for("document.getElementById('empty-title')?.textContent.startsWith('This address asks')")
+    assert browser.evaluate("document.getElementById('numbers').hidden && document.getElementById('banner').hidden")
+    assert ("'5d' is not offered" if "5d" in asked else "'foo' is no parameter") in browser.text("#empty")
+    browser.evaluate("document.querySelector('#empty a').click()")
+    browser.wait_for("location.search === '' && document.getElementById('empty')?.hidden")
+    # A browser logs every answer that is an error.
+    browser.problems[:] = [problem for problem in browser.problems if "400" not in problem]
+
+
+@pytest.mark.parametrize("page", ["", "versions", "why", "suggestions", "review", "cases", "operations"])
+def test_what_is_still_being_read_says_so(
+    browser: Browser, store_url: str, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    """No page is empty while its numbers are on their way."""
+    may = threading.Event()
+
+    def slow(reads: Reads, selection: Selection, ask: Callable[..., Json | None]) -> Json | None:
+        may.wait(30)
+        return ask(reads, selection)
+
+    for name, ask in list(QUESTIONS.items()):
+        monkeypatch.setitem(QUESTIONS, name, partial(slow, ask=ask))
+    said = (
+        "[...document.querySelectorAll('main *')].some((each) => each.offsetParent && each.clientHeight > 0"
+        " && getComputedStyle(each, '::before').content.includes('Reading'))"
+    )
+    with visited(browser, store_url) as address:
+        try:
+            browser.open(f"{address}{page}")
+            browser.wait_for(said, 10)
+        finally:
+            may.set()
+        browser.wait_for("document.body.classList.contains('read')")
+
+
+def test_a_moment_that_an_alert_names_is_in_the_zone_of_all_others(browser: Browser, judged_url: str) -> None:
+    """One screen has one clock, also over the turn of a year; what is no moment stays as it is."""
+    held = Held([firing("KeeprateReleaseWorse", summary="v4 keeps less, since its release on 15 Nov 23:17 UTC")])
+    browser.call("Emulation.setTimezoneOverride", timezoneId="America/New_York")
+    try:
+        with serving(judged_url, alertmanager=held) as address:
+            browser.open(f"{address}?period=7d")
+            browser.wait_for("!!document.querySelector('#alerts-list li')")
+            assert "since its release on 15 Nov " in browser.text("#alerts-list strong")
+            assert browser.text("#alerts-list strong").endswith("18:17")
+            turn = "import('./format.js').then((module) => module.inZone('a 31 Dec 23:00 UTC, 45 Xyz 99:99 UTC',"
+            assert browser.evaluate(f"{turn} Date.UTC(2026, 0, 2)))") == "a 31 Dec 2025 18:00, 45 Xyz 99:99 UTC"
+            browser.open("about:blank")
+    finally:
+        browser.call("Emulation.setTimezoneOverride", timezoneId="")
+
+
+def test_a_link_to_a_number_leads_to_it(browser: Browser, address: str) -> None:
+    """Once it is drawn, with what stands above it in its height."""
+    browser.open(f"{address}?app=editor&period=7d#latency_p95")
+    place = "document.getElementById('latency_p95')?.getBoundingClientRect()"
+    browser.wait_for(f"(({{top, bottom}}) => top > 0 && bottom < innerHeight)({place} ?? {{}})")
 
 
 def test_the_story_from_the_first_screen_to_the_fix(

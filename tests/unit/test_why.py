@@ -42,7 +42,7 @@ def test_the_value_that_fell_alone_comes_first_and_is_named() -> None:
     first = found.reasons[0]
     assert (first.cut, first.value) == ("language", "typescript")
     assert 0.9 < first.share < 1.0
-    assert words.where(found) == "in 1 of 2 languages for certain; most in typescript"
+    assert words.where(found) == "for certain in typescript, of the 2 languages with enough to tell; most in typescript"
     assert words.leading(found) == "92 % of it in language typescript"
     said = f"typescript moved by {MINUS}50 pp; had it moved as the rest, {MINUS}2 of the {MINUS}26 pp were left"
     assert words.reason(first, found) == said

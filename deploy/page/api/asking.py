@@ -119,7 +119,7 @@ class Api:
         """One generation and every event about it. That its texts were read is logged."""
         app, generation_id = request.path_params["app"], request.path_params["generation_id"].lower()
         if not addresses.is_one(app, generation_id):
-            raise HTTPException(404, "no such generation: an address is /api/generations/APP/UUID")
+            raise HTTPException(404, "no such suggestion: an id is a UUID, as the lists have it")
         key = ("generation", app, generation_id)
         found = await self._ask(
             request, self._facts, key, lambda reads: happenings.generation(reads, app, generation_id)
@@ -154,7 +154,7 @@ class Api:
         """One suggestion as a suite."""
         app, generation_id = request.path_params["app"], request.path_params["generation_id"].lower()
         if not addresses.is_one(app, generation_id):
-            raise HTTPException(404, "no such generation: an address is /api/generations/APP/UUID/cases.jsonl")
+            raise HTTPException(404, "no such suggestion: an id is a UUID, as the lists have it")
         form = suites.form_named(request.query_params.get("format", ""))
         if generation_id in await self._held(request):
             raise HTTPException(409, "you hold this suggestion in Review: judge or skip it first")

@@ -183,6 +183,7 @@ class CompareJson(TypedDict):
     by_text: str
     horizon_s: int
     left_out: int
+    places: dict[str, int]
     groups: list[GroupJson]
 
 

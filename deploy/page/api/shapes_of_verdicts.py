@@ -35,6 +35,7 @@ class ReleaseJson(TypedDict):
 @closed
 class ReleasesJson(TypedDict):
     rows: list[ReleaseJson]
+    is_judged: bool
 
 
 @closed

@@ -2,7 +2,7 @@
 
 import logging
 from typing import Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from keeprate.deploy.alerting.alertmanager import Alertmanager, AlertmanagerError, Firing
 from keeprate.deploy.page.answers import Json
@@ -84,7 +84,7 @@ def _row(alert: Firing) -> Json:
         "since": to_ms(alert.since),
         "kept_back": _kept_back(alert),
         "page": _on_this_page(alert.annotations.get("page_url", "")),
-        "runbook": _section(alert.annotations.get("runbook_url", "")),
+        "runbook": _section(alert.annotations.get("runbook_url", ""), _app(alert)),
     }
 
 
@@ -92,10 +92,11 @@ def _on_this_page(link: str) -> str:
     """Where a link of an alert leads on the page that shows it, whatever its address elsewhere; '' where to nothing."""
     parts = urlsplit(link)
     name = parts.path.rpartition("/")[2]
-    return f"./{name}?{parts.query}" if parts.query and name in _PAGES else ""
+    anchor = f"#{parts.fragment}" if parts.fragment else ""
+    return f"./{name}?{parts.query}{anchor}" if parts.query and name in _PAGES else ""
 
 
-def _section(link: str) -> str:
-    """The section of the page's own runbook that a link means; '' where it has none of that name."""
-    anchor = urlsplit(link).fragment
-    return f".{PATH}#{anchor}" if anchor in anchors() else ""
+def _section(link: str, app: str) -> str:
+    """The section of the page's own runbook that a link means, for an app; '' where it has none of that name."""
+    anchor, query = urlsplit(link).fragment, f"?{urlencode({'app': app})}" if app else ""
+    return f".{PATH}{query}#{anchor}" if anchor in anchors() else ""

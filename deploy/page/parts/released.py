@@ -9,7 +9,7 @@ from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection
 from keeprate.deploy.releases import words
-from keeprate.deploy.why.links import release_key
+from keeprate.deploy.why.links import EXPLAINED, release_key
 from keeprate.sinks.closed import release_verdicts
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.store.clickhouse import to_ms
@@ -19,6 +19,8 @@ KEPT_S: Final = 15.0
 MOST: Final = 4
 """A screen is no archive, and `keeprate releases` has them all."""
 _SAID: Final = ("worse", "better")
+_FOREMOST: Final = ("retention", *(each for each in EXPLAINED if each != "retention"))
+"""What matters most is told first: what users keep, then what else they do; then all else."""
 key: Final = release_key
 """The name of a release in an address."""
 
@@ -26,15 +28,20 @@ key: Final = release_key
 def releases(reads: Reads, selection: Selection) -> Json:
     """What one has to know of releases, each in words: see `foremost`."""
     began = reads.now - selection.span.length
-    return {"rows": rows(verdicts(reads, selection), selection.horizon_s, began)}
+    # A monitor that began just now has judged nothing, which is no sign that nothing got worse.
+    is_judged = any(reads.sight.may(each.app) for each in _kept(reads))
+    return {"rows": rows(verdicts(reads, selection), selection.horizon_s, began), "is_judged": is_judged}
 
 
 def verdicts(reads: Reads, selection: Selection) -> list[KeptVerdict]:
     """The verdicts on the releases of the selection, the newest release first; those of one lie together."""
+    return [each for each in _kept(reads) if _is_chosen(each, selection)]
+
+
+def _kept(reads: Reads) -> list[KeptVerdict]:
     since = reads.now - LISTED_FOR
     # Kept by all who look: their names are few, and chosen from here.
-    kept = reads.fact("releases", None, lambda: release_verdicts.kept(reads.client, since), KEPT_S)
-    return [each for each in kept if _is_chosen(each, selection)]
+    return reads.fact("releases", None, lambda: release_verdicts.kept(reads.client, since), KEPT_S)
 
 
 def each(reads: Reads, selection: Selection) -> list[KeptVerdict]:
@@ -49,7 +56,12 @@ def told(reads: Reads, selection: Selection) -> dict[str, list[KeptVerdict]]:
 
 
 def foremost(kept: Iterable[KeptVerdict]) -> list[list[KeptVerdict]]:
-    """The verdicts of some releases: first of those in use that are worse, then better, then of others; newest first.
+    """The verdicts of the first releases, as they are `ranked`."""
+    return ranked(kept)[:MOST]
+
+
+def ranked(kept: Iterable[KeptVerdict]) -> list[list[KeptVerdict]]:
+    """The verdicts by release: first of those in use that are worse, then better, then of others; newest first.
 
     What was replaced since is nothing that anybody has to act on, whatever it was.
     """
@@ -60,7 +72,7 @@ def foremost(kept: Iterable[KeptVerdict]) -> list[list[KeptVerdict]]:
         verdict = _overall(group)
         return _SAID.index(verdict) if verdict in _SAID and key(group[0]) in used else len(_SAID)
 
-    return sorted(groups, key=rank)[:MOST]
+    return sorted(groups, key=rank)
 
 
 def in_use(groups: Iterable[Sequence[KeptVerdict]]) -> set[str]:
@@ -112,13 +124,18 @@ def _finding(kept: KeptVerdict) -> Json:
 
 
 def _told(found: Sequence[KeptVerdict], horizon_s: int) -> list[KeptVerdict]:
-    """What is worse or better: of retention, at the chosen horizon or else where there is most evidence."""
+    """What is worse or better, what matters most first: of retention, at the chosen horizon or else the surest one."""
     said = [each for each in found if each.verdict in _SAID]
     retention = [each for each in said if each.horizon_s]
     told = [each for each in said if not each.horizon_s]
     if retention:
         told.append(max(retention, key=lambda each: (each.horizon_s == horizon_s, max(each.fell, each.rose))))
-    return sorted(told, key=lambda each: (_SAID.index(each.verdict), -max(each.fell, each.rose)))
+
+    def rank(each: KeptVerdict) -> tuple[int, int, float]:
+        place = _FOREMOST.index(each.metric) if each.metric in _FOREMOST else len(_FOREMOST)
+        return _SAID.index(each.verdict), place, -max(each.fell, each.rose)
+
+    return sorted(told, key=rank)
 
 
 def _overall(found: Sequence[KeptVerdict]) -> str:

@@ -9,6 +9,7 @@ from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.parts import released
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection
+from keeprate.deploy.releases.words import NAMES
 from keeprate.deploy.why import words
 from keeprate.deploy.why.explaining import explain, of_release
 from keeprate.deploy.why.links import EXPLAINED
@@ -20,7 +21,6 @@ from keeprate.sinks.store.clickhouse import to_ms
 from keeprate.streams.quality.detector import SIDES, Policy, Side, changed_at, evidence_ratio
 
 KEPT_S: Final = 60.0
-_BEHIND: Final = {"acceptance": "accepted", "generation_error": "failed"}
 
 
 def where(reads: Reads, selection: Selection) -> Json:
@@ -67,7 +67,7 @@ def series_json(series: Series) -> Json:
 def _named(metric: str) -> str:
     if metric.startswith(RETENTION):
         return words.metric_name("retention", int(metric.removeprefix(RETENTION)))
-    return _BEHIND.get(metric, metric)
+    return NAMES.get(metric, metric)
 
 
 def _alarm(ratio: float, state: Kept, side: Side) -> Json:

@@ -1,13 +1,14 @@
 """Versions, models or strategies of context side by side: rates and funnels, by a second cut too, and verdicts."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from keeprate.deploy.page import answers
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.parts import released
+from keeprate.deploy.page.places import places
 from keeprate.deploy.page.reads import Counted, Reads
 from keeprate.deploy.page.selection import DIMENSIONS, Selection, SelectionError
 from keeprate.deploy.releases import words
@@ -32,15 +33,15 @@ def versions(reads: Reads, selection: Selection) -> Json:
         "components": [{"value": name, "text": DIMENSIONS[name]} for name in COMPONENTS],
         "split": split,
         "splits": [{"value": name, "text": text} for name, text in DIMENSIONS.items() if name not in ("", component)],
-        "whole": _compared(whole, counted),
-        "parts": _compared(parts, counted),
+        "whole": _compared(whole, counted, places(reads, whole)),
+        "parts": _compared(parts, counted, {}),
         "judged": _all_judged(each for each in released.verdicts(reads, selection) if each.component == component),
     }
 
 
-def _compared(selection: Selection, counted: Counted) -> Json:
+def _compared(selection: Selection, counted: Counted, places_of: Mapping[str, int]) -> Json:
     rates = counted.pooled(selection.dimensions).rates()
-    return answers.compare_rates(selection, answers.named(rates, selection.horizon_s))
+    return answers.compare_rates(selection, answers.named(rates, selection.horizon_s), places_of)
 
 
 def _one_of(name: str, selection: Selection, offered: tuple[str, ...]) -> str:
@@ -51,7 +52,7 @@ def _one_of(name: str, selection: Selection, offered: tuple[str, ...]) -> str:
 
 
 def _all_judged(kept: Iterable[KeptVerdict]) -> list[Json]:
-    found = list(kept)
+    found = [each for group in released.ranked(kept) for each in group]
     metrics = Counter(released.key(each) for each in found)
     return [_judged(each, metrics[released.key(each)]) for each in found]
 

@@ -34,7 +34,9 @@ function theme() {
   return { ink: read("--ink"), soft: read("--ink-soft"), line: read("--line"), panel: read("--panel"), font: style.fontFamily };
 }
 
+const HEIGHT_PX = 300;
 const MARK_PX = 11;
+const LABEL_PX = 15;
 /** No letter of the page's fonts is wider on average. */
 const LETTER_PX = 0.6 * MARK_PX;
 const BESIDE_PX = 3;
@@ -44,7 +46,7 @@ const marksOf = new WeakMap();
 /**
  * Draws or redraws a chart. `layout(theme)` gives what differs from the shared layout.
  *
- * marks: {at, text} of moments on the axis of time, each a dashed line whose label stays within the chart.
+ * marks: {at, text, colour} of moments on the axis of time, each a dashed line; their labels stand above what is drawn.
  */
 export async function draw(element, traces, layout, marks = []) {
   newest.set(element, traces);
@@ -57,15 +59,14 @@ export async function draw(element, traces, layout, marks = []) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: colours.font, size: 12, color: colours.ink },
-    margin: MARGIN,
-    height: 300,
     showlegend: false,
     hovermode: "x unified",
     hoverlabel: { bgcolor: colours.panel, bordercolor: colours.line, font: { color: colours.ink, size: 12 }, namelength: -1 },
     // One revision for good: Plotly then keeps the zoom of whoever looks.
     uirevision: "kept",
   };
-  const merged = { ...shared, ...own, shapes: marks.map((mark) => line(mark, colours)) };
+  const margin = { ...MARGIN, t: MARGIN.t + LABEL_PX * marks.length };
+  const merged = { ...shared, ...own, margin, height: HEIGHT_PX + LABEL_PX * marks.length, shapes: marks.map((mark, place) => line(mark, place, colours)) };
   for (const name of Object.keys(own)) if (/^[xy]axis/.test(name)) merged[name] = { ...axis, ...own[name] };
   marksOf.set(element, { marks, colours });
   // What somebody zoomed to is kept for as long as the revision is.
@@ -77,7 +78,11 @@ export async function draw(element, traces, layout, marks = []) {
   widths.observe(element);
 }
 
-const line = ({ at }, colours) => ({ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper", line: { color: colours.soft, width: 1, dash: "dash" } });
+/** From the axis up to its own label. */
+const line = ({ at, colour }, place, colours) => ({ type: "line", x0: at, x1: at, y0: 0, y1: above(place + 0.5), yref: "paper", line: { color: colour ?? colours.soft, width: 1.5, dash: "dash" } });
+
+/** So many lines of labels above what is drawn, as a share of its height. */
+const above = (lines) => 1 + (lines * LABEL_PX) / (HEIGHT_PX - MARGIN.t - MARGIN.b);
 
 /**
  * The labels of a chart's marks between two times, each on a line of its own: right of its mark, left of it where the chart
@@ -88,14 +93,14 @@ function labels(element, range) {
   if (marks.length === 0) return [];
   const [from, to] = range.map((each) => new Date(each).getTime());
   const wide = Math.max(LETTER_PX, element.clientWidth - MARGIN.l - MARGIN.r - BESIDE_PX);
-  const shown = marks.map(({ at, text }) => ({ at, text, px: (wide * (new Date(at) - from)) / (to - from) })).filter(({ px }) => px >= 0 && px <= wide);
-  return shown.map(({ at, text, px }, place) => {
+  const shown = marks.map(({ at, text, colour }, place) => ({ at, text, colour, place, px: (wide * (new Date(at) - from)) / (to - from) })).filter(({ px }) => px >= 0 && px <= wide);
+  return shown.map(({ at, text, colour, place, px }) => {
     const name = short(seen(text), Math.floor(wide / LETTER_PX));
     const long = name.length * LETTER_PX;
     const isLeft = px + long > wide;
     // Where neither side has room for it, it begins where the chart does.
     const xshift = isLeft ? Math.max(-BESIDE_PX, long - px) : BESIDE_PX;
-    return { x: at, y: 1 - 0.07 * place, yref: "paper", yanchor: "top", xanchor: isLeft ? "right" : "left", xshift, text: plain(name), showarrow: false, bgcolor: colours.panel, opacity: 0.9, font: { size: MARK_PX, color: colours.soft } };
+    return { x: at, y: above(place), yref: "paper", yanchor: "bottom", xanchor: isLeft ? "right" : "left", xshift, text: plain(name), showarrow: false, font: { size: MARK_PX, color: colour ?? colours.soft } };
   });
 }
 
@@ -126,9 +131,10 @@ export async function picture(element, format, title, filename) {
   await library;
   const { panel } = theme();
   const data = element.data.map((trace) => ({ ...trace, showlegend: trace.name !== undefined }));
+  const labels_px = element.layout.margin.t - MARGIN.t;
   const named = data.filter((trace) => trace.showlegend).length > 1;
-  const layout = { ...element.layout, title: { text: plain(title), x: 0.02, xanchor: "left" }, showlegend: named, legend: { orientation: "h", y: -0.15 }, paper_bgcolor: panel, plot_bgcolor: panel, margin: { l: 56, r: 24, t: 48, b: 48 } };
-  await window.Plotly.downloadImage({ data, layout }, { format, filename, width: element.clientWidth, height: 420, scale: format === "png" ? 2 : 1 });
+  const layout = { ...element.layout, title: { text: plain(title), x: 0.02, xanchor: "left" }, showlegend: named, legend: { orientation: "h", y: -0.15 }, paper_bgcolor: panel, plot_bgcolor: panel, margin: { l: 56, r: 24, t: 48 + labels_px, b: 48 } };
+  await window.Plotly.downloadImage({ data, layout }, { format, filename, width: element.clientWidth, height: 420 + labels_px, scale: format === "png" ? 2 : 1 });
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { byId, h, labelled, reconcile } from "./dom.js";
 import { count, horizon, interval, named, percent } from "./format.js";
-import { styleOf, swatch } from "./palette.js";
+import { arrange, styleOf, swatch } from "./palette.js";
 import { term } from "./tip.js";
 
 const RATES = ["acceptance_rate", "retention", "correction_rate", "negative_feedback_rate"];
@@ -15,7 +15,8 @@ export function drawCompare(compare, { chosen, choose }) {
   if (heading.textContent !== text) heading.replaceChildren(term("compare", text));
   head(compare, chosen, choose);
   const scales = Object.fromEntries(RATES.map((name) => [name, scale(compare.groups, name)]));
-  // Styles are given in the server's order, largest first, before the rows are sorted as the reader likes.
+  // Before the rows are sorted as the reader likes: the largest come first.
+  arrange(compare);
   const styled = compare.groups.map((group) => ({ ...group, scales, by: compare.by, style: styleOf(group.name, compare.by) }));
   const rows = styled.sort(order(chosen));
   reconcile(byId("compare").tBodies[0], rows, (row) => row.name, tableRow);

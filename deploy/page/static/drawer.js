@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { byId, h } from "./dom.js";
-import { count, duration, iso, percent, time } from "./format.js";
+import { count, duration, horizon, iso, percent, time } from "./format.js";
 import { downloadCases } from "./suite.js";
 
 const MOST_SHOWN = 200_000;
@@ -103,7 +103,7 @@ function correction(edit) {
 }
 
 function change({ type, horizon_s: after, moment: when, origin, status, pieces }) {
-  const at = after == null ? `at ${when}` : `after ${duration(after)}`;
+  const at = after == null ? `at ${when}` : `after ${horizon(after)}`;
   const title = type === "edit" ? `What the ${origin ?? "user"} corrected` : status === "removed" ? `Removed ${at}` : `What was changed ${at}`;
   return h("section", {}, h("h3", { text: title }), h("div", { class: "message change" }, diff(pieces)));
 }
@@ -143,10 +143,10 @@ function moment(event, origin) {
 function headline(event) {
   switch (event.type) {
     case "generation": return `Generated: ${event.outcome ?? "produced"}`;
-    case "action": return event.length == null ? event.action : `${event.action}, ${count(event.length)} characters`;
+    case "action": return `${event.action.replaceAll("_", " ")}${event.length == null ? "" : `, ${count(event.length)} characters`}`;
     case "vote": return event.value == null ? `Score ${event.score} of ${event.scale_min} to ${event.scale_max}` : ["Voted down", "Vote withdrawn", "Voted up"][event.value + 1];
     case "flag": return `Flag ${event.label} ${event.status}${event.severity ? `, ${event.severity}` : ""}`;
-    case "edit": return event.distance == null ? "Edited" : `Edited, distance ${count(event.distance)}`;
+    case "edit": return event.distance == null ? "Corrected" : `Corrected, distance ${count(event.distance)}`;
     case "retention_check": return retained(event);
     case "evaluation": return `${event.name}: ${[event.label, event.value].filter((each) => each != null).join(", ")} (${event.annotator_kind})`;
     default: return event.type;
@@ -154,7 +154,7 @@ function headline(event) {
 }
 
 function retained(event) {
-  const when = event.horizon_s == null ? `At ${event.moment}` : `After ${duration(event.horizon_s)}`;
+  const when = event.horizon_s == null ? `At ${event.moment}` : `After ${horizon(event.horizon_s)}`;
   if (event.status === "removed") return `${when}: removed`;
   if (event.status === "unobserved") return `${when}: not observed, ${event.reason}`;
   const longest = Math.max(event.original_length, event.current_length);

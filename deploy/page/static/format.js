@@ -70,6 +70,15 @@ export function day(at_ms) {
 /** 15 Nov 12:53, as alerts and the terminal write it, in the zone that the foot of the page names. */
 export const time = (at_ms) => `${day(at_ms)} ${minutes.format(new Date(at_ms))}`;
 
+/** A text in which alerts name moments as `15 Nov 12:53 UTC`, with these in the reader's zone. They are before near_ms. */
+export function inZone(text, near_ms) {
+  return text.replace(/(\d{1,2} [A-Z][a-z]{2}) (\d\d:\d\d) UTC/g, (said, date_, clock_) => {
+    const [this_, last] = [0, 1].map((before) => Date.parse(`${date_} ${new Date(near_ms).getUTCFullYear() - before} ${clock_} UTC`));
+    const at_ms = this_ > near_ms + 86_400_000 ? last : this_;
+    return Number.isNaN(at_ms) ? said : time(at_ms);
+  });
+}
+
 export const iso = (at_ms) => new Date(at_ms).toISOString();
 
 const trim = (text) => text.replace(/\.0$/, "");

@@ -15,7 +15,7 @@ export function drawFunnel(funnel) {
 }
 
 const PARTS = {
-  kept: "mostly kept",
+  kept: "kept",
   changed: "changed or removed",
   unobserved: "not observed",
   young: "not old enough yet",

@@ -16,7 +16,6 @@ const BEHIND = {
 
 let shown = null;
 let usual = { days: 0, rows: {} };
-let older = [];
 
 /** Draws the cards from /api/summary. */
 export function drawKeys(summary) {
@@ -32,15 +31,13 @@ export function drawBaseline(baseline) {
 
 /** Draws beside them what they cannot show: releases of /api/releases that are older than the period. */
 export function drawOlder({ rows }, { chosen }) {
-  older = rows.filter((row) => row.in_both);
+  const older = rows.filter((row) => row.in_both);
   const shared = addressOf({ ...chosen, app: "", horizon: "" });
   reconcile(byId("keys-older"), older.map((row) => ({ ...row, shared, period: chosen.period })), (row) => row.key, inBoth);
-  draw();
 }
 
 function draw() {
-  const versions = [...new Set(older.map((row) => row.version))].join(", ");
-  const cards = shown.metrics.map((metric) => ({ ...metric, versions, horizon_s: shown.horizon_s, period: shown.period, days: usual.days, usual: usual.rows[metric.name], list: listOf(metric.name, shown.horizon_s) }));
+  const cards = shown.metrics.map((metric) => ({ ...metric, horizon_s: shown.horizon_s, period: shown.period, days: usual.days, usual: usual.rows[metric.name], list: listOf(metric.name, shown.horizon_s) }));
   reconcile(byId("keys"), cards, (card) => card.name, card);
 }
 
@@ -55,7 +52,7 @@ function card(metric) {
     h("p", { class: "key-value", text: percent(metric.rate.value) }),
     h("p", { class: "key-interval", text: metric.rate.value === null ? "no denominator yet" : interval(metric.rate) }),
     range(metric),
-    change(metric, `the ${metric.period} before${metric.versions ? `, with ${metric.versions} in both` : ""}`),
+    change(metric, `the ${metric.period} before`),
     metric.usual ? change({ ...metric, change: metric.usual.change, previous: metric.usual.rate }, `the ${metric.days}d before`) : null,
     h("p", { class: "key-of" }, metric.list ? h("a", { href: metric.list, title: "List them", text: basis(metric) }) : basis(metric)),
   );
@@ -86,7 +83,7 @@ function change({ change: difference, better, previous }, before_text) {
   if (!difference) return h("p", { class: "key-change", text: `nothing to compare in ${before_text}` });
   const good = (difference.value > 0) === (better === "higher");
   const verdict = difference.clear ? (good ? "better" : "worse") : "unclear";
-  const words = difference.clear ? `vs ${before_text}` : `vs ${before_text}, within the noise`;
+  const words = difference.clear ? `vs ${before_text}` : `vs ${before_text}, no certain change`;
   const arrow = difference.clear ? (difference.value > 0 ? "▲ " : "▼ ") : "";
   const before = `${percent(previous.value)}, ${count(previous.numerator)} of ${count(previous.denominator)}`;
   const between = `Before: ${before}. 95 % interval of the change: ${points(difference.low)} to ${points(difference.high)}.`;

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { loadPlotly } from "./chart.js";
-import { byId, setText } from "./dom.js";
+import { byId, h, setText } from "./dom.js";
 import { drawDownloads } from "./downloads.js";
 import { openDrawer } from "./drawer.js";
 import { drawFilters } from "./filters.js";
@@ -18,7 +18,7 @@ const POLL_MS = 4000;
 const SLOWEST_POLL_MS = 30_000;
 
 /** answers: by question, as they were sent last; answered: what each is the answer to. drawn: by part. */
-const state = { chosen: readAddress(), answers: {}, answered: {}, drawn: {}, failures: 0, request: null, timer: 0 };
+const state = { chosen: readAddress(), answers: {}, answered: {}, drawn: {}, failures: 0, isRefused: false, isArrived: false, request: null, timer: 0 };
 let page;
 
 /**
@@ -57,6 +57,7 @@ async function poll(early) {
   const began = performance.now();
   const question = asked();
   state.request = request;
+  state.isRefused = false;
   dim();
   try {
     for (const name of names()) {
@@ -67,10 +68,12 @@ async function poll(early) {
       received(name, answer, question);
     }
     recovered();
+    arrive();
   } catch (error) {
     if (request !== state.request) return;
     failed(error);
   }
+  if (state.isRefused) return;
   const wait = Math.min(POLL_MS * 2 ** Math.max(0, state.failures - 1), SLOWEST_POLL_MS);
   // What a poll took counts as waiting, but a slow store gets a rest all the same.
   const took = performance.now() - began;
@@ -78,6 +81,7 @@ async function poll(early) {
 }
 
 function received(name, answer, question) {
+  document.body.classList.add("read");
   state.answers[name] = answer;
   state.answered[name] = question;
   if (answer.meta) define(answer.meta.definitions);
@@ -113,6 +117,14 @@ function draw() {
   if (!isOld(main)) (page.empty ?? drawUnknown)(state.answers[main], chosen, choose);
 }
 
+/** Whoever came to a part of the page is led to it, once it is drawn and what stands above it has its height. */
+function arrive() {
+  if (state.isArrived) return;
+  state.isArrived = true;
+  const part = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (part) part.scrollIntoView({ block: part.matches(".key") ? "center" : "start" });
+}
+
 function recovered() {
   state.failures = 0;
   state.loadedAt = Date.now();
@@ -121,9 +133,28 @@ function recovered() {
 }
 
 function failed(error) {
+  document.body.classList.add("read");
+  if (error.status === 400) return refused(error);
   state.failures += 1;
   document.body.classList.toggle("stale", state.loadedAt !== undefined);
   showBanner(error, state.loadedAt);
+}
+
+/** What the address asks for is not offered: asked again, it would be refused again. Says so, with a way out. */
+function refused({ message }) {
+  state.isRefused = true;
+  state.answers = {};
+  state.drawn = {};
+  showBanner(null);
+  for (const name of ["numbers", "filters"]) byId(name).hidden = true;
+  const empty = byId("empty");
+  empty.hidden = false;
+  empty.dataset.content = "";
+  empty.replaceChildren(
+    h("h1", { id: "empty-title", text: "This address asks for what is not offered" }),
+    h("p", { text: message }),
+    h("p", {}, h("a", { class: "apply", href: location.pathname, text: "Show this page without it" })),
+  );
 }
 
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(state.timer) : poll()));

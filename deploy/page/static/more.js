@@ -12,7 +12,7 @@ export function drawMore({ shares, cost, latency, horizon_s, period }) {
 
 function share({ name, rate, of, better, previous, change }, period) {
   const about = `${count(rate.numerator)} of ${count(rate.denominator)} ${of}`;
-  const said = change && previous ? `${points(change.value)} vs the ${period} before${change.clear ? "" : ", within the noise"}` : `nothing to compare in the ${period} before`;
+  const said = change && previous ? `${points(change.value)} vs the ${period} before${change.clear ? "" : ", no certain change"}` : `nothing to compare in the ${period} before`;
   const tone = !change?.clear ? "unclear" : (change.value > 0) === (better === "higher") ? "better" : "worse";
   return { name, value: percent(rate.value), between: rate.value === null ? "no denominator yet" : interval(rate), said, tone, about };
 }
@@ -26,13 +26,13 @@ function price({ now, before }, horizon_s, period) {
 
 function time({ level, value_ms, low_ms, high_ms, calls }, before, period) {
   const text = (ms) => duration(ms / 1000);
-  return { name: level === 0.5 ? "latency_p50" : "latency_p95", value: text(value_ms), between: `${text(low_ms)}–${text(high_ms)}`, said: before ? `${text(before.value_ms)} in the ${period} before` : "", tone: "unclear", about: `of ${count(calls)} calls` };
+  return { name: level === 0.5 ? "latency_p50" : "latency_p95", value: text(value_ms), between: `${text(low_ms)}–${text(high_ms)}`, said: before ? `${text(before.value_ms)} in the ${period} before` : "", tone: "unclear", about: `of ${count(calls)} requests` };
 }
 
 function draw({ name, value, between, said, tone, about }) {
   return h(
     "article",
-    { class: "key small", "data-metric": name },
+    { class: "key small", "data-metric": name, id: name },
     h("h3", {}, term(name)),
     h("p", { class: "key-value", text: value }),
     h("p", { class: "key-interval", text: between }),

@@ -14,7 +14,7 @@ import { drawRetention } from "./retention.js";
 import { drawSeries } from "./series.js";
 import { drawVitals } from "./vitals.js";
 
-/** The table stands before the charts: it knows the groups from the largest on, and so gives them their colours. */
+/** The table stands before the charts: it gives the groups their colours. */
 const screen = {
   status: drawVitals,
   summary: drawKeys,

@@ -1,9 +1,10 @@
 // Colours of the groups. Okabe and Ito's set, told apart by any kind of colour vision, with a dash and a mark each, so
-// that colour is never the only difference. Both themes keep a contrast of 3:1 against their panels.
+// that colour is never the only difference. They are read as text, too: both themes keep a contrast of
+// 4.5:1 against their panels.
 
 import { svg } from "./dom.js";
 
-const LIGHT = ["#0b5cad", "#c44e00", "#007d5a", "#a2407a", "#8a6d00", "#3d7f9e"];
+const LIGHT = ["#0b5cad", "#c44e00", "#007d5a", "#a2407a", "#8a6d00", "#33728f"];
 const DARK = ["#5ab0f2", "#ff9a57", "#3fc79a", "#e495c4", "#e3c04a", "#9cd3ea"];
 const DASH_ARRAYS = { solid: "none", dash: "6 4", dot: "1.5 3", dashdot: "6 3 1.5 3", longdash: "10 4", longdashdot: "10 3 1.5 3" };
 const SHAPES = {
@@ -23,14 +24,29 @@ export const dark = () => matchMedia("(prefers-color-scheme: dark)").matches;
 const places = new Map();
 
 /**
- * Colour, dash and mark of a group. A group keeps its place while the page is open, so that a version has one colour
- * in every chart and does not change it when another version overtakes.
+ * Gives groups their colours by their places of 90 days, so that a version has one colour in every chart, whatever the
+ * period and whichever overtakes. names: the largest first, which are the ones that get colours. Where two of them want
+ * one, because there are more groups than colours, the later one takes the next that is free.
  */
+export function arrange({ by, groups, places: wanted }) {
+  const shown = groups.slice(0, LIGHT.length).map(({ name }) => name);
+  const own = (name) => wanted[name] ?? Infinity;
+  const taken = new Map();
+  const isFree = (place) => ![...taken.values()].includes(place);
+  const inOrder = [...shown].sort((a, b) => own(a) - own(b));
+  for (const name of inOrder) {
+    const [first] = LIGHT.map((_, at) => ((wanted[name] ?? 0) + at) % LIGHT.length).filter(isFree);
+    taken.set(name, first);
+  }
+  places.set(by, taken);
+}
+
+/** Colour, dash and mark of a group, as it was given them; grey for the small ones. */
 export function styleOf(name, by) {
-  if (!places.has(by)) places.set(by, new Map());
-  const known = places.get(by);
-  if (!known.has(name)) known.set(name, known.size);
-  const place = known.get(name);
+  const known = places.get(by) ?? new Map();
+  if (!known.has(name) && known.size < LIGHT.length) known.set(name, LIGHT.findIndex((_, at) => ![...known.values()].includes(at)));
+  const place = known.get(name) ?? LIGHT.length;
+  places.set(by, known);
   const colours = dark() ? DARK : LIGHT;
   if (place >= colours.length) return { colour: dark() ? REST.dark : REST.light, dash: "dot", mark: "circle-open" };
   return { colour: colours[place], dash: DASHES[place], mark: MARKS[place] };

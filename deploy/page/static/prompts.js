@@ -8,6 +8,7 @@ import { sharedParametersOf } from "./selection.js";
 import { term } from "./tip.js";
 
 let shown = "";
+let isFollowed = false;
 
 /** Offers the releases of prompts among the judged ones, the newest first. */
 export function drawPrompts({ judged, component }, chosen) {
@@ -24,6 +25,17 @@ export function drawPrompts({ judged, component }, chosen) {
   if (shown !== pick.value) clear();
   pick.onchange = clear;
   byId("show-prompts").onclick = () => show(pick.value, chosen);
+  follow(pick, chosen, clear);
+}
+
+/** Whoever comes by a link to a release's prompt has asked for it. Once: then they choose. */
+function follow(pick, chosen, clear) {
+  if (isFollowed || ![...pick.options].some(({ value }) => value === chosen.prompt)) return;
+  isFollowed = true;
+  pick.value = chosen.prompt;
+  clear();
+  byId("prompts").scrollIntoView();
+  show(pick.value, chosen);
 }
 
 async function show(release, chosen) {

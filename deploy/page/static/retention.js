@@ -20,7 +20,7 @@ export function drawRetention(retention, view) {
   const names = groups.map((group) => group.name);
   legend(byId("retention-legend"), names, retention.by, view);
   const chart = byId("retention");
-  chart.setAttribute("aria-label", `Retention curve: ${groups.map((group) => spoken(group, chosen.variant)).join("; ")}`);
+  chart.setAttribute("aria-label", `Kept, by the time since the accept: ${groups.map((group) => spoken(group, chosen.variant)).join("; ")}`);
   const variant = meta.variants.find((each) => each.value === chosen.variant) ?? meta.variants[0];
   setText(byId("retention-caption"), `${variant.meaning} Below: coverage, the share of those old enough that was observed.`);
   const horizons = [...new Set(groups.flatMap((group) => group.points.map((point) => point.horizon_s)))].sort((a, b) => a - b);

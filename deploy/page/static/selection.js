@@ -5,7 +5,7 @@ const SHARED = { app: "", environment: "", period: "7d", horizon: "" };
 /** What the server is asked besides, each where the page's question knows it: see ASKED. */
 const OWN = {
   overview: { by: "prompt_version", metric: "", variant: "observed", kind: "", focus: "", sort: "shown", descending: "1" },
-  versions: { component: "prompt_version", split: "language", metric: "" },
+  versions: { component: "prompt_version", split: "language", metric: "", prompt: "" },
   why: { metric: "", release: "" },
   suggestions: { fate: "", signal: "", text: "", order: "newest", open: "" },
   cases: {},
@@ -13,7 +13,7 @@ const OWN = {
   review: { queue: "" },
 };
 /** How numbers are drawn is nothing to ask the server. */
-const DRAWN = new Set(["open", "queue", "variant", "focus", "sort", "descending"]);
+const DRAWN = new Set(["open", "queue", "prompt", "variant", "focus", "sort", "descending"]);
 
 const own = OWN[document.documentElement.dataset.page] ?? {};
 const defaults = { ...SHARED, ...own };

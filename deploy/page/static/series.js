@@ -2,7 +2,7 @@
 
 import { band, draw, emphasis, legend, plain } from "./chart.js";
 import { byId, segments, setText } from "./dom.js";
-import { count, horizon, interval, named, percent } from "./format.js";
+import { count, day, horizon, interval, named, percent } from "./format.js";
 import { fade, styleOf } from "./palette.js";
 import { markers } from "./releases.js";
 import { term, titleOf } from "./tip.js";
@@ -22,13 +22,21 @@ export function drawSeries(series, view) {
   const banded = names.some((name) => emphasis(name, names, chosen).banded);
   setText(byId("series-caption"), caption(series, banded));
   const traces = series.groups.flatMap((group) => lines(group, series, emphasis(group.name, names, chosen)));
-  const marks = markers().filter(({ at }) => at > series.since && at < series.until).map(({ at, text }) => ({ at: local(at), text }));
+  // The newest lowest: then no line goes through the label of another.
+  const marks = markers().filter(({ at }) => at < series.until).map((mark) => marked(mark, series, names)).sort((a, b) => b.at.localeCompare(a.at));
   const layout = () => ({
     uirevision: `${chosen.period} ${series.metric}`,
     xaxis: { type: "date", range: [series.since, series.until].map(local), showgrid: false, hoverformat: "%e %b %H:%M", tickformatstops: TICKS },
     yaxis: { tickformat: ",.0%", rangemode: "tozero", range: [0, ceiling(series)] },
   });
   draw(chart, traces, layout, marks);
+}
+
+/** A release as a mark: in the colour of its line, and where it is older than the chart, at its first moment. */
+function marked({ at, component, app, version, text }, { since, by }, names) {
+  const own = [version, `${app} · ${version}`].find((name) => by === component && names.includes(name));
+  const isOlder = at <= since;
+  return { at: local(Math.max(at, since)), text: isOlder ? `◂ ${text}, since ${day(at)}` : `${text}, ${day(at)}`, colour: own && styleOf(own, by).colour };
 }
 
 /** Days as everywhere on the page, and within a day the time above its date. */
@@ -75,6 +83,6 @@ function latest(group) {
 
 function caption({ bucket_s, of, left_out, by_text }, banded) {
   const between = banded ? "the band is the 95\u202f% interval" : "press a name to see its 95\u202f% interval";
-  const text = `One point per ${horizon(bucket_s)} with at least ${LEAST} ${of}, by the time of the generation; ${between}.`;
+  const text = `One point per ${horizon(bucket_s)} with at least ${LEAST} ${of}, drawn where that time begins, by the time of the request; ${between}. Dashed lines are releases.`;
   return left_out > 0 ? `${text} The ${left_out} smallest of ${by_text} are in the table only.` : text;
 }

@@ -166,7 +166,7 @@ function tableRow(row, open) {
 function stateOf({ state, distance_ratio: ratio }) {
   if (state === "") return "";
   const share = state !== "removed" && ratio ? `, ${percent(ratio)} changed` : "";
-  return state === "mostly" ? `mostly kept${share}` : `${{ missing: "no check of the last accept", unobserved: "not observed", branch_changed: "on another branch", late: "looked at too late" }[state] ?? state}${share}`;
+  return state === "mostly" ? `kept${share}` : `${{ missing: "no check of the last accept", unobserved: "not observed", branch_changed: "on another branch", late: "looked at too late" }[state] ?? state}${share}`;
 }
 
 function said(row) {

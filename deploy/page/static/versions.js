@@ -3,7 +3,7 @@
 import { byId, h, labelled, options, reconcile, segments } from "./dom.js";
 import { count, horizon, interval, named, percent, time } from "./format.js";
 import { run } from "./loop.js";
-import { styleOf, swatch } from "./palette.js";
+import { arrange, styleOf, swatch } from "./palette.js";
 import { drawPrompts } from "./prompts.js";
 import { term } from "./tip.js";
 import { drawVitals } from "./vitals.js";
@@ -28,7 +28,8 @@ function drawVersions(versions, { chosen, meta, choose }) {
   labelled(byId("judged"));
   drawPrompts(versions, chosen);
   const { by } = versions.whole;
-  reconcile(byId("funnels"), versions.whole.groups.map((group) => ({ ...group, by, horizon_s: versions.whole.horizon_s })), (group) => group.name, funnel);
+  arrange(versions.whole);
+  reconcile(byId("funnels"), versions.whole.groups.map((group) => ({ ...group, by, style: styleOf(group.name, by), horizon_s: versions.whole.horizon_s })), (group) => group.name, funnel);
   reconcile(byId("parts"), multiples(versions, metric), (each) => each.value, multiple);
 }
 
@@ -58,7 +59,7 @@ function judged(row) {
 
 const side = ({ numerator, denominator }) => h("td", {}, percent(denominator ? numerator / denominator : null), h("span", { class: "block soft", text: `of ${count(denominator)}` }));
 
-function funnel({ name, by, opportunities, shown, accepted, rates, coverage, horizon_s }) {
+function funnel({ name, style, opportunities, shown, accepted, rates, coverage, horizon_s }) {
   const kept = rates.retention;
   const steps = [
     ["Requests", opportunities, null],
@@ -69,9 +70,9 @@ function funnel({ name, by, opportunities, shown, accepted, rates, coverage, hor
   return h(
     "article",
     {},
-    h("h3", {}, swatch(styleOf(name, by)), ` ${named(name)}`),
+    h("h3", {}, swatch(style), ` ${named(name)}`),
     ...steps.map(([text, number, rate]) => h("div", { class: "mini" }, h("span", { text }), h("strong", { text: count(number) }), h("span", { class: "soft", text: rate?.value == null ? "" : `${percent(rate.value)} (${interval(rate)})` }), h("span", { class: "share-bar", "aria-hidden": "true", vars: { "--share": `${opportunities ? (100 * number) / opportunities : 0}%` } }))),
-    h("p", { class: "soft block", text: coverage === null ? "nothing was looked at again" : `coverage ${percent(coverage)} of those old enough` }),
+    h("p", { class: "soft block", text: coverage === null ? "nothing was observed" : `coverage ${percent(coverage)} of those old enough` }),
   );
 }
 

@@ -3,7 +3,7 @@
 import { byId, h, labelled, options, reconcile, segments, setText } from "./dom.js";
 import { count, interval, named, percent, points, time } from "./format.js";
 import { run } from "./loop.js";
-import { inBoth } from "./releases.js";
+import { inBoth, promptOf } from "./releases.js";
 import { addressOf } from "./selection.js";
 import { term, titleOf } from "./tip.js";
 import { drawVitals } from "./vitals.js";
@@ -21,10 +21,17 @@ function drawWhy(why, view) {
   const heading = byId("difference-title");
   const title = why.metric === "retention" ? `K${why.title.slice(1)}` : titleOf(why.metric);
   if (heading.textContent !== title) heading.replaceChildren(term(why.metric, title));
+  drawPeriod(why.release === PERIODS);
   drawDifference(why, chosen);
   drawReasons(why, chosen, choose);
   const cuts = why.cuts.map((cut) => ({ ...cut, only: chosen.only }));
   reconcile(byId("cuts"), cuts, (cut) => cut.name, (cut) => drawCut(cut, meta, (value) => narrow(chosen, choose, cut.name, value)));
+}
+
+/** A release is compared since it was released: there is no period to choose. */
+function drawPeriod(isAsked) {
+  byId("filter-period").disabled = !isAsked;
+  byId("period-said").hidden = isAsked;
 }
 
 function narrow(chosen, choose, cut, value) {
@@ -47,7 +54,9 @@ function list({ release, new: now, values, metric, horizon_s }, chosen) {
   const query = new URLSearchParams(addressOf({ ...chosen, app, only, period: release === PERIODS ? chosen.period : "30d", horizon: String(horizon_s) }));
   const [asked, text] = BEHIND[metric];
   for (const [name, value] of Object.entries({ ...asked, order: "worst" })) query.set(name, value);
-  return h("p", {}, h("a", { href: `suggestions?${query}`, text: `List ${text}${release === PERIODS ? "" : ` of ${now.name}`}` }));
+  const ways = [h("a", { href: `suggestions?${query}`, text: `List ${text}${release === PERIODS ? "" : ` of ${now.name}`}` })];
+  if (values.prompt_version) ways.push(" · ", h("a", { href: promptOf({ app, key: release }, addressOf({ ...chosen, app: "" })), text: "What changed in the prompt" }));
+  return h("p", {}, ...ways);
 }
 
 function drawDifference(why, chosen) {
@@ -56,7 +65,7 @@ function drawDifference(why, chosen) {
   const found = [
     why.missing ? h("p", { class: "warning", text: `There is no release “${why.missing}” of the last 28 days in this selection: these are the period and the one before.` }) : null,
     h("p", { class: "key-value", text: difference ? points(difference.value) : "–" }),
-    h("p", { class: "soft", text: difference ? `of the plain shares, between ${points(difference.low)} and ${points(difference.high)}` : "One side has nothing that counts yet: choose another metric, time or period." }),
+    h("p", { class: "soft", text: difference ? `new share minus old share, between ${points(difference.low)} and ${points(difference.high)}` : "One side has nothing that counts yet: choose another metric, time or period." }),
     h("dl", { class: "sides" }, ...sides.flatMap(([side, role]) => [
       h("dt", { text: release === PERIODS || role === "before" ? side.name : `${side.name}, since ${time(since)}` }),
       h("dd", {}, h("strong", { text: percent(side.value) }), h("span", { class: "soft", text: side.value === null ? "" : ` ${interval(side)} · ${count(side.numerator)} of ${count(side.denominator)}` })),

@@ -61,7 +61,8 @@ def test_every_event_is_valid(month: list[Departure]) -> None:
 def test_a_prompt_and_its_answer_are_of_one_kind(month: list[Departure]) -> None:
     """A file's code goes on in its own language, and all steps of an agent's run are of one task."""
     tasks: dict[str, set[str]] = {}
-    for event in (dict(sent.event) for sent in month if sent.event["type"] == "generation"):
+    events: list[dict[str, Any]] = [dict(sent.event) for sent in month if sent.event["type"] == "generation"]
+    for event in events:
         asked = event["input"][-1]["content"]
         if event["app"] == "editor":
             text = event["output"][0]["content"] if event.get("output") else ""

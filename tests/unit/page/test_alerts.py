@@ -80,6 +80,7 @@ def test_of_one_app_are_its_alerts_and_those_of_none() -> None:
     [
         ("http://127.0.0.1:8770/why?app=editor&release=a%2Fb", "./why?app=editor&release=a%2Fb"),
         ("https://keeprate.example.com/behind/a/path/?app=editor&period=6h", "./?app=editor&period=6h"),
+        ("http://127.0.0.1:8770/?app=editor&period=6h#latency_p95", "./?app=editor&period=6h#latency_p95"),
         ("https://elsewhere.example.com/dashboards/7?orgId=1", ""),
         ("javascript:alert(1)?why", ""),
         ("", ""),
@@ -96,6 +97,8 @@ def test_every_alert_has_its_section_on_the_page(name: str) -> None:
     """Also where others are led to a copy of the runbook; to nothing where there is no such section."""
     link = f"https://wiki.example.com/keeprate#{name.lower()}"
     (row,) = asked(Held([DOG, firing(name, runbook_url=link)]))["rows"]
+    assert row["runbook"] == f"./runbook?app=editor#{name.lower()}"
+    (row,) = asked(Held([DOG, firing(name, app="", runbook_url=link)]))["rows"]
     assert row["runbook"] == f"./runbook#{name.lower()}"
     (row,) = asked(Held([DOG, firing(name, runbook_url="https://wiki.example.com/other")]))["rows"]
     assert row["runbook"] == ""

@@ -205,6 +205,9 @@ def test_a_page_that_there_is_not_is_told_on_a_page(client: TestClient) -> None:
     answer = client.get("/suggestions/app/<script>", headers={"accept": "text/html"})
     assert answer.status_code == 404
     assert "<h1>Not found</h1>" in answer.text
+    nowhere = client.get("/compare", headers={"accept": "text/html"})
+    assert nowhere.status_code == 404
+    assert "There is no page at this address." in nowhere.text
     assert "<script" not in answer.text
 
 

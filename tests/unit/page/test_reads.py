@@ -70,7 +70,7 @@ def test_what_is_summed_is_asked_once_of_the_longest_span(monkeypatch: pytest.Mo
 
 def test_one_metric_has_the_rates_that_it_has_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of retention, at the horizon that is chosen."""
-    names = sorted(counts_of(RETENTION, tuple(name for name, _ in VARIANTS.values())))
+    names = sorted(counts_of(RETENTION, tuple(name for name, _, _ in VARIANTS.values())))
     rows = [
         {"era": era, "bucket_ms": 0, "model": model, "horizon_s": horizon_s} | dict.fromkeys(names, number)
         for number, (era, model, horizon_s) in enumerate(product((0, 1, 2), "xy", (30, 60)), 1)

@@ -36,6 +36,14 @@ def test_worse_comes_before_better() -> None:
     assert row["findings"][1]["text"] == "v4 is accepted 10 pp more than v3 (+5 to +15)"
 
 
+def test_what_users_keep_is_said_before_what_speaks_louder_and_matters_less() -> None:
+    """Of what is worse: kept, then accepted, then all else by its evidence."""
+    edited = replace(KEPT, metric="edit_distance_over_p50", horizon_s=0, difference=0.39, low=0.3, high=0.5, fell=9e9)
+    taken = replace(KEPT, metric="acceptance", horizon_s=0, difference=-0.1, low=-0.2, high=-0.05, fell=9e8)
+    (row,) = rows([edited, taken, KEPT], 600)
+    assert [each["metric"] for each in row["findings"]] == ["retention", "acceptance", "edit_distance_over_p50"]
+
+
 def test_what_is_edited_and_what_a_judge_says_have_words() -> None:
     """A judge is named, and has no horizon."""
     judged = replace(KEPT, metric="judge_grounded", horizon_s=0, difference=-0.2, low=-0.3, high=-0.1)
@@ -44,7 +52,7 @@ def test_what_is_edited_and_what_a_judge_says_have_words() -> None:
     minus = "\N{MINUS SIGN}"
     assert [each["text"] for each in row["findings"]] == [
         f"v4 is judged as usual in grounded 20 pp less than v3 ({minus}30 to {minus}10)",
-        "v4 is rewritten 10 pp more than v3 (+5 to +15)",
+        "v4 far exceeds the usual change 10 pp more than v3 (+5 to +15)",
     ]
     assert row["findings"][0]["short"] == f"grounded as usual {minus}20 pp ({minus}30 to {minus}10)"
 

@@ -70,6 +70,16 @@ def test_the_runbook_is_the_document_of_the_docs(client: TestClient) -> None:
     assert "<table>" in html
 
 
+def test_commands_and_queries_have_the_name_of_the_app_that_the_alert_is_of(client: TestClient) -> None:
+    """And the header leads back to its numbers. What is no plain name stays out of commands."""
+    html = client.get("/runbook?app=shop").text
+    assert "keeprate report --app shop --by" in html
+    assert 'href="./versions?app=shop"' in html
+    assert "--app APP " in client.get("/runbook").text
+    for odd in ("a b", "x'; DROP", "<b>"):
+        assert "--app APP " in client.get("/runbook", params={"app": odd}).text
+
+
 @pytest.mark.parametrize(
     "text",
     ["<script>alert(1)</script>", "[x](javascript:alert(1))", '<img src=x onerror="alert(1)">', "# <b onclick=x>"],
