@@ -13,6 +13,7 @@ from markdown_it.token import Token
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from keeprate.deploy.page.access.gate import viewer
 from keeprate.deploy.page.documents import links
 
 PATH: Final = "/runbook"
@@ -44,8 +45,10 @@ _DOCUMENT: Final = """<!doctype html>
 
 
 async def runbook(request: Request) -> Response:
-    """The whole runbook; a section per alert. app: whose name its commands and queries have, in place of `APP`."""
-    return HTMLResponse(document(request.query_params.get("app", "")), headers={"cache-control": "no-cache"})
+    """The whole runbook; a section per alert. app: whose name stands for `APP`, where they may see it."""
+    app = request.query_params.get("app", "")
+    text = document(app if viewer(request).sight.may(app) else "")
+    return HTMLResponse(text, headers={"cache-control": "no-cache"})
 
 
 def document(app: str = "") -> str:
