@@ -224,8 +224,8 @@ def content_type(answer_format: str) -> str:
     return next((kind for pattern, kind in _CONTENT_TYPES if pattern.match(answer_format)), "application/octet-stream")
 
 
-def set_statement(options: Options, read_only: bool) -> str | None:
-    """The SET that gives a session the request's settings and parameters, or None where there are none.
+def assignments(options: Options, read_only: bool) -> str:
+    """What gives a session the request's settings and parameters, behind a SET; nothing where there are none.
 
     `read_only` is for GET, which by the protocol must not change anything.
     """
@@ -239,7 +239,7 @@ def set_statement(options: Options, read_only: bool) -> str | None:
             raise DoorError(f"{name!r} is not the name of a setting", 404, 115)
     # readonly comes last, or it would forbid the settings behind it in the same statement.
     ordered = sorted(assigned.items(), key=lambda setting: setting[0] == "readonly")
-    return "SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in ordered) if ordered else None
+    return ", ".join(f"{name} = {quoted(value)}" for name, value in ordered)
 
 
 def quoted(value: str) -> str:

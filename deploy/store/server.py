@@ -33,6 +33,7 @@ from keeprate.deploy.store.request import (
     Insert,
     Options,
     Tokens,
+    assignments,
     content_type,
     form_fields,
     has_answer,
@@ -41,7 +42,6 @@ from keeprate.deploy.store.request import (
     output_format,
     read_options,
     refusal,
-    set_statement,
     split_insert,
 )
 from keeprate.deploy.store.rights import Limits
@@ -163,16 +163,7 @@ class Door:
             await self._run(self._engine.check, statement)
 
     def _open(self, options: Options, read_only: bool) -> Session:
-        session = self._engine.session()
-        try:
-            if options.database:
-                session.run("USE `" + options.database.replace("\\", "\\\\").replace("`", "\\`") + "`")
-            if (settings := set_statement(options, read_only)) is not None:
-                session.run(settings)
-        except BaseException:
-            session.close()
-            raise
-        return session
+        return self._engine.session(options.database, assignments(options, read_only))
 
     async def _insert(
         self, request: Request, session: Session, insert: Insert, data: bytes, pieces: AsyncIterator[bytes]

@@ -9,6 +9,7 @@ from keeprate.deploy.store.request import (
     Insert,
     Options,
     Tokens,
+    assignments,
     content_type,
     form_fields,
     has_answer,
@@ -18,7 +19,6 @@ from keeprate.deploy.store.request import (
     output_format,
     read_options,
     refusal,
-    set_statement,
     split_insert,
 )
 
@@ -169,17 +169,17 @@ def test_a_form_is_read_and_a_file_in_it_refused() -> None:
 def test_settings_become_one_set_with_read_only_last() -> None:
     """Behind `readonly` in the same statement nothing could be set any more, and no value ends its quotes."""
     options = Options(settings={"readonly": "1", "a": "it's"}, parameters={"x": "a\\tb"})
-    assert set_statement(options, read_only=True) == "SET a = 'it\\'s', param_x = 'a\\\\tb', readonly = '1'"
-    assert set_statement(Options(), read_only=True) == "SET readonly = '2'"
+    assert assignments(options, read_only=True) == "a = 'it\\'s', param_x = 'a\\\\tb', readonly = '1'"
+    assert assignments(Options(), read_only=True) == "readonly = '2'"
     for tried in ("0", "00", "false", "-0", ""):
-        assert set_statement(Options(settings={"readonly": tried}), read_only=True) == "SET readonly = '2'"
-    assert set_statement(Options(), read_only=False) is None
+        assert assignments(Options(settings={"readonly": tried}), read_only=True) == "readonly = '2'"
+    assert assignments(Options(), read_only=False) == ""
 
 
 def test_a_name_that_is_no_name_is_refused() -> None:
     """Names go into a statement unquoted."""
     with pytest.raises(DoorError, match="not the name of a setting"):
-        set_statement(Options(settings={"a = 1; DROP TABLE t": "1"}), read_only=False)
+        assignments(Options(settings={"a = 1; DROP TABLE t": "1"}), read_only=False)
 
 
 @pytest.mark.parametrize(
