@@ -97,6 +97,7 @@ async function claim() {
   desk.items = answer.items;
   drawHead();
   if (desk.items.length && desk.shown !== keyOf(desk.items[0])) await show();
+  else if (desk.items[1]) read(desk.items[1]);
   // Of nothing there is nothing new to tell.
   if (desk.items.length) refresh();
 }
