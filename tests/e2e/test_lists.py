@@ -2,6 +2,7 @@
 
 import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,6 +18,7 @@ from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import connect
 from tests import desk, looking
 from tests.devtools import Browser
+from tests.facts import Facts
 from tests.looking import look
 from tests.pages import NOW, history, land, serving
 
@@ -190,3 +192,53 @@ def test_test_cases_are_of_the_whole_list(
         assert browser.evaluate("document.querySelector('#suggestions-said a').getAttribute('href')").startswith(
             "cases"
         )
+
+
+def test_why_a_change_cannot_be_read_is_said(browser: Browser, store: StoreProcess) -> None:
+    """Where looks came without the text as it was then: what would do, and nothing of it where the text came."""
+    editor = Facts("editor")
+    events = []
+    for name, more in (("without", {}), ("with", {"current_text": "abxy"})):
+        events += [
+            editor.generation(name, output="abcd", content_mode="full"),
+            editor.action(name, "accept", accept_seq=1, length=4),
+            editor.check(name, 300, "abxy", accept_seq=1, **more),
+        ]
+    url = f"{store.url}/lists_changed"
+    land(url, events)
+    said = "document.querySelector('#drawer .drawer-body').textContent"
+    with visited(browser, url) as address:
+        for name, is_told in (("without", True), ("with", False)):
+            identity = uuid.uuid5(uuid.NAMESPACE_URL, name)
+            browser.open(f"{address}suggestions?open=editor~{identity}")
+            browser.wait_for(f"document.querySelector('#drawer .timeline') && {said}.includes('50.0')")
+            assert browser.evaluate(f"{said}.includes('without current_text')") is is_told
+            assert browser.evaluate("!!document.querySelector('#drawer .diff ins')") is not is_told
+
+
+def test_a_page_without_suites_leads_to_a_list_and_names_the_gate(browser: Browser, url: str) -> None:
+    """The way from suggestions to a gate, in its order."""
+    with visited(browser, url) as address:
+        browser.open(f"{address}cases?period=7d")
+        browser.wait_for("!document.getElementById('stories-nothing').hidden")
+        assert "keeprate cases gate" in browser.text("#stories-nothing")
+        browser.evaluate("document.querySelector('#stories-nothing a').click()")
+        browser.wait_for(f"location.pathname === '/suggestions' && {ROWS} > 5")
+
+
+def test_what_an_address_says_in_vain_is_told(browser: Browser, url: str) -> None:
+    """A span of time that no page takes, and an id that is none."""
+    with visited(browser, url) as address:
+        browser.open(f"{address}suggestions?from=2026-01-02&to=2026-01-01")
+        browser.wait_for("!document.getElementById('ignored').hidden")
+        assert browser.text("#ignored").startswith("The address says from and to, which changes nothing here")
+        browser.open(f"{address}suggestions?period=7d")
+        browser.wait_for(f"{ROWS} === 50")
+        assert browser.evaluate("document.getElementById('ignored').hidden")
+        assert browser.problems == []
+        browser.open(f"{address}suggestions?open=editor~nope")
+        browser.wait_for(
+            "document.querySelector('#drawer .drawer-error')?.textContent.startsWith('no such suggestion')"
+        )
+        # The browser itself says that there was a 404.
+        browser.problems.clear()

@@ -56,6 +56,7 @@ export function content({ generation, events, more, changes, chain, withheld, tr
     generation && !withheld ? messages("Output", generation.output, generation.content_mode) : null,
     generation && !withheld && !blind ? testCase(generation) : null,
     ...changes.map(change),
+    generation && !withheld ? unread(generation, events, changes) : null,
     ...events.filter((event) => event.type === "edit" && event.corrected_text).map(correction),
     chain.length > 1 && !withheld ? stages(chain, generation) : null,
     h("h3", { text: "What happened" }),
@@ -106,6 +107,14 @@ function change({ type, horizon_s: after, moment: when, origin, status, pieces }
   const at = after == null ? `at ${when}` : `after ${horizon(after)}`;
   const title = type === "edit" ? `What the ${origin ?? "user"} corrected` : status === "removed" ? `Removed ${at}` : `What was changed ${at}`;
   return h("section", {}, h("h3", { text: title }), h("div", { class: "message change" }, diff(pieces)));
+}
+
+/** Why what a user made of it cannot be read, where looks found it changed and no text came with them; and what would do. */
+function unread({ content_mode: mode }, events, changes) {
+  const changed = (event) => event.type === "retention_check" && event.status === "present" && event.distance > 0;
+  if (!events.some(changed) || changes.some(({ type, status }) => type === "retention_check" && status === "present")) return null;
+  const reason = mode === "full" ? "its looks came without current_text, the text as it was then" : `this app captures no texts (content is ${mode || "off"})`;
+  return h("section", {}, h("h3", { text: "What was changed" }), h("p", { class: "soft", text: `How much of it changed is known, and what it became is not: ${reason}. An app that sends current_text with each retention_check, and content in full, shows it here word by word: docs/events.md.` }));
 }
 
 /** Two texts in one: what is gone is struck out and what is new underlined, so that it can be told apart without colours. */

@@ -8,7 +8,7 @@ import { openDrawer } from "./drawer.js";
 import { drawFilters } from "./filters.js";
 import { first } from "./first.js";
 import { drawNav } from "./nav.js";
-import { parametersOf, readAddress, writeAddress } from "./selection.js";
+import { parametersOf, readAddress, spanOfAddress, writeAddress } from "./selection.js";
 import { define } from "./tip.js";
 import { drawUnknown } from "./unknown.js";
 import { showBanner, tickVitals } from "./vitals.js";
@@ -28,8 +28,14 @@ let page;
  */
 export function run(pages) {
   page = pages;
+  tellIgnored(spanOfAddress());
   poll(first);
   drawWho();
+}
+
+function tellIgnored(names) {
+  byId("ignored").hidden = names.length === 0;
+  setText(byId("ignored"), `The address says ${names.join(" and ")}, which changes nothing here: choose a period above. Any span of time is counted by keeprate report --since … --until …`);
 }
 
 /** What the server is asked, as text: it is the same for selections that differ only in how numbers are drawn. */

@@ -25,6 +25,11 @@ export function readAddress() {
   return { ...Object.fromEntries(single), only: address.getAll("only").filter((each) => each.includes("=")) };
 }
 
+/** The names in the address by which a span of time was meant that no page takes: whoever made it is told. */
+export function spanOfAddress() {
+  return ["from", "to", "since", "until"].filter((name) => new URLSearchParams(location.search).has(name));
+}
+
 /** Puts what differs from the defaults into the address, without a reload. */
 export function writeAddress(chosen) {
   history.replaceState(null, "", addressOf(chosen, defaults) || location.pathname);
