@@ -34,7 +34,7 @@ def versions(reads: Reads, selection: Selection) -> Json:
         "split": split,
         "splits": [{"value": name, "text": text} for name, text in DIMENSIONS.items() if name not in ("", component)],
         "whole": _compared(whole, counted, places(reads, whole)),
-        "parts": _compared(parts, counted, {}),
+        "parts": _compared(parts, counted, places(reads, parts)),
         "judged": _all_judged(each for each in released.verdicts(reads, selection) if each.component == component),
     }
 
