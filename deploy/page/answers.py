@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 from keeprate.deploy.page.comparison import change
 from keeprate.deploy.page.definitions import METRICS, VARIANTS, View
-from keeprate.deploy.page.places import name_of, places
+from keeprate.deploy.page.parts.places import name_of, places
 from keeprate.deploy.page.reads import ENDINGS, REQUESTS, Reads
 from keeprate.deploy.page.selection import Selection, Span
 from keeprate.sinks.reading.counting import Counts

@@ -19,7 +19,7 @@ from keeprate.deploy.page.access.settings import AccessSettings
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.api.questions import QUESTIONS, screen
 from keeprate.deploy.page.exploring import listed, suites
-from keeprate.deploy.page.places import name_of
+from keeprate.deploy.page.parts.places import name_of
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.reviewing.desk import Desk

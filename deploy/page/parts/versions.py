@@ -8,7 +8,7 @@ from typing import Final
 from keeprate.deploy.page import answers
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.parts import released
-from keeprate.deploy.page.places import places
+from keeprate.deploy.page.parts.places import places
 from keeprate.deploy.page.reads import Counted, Reads
 from keeprate.deploy.page.selection import DIMENSIONS, Selection, SelectionError
 from keeprate.deploy.releases import words

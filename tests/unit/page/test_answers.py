@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeprate.deploy.page.places import name_of
+from keeprate.deploy.page.parts.places import name_of
 from keeprate.sinks.reading.queries import CohortSegment
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
