@@ -17,8 +17,8 @@ const LOOKING_MS = 1_000;
 const READ_AHEAD_MS = 20_000;
 const RENEW_MS = 60_000;
 
-/** board: queues and what can be said. items: held, the one before the reviewer first; shown: the key of the one that the form is of. read: what is known of each, by key, and since when. */
-const desk = { board: null, isSetUp: false, queue: "", app: "", items: [], shown: "", read: new Map(), busy: false, active: true, choose: null };
+/** board: queues and what can be said. items: held, the one before the reviewer first; shown: the key of the one that the form is of. read: what is known of each, by key, and since when. taken: what was said of the one that was taken back. */
+const desk = { board: null, isSetUp: false, queue: "", app: "", items: [], shown: "", read: new Map(), busy: false, active: true, choose: null, taken: {} };
 
 const name = () => byId("reviewer").value.trim();
 const keyOf = ({ app, generation_id, choice_index }) => `${app}~${generation_id}~${choice_index}`;
@@ -125,7 +125,7 @@ function whyNothing(queue) {
 }
 
 /** Shows the first of what is held, and reads the next one meanwhile. */
-async function show(words = {}) {
+async function show() {
   const [item, next] = desk.items;
   if (!item) return;
   const { since, answer } = read(item);
@@ -134,7 +134,7 @@ async function show(words = {}) {
   desk.shown = keyOf(item);
   drawItem(item, found);
   if (byId("review").getBoundingClientRect().top < 0) byId("review").scrollIntoView();
-  fill(textOf(found.generation, item.choice_index), words);
+  fill(textOf(found.generation, item.choice_index), desk.taken.key === desk.shown ? desk.taken.words : {});
   byId("review-title").focus({ preventScroll: true });
   if (next) read(next);
   // What was read ahead may have gone on since: a check that came later is what the suggestion is here for.
@@ -213,7 +213,9 @@ const actions = {
       tell("Taken back. Say it anew.");
       desk.items = [item, ...desk.items.filter((each) => keyOf(each) !== keyOf(item))];
       drawHead();
-      await show(words);
+      // Whatever shows it, as a claim that was under way: with what was said of it.
+      desk.taken = { key: keyOf(item), words };
+      await show();
       refresh();
     });
   },
@@ -222,6 +224,7 @@ const actions = {
 /** The next one, which is there already; and one more is taken. */
 async function onward(item) {
   desk.read.delete(keyOf(item));
+  desk.taken = {};
   desk.items = desk.items.slice(1);
   drawHead();
   await show();
