@@ -649,6 +649,10 @@ def test_from_red_to_green_and_to_a_test_case(browser: Browser, store: StoreProc
         told = browser.text(".story")
         assert all(each in told for each in ("green", "wrong", "v4, ", "1 case failed", "v5, ", "80% differs", "+83.3"))
         assert browser.evaluate("document.querySelectorAll('.runs tbody tr').length") == 2
+        # Each case of the last run leads to its suggestion, whatever came of it.
+        links = "[...document.querySelectorAll('.story .results li a')].map((each) => each.getAttribute('href'))"
+        assert len(browser.evaluate(links)) == len(cases)
+        assert any(flagged.generation_id in link for link in browser.evaluate(links))
         browser.resize(390, 1400, mobile=True)
         assert browser.evaluate("document.documentElement.scrollWidth") <= 390
         browser.evaluate("document.querySelector('.story li a').click()")

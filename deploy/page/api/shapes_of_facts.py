@@ -264,6 +264,13 @@ class FailedCaseJson(TypedDict):
 
 
 @closed
+class CaseResultJson(FailedCaseJson):
+    """A case as the last run found it."""
+
+    label: str
+
+
+@closed
 class VersionKeptJson(RateJson):
     version: str
 
@@ -288,6 +295,7 @@ class StoryJson(TypedDict):
     fixed: SuiteRunJson | None
     cases: list[FailedCaseJson]
     cases_count: int
+    results: list[CaseResultJson]
     runs: list[SuiteRunJson]
     retention: MendedJson | None
 

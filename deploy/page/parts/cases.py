@@ -27,7 +27,8 @@ def cases(reads: Reads, selection: Selection) -> Json:
     key = (selection.period, tuple(apps))
     told = reads.fact("case results", key, lambda: case_results.results(reads.client, since, reads.now, apps), KEPT_S)
     found = stories(told)[:MOST_STORIES]
-    keys = [(each.app, each.generation_id, each.choice_index) for story in found for each in story.cases[:MOST_CASES]]
+    shown = [each for story in found for each in (*story.cases[:MOST_CASES], *_last(story))]
+    keys = list(dict.fromkeys((each.app, each.generation_id, each.choice_index) for each in shown))
     known = case_results.suggestions_of(reads.client, keys)
     return {"stories": [_story(reads, selection, story, known) for story in found]}
 
@@ -43,9 +44,18 @@ def _story(reads: Reads, selection: Selection, story: SuiteStory, known: Known) 
         "fixed": None if story.fixed is None else _run(story.fixed),
         "cases": [_case(each, known, reads.sight.may_read(each.app)) for each in story.cases[:MOST_CASES]],
         "cases_count": len(story.cases),
+        "results": [
+            _case(each, known, reads.sight.may_read(each.app)) | {"label": each.label} for each in _last(story)
+        ],
         "runs": [_run(each) for each in story.chapters[-MOST_RUNS:]],
         "retention": _retention(reads, selection, story, known),
     }
+
+
+def _last(story: SuiteStory) -> list[case_results.Told]:
+    """What the cases of the last run came to, those that failed first."""
+    results = sorted(story.chapters[-1].results.values(), key=lambda each: (each.label == "passed", each.label))
+    return results[:MOST_CASES]
 
 
 def _run(chapter: Chapter) -> Json:

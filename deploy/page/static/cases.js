@@ -8,6 +8,8 @@ import { drawVitals } from "./vitals.js";
 
 const STATES = { green: ["positive", "✓ green"], red: ["negative", "✗ red"], error: ["neutral", "! without an answer"] };
 
+const RESULTS = { passed: "passed", failed: "failed", error: "without an answer" };
+
 /** Draws /api/cases: stories {app, suite, state, red, fixed, cases, runs, retention}. */
 function drawStories({ stories }, { chosen }) {
   byId("stories-nothing").hidden = stories.length > 0;
@@ -22,6 +24,7 @@ function drawStory(story) {
     { class: "panel story", "aria-label": `${story.suite} of ${story.app}` },
     h("div", { class: "story-head" }, h("h2", { text: story.suite }), h("span", { class: `chip ${tone}`, text: state }), h("span", { class: "soft", text: `${story.app}, ${plural(story.count, "case", "cases")}` })),
     h("dl", { class: "told" }, ...told(story).flatMap(([name, ...parts]) => [h("dt", { text: name }), h("dd", {}, ...parts)])),
+    h("details", { class: "stage" }, h("summary", { text: `Its cases, as the last run found them${story.count > story.results.length ? `: ${count(story.results.length)} of ${count(story.count)}` : ""}` }), h("ul", { class: "results" }, ...story.results.map((each) => suggestion({ ...each, why: [RESULTS[each.label] ?? each.label, each.why].filter(Boolean).join(": ") }, story)))),
     h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Runs of ${story.suite}` }, runs(story)),
   );
 }
