@@ -107,7 +107,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "total_length": "of the document",
     "branch_changed": "another branch was checked out since",
     "range_clipped": "the range could not be followed to its ends",
-    "current_text": "what the accepted text has become",
+    "current_text": "what the accepted text has become; without it the page knows how much changed, and not into what",
     # Judges.
     "name": "what is judged, such as groundedness",
     "annotator_kind": "who judges",
