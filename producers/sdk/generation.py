@@ -286,11 +286,11 @@ class Generation:
 
 
 def survival_fields(original: str | None, current: str | None, reason: str) -> dict[str, Any]:
-    """The fields of a retention check that compare the accepted text with what it has become."""
+    """The fields of a retention check that tell what the accepted text has become, and compare the two."""
     if current is None or original is None:
         return {"status": "unobserved", "reason": reason}
     found = texts.survival(original, current)
-    return {"status": "present" if current else "removed", **vars(found)}
+    return {"status": "present" if current else "removed", **vars(found), "current_text": current}
 
 
 def _size(text: str | None) -> dict[str, int]:

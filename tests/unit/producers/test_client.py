@@ -272,6 +272,14 @@ def test_a_check_without_text_is_unobserved(client: RecordingKeeprate, taken: li
     assert (taken[-1]["status"], taken[-1]["distance"]) == ("present", 1)
 
 
+def test_a_check_sends_what_the_text_has_become(client: RecordingKeeprate, taken: list[Any]) -> None:
+    """As `track` does: without it nobody can read what users made of a suggestion. Removed is the empty text."""
+    handle = client.generation(output="abc").accept()
+    for current in ("abd", "", None):
+        handle.retention_check(horizon_s=30, current_text=current, elapsed_ms=30_000)
+    assert [check.get("current_text", "-") for check in taken[-3:]] == ["abd", "", "-"]
+
+
 @pytest.mark.parametrize(
     ("check", "field"),
     [
