@@ -92,6 +92,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # Requests on one connection wait for each other, and a fetch that finds nothing holds up a start by this much.
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         consumer._fetch_min_bytes = _FETCH_AT_LEAST_BYTES
+        # Faust asks for it only where it writes in transactions itself. What an app took back is no event, and the
+        # sink, whose librdkafka leaves it out, would have outcomes without facts.
+        consumer._isolation_level = "read_committed"
         return consumer
 
 

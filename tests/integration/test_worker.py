@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.schemas.dead_letters import decode_headers
-from keeprate.schemas.topics import DAY_MS, DEAD_LETTERS, GENERATIONS
+from keeprate.schemas.topics import DAY_MS, DEAD_LETTERS, GENERATIONS, PARTITIONER
 from tests.streaming import (
     BASE_MS,
     POISON,
@@ -124,6 +125,28 @@ def test_an_orphan_is_joined_when_its_generation_arrives(bootstrap: str, name: s
         produce(bootstrap, disordered(rng, log))
         wait_joined(bootstrap, name)
     assert outcomes(bootstrap, name) == expected(log)
+
+
+def test_what_a_transaction_takes_back_is_not_joined(bootstrap: str, name: str, tmp_path: Path) -> None:
+    """As the sink does not land it: outcomes are of what was committed, before, between and after it."""
+    rng = random.Random(23)
+    logs = [story(rng, name, suggestions=20) for _ in range(4)]
+    settings = {"bootstrap.servers": bootstrap, "transactional.id": name, "partitioner": PARTITIONER}
+    producer = Producer(settings)
+    producer.init_transactions(60)
+    for number, log in enumerate(logs):
+        is_taken_back = number % 2 == 1
+        producer.begin_transaction()
+        for topic, key, value in disordered(rng, log):
+            producer.produce(topic, value, key)
+        producer.flush(60)
+        (producer.abort_transaction if is_taken_back else producer.commit_transaction)(60)
+    # Some of it in every partition: behind a transaction's mark, which is no record, nobody commits.
+    last = story(rng, name, suggestions=60)
+    produce(bootstrap, disordered(rng, last))
+    with RunningWorker(bootstrap, tmp_path, name):
+        wait_joined(bootstrap, name)
+    assert outcomes(bootstrap, name) == expected([*logs[0], *logs[2], *last])
 
 
 def test_sigterm_finishes_the_batch_and_commits(bootstrap: str, name: str, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class Found:
 
 
 class EndsAgainError(Exception):
-    """A process ends at every start: nothing more is to be learnt from this trial than what it has found."""
+    """Processes end, and no end of it comes: nothing more is to be learnt from this trial than what it has found."""
 
 
 class ContentTrial:
@@ -213,6 +213,9 @@ class ContentTrial:
         while not condition():
             assert not self.lab.breaking_off.is_set(), "broken off"
             if time.monotonic() > deadline_s:
+                if self.found.ended:
+                    # The group may wait for a member that ended while it joined, once for each of its ends.
+                    raise EndsAgainError(f"after {after}: not within {_PATIENCE_S} s")
                 raise TimeoutError(f"after {after}: not within {_PATIENCE_S} s\n{self.found}\n{self.logs()}")
             self._supervise(after)
             time.sleep(0.1)
