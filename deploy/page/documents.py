@@ -5,6 +5,7 @@ To add one: a line in `DOCUMENTS`, its body in `bodies/NAME.html`, its module in
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from html import escape
@@ -17,6 +18,21 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 _IMPORT: Final = re.compile(r'^(?:import|export)\b[^;]*?from "\./([a-z_]+\.js)";', re.MULTILINE)
+
+_BARE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title} · Keeprate</title>
+<link rel="icon" href="{up}icon.svg" type="image/svg+xml">
+{styles}
+</head>
+<body>
+{body}</body>
+</html>
+"""
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,12 @@ DOCUMENTS: Final = (
 def routes() -> list[Route]:
     """One for each page."""
     return [Route(f"/{document.path}", partial(_served, document)) for document in DOCUMENTS]
+
+
+def bare(title: str, body: str, styles: Sequence[str] = ("page.css",), up: str = "") -> str:
+    """A document without scripts, and no page of the header. up: from its address to the first screen's."""
+    named = "\n".join(f'<link rel="stylesheet" href="{up}{style}">' for style in styles)
+    return _BARE.format(title=title, up=up, styles=named, body=body)
 
 
 @cache

@@ -12,28 +12,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Scope
 
+from keeprate.deploy.page.documents import bare
 from keeprate.deploy.page.selection import SelectionError
 from keeprate.deploy.page.turns import RETRY_AFTER_S, BusyError
 from keeprate.sinks.store.clickhouse import StoreError, StoreUnavailableError
 
-_DOCUMENT: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title} · Keeprate</title>
-<link rel="icon" href="{up}icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="{up}page.css">
-</head>
-<body>
-<main class="login">
+_MAIN: Final = """<main class="login">
   <h1>{title}</h1>
   <p>{message}</p>
   <p><a class="apply" href="{up}">To the overview</a></p>
 </main>
-</body>
-</html>
 """
 _log = logging.getLogger(__name__)
 
@@ -51,7 +39,7 @@ def refusal(scope: Scope, status: int, code: str, message: str) -> Response:
         return failure(status, code, message)
     # From where they are, because a proxy may serve the page below a path of its own.
     up, title = "../" * (path.count("/") - 1) or "./", "Not found" if status == 404 else "Not answered"
-    text = _DOCUMENT.format(title=title, message=escape(message), up=up)
+    text = bare(title, _MAIN.format(title=title, message=escape(message), up=up), up=up)
     return HTMLResponse(text, status, {"cache-control": "no-store"})
 
 

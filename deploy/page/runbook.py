@@ -14,33 +14,19 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from keeprate.deploy.page.access.gate import viewer
-from keeprate.deploy.page.documents import links
+from keeprate.deploy.page.documents import bare, links
 
 PATH: Final = "/runbook"
 _APP: Final = re.compile(r"\bAPP\b")
 _NAME: Final = re.compile(r"[\w.:/@+-]+")
 """A name that stands in a command or a query as it is, without quotes of its own."""
 
-_DOCUMENT: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Runbook · Keeprate</title>
-<link rel="icon" href="icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="page.css">
-<link rel="stylesheet" href="runbook.css">
-</head>
-<body>
-<header class="top">
+_BODY: Final = """<header class="top">
   <a class="brand" href="./{query}"><img src="icon.svg" alt="" width="26" height="26"><span>Keeprate</span></a>
   <nav class="pages" aria-label="Pages">{links}</nav>
 </header>
 <main class="runbook">
 {body}</main>
-</body>
-</html>
 """
 
 
@@ -55,7 +41,8 @@ def document(app: str = "") -> str:
     """The runbook as HTML, below the header of every page, with an app's name where there is one for it."""
     query = f"?{urlencode({'app': app})}" if app else ""
     named = _APP.sub(lambda _: escape(app), _body()) if _NAME.fullmatch(app) else _body()
-    return _DOCUMENT.format(body=named, query=query, links=links(query))
+    body = _BODY.format(body=named, query=query, links=links(query))
+    return bare("Runbook", body, styles=("page.css", "runbook.css"))
 
 
 @cache

@@ -218,6 +218,21 @@ def scopes_of_days(draw: st.DrawFn) -> Scope:
     return Scope(since, until, as_of, by, {}, bucket_s, horizons=draw(st.sampled_from([(), (120, 86_400)])), eras=eras)
 
 
+def _land_later(engine: Client, later: list[Event], seed: int) -> None:
+    """Land events of the same three days, behind those that are there."""
+    facts = fold(spread(later, seed + 1, 72))
+    write(engine, facts)
+    derive(engine, {parse_key(key)[:2] for key in facts})
+
+
+def _partly_summed(engine: Client, log: list[Event], later: list[Event], seed: int) -> None:
+    """Land a log, sum its hours, and touch some of them by what lands later."""
+    load(engine, spread(log, seed, 72))
+    _forget_sums(engine)
+    hours.sum_quiet(engine, quiet_s=0)
+    _land_later(engine, later, seed)
+
+
 @settings(max_examples=examples(3))
 @given(logs(50), logs(20), st.integers(0, 1000), scopes_of_days())
 def test_sums_of_days_change_no_number(
@@ -230,9 +245,7 @@ def test_sums_of_days_change_no_number(
     hours.sum_quiet(engine, quiet_s=0)
     assert engine.query(f"SELECT count() FROM {hours.summed_table()} WHERE span = 24") != [(0,)]
     assert _counts(engine, scope) == plain
-    facts = fold(spread(later, seed + 1, 72))
-    write(engine, facts)
-    derive(engine, {parse_key(key)[:2] for key in facts})
+    _land_later(engine, later, seed)
     touched = _counts(engine, scope)
     hours.sum_quiet(engine, quiet_s=0)
     again = _counts(engine, scope)
@@ -246,12 +259,7 @@ def test_a_part_of_a_question_is_answered_as_if_it_was_asked_alone(
     engine: Client, log: list[Event], later: list[Event], seed: int, scope: Scope, only: dict[str, list[str]]
 ) -> None:
     """By what is known to be summed of a longer span and of all apps; and of one horizon of those that there are."""
-    load(engine, spread(log, seed, 72))
-    _forget_sums(engine)
-    hours.sum_quiet(engine, quiet_s=0)
-    facts = fold(spread(later, seed + 1, 72))
-    write(engine, facts)
-    derive(engine, {parse_key(key)[:2] for key in facts})
+    _partly_summed(engine, log, later, seed)
     longer = replace(scope, since=scope.since - timedelta(hours=30), until=scope.until + timedelta(hours=3), eras=())
     part, summed = replace(scope, only=only), splitting.known(engine, longer)
     counts, at_horizons = _counts(engine, part)
@@ -280,12 +288,7 @@ def test_horizons_are_those_of_the_checks_that_there_are(
     engine: Client, log: list[Event], later: list[Event], seed: int, scope: Scope, only: dict[str, list[str]]
 ) -> None:
     """Of what is summed the sums tell them, of a longer span as well where this one begins with a day."""
-    load(engine, spread(log, seed, 72))
-    _forget_sums(engine)
-    hours.sum_quiet(engine, quiet_s=0)
-    facts = fold(spread(later, seed + 1, 72))
-    write(engine, facts)
-    derive(engine, {parse_key(key)[:2] for key in facts})
+    _partly_summed(engine, log, later, seed)
     part = Scope(scope.since.replace(hour=0), scope.until, scope.as_of, only=only)
     longer = replace(part, since=part.since - timedelta(hours=30), until=part.until + timedelta(hours=3), only={})
     rows = engine.query(
