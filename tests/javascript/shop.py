@@ -38,9 +38,22 @@ const add = spool.add;
 window.emitted = 0;
 window.stored = [];
 spool.add = async (bodies) => {
-  const keys = await add(bodies);
-  stored.push(...bodies.map((body) => JSON.parse(body).event_id));
+  const events = bodies.map((body) => JSON.parse(body));
+  const marked = events.map((event) => JSON.stringify({ ...event, environment: "stored" }));
+  const keys = await add(marked);
+  // What is sent of it says so from here on; what a page that is left sends from memory does not.
+  bodies.splice(0, bodies.length, ...marked);
+  stored.push(...events.map(({ event_id }) => event_id));
   return keys;
+};
+window.block = (ms) => {
+  const opening = indexedDB.open("shop");
+  opening.onsuccess = () => {
+    const book = opening.result.transaction(["events", "book"], "readwrite").objectStore("book");
+    const until = Date.now() + ms;
+    const again = () => void (Date.now() < until && (book.get(0).onsuccess = again));
+    again();
+  };
 };
 window.client = new Keeprate("shop", { url, key, spool, lingerMs: 5, retryMs: 20 });
 window.handle = client.feedback("0197c0de-0000-7000-8000-000000000001", { user: "h4sh", session: location.hostname });
@@ -90,9 +103,10 @@ class Shop:
         """Of what arrived, in its order, with what arrived twice."""
         return self.ids_of(None)
 
-    def ids_of(self, host: str | None) -> list[str]:
-        """The same of one origin's pages."""
-        return [event["event_id"] for event in list(self.publisher.events) if host in (None, event.get("session"))]
+    def ids_of(self, host: str | None, *, stored: bool = False) -> list[str]:
+        """The same of one origin's pages. stored: of what was sent from their storage only."""
+        events = [event for event in list(self.publisher.events) if host in (None, event.get("session"))]
+        return [event["event_id"] for event in events if not stored or event.get("environment") == "stored"]
 
 
 class _Page(SimpleHTTPRequestHandler):
