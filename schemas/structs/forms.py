@@ -19,7 +19,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from keeprate.schemas.decode import EVENT_ADAPTER, NIL_ID, is_too_far_ahead
 from keeprate.schemas.events import Between
 from keeprate.schemas.free_form import fault_in
-from keeprate.schemas.kinds import UUID_PATTERN
+from keeprate.schemas.kinds import MAX_NAME, UUID_PATTERN
 
 Schema = Mapping[str, Any]
 Check = Callable[..., Any]
@@ -114,6 +114,9 @@ def _struct(name: str, fields: list[Any], **options: Any) -> type[Struct]:
 
 def _meta(schema: Schema) -> Meta | None:
     bounds = {name: schema[name] for name in ("ge", "le", "lt", "min_length", "max_length") if name in schema}
+    if "pattern" in schema:
+        # A text of any length is not matched, and kept, here: no pattern has a longer one.
+        bounds.setdefault("max_length", MAX_NAME)
     return Meta(**bounds) if bounds else None
 
 

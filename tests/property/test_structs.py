@@ -2,6 +2,7 @@
 
 import json
 import random
+import tracemalloc
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,20 @@ def test_an_id_takes_no_digit_from_the_next_one(event: Event, digits: int) -> No
     both, end = event_id + generation_id, len(event_id) + digits
     moved: dict[str, Any] = {**event, "event_id": both[:end], "generation_id": both[end:]}
     check(json.dumps(moved).encode(), BASE_MS, moved["generation_id"].encode())
+
+
+@pytest.mark.parametrize("name", ["app", "trace_id", "span_id", "action"])
+def test_what_matches_no_pattern_is_not_kept(name: str) -> None:
+    """Texts that were seen are remembered, and anybody may send long ones."""
+    ids = dict.fromkeys(("event_id", "generation_id"), "0198c0de-0000-7000-8000-000000000001")
+    event = {"type": "action", "action": "accept", **ids, "schema_version": 1, "occurred_at": BASE_MS, "app": "a"}
+    sent = (json.dumps({**event, name: str(number) + "!" * 200_000}).encode() for number in range(50))
+    tracemalloc.start()
+    try:
+        assert all(isinstance(verdict(partial(read, value)), str) for value in sent)
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_every_type_of_event_has_a_struct() -> None:
