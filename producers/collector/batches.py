@@ -25,7 +25,7 @@ from keeprate.schemas.events import EVENT_TYPES, MAX_EVENT_BYTES, SCHEMA_VERSION
 from keeprate.schemas.ids import uuid7
 from keeprate.schemas.kinds import MAX_ENTRIES
 from keeprate.schemas.structs.forms import encode_struct
-from keeprate.schemas.structs.reading import read_all
+from keeprate.schemas.structs.reading import read_all, read_each
 
 JSON_TYPES: Final = ("application/json",)
 NDJSON_TYPES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
@@ -80,9 +80,9 @@ def _read_whole(body: bytes, media_type: str, origin: Origin) -> tuple[list[Acce
     # Of what a page sends, each item is looked at for what it may not say.
     if origin.feedback_only:
         return None
-    lines = _lines(body) if media_type in NDJSON_TYPES else None
-    events = read_all(body if lines is None else _array_of(lines), origin.received_ms)
-    if not events or len(events) > MAX_ITEMS or (lines is not None and len(lines) != len(events)):
+    at_ms = origin.received_ms
+    events = read_each(_lines(body), at_ms) if media_type in NDJSON_TYPES else read_all(body, at_ms)
+    if not events or len(events) > MAX_ITEMS:
         return None
     records = []
     for index, event in enumerate(events):
@@ -133,19 +133,9 @@ def _lines(body: bytes) -> list[bytes]:
     return [line for line in body.split(b"\n") if line and not line.isspace()]
 
 
-def _array_of(lines: Sequence[bytes]) -> bytes:
-    return b"[" + b",".join(lines) + b"]"
-
-
 def _read_lines(body: bytes) -> list[Any]:
-    lines = _lines(body)
-    try:
-        items = from_json(_array_of(lines), allow_inf_nan=False)
-        if len(items) == len(lines):
-            return list(items)
-    except ValueError:
-        pass
-    return [_read_line(line) for line in lines]
+    # Not as one array: of lines that are none, one may begin what the next one ends.
+    return [_read_line(line) for line in _lines(body)]
 
 
 def _read_line(line: bytes) -> Any:

@@ -4,7 +4,7 @@ What the struct's decoder takes is an event. Whatever it does not take goes to `
 says why not. So a refusal has the same words everywhere, and an event that is written unusually is read as usual.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from msgspec import to_builtins
@@ -32,7 +32,22 @@ def read_all(value: bytes, recorded_ms: int | None = None) -> list[Any] | None:
     """The structs of a JSON array of events, or of one; None where one of them is not read the fast way, or is none."""
     try:
         found = decode_structs(value)
-        events = found if type(found) is list else [found]
+    except (ValueError, RecursionError):
+        return None
+    return _checked(found if type(found) is list else [found], recorded_ms)
+
+
+def read_each(values: Iterable[bytes], recorded_ms: int | None = None) -> list[Any] | None:
+    """The same of values that are an event each."""
+    try:
+        events = [decode_struct(value) for value in values]
+    except (ValueError, RecursionError):
+        return None
+    return _checked(events, recorded_ms)
+
+
+def _checked(events: list[Any], recorded_ms: int | None) -> list[Any] | None:
+    try:
         return events if all(CHECKS[event.type](event, None, recorded_ms) for event in events) else None
     except (ValueError, RecursionError):
         return None

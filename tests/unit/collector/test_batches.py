@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keeprate.producers.collector.batches import AcceptedEvent, Origin, accept, read_items
+from keeprate.producers.collector.batches import AcceptedEvent, Origin, accept, read_batch, read_items
 from keeprate.producers.collector.errors import Refusal, RequestError
 from keeprate.producers.collector.gate.weight import MAX_ITEMS
 from keeprate.producers.collector.otel.identity import Aliases, span_generation_id
@@ -174,6 +174,16 @@ def test_a_line_that_is_not_json_is_refused_alone() -> None:
     records, refusals = accept(read_items(good + b"\n{oops\n" + good, "application/x-ndjson"), origin())
     assert [record.index for record in records] == [0, 2]
     assert [(refusal.index, refusal.status, refusal.error_type) for refusal in refusals] == [(1, 400, "not_json")]
+
+
+@pytest.mark.parametrize("between", [b', "comment": "a\nb"}, ', b'\n"comment": "ab"}, '])
+@pytest.mark.parametrize("media_type", ["application/x-ndjson", "text/plain"])
+def test_lines_are_not_read_as_one_text(between: bytes, media_type: str) -> None:
+    """Two lines that are no JSON do not make two events together, with a comma where the line ended."""
+    whole = json.dumps(vote(event_id=EVENT, schema_version=1, occurred_at=NOW_MS, app="demo")).encode()
+    records, refusals, _ = read_batch(whole[:-1] + between + whole, media_type, origin())
+    assert records == []
+    assert [(refusal.index, refusal.error_type) for refusal in refusals] == [(0, "not_json"), (1, "not_json")]
 
 
 @pytest.mark.parametrize(
