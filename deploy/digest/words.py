@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from keeprate.deploy.digest.gathering import Change, Digest
+from keeprate.deploy.horizons import horizon_name
 from keeprate.deploy.releases import words
-from keeprate.deploy.report.names import horizon_name
 from keeprate.deploy.why import links
 from keeprate.sinks.closed import watched
 from keeprate.sinks.closed.batches import RETENTION

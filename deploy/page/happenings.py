@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
+from keeprate.deploy.horizons import usual
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
 from keeprate.deploy.page.exploring.changes import changes
@@ -13,6 +14,7 @@ from keeprate.deploy.page.exploring.withheld import without_texts
 from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
+from keeprate.producers.sdk.tracking import HORIZONS_S
 from keeprate.schemas.explain import GOT
 from keeprate.schemas.lift import verdict
 from keeprate.sinks.facts import evidence, said
@@ -23,8 +25,6 @@ from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import to_ms
 
 _KIND_NAMES: Final = {"": "all", "edit": "corrections"}
-USUAL_HORIZONS_S: Final = (30, 120, 300, 600)
-PREFERRED_HORIZON_S: Final = 300
 NAMES_FOR_S: Final = 15.0
 MAX_NAMES: Final = 1000
 """That a dimension may have to be known by name. Where it has more, any name is asked for."""
@@ -77,8 +77,8 @@ def _horizons_by_app(reads: Reads, longest: Scope | None = None) -> Mapping[str,
 def _horizons(by_app: Mapping[str, Sequence[int]], apps: Sequence[str]) -> tuple[list[int], int]:
     """The horizons of some apps, or of all, and the one that is proposed."""
     found = {horizon_s for app, horizons_s in by_app.items() if not apps or app in apps for horizon_s in horizons_s}
-    horizons_s = sorted(found) or list(USUAL_HORIZONS_S)
-    return horizons_s, PREFERRED_HORIZON_S if PREFERRED_HORIZON_S in horizons_s else horizons_s[len(horizons_s) // 2]
+    horizons_s = sorted(found) or list(HORIZONS_S)
+    return horizons_s, usual(horizons_s)
 
 
 def _existing(reads: Reads, name: str, values: tuple[str, ...]) -> tuple[str, ...]:

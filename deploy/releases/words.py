@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from keeprate.deploy.report.names import horizon_name
+from keeprate.deploy.horizons import horizon_name
 from keeprate.sinks.closed.batches import EDIT_DISTANCE_HORIZON_S
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 from keeprate.sinks.closed.signals import JUDGE

@@ -8,7 +8,7 @@ from typing import Final
 import plotext
 from rich.text import Text
 
-from keeprate.deploy.report.names import horizon_name
+from keeprate.deploy.horizons import horizon_name
 
 _HEIGHT: Final = 16
 _AXIS: Final = 7

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from keeprate.deploy.horizons import horizon_name
 from keeprate.deploy.report.gathering import Report, notes
-from keeprate.deploy.report.names import horizon_name
 from keeprate.deploy.report.sheets import Cell, Sheet, SheetLine, curves, interval, keys, share, sheets
 from keeprate.sinks.reading.queries import RetentionRate
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final, TypeVar
 
+from keeprate.deploy.horizons import horizon_name
 from keeprate.deploy.report.gathering import Report
-from keeprate.deploy.report.names import horizon_name
 from keeprate.deploy.terminal import printable
 from keeprate.sinks.reading.queries import CohortSegment, Rate, RetentionRate
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from keeprate.deploy.horizons import horizon_name
 from keeprate.deploy.releases.words import points
-from keeprate.deploy.report.names import horizon_name
 from keeprate.deploy.why.explaining import Explained, Reason, spread
 from keeprate.streams.quality.decomposition import Contribution, Decomposition, Estimate
 

@@ -11,11 +11,16 @@ import pytest
 import yaml
 
 from keeprate.deploy import monitor
+from keeprate.deploy.horizons import USUAL_S
 from keeprate.deploy.monitor.catalogue import METRICS
+from keeprate.deploy.monitor.expected import metric_label
 from keeprate.deploy.monitor.reference import metrics_table
+from keeprate.deploy.releases.words import NAMES
 from keeprate.deploy.settings import RUNBOOK_URL
 from keeprate.producers import metrics as producer_metrics
 from keeprate.producers.collector import metrics as collector_metrics
+from keeprate.sinks.closed.batches import RETENTION
+from keeprate.sinks.closed.watched import METRICS as WATCHED
 from keeprate.sinks.landing import metrics as sink_metrics
 from keeprate.streams import metrics as worker_metrics
 
@@ -142,6 +147,20 @@ def test_every_alert_says_what_and_where_to_read_on() -> None:
         assert {"summary", "description", "runbook_url"} <= set(rule["annotations"])
         assert rule["annotations"]["runbook_url"] == f"{RUNBOOK_URL}#{rule['alert'].lower()}"
     assert sections == {rule["annotations"]["runbook_url"] for rule in alerts()}
+
+
+def test_a_text_of_an_alert_names_metrics_as_all_else_does() -> None:
+    """No name of a label stands in it: drift is told in the detector's words, a release in those of its verdict."""
+    said = re.sub(r"\s+", " ", (CONFIGURATION / "rules.yml").read_text("utf-8"))
+    drift = {metric.name: metric.words for metric in WATCHED if not metric.name.endswith("_")}
+    for names in (drift, NAMES):
+        steps = [f'| reReplaceAll "^{name}$" "{words}"' for name, words in names.items() if name != words]
+        assert " ".join(steps) in said
+
+
+def test_an_alert_of_a_release_tells_of_the_horizon_that_the_page_shows() -> None:
+    """Where it is worse there too, and else of another: so one number is not compared with another's."""
+    assert f"metric='{metric_label(f'{RETENTION}{USUAL_S}')}'" in (CONFIGURATION / "rules.yml").read_text("utf-8")
 
 
 def test_every_section_says_what_it_means_what_to_ask_and_what_to_do() -> None:

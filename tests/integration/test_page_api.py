@@ -227,7 +227,7 @@ def test_what_can_be_chosen_is_what_was_sent(api: TestClient) -> None:
     assert meta["environments"] == ["production"]
     sent = {event["horizon_s"] for event in history() if event["type"] == "retention_check"}
     assert meta["horizons_s"] == sorted(horizon_s for horizon_s in sent if horizon_s is not None)
-    assert meta["default_horizon_s"] == 300
+    assert meta["default_horizon_s"] == 600
 
 
 def test_tables_that_are_missing_are_said_with_a_remedy(store: StoreProcess) -> None:
@@ -342,7 +342,7 @@ def test_key_numbers_are_the_same_whatever_they_are_compared_by(api: TestClient,
 def test_without_a_horizon_it_is_the_one_that_is_proposed(api: TestClient) -> None:
     """So a page asks for its first screen without knowing what the apps check at."""
     shown = _get(api, "screen")
-    assert shown["summary"]["horizon_s"] == shown["meta"]["default_horizon_s"] == 300
+    assert shown["summary"]["horizon_s"] == shown["meta"]["default_horizon_s"] == 600
 
 
 def test_made_up_names_cost_the_store_no_more_than_one(url: str) -> None:

@@ -25,6 +25,7 @@ from keeprate.deploy.commands.read.filters import (
 )
 from keeprate.deploy.commands.read.report import read_scope
 from keeprate.deploy.commands.read.suggestions import AT_ONCE, NOTHING, rows_of
+from keeprate.deploy.horizons import USUAL_S
 from keeprate.deploy.settings import PAGE_URL
 from keeprate.deploy.terminal import printable
 
@@ -44,7 +45,7 @@ def export(
     since: Since = "",
     until: Until = "",
     fate: Fate = "",
-    horizon: Horizon = 300,
+    horizon: Horizon = USUAL_S,
     signal: Signals = None,
     text: Text = "",
     worst: Worst = False,

@@ -22,6 +22,7 @@ from keeprate.deploy.commands.read.filters import (
     Worst,
 )
 from keeprate.deploy.commands.read.report import read_scope
+from keeprate.deploy.horizons import USUAL_S
 from keeprate.deploy.terminal import json_array, printable
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def suggestions(
     since: Since = "7d",
     until: Until = "",
     fate: Fate = "",
-    horizon: Horizon = 300,
+    horizon: Horizon = USUAL_S,
     signal: Signals = None,
     text: Text = "",
     worst: Worst = False,
@@ -56,7 +57,7 @@ def suggestions(
 
     A fate lists exactly what the number of its name counts. No text of users or models is read.
 
-    keeprate suggestions --app editor --only prompt_version=v4 --fate removed --horizon 600
+    keeprate suggestions --app editor --only prompt_version=v4 --fate removed --horizon 3600
 
     keeprate suggestions --signal flagged --worst --limit 0 --csv
     """

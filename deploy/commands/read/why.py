@@ -9,6 +9,7 @@ import typer
 
 from keeprate.deploy.commands.read.asking import opened, refuse
 from keeprate.deploy.commands.read.report import read_moment, read_scope
+from keeprate.deploy.horizons import USUAL_S
 
 if TYPE_CHECKING:
     from keeprate.deploy.why.explaining import Sides
@@ -23,7 +24,7 @@ def why(
     metric: Annotated[
         str, typer.Option(help="acceptance_rate, retention, touchless_rate, correction_rate, flag_rate, …")
     ] = "retention",
-    horizon: Annotated[int, typer.Option(help="Of retention: seconds after the accept.", min=1)] = 600,
+    horizon: Annotated[int, typer.Option(help="Of retention: seconds after the accept.", min=1)] = USUAL_S,
     since: Annotated[str, typer.Option(help="Without VERSION: this long, against as long before.")] = "7d",
     only: Annotated[
         list[str] | None, typer.Option(help="Only this value of a dimension, like language=python. Repeatable.")
@@ -36,7 +37,7 @@ def why(
     A cut explains with other shares (more Go than before), or with a value that moved more than the rest did. First
     comes what explains most for certain; below are all cuts with all values.
 
-    keeprate why editor v4 --horizon 600
+    keeprate why editor v4 --horizon 3600
 
     keeprate why support --metric correction_rate --since 7d
     """

@@ -9,6 +9,7 @@ import typer
 
 from keeprate.deploy.commands.read.asking import opened
 from keeprate.deploy.commands.read.report import read_scope
+from keeprate.deploy.horizons import USUAL_S
 
 
 def agreement(
@@ -20,7 +21,7 @@ def agreement(
     until: Annotated[str, typer.Option(help="Until when, not included; the same forms. Default: now.")] = "",
     horizon: Annotated[
         int, typer.Option(help="Seconds after the accept at which users had kept it or not.", min=1)
-    ] = 600,
+    ] = USUAL_S,
     review_config: Annotated[
         Path | None, typer.Option(help="The file that says which words of judges are good: docs/review.md.")
     ] = None,
@@ -31,7 +32,7 @@ def agreement(
 
     Precision and recall are those of finding what is bad; kappa and alpha are agreement beyond chance, 1 at most.
 
-    keeprate agreement --app editor --since 4w --horizon 600
+    keeprate agreement --app editor --since 4w
     """
     from keeprate.deploy.review import agreeing, reading, settings
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from starlette.routing import BaseRoute, Route
 
 from keeprate.deploy.cases.formats import FORMS
+from keeprate.deploy.horizons import USUAL_S
 from keeprate.deploy.page.api import shapes
 from keeprate.deploy.page.api import shapes_of_facts as facts
 from keeprate.deploy.page.api import shapes_of_keys as keys
@@ -244,7 +245,7 @@ def _shared() -> list[Json]:
         *filters,
         _parameter("period", "which ends now", {"enum": list(PERIODS), "default": "7d"}),
         _parameter("by", by, {"type": "string", "default": ""}),
-        _parameter("horizon", "seconds after the accept; else one that the chosen apps check at", horizon),
+        _parameter("horizon", f"seconds after the accept; else {USUAL_S}, where the chosen apps look then", horizon),
         _parameter("metric", "else retention where the chosen apps check it", {"enum": ["", *METRICS]}),
         _parameter("kind", "of feedback; empty for all", {"enum": list(KINDS)}),
     ]

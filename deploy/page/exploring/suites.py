@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from keeprate.deploy.cases.formats import FORMS
 from keeprate.deploy.cases.gathering import Gathered, gather, told
+from keeprate.deploy.horizons import USUAL_S
 from keeprate.deploy.page.exploring import listed
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import Selection, SelectionError
@@ -22,7 +23,6 @@ MOST: Final = 200
 PATIENCE_S: Final = 20.0
 """How long they are looked for. What is found at once is not all of the list that is shown."""
 _EVER: Final = timedelta(days=7000)
-_HORIZON_S: Final = 300
 
 
 def form_of(selection: Selection) -> str:
@@ -53,7 +53,7 @@ def page_of(reads: Reads, selection: Selection) -> Page:
 def page_of_one(reads: Reads, app: str, generation_id: str) -> Page:
     """The suggestions of one generation, however old it is."""
     scope = Scope(reads.now - _EVER, reads.now + timedelta(days=1), reads.now, only={"app": [app]})
-    return page(reads.client, Listing(scope, horizon_s=_HORIZON_S, text=generation_id))
+    return page(reads.client, Listing(scope, horizon_s=USUAL_S, text=generation_id))
 
 
 def gathered(reads: Reads, rows: Sequence[Suggestion], base: str, seen: list[tuple[str, str]]) -> Gathered:
