@@ -139,7 +139,7 @@ AGENT = SimulatedApp(
         Version("2.0", 0.52, removed=0.30, removed_s=1500, edited=0.40, edited_s=1800, rewritten=0.40, failure=0.09),
         Version("2.1", 0.72, removed=0.14, removed_s=2600, edited=0.36, edited_s=2400, rewritten=0.25, failure=0.03),
     ),
-    (Model("orion", "orion-2", 0.0, 2600, 2.50, 10.0), Model("orion", "orion-2-max", 0.2, 5200, 6.0, 24.0)),
+    (Model("orion", "orion-2", 0.0, 2600, 2.50, 10.0), Model("orion", "orion-2-max", 0.2, 3400, 6.0, 24.0)),
 )
 APPS = (EDITOR, SUPPORT, AGENT)
 
