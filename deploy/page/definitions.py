@@ -142,7 +142,8 @@ DEFINITIONS: Final = {
         "Firing now",
         "alerts",
         "Alerts of Keeprate's rules that the Alertmanager holds now, the gravest first: of what users keep, and of the "
-        "pipeline. It is what keeprate alerts list prints.",
+        "pipeline. An alert is raised after what it tells of began, which its text names where it is known. It is what "
+        "keeprate alerts list prints.",
     ),
     "alarms": Definition(
         "Drift alarms",

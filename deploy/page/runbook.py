@@ -1,6 +1,7 @@
 """The runbook as a document of the page: what an alert's `runbook_url` leads to."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -17,7 +18,9 @@ from keeprate.deploy.page.access.gate import viewer
 from keeprate.deploy.page.documents import bare, links
 
 PATH: Final = "/runbook"
-_APP: Final = re.compile(r"\bAPP\b")
+PARAMETERS: Final = ("app", "prompt", "old", "new")
+"""What an address may name; in commands and queries of the runbook stand these, in capitals, for what is not named."""
+_PLACES: Final = re.compile(rf"\b({'|'.join(PARAMETERS).upper()})\b")
 _NAME: Final = re.compile(r"[\w.:/@+-]+")
 """A name that stands in a command or a query as it is, without quotes of its own."""
 
@@ -31,16 +34,18 @@ _BODY: Final = """<header class="top">
 
 
 async def runbook(request: Request) -> Response:
-    """The whole runbook; a section per alert. app: whose name stands for `APP`, where they may see it."""
-    app = request.query_params.get("app", "")
-    text = document(app if viewer(request).sight.may(app) else "")
+    """The whole runbook; a section per alert, its commands with the names of an address, if they may see the app."""
+    asked = {name: request.query_params.get(name, "") for name in PARAMETERS}
+    text = document(asked if viewer(request).sight.may(asked["app"]) else {})
     return HTMLResponse(text, headers={"cache-control": "no-cache"})
 
 
-def document(app: str = "") -> str:
-    """The runbook as HTML, below the header of every page, with an app's name where there is one for it."""
+def document(names: Mapping[str, str]) -> str:
+    """The runbook as HTML, below the header of every page, with the names that there are; others keep their places."""
+    app = names.get("app", "")
     query = f"?{urlencode({'app': app})}" if app else ""
-    named = _APP.sub(lambda _: escape(app), _body()) if _NAME.fullmatch(app) else _body()
+    plain = {place.upper(): escape(name) for place, name in names.items() if _NAME.fullmatch(name)}
+    named = _PLACES.sub(lambda place: plain.get(place[1], place[1]), _body())
     body = _BODY.format(body=named, query=query, links=links(query))
     return bare("Runbook", body, styles=("page.css", "runbook.css"))
 

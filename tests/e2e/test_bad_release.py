@@ -218,7 +218,7 @@ def test_alerts_come_once_say_what_and_resolve(stack: Stack, story: Story) -> No
     assert v4 is not None
     assert (v4.labels["severity"], v4.labels["predecessor"]) == ("critical", "v3")
     assert v4.annotations["summary"].startswith("v4 keeps ")
-    assert "retention_30s" not in v4.annotations["description"]
+    assert "kept after 30 s" not in v4.annotations["description"]
 
     stack.emit(story.events(story.trouble_at, story.after_at, TROUBLE_RATE))
     until(lambda: ("KeeprateQualityDrift", "support") in stack.names("firing"), "the alert on support's version 12")

@@ -728,7 +728,9 @@ def test_what_fires_is_on_the_first_screen(browser: Browser, store_url: str, jud
         held.found = [*(held.found or ()), firing("KeeprateReleaseWorse", summary="v4 keeps less", **links)]
         browser.wait_for("!!document.querySelector('#alerts-list li')")
         told = browser.text("#alerts-list li")
-        assert all(each in told for each in ("critical", "v4 keeps less", "editor", "since", "Why?", "What to do"))
+        assert all(
+            each in told for each in ("critical", "v4 keeps less", "editor", "alert raised", "Why?", "What to do")
+        )
         assert browser.evaluate("[...document.querySelectorAll('#alerts-list a')].map((each) => each.href)") == [
             f"{address}why?app=editor&release=periods",
             f"{address}runbook?app=editor#watchdog",

@@ -1,6 +1,7 @@
 """What fires now, as the Alertmanager has it: the same that `keeprate alerts list` prints, with ways into the page."""
 
 import logging
+from collections.abc import Mapping
 from typing import Final, Literal
 from urllib.parse import urlencode, urlsplit
 
@@ -8,7 +9,7 @@ from keeprate.deploy.alerting.alertmanager import Alertmanager, AlertmanagerErro
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.documents import DOCUMENTS
 from keeprate.deploy.page.reads import Reads
-from keeprate.deploy.page.runbook import PATH, anchors
+from keeprate.deploy.page.runbook import PARAMETERS, PATH, anchors
 from keeprate.deploy.page.selection import Selection
 from keeprate.sinks.store.clickhouse import to_ms
 
@@ -84,7 +85,7 @@ def _row(alert: Firing) -> Json:
         "since": to_ms(alert.since),
         "kept_back": _kept_back(alert),
         "page": _on_this_page(alert.annotations.get("page_url", "")),
-        "runbook": _section(alert.annotations.get("runbook_url", ""), _app(alert)),
+        "runbook": _section(alert.annotations.get("runbook_url", ""), alert.labels),
     }
 
 
@@ -96,7 +97,9 @@ def _on_this_page(link: str) -> str:
     return f"./{name}?{parts.query}{anchor}" if parts.query and name in _PAGES else ""
 
 
-def _section(link: str, app: str) -> str:
-    """The section of the page's own runbook that a link means, for an app; '' where it has none of that name."""
-    anchor, query = urlsplit(link).fragment, f"?{urlencode({'app': app})}" if app else ""
-    return f".{PATH}{query}#{anchor}" if anchor in anchors() else ""
+def _section(link: str, labels: Mapping[str, str]) -> str:
+    """The section of the page's own runbook that a link means, with the names that its commands want; '' for none."""
+    anchor = urlsplit(link).fragment
+    named = zip(PARAMETERS, ("app", "prompt", "predecessor", "prompt_version"), strict=True)
+    query = urlencode({name: labels[label] for name, label in named if labels.get(label)})
+    return f".{PATH}{query and f'?{query}'}#{anchor}" if anchor in anchors() else ""

@@ -7,6 +7,7 @@ import { term } from "./tip.js";
 
 const TONES = { critical: "negative", warning: "negative" };
 const KEPT_BACK = { silenced: "silenced: nobody is told", inhibited: "held back while a graver one fires" };
+const RAISED = "When the alert began to fire. What it tells of began earlier: its text says when, where that is known.";
 /** So many are shown at once: a screen is no archive. */
 const MOST = 6;
 
@@ -32,7 +33,7 @@ function alert({ severity, app, summary, description, since, kept_back, page, ru
       h("span", { class: `chip ${(!kept_back && TONES[severity]) || "neutral"}`, text: severity || "alert" }),
       h("strong", { text: inZone(summary, since), title: inZone(description, since) }),
       h("span", { class: "soft", text: app }),
-      h("span", { class: "soft when" }, "fires since ", h("time", { datetime: iso(since), text: time(since) }))),
+      h("span", { class: "soft when", title: RAISED }, "alert raised ", h("time", { datetime: iso(since), text: time(since) }))),
     h("p", { class: "soft sure" }, kept_back ? `${KEPT_BACK[kept_back]}. ` : null, ...links.flatMap((each, at) => (at ? [" · ", each] : [each]))),
   );
 }

@@ -102,3 +102,11 @@ def test_every_alert_has_its_section_on_the_page(name: str) -> None:
     assert row["runbook"] == f"./runbook#{name.lower()}"
     (row,) = asked(Held([DOG, firing(name, runbook_url="https://wiki.example.com/other")]))["rows"]
     assert row["runbook"] == ""
+
+
+def test_the_runbook_is_told_of_what_an_alert_is() -> None:
+    """The app, the prompt and both versions of a release, which its commands want."""
+    alert = firing("KeeprateReleaseWorse", runbook_url="http://x/runbook#keepratereleaseworse")
+    labels = {**alert.labels, "prompt": "inline", "prompt_version": "v4", "predecessor": "v3", "verdict": "worse"}
+    (row,) = asked(Held([DOG, replace(alert, labels=labels)]))["rows"]
+    assert row["runbook"] == "./runbook?app=editor&prompt=inline&old=v3&new=v4#keepratereleaseworse"

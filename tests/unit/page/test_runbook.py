@@ -80,6 +80,15 @@ def test_commands_and_queries_have_the_name_of_the_app_that_the_alert_is_of(clie
         assert "--app APP " in client.get("/runbook", params={"app": odd}).text
 
 
+def test_commands_of_a_release_are_ready_to_be_pasted(client: TestClient) -> None:
+    """With the prompt and both versions; what is not named, or no plain name, keeps its place."""
+    of = {"app": "shop", "prompt": "inline", "old": "v3", "new": "v4"}
+    html = client.get("/runbook", params=of).text
+    assert "keeprate compare shop inline v3 v4" in html
+    assert "prompt_version IN ('v3', 'v4')" in html
+    assert "compare shop PROMPT v3 v4" in client.get("/runbook", params=of | {"prompt": "a b"}).text
+
+
 @pytest.mark.parametrize(
     "text",
     ["<script>alert(1)</script>", "[x](javascript:alert(1))", '<img src=x onerror="alert(1)">', "# <b onclick=x>"],
