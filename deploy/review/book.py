@@ -6,6 +6,7 @@ events have landed, and reservations are forgotten.
 """
 
 import json
+import math
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -89,8 +90,10 @@ class Book:
         with self._changing() as file:
             slots = _slots(file, [each.item for each in candidates])
             chosen = [each.item for each in choose(candidates, slots, reviewer, wanted, now_ms)]
+            # What they hold by another queue is still that one's: it may hide more.
+            by = {slot.item: slot.queue for slot in slots if slot.reviewer == reviewer and slot.is_reserved(now_ms)}
             for item in chosen:
-                _write(file, Slot(item, reviewer, queue, "reserved", until_ms, now_ms))
+                _write(file, Slot(item, reviewer, by.get(item, queue), "reserved", until_ms, now_ms))
             return chosen
 
     def hold(
@@ -123,7 +126,8 @@ class Book:
     def read(self, app: str, generation_id: str, reviewer: str, now_ms: int) -> list[str]:
         """The queues by which the reviewer holds a suggestion of a generation.
 
-        Where they hold none and have not judged or skipped one, it is remembered that they read all that is said of it.
+        Where they hold none, it is remembered that they read all that is said of it: of what they have not judged
+        before, they know what others say, also where they skipped it or judged another choice.
         """
         with self._changing() as file:
             return _read(file, app, generation_id, reviewer, now_ms)
@@ -197,22 +201,24 @@ def _slots(file: sqlite3.Connection, items: Sequence[Item]) -> list[Slot]:
 
 
 def _slots_of(file: sqlite3.Connection, item: Item) -> list[Slot]:
-    """Those that reviewers took, and one of each who has read what others say."""
+    """Those that reviewers took, and one of each who has read what others say before they spoke."""
     found = [_slot(row) for row in file.execute(f"SELECT {_COLUMNS} FROM slots WHERE {_ONE}", tuple(item))]
+    # Who takes a word back has spoken, and may say it anew.
+    since = {slot.reviewer: math.inf if slot.state == "done" else slot.at_ms for slot in found}
     readings = file.execute("SELECT reviewer, at_ms FROM readings WHERE app = ? AND generation_id = ?", item[:2])
-    return found + [Slot(item, who, "", "read", 0, at_ms) for who, at_ms in readings]
+    return found + [Slot(item, who, "", "read", 0, at_ms) for who, at_ms in readings if at_ms >= since.get(who, 0)]
 
 
 def _read(file: sqlite3.Connection, app: str, generation_id: str, reviewer: str, now_ms: int) -> list[str]:
     slots = file.execute(
-        "SELECT queue, state, until_ms FROM slots WHERE app = ? AND generation_id = ? AND reviewer = ?",
-        (app, generation_id, reviewer),
+        "SELECT queue FROM slots WHERE app = ? AND generation_id = ? AND reviewer = ? AND state = 'reserved' "
+        "AND until_ms > ?",
+        (app, generation_id, reviewer, now_ms),
     ).fetchall()
-    held = [queue for queue, state, until_ms in slots if state == "reserved" and now_ms < until_ms]
-    if not held and all(state == "reserved" for _, state, _ in slots):
+    if not slots:
         values = (app, generation_id, reviewer, now_ms)
-        file.execute("INSERT OR IGNORE INTO readings VALUES (?, ?, ?, ?)", values)
-    return held
+        file.execute("INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?)", values)
+    return [row[0] for row in slots]
 
 
 def _slot(row: Sequence[Any]) -> Slot:

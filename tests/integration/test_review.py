@@ -183,6 +183,38 @@ def test_what_others_said_is_not_read_by_another_address_either(url: str, emitte
     assert len(emitted.events) == 1
 
 
+FLAGGED = Queue(name="open", title="Open", rule="flagged", apps=("support",))
+HIDING = ReviewSettings(queues=(FLAGGED, FLAGGED.model_copy(update={"name": "blind", "blind": True})))
+
+
+def test_another_queues_name_shows_no_more_and_gives_no_place(url: str, emitted: Recorded) -> None:
+    """Of what a blind queue gave, and of what nobody was given yet; and one that wants one reviewer has no second."""
+    queues = (*HIDING.queues, Queue(name="two", title="Two", rule="disputed", apps=("editor",), reviewers=2))
+    now = [NOW]
+    desk = Desk(ReviewSettings(queues=queues), Book(":memory:"), Outbox(brokers="nowhere:1"))
+    with TestClient(page(Source(url), ("testserver",), lambda: now[0], desk=desk)) as api:
+
+        def kinds(who: str, item: dict[str, Any]) -> set[str]:
+            asked = {"reviewer": who, "queue": "open", "choice_index": item["choice_index"]}
+            found = api.get(f"/api/review/items/{item['app']}/{item['generation_id']}", params=asked).json()
+            return {event["type"] for event in found["events"]}
+
+        (item, *_) = say(api, "claim", "Ann", queue="blind")["items"]
+        assert kinds("Ann", item) == kinds("Bob", item) == {"generation"}
+        assert say(api, "claim", "Ann", queue="open")["items"][0] == item
+        assert kinds("Ann", item) == {"generation"}
+        say(api, "skip", "Ann", queue="blind", **item)
+        assert kinds("Ann", item) == {"generation"}
+        (item, *_) = say(api, "claim", "Cyd", queue="open")["items"]
+        assert "flag" in kinds("Cyd", item)
+        now[0] = NOW + timedelta(minutes=16)
+        assert item in say(api, "claim", "Dee", queue="open")["items"]
+        say(api, "submit", "Dee", queue="open", vote="good", **item)
+        said = {"reviewer": "Cyd", "queue": "two", "vote": "bad", **item}
+        assert api.post("/api/review/submit", json=said).status_code == 409
+    assert len(emitted.events) == 1
+
+
 PLAIN = ("/api/me", "/api/meta", "/api/openapi.json", "/api/review")
 """What is asked without a selection."""
 READING = sorted(path for path, item in DOCUMENT["paths"].items() if "get" in item and "{" not in path)

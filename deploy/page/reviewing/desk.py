@@ -117,7 +117,9 @@ class Desk:
         queue = self._queue(queue_name)
         self._held(reads, who, queue, item)
         found = happenings.generation(reads, item.app, item.generation_id)
-        return None if found is None else blinded(found, queue.blind)
+        # Whichever queue they name, the one by which it is theirs may hide more; of what is not theirs all is hidden.
+        own = self._own(who, item)
+        return None if found is None else blinded(found, not own or any(each.blind for each in (queue, *own)))
 
     def story(self, reads: Reads, who: Reviewer, app: str, generation_id: str, found: Json) -> Json:
         """A generation as somebody may see it elsewhere who may review it.
@@ -194,7 +196,13 @@ class Desk:
         has = bool(states)
         if found is None and not (has and who.may(item.app)):
             raise GoneError("this suggestion is not yours to review: take the next one of the queue")
-        return found or Candidate(item, queue.reviewers)
+        # It wants no more reviewers because another queue is named than the one by which it is theirs.
+        return found or Candidate(item, min(each.reviewers for each in (queue, *self._own(who, item))))
+
+    def _own(self, who: Reviewer, item: Item) -> list[Queue]:
+        """The queue by which a suggestion is, or was, the reviewer's, where there still is one of its name."""
+        mine = [self.settings.queue(slot.queue) for slot in self._book.slots([item]) if slot.reviewer == who.id]
+        return [queue for queue in mine if queue is not None]
 
     def _hold(self, reads: Reads, who: Reviewer, queue: Queue, item: Item, now_ms: int) -> tuple[Slot | None, Standing]:
         candidate = self._held(reads, who, queue, item)

@@ -155,6 +155,33 @@ def test_who_read_it_when_the_reservation_was_over_is_not_heard(book: Book) -> N
         book.hold("q", candidate, "ann", KEPT_MS + 1, 2 * KEPT_MS)
 
 
+def test_who_read_what_they_skipped_has_not_spoken_of_it(book: Book) -> None:
+    """To skip, to read what others say and to judge it then is to repeat them, and so it is with another choice."""
+    skipped, judged = Candidate(item(1), 2), Candidate(item(2), 2)
+    other = Candidate(judged.item._replace(choice_index=1), 2)
+    for candidate, state in ((skipped, "skipped"), (judged, "done")):
+        book.finish(Slot(candidate.item, "ann", "q", state, 0, 4), {})  # type: ignore[arg-type]
+        assert book.read(candidate.item.app, candidate.item.generation_id, "ann", 5) == []
+    with pytest.raises(TakenError):
+        book.hold("q", skipped, "ann", 6, KEPT_MS)
+    assert book.claim("q", [skipped, judged, other], "ann", 3, 6, KEPT_MS) == []
+    # What was said before may be taken back, and said anew.
+    book.finish(Slot(judged.item, "ann", "q", "reserved", KEPT_MS, 7), {})
+    assert book.claim("q", [judged, other], "ann", 2, 8, KEPT_MS) == [judged.item]
+    # And once it is over, what is read is read.
+    assert book.read(judged.item.app, judged.item.generation_id, "ann", KEPT_MS) == []
+    with pytest.raises(TakenError):
+        book.hold("q", judged, "ann", KEPT_MS + 1, 2 * KEPT_MS)
+
+
+def test_what_is_held_by_one_queue_is_not_another_ones(book: Book) -> None:
+    """A queue that hides less does not take it over; once the reservation is over it may."""
+    candidate = Candidate(item(1), 2)
+    for queue, now_ms, held_by in (("blind", 0, "blind"), ("open", 1, "blind"), ("open", 2 * KEPT_MS, "open")):
+        assert book.claim(queue, [candidate], "ann", 1, now_ms, now_ms + KEPT_MS) == [candidate.item]
+        assert [slot.queue for slot in book.slots([candidate.item])] == [held_by]
+
+
 def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
     """What is done, skipped and reserved is there again, and what reviewers are called."""
     path = tmp_path / "review.sqlite"
