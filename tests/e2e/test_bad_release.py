@@ -24,7 +24,7 @@ from urllib.request import urlopen
 import pytest
 
 from keeprate.deploy.alerting.listener import Listener, Notification, ToldAlert
-from keeprate.deploy.demo.simulate import HOUR_MS, simulate
+from keeprate.deploy.demo.simulate import HOUR_MS, rhythm, simulate
 from keeprate.deploy.demo.story import AGENT, BAD, DAY_MS, EDITOR, SUPPORT, Episode, World
 from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.deploy.local.process import ChildProcess, accepts, free_port
@@ -48,7 +48,7 @@ DEADLINE_S = 400
 SPLIT_MS = 11 * DAY_MS // 2
 TROUBLE_MS, AFTER_MS = 6 * HOUR_MS, 26 * HOUR_MS
 TROUBLE_RATE, AFTER_RATE = 0.28, 0.06
-"""Events a second, of the simulator's own time."""
+"""Events a second on average, of the simulator's own time."""
 EDITOR_V3, SUPPORT_12, AGENT_20 = EDITOR.versions[0], SUPPORT.versions[0], AGENT.versions[0]
 
 
@@ -64,7 +64,10 @@ class Story:
         return self.trouble_at + TROUBLE_MS
 
     def events(self, since: int, until: int, events_per_s: float) -> list[Event]:
-        return [sent.event for sent in simulate(self.world, since, until, events_per_s) if sent.at < until]
+        """As many of a night or of a weekend as of a working day: what is to be found has to be there at any hour."""
+        rhythms = [rhythm(at_ms) for at_ms in range(since, until, HOUR_MS)]
+        busy = events_per_s * len(rhythms) / sum(rhythms)
+        return [sent.event for sent in simulate(self.world, since, until, busy) if sent.at < until]
 
 
 @pytest.fixture(scope="module")

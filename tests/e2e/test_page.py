@@ -449,8 +449,8 @@ def test_a_late_generation_is_not_shown_over_another(
 
 
 def test_a_column_sorts_the_table(browser: Browser, address: str) -> None:
-    """Ascending, descending, and said to screen readers; what has no value comes last."""
-    browser.open(f"{address}?period=7d")
+    """Ascending, descending, and said to screen readers; what has no value comes last: support looks after 10 min first."""
+    browser.open(f"{address}?period=7d&horizon=300")
     browser.wait_for(DRAWN)
     press = "document.querySelector('[data-sort=retention]').click()"
     names = "[...document.querySelectorAll('#compare tbody tr')].map(e => e.dataset.group)"
