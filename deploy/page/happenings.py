@@ -1,17 +1,19 @@
 """Single facts of the page: is it alive, what users said last, one generation's story, and what did not get through."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from keeprate.deploy.horizons import usual
+from keeprate.deploy.horizons import USUAL_S, usual
 from keeprate.deploy.page.answers import Json
 from keeprate.deploy.page.definitions import DEFINITIONS, METRICS, VARIANTS
 from keeprate.deploy.page.exploring.changes import changes
 from keeprate.deploy.page.exploring.withheld import without_texts
 from keeprate.deploy.page.files import charts_name
+from keeprate.deploy.page.parts.places import seen
 from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
 from keeprate.producers.sdk.tracking import HORIZONS_S
@@ -26,6 +28,7 @@ from keeprate.sinks.store.clickhouse import to_ms
 
 _KIND_NAMES: Final = {"": "all", "edit": "corrections"}
 NAMES_FOR_S: Final = 15.0
+UNCUT: Final = Selection(by=())
 MAX_NAMES: Final = 1000
 """That a dimension may have to be known by name. Where it has more, any name is asked for."""
 MAX_REASONS: Final = 20
@@ -38,13 +41,27 @@ def known(reads: Reads, selection: Selection) -> Selection:
 
     So whoever makes up names asks the store nothing new. Names are read anew as often as the page reads them.
     """
-    by_app = _horizons_by_app(reads, selection.all_spans(reads.now, in_buckets=True))
-    apps = selection.only.get("app", [])
+    longest, apps = selection.all_spans(reads.now, in_buckets=True), selection.only.get("app", [])
     filters = tuple((name, _existing(reads, name, values)) for name, values in selection.filters)
+    # Where somebody looks at the usual horizon, what others look at changes nothing: it is asked beside the numbers.
+    (by_app,) = reads.fact("horizons of sums", None, lambda: (_summed_horizons(reads, longest),), NAMES_FOR_S)
+    if not any(USUAL_S in horizons_s for app, horizons_s in by_app.items() if not apps or app in apps):
+        by_app = _horizons_by_app(reads, longest)
     horizon_s = selection.horizon_s or _horizons(by_app, apps)[1]
     # What is accepted more and kept less is no win: what is kept comes first, where anybody looks.
     metric = selection.metric or ("retention" if set(by_app) & set(apps or by_app) else "acceptance_rate")
     return replace(selection, filters=filters, horizon_s=horizon_s, metric=metric)
+
+
+def _summed_horizons(reads: Reads, longest: Scope) -> Mapping[str, Sequence[int]]:
+    """Those of each app of which sums tell. longest: of the questions that follow, so that one answer to what is summed
+    serves them all."""
+    reads.summed(longest)
+    found: dict[str, set[int]] = defaultdict(set)
+    for app, _, horizons_s in reads.summed(reads.named).checked:
+        if reads.sight.may(app):
+            found[app].update(horizons_s)
+    return {app: sorted(horizons_s) for app, horizons_s in found.items()}
 
 
 def selected(reads: Reads, selection: Selection) -> Json:
@@ -97,14 +114,14 @@ def _names(reads: Reads, name: str) -> frozenset[str]:
     return frozenset(queries.dimension_values(reads.client, reads.named, name, MAX_NAMES, reads.summed(reads.named)))
 
 
-def meta(reads: Reads) -> Json:
-    """What can be chosen, and what each term means. The names are those of the last 90 days."""
-    return reads.fact("meta", None, lambda: _meta(reads), NAMES_FOR_S)
+def meta(reads: Reads, selection: Selection = UNCUT) -> Json:
+    """What can be chosen, and what each term means. The names are those of the last 90 days, whatever is selected: the
+    selection tells what else is asked with them."""
+    return reads.fact("meta", None, lambda: _meta(reads, selection), NAMES_FOR_S)
 
 
-def _meta(reads: Reads) -> Json:
-    scope = replace(reads.named, by=("app", "environment"))
-    named = queries.counted(reads.client, scope, ("opportunities",), reads.summed(scope))
+def _meta(reads: Reads, selection: Selection) -> Json:
+    named = seen(reads, selection)
     by_app = _horizons_by_app(reads)
     horizons_s, default_s = _horizons(by_app, [])
     return {

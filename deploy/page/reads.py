@@ -87,7 +87,7 @@ class Reads:
     alertmanager: Alertmanager | None = None
 
     def rates(self, view: View, selection: Selection, span: Span) -> list[Rate]:
-        """The page's metrics of one view; of retention, at every horizon."""
+        """The page's metrics of one view; of retention, at every horizon, and over time at the selection's."""
 
         def find() -> list[Rate]:
             rows = self.at_horizons(selection, span) if view == "retention_rates" else self.counts(selection, span)
@@ -96,7 +96,7 @@ class Reads:
         return self.own.get(("rates", view, selection, span), find, math.inf)
 
     def rates_of(self, metric: ShownRate, selection: Selection, span: Span) -> list[Rate]:
-        """Of one metric alone; of retention, at the horizon. Over time, all of them at every horizon are thousands."""
+        """Of one metric alone; of retention, at the horizon."""
         rows = self.at_horizons(selection, span) if metric.query == "retention_rates" else self.counts(selection, span)
         at_horizon = [row for row in rows if row.get("horizon_s") in (None, selection.horizon_s)]
         return _rates(metric.query, selection.scope(span, self.now), at_horizon, (metric.name,))
@@ -108,16 +108,22 @@ class Reads:
         return self._of(span, selection, "counts", rows)
 
     def at_horizons(self, selection: Selection, span: Span) -> list[Counts]:
-        """The same of retention, at every horizon."""
-        # Over time, each bucket has every horizon: that is asked where it is shown, and the other spans with it.
-        in_buckets = span == "over_time" or selection.metric == "retention"
-        scope = selection.all_spans(self.now, in_buckets)
+        """The same of retention, at every horizon; over time at the selection's alone."""
+        # All horizons in all buckets are thousands of rows: it is asked for buckets where they are shown, and the other
+        # spans with it.
+        over_time = span == "over_time" or selection.metric == "retention"
+        scope = selection.all_spans(self.now, over_time)
+        if over_time:
+            scope = replace(scope, in_buckets=selection.horizon_s)
 
         def ask() -> list[Counts]:
             return queries.counted_at_horizons(self.client, scope, _COUNTS_AT_HORIZONS, self.summed(scope))
 
-        name = f"horizons {in_buckets}"
-        return self._of(span, selection, name, self._kept(name, selection, ask))
+        name = f"horizons {scope.in_buckets}"
+        rows = self._kept(name, selection, ask)
+        if span == "over_time":
+            rows = [row for row in rows if row["horizon_s"] == selection.horizon_s]
+        return self._of(span, selection, name, rows)
 
     def begin(self, selection: Selection) -> None:
         """Have retention read beside what else a screen reads: who needs it finds it under way, or what it raised."""

@@ -13,7 +13,6 @@ the one hour that an edge of age runs through is read from suggestions.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any, Final
 
 from keeprate.sinks.reading import hours, splitting
@@ -61,7 +60,19 @@ def suggestions(client: Client, scope: Scope, names: Collection[str] = (), summe
     parts = [_part(scope, chosen, _rows(scope, split.rows, split.hours), with_=f"{ALIASES}, {SETTLED}")]
     if split.sums:
         parts.append(_summed(scope, chosen, f"{sums_table()} WHERE {split.sums}"))
-    return [_plain(row) for row in _ask(client, scope, _united(scope, chosen, parts))]
+    return _plain(_ask(client, scope, _united(scope, chosen, parts)), chosen)
+
+
+def first_buckets(client: Client, scope: Scope, summed: Known | None = None) -> list[Counts]:
+    """The segments that there are, each with the first bucket in which it is. summed: as in `suggestions`."""
+    counted = (_BY_NAME["opportunities"],)
+    split = splitting.split(scope, _known(client, scope, summed))
+    parts = [_part(scope, counted, _rows(scope, split.rows, split.hours), with_=ALIASES)]
+    if split.sums:
+        parts.append(_summed(scope, counted, f"{sums_table()} WHERE {split.sums}"))
+    by = ", ".join(scope.by)
+    statement = f"SELECT {by}, min(bucket_ms) AS bucket_ms FROM ({_united(scope, counted, parts)}) GROUP BY {by}"
+    return _ask(client, scope, statement)
 
 
 def at_horizons(
@@ -79,12 +90,14 @@ def at_horizons(
     aged = [_BY_NAME[name] for name in (*AGED, *AGELESS) if not names or name in names]
     by_age = _by_age(client, scope, aged, edges, split) if aged else ()
     people = not names or ACTIVE_HOURS in names
-    kept = _Kept(scope, edges, rows, (*checks, *aged, *([_BY_NAME[ACTIVE_HOURS]] if people else ())))
+    measures = (*checks, *aged, *([_BY_NAME[ACTIVE_HOURS]] if people else ()))
+    kept = _Kept(scope, edges, rows, measures)
     kept.add_checks(rows, checks)
     kept.add_by_age(by_age, aged)
     for horizon_s, until_ms in zip(edges.horizons, edges.until_ms, strict=True) if people else ():
-        kept.add_people(horizon_s, _active_hours(client, scope, until_ms, kept.apps(horizon_s), split))
-    return [_with_rest(row) for row in kept.found.values()]
+        asked = scope.at_horizon(horizon_s)
+        kept.add_people(horizon_s, _active_hours(client, asked, until_ms, kept.apps(horizon_s), split))
+    return _plain([_with_rest(row) for row in kept.found.values()], measures)
 
 
 def _at_each(
@@ -135,8 +148,8 @@ def horizons(client: Client, scope: Scope, summed: Known | None = None) -> dict[
     summed = _known(client, scope, summed)
     split = splitting.split(scope, summed)
     found: dict[str, set[int]] = defaultdict(set)
-    for app, _, of_day in summed.checked:
-        found[app].update(of_day)
+    for app, _, of_days in summed.checked:
+        found[app].update(of_days)
     for app, of_rows in _of_checks(client, scope, split.rows, split.hours):
         found[app].update(of_rows)
     return {app: of_app for app, of_app in found.items() if of_app}
@@ -167,7 +180,9 @@ class _Kept:
     """Counts of retention by segment and horizon, put together from what was asked. asked: the horizons of each app."""
 
     def __init__(self, scope: Scope, edges: Edges, rows: Sequence[Counts], measures: Sequence[Measure]) -> None:
-        self._keys, self._horizons = scope.keys, edges.horizons
+        self._scope, self._horizons = scope, edges.horizons
+        self._since_ms, self._segment = scope.since_ms, scope.keys[1:]
+        self._in_buckets = {horizon_s for horizon_s in edges.horizons if scope.at_horizon(horizon_s).bucket_s}
         self._asked: dict[str, set[int]] = defaultdict(set)
         for row in rows:
             for app in row["apps"]:
@@ -185,13 +200,13 @@ class _Kept:
             if row["horizon_s"]:
                 self._counts(row, row["horizon_s"]).update((each.name, row[each.name]) for each in checks)
                 continue
-            for at, horizon_s in self._horizons_of(row["app_of_taken"]):
+            for at, horizon_s in self._among(self._scope.horizons or row["horizons_of_taken"]):
                 self._counts(row, horizon_s)["due" if at < row["age"] else "maturing"] += row[TAKEN.name]
 
     def add_by_age(self, rows: Iterable[Counts], measures: Sequence[Measure]) -> None:
         """Rows of `_by_age`."""
         for row in rows:
-            for at, horizon_s in self._horizons_of(row["its_app"]):
+            for at, horizon_s in self._among(self._asked.get(row["its_app"], ())):
                 counts = self._counts(row, horizon_s)
                 for each in measures:
                     if each.name in AGELESS or at < row["age"]:
@@ -203,17 +218,17 @@ class _Kept:
             if (key := self._key(row, horizon_s)) in self.found:
                 self.found[key][ACTIVE_HOURS] = row[ACTIVE_HOURS]
 
-    def _horizons_of(self, app: str) -> list[tuple[int, int]]:
-        asked = self._asked.get(app, ())
+    def _among(self, asked: Collection[int]) -> list[tuple[int, int]]:
         return [(at, horizon_s) for at, horizon_s in enumerate(self._horizons) if horizon_s in asked]
 
     def _key(self, row: Counts, horizon_s: int) -> tuple[Any, ...]:
-        return (*(row[name] for name in self._keys), horizon_s)
+        bucket_ms = row["bucket_ms"] if horizon_s in self._in_buckets else self._since_ms
+        return (bucket_ms, *[row[name] for name in self._segment], horizon_s)
 
     def _counts(self, row: Counts, horizon_s: int) -> Counts:
         key = self._key(row, horizon_s)
         if key not in self.found:
-            self.found[key] = dict(zip((*self._keys, "horizon_s"), key, strict=True)) | self._nothing
+            self.found[key] = dict(zip((*self._scope.keys, "horizon_s"), key, strict=True)) | self._nothing
         return self.found[key]
 
 
@@ -235,7 +250,8 @@ def _checks(
     asked: Sequence[int],
     told: Sequence[tuple[str, int]] | None,
 ) -> list[Counts]:
-    """Sums by horizon, of what is due; and of horizon 0 by how many horizons the accept is old enough for, and by app.
+    """Sums by horizon, of what is due; and of horizon 0 by how many horizons the accept is old enough for, and by those
+    that the checks of its app have, so that apps which look at the same are one row.
 
     Every horizon has a row that an app's checks have, due or not, and `apps` says of which they are. asked: of these
     alone, where there are some. told: of these alone, by app; None for all.
@@ -267,10 +283,16 @@ def _checks(
         counted = [f"{measure.added(measure.column, 'is_due')} AS p_{measure.name}" for measure in measures]
         rows = f"{checks_table()} WHERE {split.sums} AND {chosen}"
         parts.append(_grouped(_HOUR_BEGINS, scope, counted, rows, keys, with_))
-    group = ", ".join([*scope.keys, "horizon_s", "age", "if(horizon_s = 0, its_app, '') AS app_of_taken"])
     wholes = ", ".join(f"{measure.whole()} AS w_{measure.name}" for measure in measures)
-    statement = f"SELECT {group}, groupUniqArray(its_app) AS apps, {wholes} FROM ({' UNION ALL '.join(parts)})"
-    return _ask(client, scope, f"{statement} GROUP BY {group}")
+    every = "arraySort(groupUniqArray(horizon_s) OVER (PARTITION BY its_app))"
+    of_taken = f"*, if(horizon_s = 0, {every}, []) AS horizons_of_taken"
+    group = ", ".join([*scope.keys, "horizon_s", "age", "horizons_of_taken"])
+    return _ask(
+        client,
+        scope,
+        f"SELECT {group}, groupUniqArray(its_app) AS apps, {wholes} "
+        f"FROM (SELECT {of_taken} FROM ({' UNION ALL '.join(parts)})) GROUP BY {group}",
+    )
 
 
 def _by_age(client: Client, scope: Scope, measures: Sequence[Measure], edges: Edges, split: Split) -> list[Counts]:
@@ -321,7 +343,7 @@ def _summed(scope: Scope, measures: Sequence[Measure], rows: str, keys: Sequence
 def _grouped(at_ms: str, scope: Scope, columns: Sequence[str], rows: str, keys: Sequence[str], with_: str) -> str:
     group = ", ".join([*scope.keys, *keys])
     head = f"WITH {with_} " if with_ else ""
-    selected = ", ".join([*scope.columns(at_ms), *keys, *columns])
+    selected = ", ".join([*scope.columns(at_ms, "horizon_s" in keys), *keys, *columns])
     return f"{head}SELECT {selected} FROM {rows} GROUP BY {group}"
 
 
@@ -336,7 +358,8 @@ def _ask(client: Client, scope: Scope, statement: str, parameters: Mapping[str, 
     # A person's rows are found by an index of their own, which knows of no moves.
     settings = FINAL if "user" in scope.only else PRUNED
     rows = client.query_dicts(statement, {**scope.parameters(), **(parameters or {})}, settings)
-    return [{name.removeprefix("w_"): value for name, value in row.items()} for row in rows]
+    names = [name.removeprefix("w_") for name in rows[0]] if rows else []
+    return [dict(zip(names, row.values(), strict=True)) for row in rows]
 
 
 def _chosen(measures: Sequence[Measure], names: Collection[str]) -> list[Measure]:
@@ -348,9 +371,10 @@ def _with_rest(row: Counts) -> Counts:
     accepted = row["due"] - row["branch_changed"]
     looked_at = row["observed"] + row["unobserved"] + row["late"]
     rest = {"accepted": accepted, "missing": accepted - looked_at}
-    return _plain(row | rest | {"substantially_changed": row["observed"] - row["mostly"]})
+    return row | rest | {"substantially_changed": row["observed"] - row["mostly"]}
 
 
-def _plain(row: Counts) -> Counts:
+def _plain(rows: list[Counts], measures: Iterable[Measure]) -> list[Counts]:
     """Decimals as floats, once nothing is added to them any more."""
-    return {name: float(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+    names = [measure.name for measure in measures if measure.type.startswith("Decimal")]
+    return [row | {name: float(row[name]) for name in names} for row in rows] if names else rows

@@ -63,7 +63,7 @@ class Known:
     """What of a span of hours is summed.
 
     any: whether any hour is. others: the (app, hour) that are not. days: whether any day is, as one sum. apart: the
-    (app, first hour) of the days that are not. checked: (app, first hour of a day, horizons) of the checks of its hours
+    (app, first hour) of the days that are not. checked: (app, first hours of days, horizons) of the checks of hours
     that are summed. Where it was asked of a longer span or of more apps, `any` and `days` may be said though nothing of
     this one is, and of a day with which this one begins in the middle, all horizons.
     """
@@ -74,7 +74,7 @@ class Known:
     others: Sequence[tuple[str, int]] = ()
     days: bool = False
     apart: Sequence[tuple[str, int]] = ()
-    checked: Sequence[tuple[str, int, Sequence[int]]] = ()
+    checked: Sequence[tuple[str, Sequence[int], Sequence[int]]] = ()
 
     @property
     def horizons(self) -> set[int]:
@@ -88,7 +88,11 @@ class Known:
             return [(app, hour) for app, hour in places if since <= hour <= last and (not apps or app in apps)]
 
         day = first // DAY * DAY
-        checked = [each for each in self.checked if day <= each[1] <= last and (not apps or each[0] in apps)]
+        checked = [
+            (app, days, horizons)
+            for app, of_app, horizons in self.checked
+            if (not apps or app in apps) and (days := [each for each in of_app if day <= each <= last])
+        ]
         apart = of(self.apart, day)
         return replace(self, first=first, last=last, others=of(self.others, first), apart=apart, checked=checked)
 
@@ -196,21 +200,26 @@ def known(store: Client, first: int, last: int, apps: Sequence[str], settled_ms:
     # Whole days, because the stamp of a day is of all its hours.
     between = f"hour BETWEEN {first // DAY * DAY} AND {last // DAY * DAY + DAY - 1} AND {of_apps}"
     settled = f"settles_ms <= {settled_ms}"
+    days = (
+        "SELECT app, day, countIf(good) AS summed, groupArrayIf(hour, NOT good) AS others, "
+        f"arraySort(groupUniqArrayArrayIf(horizons, good AND hour BETWEEN {first} AND {last})) AS found, {_DAY_STAMP}, "
+        f"{_day_good(f'{settled} AND {between}')} AS is_good "
+        f"FROM ({_marks(between, 'shard', f'{settled} AND {between}')}) GROUP BY app, {_DAY_OF} AS day, its_shard"
+    )
+    # A row for each set of horizons, which few days differ in.
     rows = store.query(
-        "SELECT app, day, countIf(good), groupArrayIf(hour, NOT good), "
-        f"groupUniqArrayArrayIf(horizons, good AND hour BETWEEN {first} AND {last}), {_DAY_STAMP}, "
-        f"{_day_good(f'{settled} AND {between}')} "
-        f"FROM ({_marks(between, 'shard', f'{settled} AND {between}')}) GROUP BY app, {_DAY_OF} AS day, its_shard",
+        "SELECT app, sum(summed), groupUniqArrayArray(others), max(is_good), groupUniqArrayIf(day, NOT is_good), "
+        f"groupUniqArray(day), found FROM ({days}) GROUP BY app, found",
         {"quiet_s": 0, "apps": list(apps)},
     )
     return Known(
         first,
         last,
-        any(good for _, _, good, *_ in rows),
-        sorted({(str(app), int(hour)) for app, _, _, others, *_ in rows for hour in others if first <= hour <= last}),
-        any(is_good for *_, is_good in rows),
-        sorted({(str(app), int(day)) for app, day, *_, is_good in rows if not is_good}),
-        sorted((str(app), int(day), sorted(horizons)) for app, day, _, _, horizons, *_ in rows if horizons),
+        any(summed for _, summed, *_ in rows),
+        sorted({(app, hour) for app, _, others, *_ in rows for hour in others if first <= hour <= last}),
+        any(is_good for _, _, _, is_good, *_ in rows),
+        sorted({(app, day) for app, *_, apart, _, _ in rows for day in apart}),
+        sorted((app, sorted(of_app), horizons) for app, *_, of_app, horizons in rows if horizons),
     )
 
 

@@ -1,7 +1,7 @@
 """The question: which suggestions to count, of which time, cut by what. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -49,6 +49,7 @@ class Scope:
     settle_s, grace_s: how long to wait for an answer, and for a check after its horizon.
     horizons: in seconds; none for those that each app's checks have.
     eras: times within the span at which counts are told apart besides; a row's `era` says how many of them were past.
+    in_buckets: the one horizon of which counts are by bucket, those of others being in one; 0 for every horizon.
     """
 
     since: datetime
@@ -61,6 +62,7 @@ class Scope:
     grace_s: int = GRACE_S
     horizons: Sequence[int] = ()
     eras: Sequence[datetime] = ()
+    in_buckets: int = 0
 
     def __post_init__(self) -> None:
         for name in (*self.by, *self.only):
@@ -105,10 +107,17 @@ class Scope:
         """What tells the rows of an answer apart."""
         return ("bucket_ms", *(("era",) if self.eras else ()), *self.by)
 
-    def columns(self, at_ms: str) -> list[str]:
-        """The same, as columns of rows that are of a time."""
+    def columns(self, at_ms: str, of_horizons: bool = False) -> list[str]:
+        """The same, as columns of rows that are of a time; of_horizons: and of a `horizon_s`, 0 being each's."""
         era = [f"toUInt8(arrayCount(begins -> {at_ms} >= begins, {self.era_ms})) AS era"] if self.eras else []
-        return [f"{self.bucket(at_ms)} AS bucket_ms", *era, *self.by]
+        bucket = self.bucket(at_ms)
+        if of_horizons and self.in_buckets and self.bucket_s:
+            bucket = f"if(horizon_s IN (0, {self.in_buckets}), {bucket}, {{since_ms:Int64}})"
+        return [f"{bucket} AS bucket_ms", *era, *self.by]
+
+    def at_horizon(self, horizon_s: int) -> "Scope":
+        """As the counts of one horizon are told apart."""
+        return replace(self, bucket_s=0) if self.in_buckets not in (0, horizon_s) else self
 
     def keeps(self) -> list[str]:
         """The conditions of a row's dimensions."""

@@ -449,7 +449,7 @@ def test_a_late_generation_is_not_shown_over_another(
 
 
 def test_a_column_sorts_the_table(browser: Browser, address: str) -> None:
-    """Ascending, descending, and said to screen readers; what has no value comes last: support looks after 10 min first."""
+    """Ascending, descending, and said to screen readers; what has no value comes last, as support before 10 min."""
     browser.open(f"{address}?period=7d&horizon=300")
     browser.wait_for(DRAWN)
     press = "document.querySelector('[data-sort=retention]').click()"

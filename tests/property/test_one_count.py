@@ -267,9 +267,14 @@ def test_a_part_of_a_question_is_answered_as_if_it_was_asked_alone(
     assert _sorted(queries.counted_at_horizons(engine, part, (), summed)) == at_horizons
     part = replace(part, horizons=())
     _, at_horizons = _counts(engine, part)
+    whole = queries.counted_at_horizons(engine, replace(part, bucket_s=0))
     for horizon_s in {row["horizon_s"] for row in at_horizons} | {77}:
         found = _sorted(queries.counted_at_horizons(engine, part, (), summed, only=horizon_s))
-        assert found == [row for row in at_horizons if row["horizon_s"] == horizon_s]
+        its_own = [row for row in at_horizons if row["horizon_s"] == horizon_s]
+        assert found == its_own
+        others = [row for row in whole if row["horizon_s"] != horizon_s]
+        found = queries.counted_at_horizons(engine, replace(part, in_buckets=horizon_s), (), summed)
+        assert _sorted(found) == _sorted([*its_own, *others])
     checked = engine.query(
         "SELECT app, arrayJoin(checks.horizon_s) AS horizon_s FROM suggestions FINAL "
         f"WHERE {part.condition()} AND NOT orphan GROUP BY ALL ORDER BY app, count() DESC, horizon_s",
@@ -278,8 +283,14 @@ def test_a_part_of_a_question_is_answered_as_if_it_was_asked_alone(
     )
     for known in (summed, None, hours.Known(0, 0)):
         assert counting.most_checked(engine, part, summed=known) == checked
-    by_app = _counts(engine, replace(part, by=("app",)))[1]
+    counts, by_app = _counts(engine, replace(part, by=("app",)))
     assert {(row["app"], row["horizon_s"]) for row in by_app} == set(checked)
+    first: dict[str, int] = {}
+    for row in counts:
+        first[row["app"]] = min(row["bucket_ms"], first.get(row["app"], row["bucket_ms"]))
+    for known in (summed, None, hours.Known(0, 0)):
+        found = counting.first_buckets(engine, replace(part, by=("app",), eras=()), known)
+        assert {row["app"]: row["bucket_ms"] for row in found} == first
 
 
 @settings(max_examples=examples(3))

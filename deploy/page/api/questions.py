@@ -65,7 +65,7 @@ def screen(name: str, reads: Reads, selection: Selection) -> answers.Json:
     if "retention" in SCREENS[name]:
         reads.begin(selection)
     asked = {part: _PARTS_AT_ONCE.submit(PARTS[part], reads, selection) for part in SCREENS[name]}
-    frame = {"meta": happenings.meta(reads), "selected": happenings.selected(reads, selection)}
+    frame = {"meta": happenings.meta(reads, selection), "selected": happenings.selected(reads, selection)}
     return frame | {part: each.result() for part, each in asked.items()}
 
 

@@ -1,18 +1,17 @@
 """What groups are called, and which comes before which whatever the period, so that each keeps its colour."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from keeprate.deploy.page.reads import REQUESTS, Reads
+from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.selection import PERIODS, Selection
-from keeprate.sinks.reading import queries
+from keeprate.sinks.reading import counting
+from keeprate.sinks.reading.counting import Counts
 from keeprate.sinks.reading.queries import CohortSegment
-from keeprate.sinks.reading.rates import ACCEPTANCE, counts_of
-from keeprate.sinks.reading.scope import Scope
 
-KEPT_S: Final = 60.0
+KEPT_S: Final = 15.0
 LONGEST: Final = "90d"
 """The longest period that there is holds the groups of all others."""
 _TOO_MANY: Final = "user"
@@ -24,7 +23,10 @@ NOT_SET: Final = "(not set)"
 
 def name_of(row: CohortSegment) -> str:
     """The name of a row's group: its values of the dimensions that it was cut by. No two groups share one."""
-    values = list(row.dimensions.values())
+    return _name(list(row.dimensions.values()))
+
+
+def _name(values: list[str]) -> str:
     return values[0] if len(values) == 1 else BETWEEN.join(map(_part, values))
 
 
@@ -39,15 +41,27 @@ def places(reads: Reads, selection: Selection) -> Mapping[str, int]:
     if not selection.dimensions or _TOO_MANY in selection.dimensions or selection.of_nobody:
         return {}
     apps = tuple(selection.only.get("app", ()))
-    only = {"app": apps} if apps else {}
-    scope = replace(reads.named, by=selection.dimensions, only=only, bucket_s=PERIODS[LONGEST].bucket_s)
-    return reads.fact("places", (apps, selection.dimensions), lambda: _places(reads, scope), KEPT_S)
+    rows = seen(reads, selection)
+    chosen = (row for row in rows if row["app"] in apps) if apps else rows
+    return reads.fact("places", (apps, selection.dimensions), lambda: _places(chosen, selection.dimensions), KEPT_S)
 
 
-def _places(reads: Reads, scope: Scope) -> Mapping[str, int]:
-    rows = queries.counted(reads.client, scope, counts_of(ACCEPTANCE, (REQUESTS,)), reads.summed(scope))
-    first: dict[str, float] = {}
-    for rate in queries.rates_of(scope, rows, (REQUESTS,)):
-        name, at_s = name_of(rate), rate.bucket_at.timestamp()
-        first[name] = min(at_s, first.get(name, at_s))
+def _places(rows: Iterable[Counts], dimensions: Iterable[str]) -> Mapping[str, int]:
+    first: dict[str, int] = {}
+    for row in rows:
+        name, at_ms = _name([row[each] for each in dimensions]), row["bucket_ms"]
+        first[name] = min(at_ms, first.get(name, at_ms))
     return {name: place for place, name in enumerate(sorted(first, key=lambda each: (first[each], each)))}
+
+
+def seen(reads: Reads, selection: Selection) -> list[Counts]:
+    """The apps and environments that there are in 90 days, by the selection's groups and by when they were there: in
+    one question what can be chosen, and which group came first."""
+    cut = selection.dimensions if _TOO_MANY not in selection.dimensions else ()
+    by = tuple(dict.fromkeys(("app", "environment", *cut)))
+    scope = replace(reads.named, by=by, bucket_s=PERIODS[LONGEST].bucket_s if cut else 0)
+
+    def ask() -> list[Counts]:
+        return counting.first_buckets(reads.client, scope, reads.summed(scope))
+
+    return reads.fact("seen", by, ask, KEPT_S)

@@ -9,6 +9,7 @@ from keeprate.deploy.page.reads import Reads
 from keeprate.deploy.page.recent import Recent
 from keeprate.deploy.page.selection import parse
 from keeprate.sinks.facts import evidence
+from keeprate.sinks.reading.hours import Known
 from tests.pages import NOW
 
 
@@ -27,7 +28,7 @@ def test_what_nobody_has_is_named(monkeypatch: pytest.MonkeyPatch, asked: dict[s
     """Of several values one is enough, and people are too many to know by name."""
     monkeypatch.setattr(happenings, "_names", lambda _, name: frozenset({"editor"} if name == "app" else {"go"}))
     monkeypatch.setattr(evidence, "horizons", lambda *_: {"editor": [300]})
-    monkeypatch.setattr(Reads, "summed", lambda *_: None)
+    monkeypatch.setattr(Reads, "summed", lambda *_: Known(0, 0))
     client: Any = None
     reads = Reads(client, NOW, Recent(lambda: 0.0))
     assert happenings.selected(reads, happenings.known(reads, parse(asked)))["unknown"] == unknown
