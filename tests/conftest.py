@@ -9,6 +9,7 @@ cannot run, the test is skipped with the reason and the remedy; with KEEPRATE_RE
 
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import shutil
@@ -58,6 +59,17 @@ _LONGEST = (
 _JAVASCRIPT = Path(__file__).parents[1] / "producers" / "js"
 # Brokers of tests live for seconds: the better compiler takes a third of their CPU time, and never pays.
 _JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -Xlog:cds=off -Xlog:cds+dynamic=off"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What collecting makes stays until the end: nothing looks among it for what is garbage, now or while tests run."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,28 +22,15 @@ from keeprate.deploy.review.sending import Outbox
 from keeprate.deploy.review.settings import ReviewSettings
 from keeprate.deploy.store import StoreProcess
 from keeprate.producers.testing import Recorded, recording
+from keeprate.schemas.events import Event
 from tests.integration.test_page_api import ODD
 from tests.pages import NOW, NOW_MS, history, land
 
 OWN, OTHER = "editor", "support"
 DAY_MS = 86_400_000
-LOG = [event for event in history() if event["occurred_at"] > NOW_MS - DAY_MS and event["app"] in (OWN, OTHER)]
-SHOWN = next(event for event in LOG if event["type"] == "generation" and event["app"] == OWN)
-OTHERS = next(event for event in LOG if event["type"] == "generation" and event["app"] == OTHER)
 DOCUMENT: Any = TestClient(page(Source("http://127.0.0.1:9"), hosts=("testserver",))).get("/api/openapi.json").json()
 POSTS = sorted(path for path, item in DOCUMENT["paths"].items() if "post" in item)
 READING = sorted(path for path, item in DOCUMENT["paths"].items() if "get" in item)
-PLACE = "~".join(("0", str(NOW_MS), SHOWN["generation_id"], "0", OWN))
-TAMPERED = [
-    *("~", "~~~~", "0~0~0~0~0", PLACE.replace("0~", "9~", 1), PLACE.replace("0~", "-1~", 1), f"{PLACE}~", f"{PLACE}'"),
-    f"0~{'9' * 100}~{SHOWN['generation_id']}~0~{OWN}",
-    f"0~-{1 << 61}~{SHOWN['generation_id']}~0~{OWN}",
-    f"0~{(1 << 62) - 1}~{SHOWN['generation_id']}~65535~\U0010ffff",
-    f"0~1e3~{SHOWN['generation_id']}~0~{OWN}",
-    f"0~{NOW_MS}~{SHOWN['generation_id']}~70000~{OWN}",
-    f"0~{NOW_MS}~{{{SHOWN['generation_id']}}}~0~\x00",
-    PLACE.replace(OWN, OTHER),
-]
 NUMBERS = ["-1", "501", "1000000000", "99999999999999999999", "1_0", "٣", "+5", "0x10", "5 ", "1.0", "1e3"]
 WORDS = ["1000y", "0d", "-7d", "7D", "7d,30d", "newest,worst", "flagged,", ",", "flagged," * 20, "kept;DROP", "1,1"]
 
@@ -50,6 +38,43 @@ WORDS = ["1000y", "0d", "-7d", "7D", "7d,30d", "newest,worst", "flagged,", ",", 
 OWN_NAMES = {"fate", "signal", "text", "order", "after", "backwards", "limit", "format", "release", "reviewer", "queue"}
 """Parameters that few questions have; `test_page_api` has odd values for the others."""
 SOME = OWN_NAMES | {"app", "period", "horizon", "by"}
+
+
+@cache
+def log() -> list[Event]:
+    """A day of two of the demo's apps."""
+    return [event for event in history() if event["occurred_at"] > NOW_MS - DAY_MS and event["app"] in (OWN, OTHER)]
+
+
+@cache
+def generation_of(app: str) -> str:
+    """The id of one generation of an app."""
+    found = (event for event in log() if event["type"] == "generation" and event["app"] == app)
+    return str(next(found)["generation_id"])
+
+
+def tampered() -> list[str]:
+    """Places as the API gives them out, changed by hand."""
+    shown = generation_of(OWN)
+    place = "~".join(("0", str(NOW_MS), shown, "0", OWN))
+    return [
+        *(
+            "~",
+            "~~~~",
+            "0~0~0~0~0",
+            place.replace("0~", "9~", 1),
+            place.replace("0~", "-1~", 1),
+            f"{place}~",
+            f"{place}'",
+        ),
+        f"0~{'9' * 100}~{shown}~0~{OWN}",
+        f"0~-{1 << 61}~{shown}~0~{OWN}",
+        f"0~{(1 << 62) - 1}~{shown}~65535~\U0010ffff",
+        f"0~1e3~{shown}~0~{OWN}",
+        f"0~{NOW_MS}~{shown}~70000~{OWN}",
+        f"0~{NOW_MS}~{{{shown}}}~0~\x00",
+        place.replace(OWN, OTHER),
+    ]
 
 
 def parameters(path: str) -> list[str]:
@@ -65,7 +90,7 @@ def parameters(path: str) -> list[str]:
 def url(store: StoreProcess) -> str:
     """A database with a day of two of the demo's apps."""
     url = f"{store.url}/page_hostile"
-    land(url, LOG)
+    land(url, log())
     return url
 
 
@@ -84,7 +109,7 @@ def api(url: str, emitted: Recorded) -> Iterator[TestClient]:
 
 
 def address(path: str) -> str:
-    return path.replace("{app}", OWN).replace("{generation_id}", SHOWN["generation_id"])
+    return path.replace("{app}", OWN).replace("{generation_id}", generation_of(OWN))
 
 
 def is_refusal(answer: Any) -> bool:
@@ -96,7 +121,7 @@ def is_refusal(answer: Any) -> bool:
 def test_no_parameter_that_few_questions_have_is_an_error_of_the_server(api: TestClient, path: str) -> None:
     """Each odd value is answered, or refused with the parameter, the value's beginning and what would do."""
     for name in sorted({*parameters(path)} & OWN_NAMES):
-        for value in (*ODD, *NUMBERS, *WORDS, *(TAMPERED if name == "after" else ())):
+        for value in (*ODD, *NUMBERS, *WORDS, *(tampered() if name == "after" else ())):
             answer = api.get(
                 address(path), params={"period": "24h", name: value} if name != "period" else {name: value}
             )
@@ -126,10 +151,10 @@ def test_what_is_no_text_or_is_said_often_is_an_answer_or_a_refusal(api: TestCli
 @pytest.mark.parametrize("path", ["/api/suggestions", "/api/explore", "/api/suggestions.csv", "/api/cases.jsonl"])
 def test_a_place_leads_nowhere_that_the_question_does_not(api: TestClient, path: str) -> None:
     """Whoever writes one by hand gets suggestions of the app that is asked for, or a refusal."""
-    for value in TAMPERED:
+    for value in tampered():
         for more in ({}, {"backwards": "1"}, {"order": "worst"}):
             answer = api.get(path, params={"app": OWN, "period": "24h", "after": value, **more})
-            assert OTHERS["generation_id"] not in answer.text
+            assert generation_of(OTHER) not in answer.text
             assert answer.status_code == 200 or is_refusal(answer), (value, answer.text)
 
 
@@ -147,7 +172,7 @@ def test_no_body_is_an_error_of_the_server(api: TestClient, emitted: Recorded, p
     for content in BODIES:
         answer = api.post(path, content=content, headers={"content-type": "application/json"})
         assert is_refusal(answer), (content[:50], answer.text)
-    whole = {"reviewer": "Ann", "queue": "flagged", "app": OWN, "generation_id": SHOWN["generation_id"], "vote": "good"}
+    whole = {"reviewer": "Ann", "queue": "flagged", "app": OWN, "generation_id": generation_of(OWN), "vote": "good"}
     for name in (*whole, "choice_index", "labels", "answers", "corrected", "comment", "words", "odd"):
         for value in FIELDS:
             answer = api.post(path, content=json.dumps(whole | {name: value}).encode(), headers=JSON)
@@ -237,12 +262,12 @@ def test_a_viewer_of_one_app_does_nothing_in_another_by_any_body(guarded: TestCl
     """Named in a body, in the address, twice, in another case or encoded."""
     token = add_token(home / FILE_NAME, "ann", [OWN], "reviewer", None)
     guarded.headers["authorization"] = f"Bearer {token}"
-    item = {"app": OTHER, "generation_id": OTHERS["generation_id"], "choice_index": 0}
+    item = {"app": OTHER, "generation_id": generation_of(OTHER), "choice_index": 0}
     for path in POSTS:
         answer = guarded.post(path, json={"queue": "flagged", "vote": "bad", "reviewer": "x", **item})
-        assert OTHERS["generation_id"] not in answer.text
+        assert generation_of(OTHER) not in answer.text
         assert path in ("/api/review/claim", "/api/review/undo") or answer.status_code == 403, path
-    hidden = OTHERS["generation_id"]
+    hidden = generation_of(OTHER)
     for path in (
         *(f"/api/generations/{OTHER}/{hidden}{end}" for end in ("", "/cases.jsonl", "?app=editor")),
         f"/api/generations/%73upport/{hidden}",
