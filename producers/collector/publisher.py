@@ -12,8 +12,12 @@ second copy a duplicate.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
+
+from confluent_kafka import KafkaException, Producer
 
 from keeprate.producers.collector.batches import AcceptedEvent
 from keeprate.producers.collector.errors import UNAVAILABLE, RequestError
@@ -27,6 +31,8 @@ _POLL_S: Final = 0.001
 _IDLE_POLL_S: Final = 0.5
 """Between two looks for what librdkafka has to say besides: its log, and errors of a connection."""
 _ASK_EVERY_S: Final = 1.0
+_ANEW_AFTER_S: Final = 5.0
+"""From the end of librdkafka's client, such as for want of a right, to the next one that is tried."""
 _TUNING: Final[Mapping[str, Any]] = {
     # Requests wait for the acknowledgement, so the queue lingers only to let requests of one moment share a batch.
     "linger.ms": 2,
@@ -34,6 +40,8 @@ _TUNING: Final[Mapping[str, Any]] = {
     "queue.buffering.max.kbytes": 524_288,
 }
 _TOPICS: Final = {kind: topic_of(kind).name for kind in EVENT_TYPES}
+
+log = logging.getLogger(__name__)
 
 Failures = list[tuple[bytes, Any]]
 
@@ -76,7 +84,11 @@ class Publisher:
         kafka: Mapping[str, Any] | None = None,
         on_error: Callable[[str], None] = lambda name: None,
     ) -> None:
-        self._producer = open_producer(brokers, "keeprate-collector", {**_TUNING, **(kafka or {})}, on_error)
+        settings = {**_TUNING, **(kafka or {})}
+        self._open = partial(open_producer, brokers, "keeprate-collector", settings, on_error)
+        self._producer = self._open()
+        self._ended: list[Producer] = []
+        self._fatal: tuple[float, str] = (float("-inf"), "")
         self.loop = asyncio.get_running_loop()
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
@@ -118,6 +130,8 @@ class Publisher:
     def _check_room(self, count: int, size_bytes: int) -> None:
         if self._refusing:
             raise _unavailable("the collector is shutting down")
+        if self._producer in self._ended:
+            raise _unavailable(self._fatal[1])
         # A single request may be larger than the room: it then waits until it is alone.
         if self.waiting and (
             self.waiting + count > self._max_waiting or self.waiting_bytes + size_bytes > self._max_waiting_bytes
@@ -151,9 +165,33 @@ class Publisher:
     def _poll(self) -> None:
         """Hear what librdkafka has to say, and come again: soon while something waits."""
         try:
-            self._producer.poll(0)
+            for producer in (self._producer, *self._ended):
+                self._hear(producer)
+            self._ended = [each for each in self._ended if each is self._producer or len(each)]
         finally:
             self._poll_in(_POLL_S if self.waiting else _IDLE_POLL_S)
+
+    def _hear(self, producer: Producer) -> None:
+        try:
+            producer.poll(0)
+        except KafkaException as error:
+            found = error.args[0]
+            if not found.fatal():
+                raise
+            self._give_up(producer, f"Kafka's client ended: {found.str()}")
+
+    def _give_up(self, producer: Producer, reason: str) -> None:
+        """Let go of a client that will deliver nothing more: what it holds is answered, and sent again."""
+        if producer in self._ended:
+            return
+        log.error("%s; another one is tried in %g s", reason, _ANEW_AFTER_S)
+        self._fatal = (self.loop.time(), reason)
+        self._ended.append(producer)
+        producer.purge()
+        self.loop.call_later(_ANEW_AFTER_S, self._renew)
+
+    def _renew(self) -> None:
+        self._producer = self._open()
 
     def _poll_in(self, seconds: float) -> None:
         self._next_poll.cancel()
@@ -169,8 +207,11 @@ class Publisher:
     async def problem(self) -> str:
         """What keeps records from being delivered, as far as a broker says within a second; empty when nothing does.
 
-        Brokers are asked once a second however often this is.
+        Brokers are asked once a second however often this is. A client that has just been made anew has not shown yet
+        that it fares better than the one before.
         """
+        if self.loop.time() - self._fatal[0] < 2 * _ANEW_AFTER_S:
+            return self._fatal[1]
         async with self._asking:
             if self.loop.time() - self._asked[0] > _ASK_EVERY_S:
                 problem = await self._ask()

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -240,13 +241,54 @@ def test_the_collector_publishes(guarded: GuardedBroker, given: Callable[[str], 
     with collector:
         url = f"http://127.0.0.1:{port}"
         collector.wait_ready(lambda: _answers(f"{url}/readyz"), 60)
-        event = {"type": "generation", "app": "a", "generation_id": uuid7(time.time_ns() // 1_000_000)}
-        request = urllib.request.Request(
-            f"{url}/v1/events", json.dumps([event]).encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            assert json.load(answer)["accepted"] == 1
+        assert _posted(url)["accepted"] == 1
     assert _end_of(guarded, GENERATIONS.name) == before + 1
+
+
+@pytest.mark.parametrize("given", WAYS[:1], indirect=True)
+def test_a_collector_publishes_once_it_may(
+    guarded: GuardedBroker, given: Callable[[str], None], tmp_path: Path
+) -> None:
+    """What it was refused for want of a right goes through once the right is given, without a restart."""
+    port, before = free_port(), _end_of(guarded, GENERATIONS.name)
+    given("monitor")
+    collector = _command(
+        "collector", tmp_path / "log", "--no-keys", "--port", str(port), KEEPRATE_DATA_DIR=str(tmp_path)
+    )
+    with collector:
+        url = f"http://127.0.0.1:{port}"
+        collector.wait_ready(lambda: _answers(f"{url}/healthz"), 60)
+        until(lambda: "authorization failed" in _posted(url).get("reason", ""), 30, "a refusal that says why")
+        assert not _answers(f"{url}/readyz")
+        given("collector")
+        until(lambda: _posted(url).get("accepted") == 1, 60, collector.log_tail())
+        collector.wait_ready(lambda: _answers(f"{url}/readyz"), 60)
+    assert _end_of(guarded, GENERATIONS.name) == before + 1
+
+
+@pytest.mark.parametrize("given", WAYS[:1], indirect=True)
+def test_an_app_emits_once_it_may(guarded: GuardedBroker, given: Callable[[str], None], tmp_path: Path) -> None:
+    """Events are kept until the right is given, and go out then."""
+    before = _end_of(guarded, GENERATIONS.name)
+    given("monitor")
+    with Keeprate("a", spool_dir=tmp_path) as client:
+        client.emit(_event())
+        assert client.flush(8) == 1
+        given("apps")
+        until(lambda: client.flush(1) == 0, 60, "the event")
+    assert _end_of(guarded, GENERATIONS.name) == before + 1
+
+
+def _posted(url: str) -> Any:
+    event = {"type": "generation", "app": "a", "generation_id": uuid7(time.time_ns() // 1_000_000)}
+    request = urllib.request.Request(
+        f"{url}/v1/events", json.dumps([event]).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        return json.load(error)
 
 
 def _answers(url: str) -> bool:
