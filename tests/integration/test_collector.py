@@ -28,7 +28,7 @@ from keeprate.producers.collector.gate.keys import Quotas
 from keeprate.producers.collector.otel.identity import span_generation_id
 from keeprate.schemas import decode
 from keeprate.schemas.ids import uuid7
-from tests.collecting import CollectorProcess, certificate_in, landed
+from tests.collecting import NO_TLS, CollectorProcess, certificate_in, landed
 from tests.streaming import create_topics
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -44,7 +44,9 @@ def collector(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def post(process: CollectorProcess, path: str, content: Any, **headers: str) -> httpx.Response:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return httpx.post(f"{process.url}{path}", content=body, headers=process.headers(**headers), timeout=30)
+    return httpx.post(
+        f"{process.url}{path}", content=body, headers=process.headers(**headers), timeout=30, verify=NO_TLS
+    )
 
 
 def vote(generation_id: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -224,7 +226,10 @@ def test_a_published_key_does_not_speak_for_a_thousand_users(collector: Collecto
     assert "--users-per-address" in few[3].json()["reason"]
     assert 3_000 < int(few[3].headers["retry-after"]) <= 3_600
     assert post(collector, "/v1/events", [vote(user="u1")], **headers).status_code == 202
-    assert 'keeprate_collector_limited_total{limit="users_per_address"}' in httpx.get(collector.metrics_url).text
+    assert (
+        'keeprate_collector_limited_total{limit="users_per_address"}'
+        in httpx.get(collector.metrics_url, verify=NO_TLS).text
+    )
 
 
 def test_a_key_that_expired_is_refused_with_the_remedy(collector: CollectorProcess) -> None:
@@ -241,9 +246,9 @@ def test_a_key_that_expired_is_refused_with_the_remedy(collector: CollectorProce
 
 def test_without_a_key_nothing_is_described_or_measured(collector: CollectorProcess) -> None:
     """The numbers are on a port of their own, and the description is for who has a key."""
-    assert httpx.get(f"{collector.url}/metrics").status_code == 404
-    assert httpx.get(f"{collector.url}/openapi.json").status_code == 401
-    described = httpx.get(f"{collector.url}/openapi.json", headers=collector.headers())
+    assert httpx.get(f"{collector.url}/metrics", verify=NO_TLS).status_code == 404
+    assert httpx.get(f"{collector.url}/openapi.json", verify=NO_TLS).status_code == 401
+    described = httpx.get(f"{collector.url}/openapi.json", headers=collector.headers(), verify=NO_TLS)
     assert described.json()["openapi"] == "3.1.0"
 
 
@@ -301,9 +306,12 @@ def test_without_keys_only_this_machine_is_served(kafka: KafkaBroker, tmp_path: 
             ({"sec-fetch-site": "cross-site"}, 403),
             ({"host": f"evil.example:{process.port}"}, 403),
         ):
-            answer = httpx.post(url, content=body, headers={**plain, **headers})
+            answer = httpx.post(url, content=body, headers={**plain, **headers}, verify=NO_TLS)
             assert (headers, answer.status_code) == (headers, status)
-        assert "--no-keys" in httpx.post(url, content=body, headers={**plain, "origin": "null"}).json()["reason"]
+        assert (
+            "--no-keys"
+            in httpx.post(url, content=body, headers={**plain, "origin": "null"}, verify=NO_TLS).json()["reason"]
+        )
 
 
 @pytest.mark.parametrize(
@@ -429,7 +437,7 @@ def test_a_revoked_key_is_refused_without_a_restart(collector: CollectorProcess)
 def test_its_own_metrics_account_for_what_it_took(collector: CollectorProcess) -> None:
     """Accepted by type, refused by reason."""
     post(collector, "/v1/events", [vote(), vote(value=9)])
-    text = httpx.get(collector.metrics_url).text
+    text = httpx.get(collector.metrics_url, verify=NO_TLS).text
     assert 'keeprate_collector_events_total{type="vote"}' in text
     assert 'keeprate_collector_refused_total{error_type="invalid"}' in text
     assert 'keeprate_collector_requests_total{path="/v1/events",status="207"}' in text
@@ -442,7 +450,7 @@ def test_without_a_broker_it_says_so_and_later_delivers(kafka: KafkaBroker, tmp_
     collector = CollectorProcess(tmp_path / "collector", broker.bootstrap, "outage", "--ack-timeout", "1")
     collector.start(until="/healthz")
     try:
-        waiting = httpx.get(f"{collector.url}/readyz")
+        waiting = httpx.get(f"{collector.url}/readyz", verify=NO_TLS)
         assert (waiting.status_code, "keeprate topics create" in waiting.text) == (503, True)
         create_topics(broker.bootstrap)
         collector.process.wait_ready(lambda: collector.answers("/readyz"), 30)

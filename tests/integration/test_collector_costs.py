@@ -15,7 +15,7 @@ import pytest
 
 from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.schemas.ids import uuid7
-from tests.collecting import CollectorProcess, peak_mib, resident_mib
+from tests.collecting import NO_TLS, CollectorProcess, peak_mib, resident_mib
 from tests.hostile_bodies import HOSTILE, MAX_BYTES, Hostile
 from tests.streaming import create_topics
 
@@ -48,13 +48,13 @@ def post(process: CollectorProcess, hostile: Hostile, wire: bytes, key: str | No
     headers = {"content-type": hostile.media_type, "authorization": f"Bearer {key or process.key}"}
     if hostile.encoding:
         headers["content-encoding"] = hostile.encoding
-    return httpx.post(f"{process.url}{hostile.path}", content=wire, headers=headers, timeout=100)
+    return httpx.post(f"{process.url}{hostile.path}", content=wire, headers=headers, timeout=100, verify=NO_TLS)
 
 
 def send_vote(process: CollectorProcess, key: str | None = None) -> int:
     event = {"type": "vote", "value": 1, "generation_id": uuid7()}
     headers = process.headers(authorization=f"Bearer {key or process.key}")
-    return httpx.post(f"{process.url}/v1/events", json=[event], headers=headers, timeout=100).status_code
+    return httpx.post(f"{process.url}/v1/events", json=[event], headers=headers, timeout=100, verify=NO_TLS).status_code
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -177,7 +177,7 @@ def test_idle_connections_keep_nobody_out(collector: CollectorProcess) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4_096), hard), hard))
     idle: list[socket.socket] = []
     try:
-        with httpx.Client() as client:
+        with httpx.Client(verify=NO_TLS) as client:
             event = {"type": "vote", "value": 1, "generation_id": uuid7()}
             for number in range(2_050):
                 idle.append(socket.create_connection(("127.0.0.1", collector.port), timeout=30))

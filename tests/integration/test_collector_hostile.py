@@ -12,7 +12,7 @@ import pytest
 
 from keeprate.deploy.local.broker import KafkaBroker
 from keeprate.schemas.ids import uuid7
-from tests.collecting import CollectorProcess, peak_mib
+from tests.collecting import NO_TLS, CollectorProcess, peak_mib
 from tests.hostile_bodies import gzip_again
 from tests.streaming import create_topics
 
@@ -33,7 +33,10 @@ def collector(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def serves(process: CollectorProcess) -> bool:
     event = {"type": "vote", "value": 1, "generation_id": uuid7()}
-    return httpx.post(f"{process.url}/v1/events", json=[event], headers=process.headers()).status_code == 202
+    return (
+        httpx.post(f"{process.url}/v1/events", json=[event], headers=process.headers(), verify=NO_TLS).status_code
+        == 202
+    )
 
 
 def connect(process: CollectorProcess) -> socket.socket:
@@ -123,7 +126,7 @@ def test_a_bomb_costs_no_more_than_the_cap(collector: CollectorProcess, compress
         if compressed == "nested":
             wire = gzip.compress(wire)
     headers = collector.headers(content_encoding="zstd" if compressed == "zstd" else "gzip")
-    answer = httpx.post(f"{collector.url}/v1/events", content=wire, headers=headers)
+    answer = httpx.post(f"{collector.url}/v1/events", content=wire, headers=headers, verify=NO_TLS)
     assert answer.status_code in (400, 413)
     assert serves(collector)
 
@@ -151,8 +154,9 @@ BODIES: dict[str, Callable[[], bytes]] = {
 def test_a_body_made_to_be_costly_is_refused(collector: CollectorProcess, name: str) -> None:
     """Faults by the million, depth, and what takes far more memory than its bytes."""
     kind = "application/x-ndjson" if name == "lines at fault" else "application/json"
+    headers = collector.headers(content_type=kind)
     answer = httpx.post(
-        f"{collector.url}/v1/events", content=BODIES[name](), headers=collector.headers(content_type=kind), timeout=60
+        f"{collector.url}/v1/events", content=BODIES[name](), headers=headers, timeout=60, verify=NO_TLS
     )
     assert answer.status_code in (400, 413, 422)
     assert len(answer.content) < 1 << 20
@@ -174,7 +178,7 @@ def test_a_body_made_to_be_costly_is_refused(collector: CollectorProcess, name: 
 def test_bad_protobuf_is_refused_or_empty(collector: CollectorProcess, made: Callable[[], bytes]) -> None:
     """Messages of two bytes each, noise, and lengths that lie."""
     headers = collector.headers(content_type="application/x-protobuf")
-    answer = httpx.post(f"{collector.url}/v1/traces", content=made(), headers=headers, timeout=60)
+    answer = httpx.post(f"{collector.url}/v1/traces", content=made(), headers=headers, timeout=60, verify=NO_TLS)
     assert answer.status_code in (200, 400, 413)
     assert serves(collector)
 
@@ -182,7 +186,7 @@ def test_bad_protobuf_is_refused_or_empty(collector: CollectorProcess, made: Cal
 def test_a_flood_of_wrong_keys_is_turned_away(collector: CollectorProcess) -> None:
     """401 each, before a byte of the body is read."""
     body = json.dumps([{"type": "vote"}] * 1000).encode()
-    with httpx.Client() as client:
+    with httpx.Client(verify=NO_TLS) as client:
         for number in range(300):
             answer = client.post(
                 f"{collector.url}/v1/events",
@@ -199,7 +203,10 @@ def test_more_requests_than_the_rate_are_told_to_wait(
     """429 with Retry-After, for this key only."""
     create_topics(kafka.bootstrap)
     directory = tmp_path_factory.mktemp("rated")
-    with CollectorProcess(directory, kafka.bootstrap, "rated", "--rate", "1") as process, httpx.Client() as client:
+    with (
+        CollectorProcess(directory, kafka.bootstrap, "rated", "--rate", "1") as process,
+        httpx.Client(verify=NO_TLS) as client,
+    ):
         answers = [client.post(f"{process.url}/v1/events", json=[1], headers=process.headers()) for _ in range(10)]
         assert {answer.status_code for answer in answers} == {422, 429}
         assert answers[-1].headers["retry-after"] == "1"

@@ -12,6 +12,7 @@ from keeprate.deploy.local.process import ChildProcess, free_port
 from keeprate.producers.collector.gate.keys import FILE_NAME, Keys
 from keeprate.schemas.decode import encode
 from keeprate.schemas.events import Event
+from tests.collecting import NO_TLS
 from tests.fault.content.grammar import HOSTILE
 from tests.fault.content.innocent import INNOCENT
 from tests.fault.content.requests import Request
@@ -53,7 +54,7 @@ class Clients:
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"{self._url}/readyz", timeout=5).status_code == 200
+            return httpx.get(f"{self._url}/readyz", timeout=5, verify=NO_TLS).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -90,7 +91,7 @@ class Clients:
 
     def _client(self, app: str) -> httpx.Client:
         headers = {"authorization": f"Bearer {self._keys[app]}"}
-        return httpx.Client(base_url=self._url, headers=headers, timeout=_TIMEOUT_S)
+        return httpx.Client(base_url=self._url, headers=headers, timeout=_TIMEOUT_S, verify=NO_TLS)
 
 
 def _judge(request: Request, answer: httpx.Response, answers: Answers) -> list[str]:
