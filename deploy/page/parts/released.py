@@ -132,10 +132,14 @@ def _told(found: Sequence[KeptVerdict], horizon_s: int) -> list[KeptVerdict]:
         told.append(max(retention, key=lambda each: (each.horizon_s == horizon_s, max(each.fell, each.rose))))
 
     def rank(each: KeptVerdict) -> tuple[int, int, float]:
-        place = _FOREMOST.index(each.metric) if each.metric in _FOREMOST else len(_FOREMOST)
-        return _SAID.index(each.verdict), place, -max(each.fell, each.rose)
+        return _SAID.index(each.verdict), place(each), -max(each.fell, each.rose)
 
     return sorted(told, key=rank)
+
+
+def place(kept: KeptVerdict) -> int:
+    """Of a release's metrics, which are told before which."""
+    return _FOREMOST.index(kept.metric) if kept.metric in _FOREMOST else len(_FOREMOST)
 
 
 def _overall(found: Sequence[KeptVerdict]) -> str:

@@ -35,7 +35,7 @@ def versions(reads: Reads, selection: Selection) -> Json:
         "splits": [{"value": name, "text": text} for name, text in DIMENSIONS.items() if name not in ("", component)],
         "whole": _compared(whole, counted, places(reads, whole)),
         "parts": _compared(parts, counted, places(reads, parts)),
-        "judged": _all_judged(each for each in released.verdicts(reads, selection) if each.component == component),
+        "judged": all_judged(each for each in released.verdicts(reads, selection) if each.component == component),
     }
 
 
@@ -51,8 +51,9 @@ def _one_of(name: str, selection: Selection, offered: tuple[str, ...]) -> str:
     return value
 
 
-def _all_judged(kept: Iterable[KeptVerdict]) -> list[Json]:
-    found = [each for group in released.ranked(kept) for each in group]
+def all_judged(kept: Iterable[KeptVerdict]) -> list[Json]:
+    """Each release in every metric, in the order in which the overview tells of releases and of metrics."""
+    found = [each for group in released.ranked(kept) for each in sorted(group, key=released.place)]
     metrics = Counter(released.key(each) for each in found)
     return [_judged(each, metrics[released.key(each)]) for each in found]
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from keeprate.deploy.page.parts.released import rows
+from keeprate.deploy.page.parts.versions import all_judged
 from keeprate.deploy.releases import words
 from keeprate.sinks.closed.release_verdicts import KeptVerdict
 
@@ -42,6 +43,16 @@ def test_what_users_keep_is_said_before_what_speaks_louder_and_matters_less() ->
     taken = replace(KEPT, metric="acceptance", horizon_s=0, difference=-0.1, low=-0.2, high=-0.05, fell=9e8)
     (row,) = rows([edited, taken, KEPT], 600)
     assert [each["metric"] for each in row["findings"]] == ["retention", "acceptance", "edit_distance_over_p50"]
+
+
+def test_every_metric_of_a_release_comes_in_the_same_order() -> None:
+    """Kept by horizon, then accepted, corrected and negative, then the rest by name, as they are kept in the store."""
+    metrics = ["acceptance", "correction", "cost_over_p95", "edit_distance_over_p50", "flag", "negative"]
+    kept = [replace(KEPT, metric=metric, horizon_s=0) for metric in metrics]
+    kept += [replace(KEPT, horizon_s=horizon_s) for horizon_s in (30, 600)]
+    assert [each["title"] for each in all_judged(kept)] == [
+        *("kept 30 s", "kept 10 min", "accepted", "corrected", "negative", "dear", "changed more than usual", "flagged")
+    ]
 
 
 def test_what_is_edited_and_what_a_judge_says_have_words() -> None:
