@@ -1,6 +1,6 @@
 -- One row per suggestion: the merged outcome, unpacked, with the flags that METRICS derives from it.
 -- Text that is not known is ''; a number or time that is not known is NULL; counts of flags are Bool.
-CREATE OR REPLACE VIEW reference_suggestions AS
+CREATE OR REPLACE VIEW reference_unpacked AS
 WITH
     ms -> if(ms > 0, fromUnixTimestamp64Milli(ms, 'UTC'), NULL) AS time_of,
     number -> if(number < 0, NULL, number) AS known,
