@@ -124,12 +124,13 @@ def _finding(kept: KeptVerdict) -> Json:
 
 
 def _told(found: Sequence[KeptVerdict], horizon_s: int) -> list[KeptVerdict]:
-    """What is worse or better, what matters most first: of retention, at the chosen horizon or else the surest one."""
+    """What is worse or better, what matters most first: of retention, at the chosen horizon or else, as in
+    alerts, where the difference is largest."""
     said = [each for each in found if each.verdict in _SAID]
     retention = [each for each in said if each.horizon_s]
     told = [each for each in said if not each.horizon_s]
     if retention:
-        told.append(max(retention, key=lambda each: (each.horizon_s == horizon_s, max(each.fell, each.rose))))
+        told.append(max(retention, key=lambda each: (each.horizon_s == horizon_s, abs(each.difference or 0.0))))
 
     def rank(each: KeptVerdict) -> tuple[int, int, float]:
         return _SAID.index(each.verdict), place(each), -max(each.fell, each.rose)

@@ -17,7 +17,7 @@ KEPT = KeptVerdict(
 
 def test_what_is_worse_is_said_in_plain_words() -> None:
     """With the interval, and once: at the chosen horizon, though others are worse too."""
-    later = replace(KEPT, horizon_s=3600, difference=-0.28, fell=900.0)
+    later = replace(KEPT, horizon_s=3600, difference=-0.32, low=-0.37, high=-0.27, fell=9.0)
     open_ = replace(KEPT, metric="flag", horizon_s=0, verdict="not_yet")
     (row,) = rows([KEPT, later, open_], 600)
     minus = "\N{MINUS SIGN}"
