@@ -15,7 +15,7 @@ Fate = Annotated[
 ]
 Horizon = Annotated[int, typer.Option(help="Seconds after the accept, for fates that a check tells.", min=1)]
 Signals = Annotated[
-    list[str] | None, typer.Option(help="flagged, upvoted, downvoted, corrected, judged, disputed, … Repeatable.")
+    list[str] | None, typer.Option(help="flagged, upvoted, downvoted, corrected, judged, misjudged, … Repeatable.")
 ]
 Text = Annotated[str, typer.Option(help="An id or its beginning, or a part of a name or label.")]
 Worst = Annotated[bool, typer.Option("--worst", help="The worst first, rather than the newest.")]

@@ -17,7 +17,7 @@ const FATES = {
 };
 const SIGNALS = {
   flagged: "flagged", upvoted: "voted up", downvoted: "voted down", corrected: "corrected", negative: "anything negative",
-  judged: "judged by a model", disputed: "judge and people disagree", failed: "failed",
+  judged: "judged by a model", misjudged: "judge and people disagree", failed: "failed",
 };
 const AFTER_ACCEPT = new Set(["kept", "unchanged", "changed", "removed", "not_kept", "observed", "unobserved", "missing"]);
 const ORDERS = [{ value: "newest", text: "the newest" }, { value: "worst", text: "the worst" }];

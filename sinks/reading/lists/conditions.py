@@ -67,7 +67,7 @@ SIGNALS: Final[Mapping[str, Condition]] = {
     "corrected": Condition("corrections > 0", "corrected"),
     "negative": Condition("negative", "negative"),
     "judged": Condition("notEmpty(judged.evaluation)"),
-    "disputed": Condition(
+    "misjudged": Condition(
         "arrayExists((label, truth) -> truth != '' AND label != truth, judged.label, judged.truth)", ""
     ),
     "failed": Condition("error_type != ''"),

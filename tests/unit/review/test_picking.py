@@ -1,12 +1,15 @@
 """Which suggestions teach most: those that contradict themselves, and of each part of the traffic some."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from keeprate.deploy.review.picking import contradiction, in_order
-from keeprate.deploy.review.settings import DEFAULT_QUEUES
+from keeprate.deploy.review.picking import contradiction, in_order, listing_of
+from keeprate.deploy.review.settings import DEFAULT_QUEUES, Queue
+from keeprate.sinks.reading.lists.conditions import CHECK_FATES, FATES, SIGNALS
 from keeprate.sinks.reading.lists.listing import Place, Suggestion
+from keeprate.sinks.reading.voices import Scales
 
 INFORMATIVE = DEFAULT_QUEUES[-1]
 NOTHING: dict[str, Any] = {
@@ -53,3 +56,13 @@ def test_no_part_of_the_traffic_fills_the_queue() -> None:
     assert [each.values["language"] for each in ordered[:2]] == ["python", "go"]
     assert len(ordered) == len(rows)
     assert ordered[-1].values["generation_id"] == "11"
+
+
+@pytest.mark.parametrize("queue", DEFAULT_QUEUES, ids=lambda queue: str(queue.name))
+def test_a_rule_that_is_called_as_a_list_is_asks_for_that_list(queue: Queue) -> None:
+    """One word is one question, on the page's lists and in its queues."""
+    asked = listing_of(queue, datetime(2026, 3, 2, tzinfo=UTC), 600, Scales())
+    assert (queue.rule in SIGNALS, queue.rule in {**FATES, **CHECK_FATES}) == (
+        list(asked.signals) == [queue.rule],
+        asked.fate == queue.rule,
+    )
