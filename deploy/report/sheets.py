@@ -70,10 +70,10 @@ def share(value: float | None) -> str:
 
 
 def interval(rate: Rate) -> str:
-    """Its interval for people, in per cent; '' where it has none."""
+    """Its interval for people, in per cent, as exact as its share; '' where it has none."""
     if rate.value is None or rate.interval_low is None or rate.interval_high is None:
         return ""
-    return f"({rate.interval_low:.0%}…{rate.interval_high:.0%})".replace("%", "")
+    return f"({rate.interval_low:.1%}…{rate.interval_high:.1%})".replace("%", "")
 
 
 def _acceptance(report: Report) -> Sheet:

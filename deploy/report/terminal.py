@@ -1,8 +1,10 @@
 """The report in a terminal: tables that fit its width, the retention curve, and what to know before believing them.
 
-A table that is wider than the terminal is stacked: the segment stands above its numbers instead of beside them.
+A table that is wider than the terminal is stacked: the segment stands above its numbers instead of beside them, and
+where that is not enough, a share above its interval.
 """
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
@@ -40,16 +42,21 @@ def show(report: Report, console: Console, curve: bool = True) -> None:
 def _print(sheet: Sheet, report: Report, console: Console) -> None:
     console.print(f"\n[bold]{sheet.title}[/bold]")
     table = _beside(sheet, keys(report))
-    if Measurement.get(console, console.options.update(width=_WIDEST), table).maximum <= console.width:
+    if _fits(table, console):
         console.print(table)
         return
+    apart = " " if _fits(_below(sheet.lines, sheet), console) else "\n"
     for number, (where, lines) in enumerate(groupby(sheet.lines, key=lambda line: line.where)):
         console.print(Text(" · ".join(where) or "all", style="bold cyan"))
         if sheet.single:
             for line in lines:
                 _print_stacked(line, sheet, console)
         else:
-            console.print(_below(list(lines), sheet, head=number == 0))
+            console.print(_below(list(lines), sheet, head=number == 0, apart=apart))
+
+
+def _fits(table: Table, console: Console) -> bool:
+    return Measurement.get(console, console.options.update(width=_WIDEST), table).maximum <= console.width
 
 
 def _beside(sheet: Sheet, segment: tuple[str, ...]) -> Table:
@@ -64,14 +71,15 @@ def _beside(sheet: Sheet, segment: tuple[str, ...]) -> Table:
     return table
 
 
-def _below(lines: list[SheetLine], sheet: Sheet, head: bool) -> Table:
-    """The lines of one segment, in columns that are those of the other segments."""
+def _below(lines: Sequence[SheetLine], sheet: Sheet, head: bool = True, apart: str = " ") -> Table:
+    """The lines of one segment, in columns that are those of the other segments. apart: a share from its interval."""
     table = Table(box=None, padding=(0, 1, 0, 0), show_header=head)
     for place, name in enumerate(sheet.columns):
-        longest = max(_cell(line.cells[place], sheet).cell_len for line in sheet.lines)
+        cells = [_cell(line.cells[place], sheet, apart) for line in sheet.lines]
+        longest = max(part.cell_len for cell in cells for part in cell.split())
         table.add_column(name, justify="right", width=max(longest, *map(len, name.split())), overflow="fold")
     for line in lines:
-        table.add_row(*(_cell(cell, sheet) for cell in line.cells))
+        table.add_row(*(_cell(cell, sheet, apart) for cell in line.cells))
     return table
 
 
@@ -83,17 +91,17 @@ def _print_stacked(line: SheetLine, sheet: Sheet, console: Console) -> None:
     width = max(len(name) for name in sheet.columns)
     for name, cell in named:
         if not isinstance(cell, str):
-            text = Text(f"  {name:<{width}}  {share(cell.value):>7}  {interval(cell):>10}")
+            text = Text(f"  {name:<{width}}  {share(cell.value):>7}  {interval(cell):>13}")
             if cell.value is not None:
                 text.append(f"  /{cell.denominator:,.0f}", style="dim")
             console.print(text)
 
 
-def _cell(cell: Cell, sheet: Sheet) -> Text:
+def _cell(cell: Cell, sheet: Sheet, apart: str = " ") -> Text:
     """As Text, because in a plain string brackets are markup to rich, and apps name what they like."""
     if isinstance(cell, str):
         return Text(cell)
-    text = Text(" ".join(filter(None, (share(cell.value), interval(cell)))))
+    text = Text(apart.join(filter(None, (share(cell.value), interval(cell)))))
     if sheet.denominators and cell.value is not None:
         text.append(f" /{cell.denominator:,.0f}", style="dim")
     return text
