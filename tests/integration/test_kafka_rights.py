@@ -233,13 +233,10 @@ def test_the_sink_lands(
 @pytest.mark.parametrize("given", WAYS, indirect=True)
 def test_the_collector_publishes(guarded: GuardedBroker, given: Callable[[str], None], tmp_path: Path) -> None:
     """And it knows the names of recent generations."""
-    port, before = free_port(), _end_of(guarded, GENERATIONS.name)
+    before = _end_of(guarded, GENERATIONS.name)
     given("collector")
-    collector = _command(
-        "collector", tmp_path / "log", "--no-keys", "--port", str(port), KEEPRATE_DATA_DIR=str(tmp_path)
-    )
+    collector, url = _collector(tmp_path)
     with collector:
-        url = f"http://127.0.0.1:{port}"
         collector.wait_ready(lambda: _answers(f"{url}/readyz"), 60)
         assert _posted(url)["accepted"] == 1
     assert _end_of(guarded, GENERATIONS.name) == before + 1
@@ -250,13 +247,10 @@ def test_a_collector_publishes_once_it_may(
     guarded: GuardedBroker, given: Callable[[str], None], tmp_path: Path
 ) -> None:
     """What it was refused for want of a right goes through once the right is given, without a restart."""
-    port, before = free_port(), _end_of(guarded, GENERATIONS.name)
+    before = _end_of(guarded, GENERATIONS.name)
     given("monitor")
-    collector = _command(
-        "collector", tmp_path / "log", "--no-keys", "--port", str(port), KEEPRATE_DATA_DIR=str(tmp_path)
-    )
+    collector, url = _collector(tmp_path)
     with collector:
-        url = f"http://127.0.0.1:{port}"
         collector.wait_ready(lambda: _answers(f"{url}/healthz"), 60)
         until(lambda: "authorization failed" in _posted(url).get("reason", ""), 30, "a refusal that says why")
         assert not _answers(f"{url}/readyz")
@@ -277,6 +271,14 @@ def test_an_app_emits_once_it_may(guarded: GuardedBroker, given: Callable[[str],
         given("apps")
         until(lambda: client.flush(1) == 0, 60, "the event")
     assert _end_of(guarded, GENERATIONS.name) == before + 1
+
+
+def _collector(directory: Path) -> tuple[ChildProcess, str]:
+    """One without keys, not yet started, and where it will answer."""
+    port = str(free_port())
+    log = directory / "log"
+    process = _command("collector", log, "--no-keys", "--port", port, KEEPRATE_DATA_DIR=str(directory))
+    return process, f"http://127.0.0.1:{port}"
 
 
 def _posted(url: str) -> Any:
