@@ -97,7 +97,7 @@ def _paths(max_body_bytes: int) -> dict[str, Any]:
         "/v1/logs": {"post": _otlp("logs", "evaluations, votes, flags, corrections and Copilot's edits to feedback")},
         "/v1/metrics": {"post": _otlp("metrics", "taken and left aside")},
         "/healthz": {"get": _probe("The process is alive.", ())},
-        "/readyz": {"get": _probe("A broker answers, and the process is not draining.", ("503",))},
+        "/readyz": {"get": _probe("A broker answers and takes records, and the process is not draining.", ("503",))},
         "/openapi.json": {"get": _document()},
     }
 
