@@ -1,6 +1,5 @@
 """Single facts of the page: is it alive, what users said last, one generation's story, and what did not get through."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +13,7 @@ from keeprate.deploy.page.exploring.changes import changes
 from keeprate.deploy.page.exploring.withheld import without_texts
 from keeprate.deploy.page.files import charts_name
 from keeprate.deploy.page.parts.places import seen
-from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.reads import NAMES_FOR_S, Reads
 from keeprate.deploy.page.selection import DIMENSIONS, KINDS, NOBODY, PERIODS, Selection
 from keeprate.producers.sdk.tracking import HORIZONS_S
 from keeprate.schemas.explain import GOT
@@ -27,7 +26,6 @@ from keeprate.sinks.reading.scope import Scope
 from keeprate.sinks.store.clickhouse import to_ms
 
 _KIND_NAMES: Final = {"": "all", "edit": "corrections"}
-NAMES_FOR_S: Final = 15.0
 UNCUT: Final = Selection(by=())
 MAX_NAMES: Final = 1000
 """That a dimension may have to be known by name. Where it has more, any name is asked for."""
@@ -57,11 +55,8 @@ def _summed_horizons(reads: Reads, longest: Scope) -> Mapping[str, Sequence[int]
     """Those of each app of which sums tell. longest: of the questions that follow, so that one answer to what is summed
     serves them all."""
     reads.summed(longest)
-    found: dict[str, set[int]] = defaultdict(set)
-    for app, _, horizons_s in reads.summed(reads.named).checked:
-        if reads.sight.may(app):
-            found[app].update(horizons_s)
-    return {app: sorted(horizons_s) for app, horizons_s in found.items()}
+    found = reads.summed(reads.named).horizons_by_app
+    return {app: sorted(horizons_s) for app, horizons_s in found.items() if reads.sight.may(app)}
 
 
 def selected(reads: Reads, selection: Selection) -> Json:

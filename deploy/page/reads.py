@@ -35,6 +35,8 @@ _COUNTS: Final = counts_of(ACCEPTANCE, _OF_RATES) | counts_of(FEEDBACK, _OF_FEED
 _COUNTS_AT_HORIZONS: Final = counts_of(RETENTION, _OF_RETENTION)
 NAMED_FOR: Final = PERIODS["90d"].length
 """How far back names and horizons are looked for, whatever the period, and on to the beginning of that day."""
+NAMES_FOR_S: Final = 15.0
+"""How long they are kept."""
 _BESIDE: Final = ThreadPoolExecutor(6, "beside")
 
 

@@ -56,23 +56,22 @@ def suggestions(client: Client, scope: Scope, names: Collection[str] = (), summe
     names: of these measures; all where there are none. summed: what is `known` of a span that holds the scope's.
     """
     chosen = _chosen(SUGGESTIONS, names)
-    split = splitting.split(scope, _known(client, scope, summed))
-    parts = [_part(scope, chosen, _rows(scope, split.rows, split.hours), with_=f"{ALIASES}, {SETTLED}")]
-    if split.sums:
-        parts.append(_summed(scope, chosen, f"{sums_table()} WHERE {split.sums}"))
-    return _plain(_ask(client, scope, _united(scope, chosen, parts)), chosen)
+    return _plain(_ask(client, scope, _counting(client, scope, chosen, summed)), chosen)
 
 
 def first_buckets(client: Client, scope: Scope, summed: Known | None = None) -> list[Counts]:
     """The segments that there are, each with the first bucket in which it is. summed: as in `suggestions`."""
-    counted = (_BY_NAME["opportunities"],)
+    by, counted = ", ".join(scope.by), _counting(client, scope, [_BY_NAME["opportunities"]], summed)
+    return _ask(client, scope, f"SELECT {by}, min(bucket_ms) AS bucket_ms FROM ({counted}) GROUP BY {by}")
+
+
+def _counting(client: Client, scope: Scope, measures: Sequence[Measure], summed: Known | None) -> str:
+    """The statement that counts suggestions, from sums where there are some."""
     split = splitting.split(scope, _known(client, scope, summed))
-    parts = [_part(scope, counted, _rows(scope, split.rows, split.hours), with_=ALIASES)]
+    parts = [_part(scope, measures, _rows(scope, split.rows, split.hours), with_=f"{ALIASES}, {SETTLED}")]
     if split.sums:
-        parts.append(_summed(scope, counted, f"{sums_table()} WHERE {split.sums}"))
-    by = ", ".join(scope.by)
-    statement = f"SELECT {by}, min(bucket_ms) AS bucket_ms FROM ({_united(scope, counted, parts)}) GROUP BY {by}"
-    return _ask(client, scope, statement)
+        parts.append(_summed(scope, measures, f"{sums_table()} WHERE {split.sums}"))
+    return _united(scope, measures, parts)
 
 
 def at_horizons(
@@ -147,9 +146,7 @@ def horizons(client: Client, scope: Scope, summed: Known | None = None) -> dict[
     """
     summed = _known(client, scope, summed)
     split = splitting.split(scope, summed)
-    found: dict[str, set[int]] = defaultdict(set)
-    for app, _, of_days in summed.checked:
-        found[app].update(of_days)
+    found = defaultdict(set, summed.horizons_by_app)
     for app, of_rows in _of_checks(client, scope, split.rows, split.hours):
         found[app].update(of_rows)
     return {app: of_app for app, of_app in found.items() if of_app}

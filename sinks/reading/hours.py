@@ -22,6 +22,7 @@ Of a day, accepts within it have its first hour as theirs: days that an edge of 
 
 import hashlib
 import secrets
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -80,6 +81,14 @@ class Known:
     def horizons(self) -> set[int]:
         """All that checks of what is summed have."""
         return {horizon_s for *_, horizons in self.checked for horizon_s in horizons}
+
+    @property
+    def horizons_by_app(self) -> dict[str, set[int]]:
+        """The same of each app that has some."""
+        found: dict[str, set[int]] = defaultdict(set)
+        for app, _, horizons in self.checked:
+            found[app].update(horizons)
+        return dict(found)
 
     def within(self, first: int, last: int, apps: Sequence[str]) -> "Known":
         """What is known of the hours [first, last], which are among these, of some of the apps, or of all."""

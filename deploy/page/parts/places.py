@@ -1,17 +1,16 @@
 """What groups are called, and which comes before which whatever the period, so that each keeps its colour."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from keeprate.deploy.page.reads import Reads
+from keeprate.deploy.page.reads import NAMES_FOR_S, Reads
 from keeprate.deploy.page.selection import PERIODS, Selection
 from keeprate.sinks.reading import counting
 from keeprate.sinks.reading.counting import Counts
 from keeprate.sinks.reading.queries import CohortSegment
 
-KEPT_S: Final = 15.0
 LONGEST: Final = "90d"
 """The longest period that there is holds the groups of all others."""
 _TOO_MANY: Final = "user"
@@ -41,15 +40,9 @@ def places(reads: Reads, selection: Selection) -> Mapping[str, int]:
     if not selection.dimensions or _TOO_MANY in selection.dimensions or selection.of_nobody:
         return {}
     apps = tuple(selection.only.get("app", ()))
-    rows = seen(reads, selection)
-    chosen = (row for row in rows if row["app"] in apps) if apps else rows
-    return reads.fact("places", (apps, selection.dimensions), lambda: _places(chosen, selection.dimensions), KEPT_S)
-
-
-def _places(rows: Iterable[Counts], dimensions: Iterable[str]) -> Mapping[str, int]:
     first: dict[str, int] = {}
-    for row in rows:
-        name, at_ms = _name([row[each] for each in dimensions]), row["bucket_ms"]
+    for row in (row for row in seen(reads, selection) if not apps or row["app"] in apps):
+        name, at_ms = _name([row[each] for each in selection.dimensions]), row["bucket_ms"]
         first[name] = min(at_ms, first.get(name, at_ms))
     return {name: place for place, name in enumerate(sorted(first, key=lambda each: (first[each], each)))}
 
@@ -64,4 +57,4 @@ def seen(reads: Reads, selection: Selection) -> list[Counts]:
     def ask() -> list[Counts]:
         return counting.first_buckets(reads.client, scope, reads.summed(scope))
 
-    return reads.fact("seen", by, ask, KEPT_S)
+    return reads.fact("seen", by, ask, NAMES_FOR_S)
